@@ -1,0 +1,37 @@
+//! A call that the host, or MongoDB, refused. It decides the delivery, whatever the handler then returns.
+
+/// Why a call was refused, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// The handler is not granted that, or nobody is.
+    Denied,
+    /// The arguments are not what the call takes.
+    Invalid,
+    /// A limit of the host's was passed.
+    Limit,
+    /// MongoDB said no.
+    Refused,
+}
+
+impl Code {
+    /// The code as the contract spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Denied => "denied",
+            Self::Invalid => "invalid",
+            Self::Limit => "limit",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// A refused call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {message}", code.as_str())]
+pub struct Refusal {
+    /// For programs.
+    pub code: Code,
+    /// For people: the call, the collection and the place in the document.
+    pub message: String,
+}

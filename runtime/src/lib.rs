@@ -1,0 +1,27 @@
+//! Weir: a WebAssembly-sandboxed handler runtime for change data capture.
+//!
+//! One event passes few rooms, and the modules stand in the order in which it meets them:
+//!
+//! - [`config`]: every setting, its default and its check.
+//! - [`server`]: the only composition root; ordered start and stop.
+//! - [`event`]: a Kafka record becomes an outbox event; pure.
+//! - [`consumer`]: assignment, the partition loop; the only module that sees rdkafka.
+//! - [`delivery`]: a batch: run, decide (pure), commit, park.
+//! - [`registry`]: handlers and the routes from event types to them.
+//! - [`sandbox`]: the engine, limits, one call of one handler.
+//! - [`host`]: what a handler may import, and the checks on it.
+//! - [`store`]: MongoDB; the only module that sees the driver.
+//! - [`admin`], [`cli`], [`telemetry`]: how people and programs look in.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod consumer;
+pub mod delivery;
+pub mod event;
+pub mod host;
+pub mod registry;
+pub mod sandbox;
+pub mod server;
+pub mod store;
+pub mod telemetry;

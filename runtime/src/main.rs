@@ -1,0 +1,3 @@
+//! The binary `weir`: parse, init, call, exit status.
+
+fn main() {}

@@ -1,0 +1,5 @@
+//! The engine, limits, bindings, one call of one handler.
+
+pub mod limits;
+
+pub use limits::Limits;
