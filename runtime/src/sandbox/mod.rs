@@ -1,5 +1,3 @@
 //! The engine, limits, bindings, one call of one handler.
 
-pub mod limits;
-
-pub use limits::Limits;
+pub use crate::config::Limits;
