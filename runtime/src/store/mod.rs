@@ -1,9 +1,11 @@
 //! MongoDB: the only module that sees the driver.
 
 pub mod query;
+pub mod read;
 pub mod write;
 
 pub use query::Query;
+pub use read::{Digest, ReadById};
 pub use write::{Effect, IdKey, Kind, Write};
 
 use bson::RawDocumentBuf;
