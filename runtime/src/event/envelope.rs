@@ -22,9 +22,9 @@ pub fn decode(record: &Record<'_>, settings: &Settings) -> Decoded {
         Err(error) => return undecodable(&Error::NotUtf8 { at: error.valid_up_to() }),
     };
     match Outer::of(text) {
-        Ok(outer) if outer.is_envelope() => envelope(&outer, None, record, settings),
+        Ok(outer) if outer.is_envelope() => envelope(&outer, None, record, *settings),
         Ok(outer) => match outer.wrapped(text) {
-            Some((schema, inner)) => with_schema(schema, inner, record, settings),
+            Some((schema, inner)) => with_schema(schema, inner, record, *settings),
             None => form::other(text, record),
         },
         Err(error) if error.is_data() => misshapen(text, &error, record),
@@ -80,7 +80,7 @@ impl<'de> Deserialize<'de> for Seen {
     }
 }
 
-fn with_schema(schema: &RawValue, inner: &RawValue, record: &Record<'_>, settings: &Settings) -> Decoded {
+fn with_schema(schema: &RawValue, inner: &RawValue, record: &Record<'_>, settings: Settings) -> Decoded {
     match Outer::of(inner.get()) {
         Ok(outer) if outer.is_envelope() => envelope(&outer, Some(schema), record, settings),
         Ok(_) => form::other(inner.get(), record),
@@ -88,13 +88,13 @@ fn with_schema(schema: &RawValue, inner: &RawValue, record: &Record<'_>, setting
     }
 }
 
-fn envelope(outer: &Outer<'_>, schema: Option<&RawValue>, record: &Record<'_>, settings: &Settings) -> Decoded {
+fn envelope(outer: &Outer<'_>, schema: Option<&RawValue>, record: &Record<'_>, settings: Settings) -> Decoded {
     let op = match outer.op.map(Op::of) {
         Some(Ok(op)) => op,
         Some(Err(error)) => return refused(outer.row(), &error),
         None => return refused(outer.row(), &Error::OpNotText("absent")),
     };
-    if let Some(ignored) = op.ignored(*settings) {
+    if let Some(ignored) = op.ignored(settings) {
         return Decoded::Ignored(ignored);
     }
     let Some(row) = outer.row() else { return undecodable(&Error::NoRow(op.letter())) };

@@ -18,13 +18,14 @@ pub(super) fn type_of(schema: &RawValue, column: &str) -> Result<Option<String>,
 /// A schema, of a struct or of one of its fields.
 #[derive(Deserialize)]
 struct Field {
-    field: Option<String>,
+    #[serde(rename = "field")]
+    column: Option<String>,
     name: Option<String>,
     fields: Option<Vec<Field>>,
 }
 
 impl Field {
     fn field(self, name: &str) -> Option<Field> {
-        self.fields?.into_iter().find(|field| field.field.as_deref() == Some(name))
+        self.fields?.into_iter().find(|field| field.column.as_deref() == Some(name))
     }
 }
