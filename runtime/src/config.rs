@@ -1,1 +1,91 @@
-//! (in work)
+//! Every setting: its name, default, check and help stand once, in [`settings`], and flags, `weir.toml`, the error texts
+//! and the reference page are made from there.
+//!
+//! A setting is taken from the first of: flag, environment, `.env`, `weir.toml`, default. This module reads those and
+//! nothing else; it must not know what a setting is used for, nor talk to Kafka or MongoDB.
+//!
+//! Invariant: a [`Settings`] that exists has passed every check, and no secret can be seen by printing it or an
+//! [`Error`].
+
+mod check;
+mod error;
+mod limits;
+mod load;
+mod secret;
+mod settings;
+mod source;
+
+#[cfg(test)]
+mod documents_test;
+#[cfg(test)]
+mod tests;
+
+pub use check::LogLevel;
+pub use error::Error;
+pub use limits::{Limit, Limits};
+pub use secret::Secret;
+pub use settings::{LogFormat, OffsetReset, Settings, table};
+pub use source::{Source, Sources};
+
+/// One row of the table of settings.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// The name in the environment and in `.env`, in upper case.
+    pub name: &'static str,
+    /// The flag, such as `kafka-topic`.
+    pub flag: String,
+    /// The key in `weir.toml`, such as `kafka_topic`.
+    pub key: String,
+    /// What it is for, in a sentence or two.
+    pub help: String,
+    /// What is allowed, to follow the words "must be".
+    pub allowed: String,
+    /// The default, as it would be written; none where it is required or may be absent.
+    pub default: Option<&'static str>,
+    /// The start stops where it is not set.
+    pub required: bool,
+    /// Never shown; may be given as a file with `NAME_FILE`.
+    pub secret: bool,
+    /// Checked, but without effect in this version.
+    pub later: bool,
+    /// The flag may stand without a value, and then means `true`.
+    pub switch: bool,
+}
+
+/// Where a setting that is not at its default comes from, for the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// The setting's name.
+    pub name: &'static str,
+    /// Its value as it may be shown.
+    pub value: String,
+    /// Where it was found, such as `.env`.
+    pub source: String,
+    /// It has no effect in this version.
+    pub later: bool,
+}
+
+impl Settings {
+    /// The settings of a process: from its flags, environment, `.env` and `weir.toml`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, at once.
+    pub fn load(sources: &Sources) -> Result<Self, Error> {
+        load::load(sources)
+    }
+
+    /// The settings of these names and values and the defaults, without a look at files or the environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them, at once.
+    pub fn of(values: &[(&str, &str)]) -> Result<Self, Error> {
+        let flags = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        load::load(&Sources { flags, ..Sources::default() })
+    }
+
+    /// The limits of a handler: `[handlers.NAME]` over `[limits]` over the defaults.
+    #[must_use]
+    pub fn limits_of(&self, handler: &str) -> &Limits {
+        self.handler_limits.get(handler).unwrap_or(&self.limits)
+    }
+}

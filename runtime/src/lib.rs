@@ -12,9 +12,11 @@
 //! - [`host`]: what a handler may import, and the checks on it.
 //! - [`store`]: MongoDB; the only module that sees the driver.
 //! - [`admin`], [`cli`], [`telemetry`]: how people and programs look in.
+//! - [`shutdown`], [`clock`]: the wish to stop, the host's time.
 
 pub mod admin;
 pub mod cli;
+pub mod clock;
 pub mod config;
 pub mod consumer;
 pub mod delivery;
@@ -23,5 +25,6 @@ pub mod host;
 pub mod registry;
 pub mod sandbox;
 pub mod server;
+pub mod shutdown;
 pub mod store;
 pub mod telemetry;

@@ -1,3 +1,7 @@
 //! The binary `weir`: parse, init, call, exit status.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    weir::cli::main(std::env::args_os())
+}

@@ -1,1 +1,15 @@
-//! (in work)
+//! How the process is seen from outside: log lines, metrics, statistics, health. It knows nothing of how those are
+//! served, and nothing of Kafka or MongoDB.
+//!
+//! Invariant: every metric's name stands once, in [`metrics`]; nothing here can fail or hold up what it observes.
+
+pub mod health;
+pub mod log;
+pub mod metrics;
+pub mod stats;
+mod labels;
+mod log_line;
+mod window;
+
+pub use health::{Health, Heartbeat};
+pub use metrics::Metrics;

@@ -1,1 +1,51 @@
-//! (in work)
+//! The command line, a file a verb. It alone writes to the terminal.
+//!
+//! Exit status: 0 done, 1 it failed, 2 the command line or a setting is wrong; 130 and 143 where a second signal ended
+//! it.
+
+mod run;
+mod version;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Command;
+
+/// It failed while running.
+const FAILED: u8 = 1;
+/// The command line or a setting is wrong.
+const WRONG: u8 = 2;
+
+/// Does what the command line says, and gives the process's exit status.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let matches = match command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(told) => {
+            let _ = told.print();
+            return if told.use_stderr() { ExitCode::from(WRONG) } else { ExitCode::SUCCESS };
+        }
+    };
+    match matches.subcommand() {
+        Some(("run", matches)) => run::run(matches),
+        _ => version::run(),
+    }
+}
+
+fn command() -> Command {
+    Command::new("weir")
+        .about("Runs WebAssembly handlers on an outbox's events and keeps their documents in MongoDB")
+        .version(env!("CARGO_PKG_VERSION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(run::command())
+        .subcommand(version::command())
+}
+
+/// Says on the standard error what is wrong.
+fn complain(what: &str) {
+    let _ = writeln!(std::io::stderr(), "weir: {what}");
+}
+
+#[cfg(test)]
+mod tests;

@@ -24,7 +24,7 @@ pub(super) enum Claimed {
 }
 
 /// Claims partitions, however long Kafka and MongoDB take.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Claiming {
     pub(super) store: Store,
     pub(super) kafka: Questions,

@@ -96,7 +96,6 @@ impl ConsumerContext for Context {
 }
 
 /// The client, and the receiving ends of what its callbacks send. Cheap to clone but for these.
-#[derive(Debug)]
 pub struct Kafka {
     pub(super) client: Arc<StreamConsumer<Context>>,
     pub(super) changes: mpsc::Receiver<Change>,
@@ -176,7 +175,7 @@ pub(super) struct Log {
 }
 
 /// Questions to Kafka that block: each runs on a thread of its own.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Questions {
     client: Arc<StreamConsumer<Context>>,
 }

@@ -50,7 +50,6 @@ struct Position {
 }
 
 /// The loop and what it owns.
-#[derive(Debug)]
 pub struct Reading {
     kafka: Kafka,
     questions: Questions,

@@ -106,7 +106,10 @@ pub fn decide(verdict: Verdict, log: Vec<LogLine>) -> Decision {
             Failure { trace: stop.backtrace, limit: stop.kind.limit(), ..failure }
         }
         Verdict::Refused(refusal) => {
-            let state = if refusal.code == Code::Refused { State::Parked } else { State::Dead };
+            let state = match refusal.code {
+                Code::Refused | Code::MustMatch => State::Parked,
+                Code::Denied | Code::Invalid | Code::Limit => State::Dead,
+            };
             Failure::new(state, refusal.code.as_str(), refusal.message)
         }
     };

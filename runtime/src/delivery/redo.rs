@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::outcome::Failure;
 use super::statements::Form;
-use crate::store::{Plan, Reply, WriteError};
+use crate::store::{Plan, Reply};
 
 /// How long a transaction is redone before its batch is halved.
 const REDO_FOR: Duration = Duration::from_secs(20);
@@ -125,7 +125,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::{Command, FailedWrite, Kind};
+    use crate::store::{Command, FailedWrite, Kind, WriteError};
 
     fn plan() -> Plan {
         let command = Command {

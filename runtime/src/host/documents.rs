@@ -265,7 +265,10 @@ impl State {
             Ok(Err(refused @ store::Error::Refused { .. })) => {
                 Err(Refusal { code: Code::Refused, message: format!("{called}: {refused}") }.into())
             }
-            Ok(Err(store::Error::Fault(fault))) => Err(self.abandoned(Abandoned::Fault(format!("{called}: {fault}")))),
+            Ok(Err(store::Error::MustMatch)) => {
+                Err(Refusal { code: Code::MustMatch, message: format!("{called}: it had to match a document") }.into())
+            }
+            Ok(Err(fault)) => Err(self.abandoned(Abandoned::Fault(format!("{called}: {fault}")))),
             Err(_) => {
                 let limit = self.budget.documents.as_millis();
                 let fault = format!("{called}: documents_ms: MongoDB did not answer within {limit} ms");

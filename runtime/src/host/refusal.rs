@@ -11,6 +11,8 @@ pub enum Code {
     Limit,
     /// MongoDB said no.
     Refused,
+    /// A must-match write matched nothing.
+    MustMatch,
 }
 
 impl Code {
@@ -22,6 +24,7 @@ impl Code {
             Self::Invalid => "invalid",
             Self::Limit => "limit",
             Self::Refused => "refused",
+            Self::MustMatch => "must-match",
         }
     }
 }

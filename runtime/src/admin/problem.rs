@@ -1,0 +1,36 @@
+//! An error's answer, as RFC 9457 has it.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+/// What went wrong with a request. Its `type` is left at `about:blank`: the status says which kind it is.
+#[derive(Debug, Serialize)]
+pub(super) struct Problem {
+    title: String,
+    status: u16,
+    detail: String,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, title: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { title: title.into(), status: status.as_u16(), detail: detail.into() }
+    }
+
+    pub(super) fn not_found(path: &str) -> Self {
+        let detail = format!("there is nothing at {path}; see /livez, /readyz, /metrics, /v1/stats");
+        Self::new(StatusCode::NOT_FOUND, "not found", detail)
+    }
+
+    pub(super) fn method_not_allowed() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method not allowed", "this path answers GET and HEAD only")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self)).into_response()
+    }
+}

@@ -1,0 +1,10 @@
+//! `/v1/stats`: what the process has done, for people and scripts.
+
+use axum::Json;
+use axum::extract::State;
+
+use crate::telemetry::stats::{self, Stats};
+
+pub(super) async fn show(State(state): State<super::State>) -> Json<Stats> {
+    Json(stats::snapshot(&state.metrics, &state.health))
+}

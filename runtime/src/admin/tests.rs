@@ -1,0 +1,137 @@
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::*;
+use crate::telemetry::health::{ASSIGNMENT, KAFKA, MONGODB};
+use crate::telemetry::metrics::EventResult;
+
+/// A served state, and the means to ask it.
+struct Served {
+    state: State,
+    address: SocketAddr,
+    end: oneshot::Sender<()>,
+    serving: tokio::task::JoinHandle<io::Result<()>>,
+}
+
+struct Answer {
+    status: u16,
+    content_type: String,
+    body: String,
+}
+
+impl Served {
+    async fn new() -> Self {
+        let state = State { health: Health::new(), metrics: Metrics::new() };
+        let listener = bind(([127, 0, 0, 1], 0).into()).await.expect("a free port can be had");
+        let address = listener.local_addr().expect("a listener has an address");
+        let (end, ended) = oneshot::channel();
+        let until = async { drop(ended.await) };
+        let serving = tokio::spawn(serve(listener, state.clone(), until));
+        Self { state, address, end, serving }
+    }
+
+    async fn ask(&self, method: &'static str, path: &str) -> Answer {
+        let url = format!("http://{}{path}", self.address);
+        let ask = move || {
+            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+            let request = ureq::http::Request::builder().method(method).uri(url).body(()).expect("a request");
+            let mut answer = agent.run(request).expect("the server answers");
+            let header = answer.headers().get("content-type").map(|value| value.to_str().expect("ASCII").to_owned());
+            Answer {
+                status: answer.status().as_u16(),
+                content_type: header.unwrap_or_default(),
+                body: answer.body_mut().read_to_string().expect("a body"),
+            }
+        };
+        tokio::task::spawn_blocking(ask).await.expect("asking does not panic")
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path).await
+    }
+
+    async fn end(self) {
+        self.end.send(()).expect("the server runs");
+        let ended = tokio::time::timeout(Duration::from_secs(10), self.serving).await;
+        ended.expect("it ends when told to").expect("it does not panic").expect("it ends well");
+    }
+}
+
+#[tokio::test]
+async fn it_lives_while_its_loops_do() {
+    let served = Served::new().await;
+    assert_eq!(served.get("/livez").await.status, 200);
+    let heartbeat = served.state.health.heartbeat("consumer", Duration::from_millis(1));
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let answer = served.get("/livez").await;
+    assert_eq!((answer.status, answer.content_type.as_str()), (503, "application/problem+json"));
+    assert!(answer.body.contains("loop consumer has made no progress"), "{}", answer.body);
+    heartbeat.end();
+    assert_eq!(served.get("/livez").await.status, 200);
+    served.end().await;
+}
+
+#[tokio::test]
+async fn it_is_ready_when_nothing_is_missing_and_says_what_is() {
+    let served = Served::new().await;
+    let health = served.state.health.clone();
+    health.found(KAFKA);
+    health.found(ASSIGNMENT);
+    health.waiting_for(MONGODB, "connection refused");
+    health.partition_stopped("outbox", 3, "the topic was made anew");
+    let answer = served.get("/readyz").await;
+    assert_eq!((answer.status, answer.content_type.as_str()), (503, "application/json"));
+    assert_eq!(
+        answer.body,
+        concat!(
+            r#"{"ready":false,"draining":false,"#,
+            r#""waiting_for":[{"what":"mongodb","why":"connection refused","for_seconds":0}],"#,
+            r#""stopped":[{"topic":"outbox","partition":3,"why":"the topic was made anew"}]}"#
+        )
+    );
+    health.found(MONGODB);
+    health.partition_resumed("outbox", 3);
+    let answer = served.get("/readyz").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.body, r#"{"ready":true,"draining":false,"waiting_for":[],"stopped":[]}"#);
+    served.end().await;
+}
+
+#[tokio::test]
+async fn metrics_and_statistics_show_what_was_counted() {
+    let served = Served::new().await;
+    served.state.metrics.events(EventResult::Committed, 7);
+    let answer = served.get("/metrics").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.content_type, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    assert!(answer.body.contains("weir_events_total{result=\"committed\"} 7\n"), "{}", answer.body);
+    let answer = served.get("/v1/stats").await;
+    assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/json"));
+    let stats: serde_json::Value = serde_json::from_str(&answer.body).expect("statistics are JSON");
+    assert_eq!((&stats["total_processed"], &stats["running"]), (&7.into(), &true.into()));
+    served.end().await;
+}
+
+#[tokio::test]
+async fn what_it_does_not_serve_is_a_problem() {
+    let served = Served::new().await;
+    let answer = served.get("/v1/nothing").await;
+    assert_eq!((answer.status, answer.content_type.as_str()), (404, "application/problem+json"));
+    assert_eq!(
+        answer.body,
+        r#"{"title":"not found","status":404,"detail":"there is nothing at /v1/nothing; see /livez, /readyz, /metrics, /v1/stats"}"#
+    );
+    let answer = served.ask("DELETE", "/v1/stats").await;
+    assert_eq!((answer.status, answer.content_type.as_str()), (405, "application/problem+json"));
+    served.end().await;
+}
+
+#[tokio::test]
+async fn an_address_in_use_names_the_setting() {
+    let served = Served::new().await;
+    let error = bind(served.address).await.expect_err("the port is taken").to_string();
+    let start = format!("ADMIN_LISTEN is {}, which cannot be listened on: ", served.address);
+    assert!(error.starts_with(&start) && error.contains("in use"), "{error}");
+    served.end().await;
+}

@@ -1,0 +1,100 @@
+//! `weir run`: reads the settings and runs the server until a signal asks it to stop.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Arg, ArgMatches, Command, value_parser};
+
+use crate::config::{Setting, Settings, Sources, table};
+use crate::{server, shutdown, telemetry};
+
+const CONFIG: &str = "config";
+
+pub(super) fn command() -> Command {
+    Command::new("run")
+        .about("Runs the handlers of a folder on the events of a topic")
+        .after_help(
+            "Every setting is looked for as a flag, in the environment, in .env and in weir.toml, in this order; \
+             docs/configuration.md lists them.",
+        )
+        .arg(
+            Arg::new(CONFIG)
+                .long(CONFIG)
+                .value_name("FILE")
+                .value_parser(value_parser!(PathBuf))
+                .help("The file to read in place of weir.toml"),
+        )
+        .args(table().iter().map(flag))
+        .args(table().iter().filter(|setting| setting.secret).map(file_flag))
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let default = setting.default.map_or_else(String::new, |default| format!(" [default: {default}]"));
+    let later = if setting.later { " (takes effect in a later version)" } else { "" };
+    let help = format!("{} Must be {}{default}{later}", setting.help, setting.allowed);
+    let arg = Arg::new(setting.name).long(setting.flag.as_str()).value_name("VALUE").help(help);
+    if setting.switch { arg.num_args(0..=1).require_equals(true).default_missing_value("true") } else { arg }
+}
+
+/// Ids and names of flags live as long as the program; there are few of these.
+fn file_flag(setting: &'static Setting) -> Arg {
+    let id: &'static str = format!("{}_FILE", setting.name).leak();
+    let long: &'static str = format!("{}-file", setting.flag).leak();
+    Arg::new(id).long(long).value_name("FILE").help(format!("A file that holds {}", setting.name))
+}
+
+pub(super) fn run(matches: &ArgMatches) -> ExitCode {
+    let settings = match settings(matches) {
+        Ok(settings) => settings,
+        Err(error) => {
+            super::complain(&error.to_string());
+            return ExitCode::from(super::WRONG);
+        }
+    };
+    match serve(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "failed");
+            super::complain(&format!("{error:#}"));
+            ExitCode::from(super::FAILED)
+        }
+    }
+}
+
+pub(super) fn settings(matches: &ArgMatches) -> Result<Settings, crate::config::Error> {
+    let config = matches.get_one::<PathBuf>(CONFIG).map(PathBuf::as_path);
+    Settings::load(&Sources::of_process(flags(matches), config)?)
+}
+
+/// The flags that were given, by the settings' names.
+pub(super) fn flags(matches: &ArgMatches) -> Vec<(String, String)> {
+    let ids = matches.ids().filter(|id| id.as_str() != CONFIG);
+    let value = |id: &clap::Id| Some((id.to_string(), matches.get_one::<String>(id.as_str())?.clone()));
+    ids.filter_map(value).collect()
+}
+
+fn serve(settings: Settings) -> anyhow::Result<()> {
+    // Two providers are linked, so rustls cannot choose by itself.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        anyhow::bail!("another provider of cryptography has been installed already");
+    }
+    telemetry::log::init(settings.log_format, &settings.log_level)?;
+    log_settings(&settings);
+    let shutdown = shutdown::on_signals().context("signals cannot be listened to")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime can be had")?;
+    runtime.block_on(server::run(settings, shutdown))
+}
+
+/// Says which version runs, what is not at its default, and what has no effect yet.
+fn log_settings(settings: &Settings) {
+    let given: serde_json::Map<_, _> =
+        settings.origins.iter().map(|origin| (origin.name.to_ascii_lowercase(), origin.value.as_str().into())).collect();
+    let fields = serde_json::Value::Object(given).to_string();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), fields, "starting");
+    let later: Vec<_> = settings.origins.iter().filter(|origin| origin.later).map(|origin| origin.name).collect();
+    if !later.is_empty() {
+        let settings = later.join(", ");
+        tracing::warn!(settings, why = "they take effect in a later version", "settings_without_effect");
+    }
+}

@@ -1,0 +1,107 @@
+//! What a delivery may use. One table; each limit names itself where it stops something.
+
+use std::ops::RangeInclusive;
+
+use super::error::suggestion;
+
+/// One row of the table of limits.
+#[derive(Debug, Clone)]
+pub struct Limit {
+    /// The name in `[limits]` and `[handlers.NAME]`.
+    pub name: &'static str,
+    /// What it bounds, and its unit.
+    pub help: &'static str,
+    /// The default.
+    pub default: u64,
+    /// What it may be set to.
+    pub range: RangeInclusive<u64>,
+}
+
+/// Makes the struct, its defaults and the table out of one list.
+macro_rules! limits {
+    ($( #[doc = $help:literal] $name:ident = $default:expr, $range:expr; )+) => {
+        /// A handler's limits.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Limits {
+            $( #[doc = $help] pub $name: u64, )+
+        }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $( $name: $default, )+ }
+            }
+        }
+
+        impl Limits {
+            /// Every limit.
+            #[must_use]
+            pub fn table() -> Vec<Limit> {
+                vec![$( Limit { name: stringify!($name), help: $help.trim_ascii(), default: $default, range: $range }, )+]
+            }
+
+            fn field(&mut self, name: &str) -> Option<&mut u64> {
+                match name {
+                    $( stringify!($name) => Some(&mut self.$name), )+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+limits! {
+    /// Units of fuel for one `handle`.
+    fuel = 100_000_000, 1_000..=1_000_000_000_000;
+    /// Bytes over all memories of the instance.
+    memory_bytes = 64 << 20, 65_536..=4 << 30;
+    /// Milliseconds of running time of one `handle`, without the time in `documents`; sleeping counts.
+    deadline_ms = 1_000, 1..=600_000;
+    /// Milliseconds that one delivery may wait in `documents` calls; passing it is MongoDB's fault.
+    documents_ms = 10_000, 100..=60_000;
+    /// Elements over all tables of the instance.
+    table_elements = 100_000, 1..=10_000_000;
+    /// Calls of host functions in one delivery, `log` among them.
+    host_calls = 10_000, 1..=10_000_000;
+    /// Writes in one delivery.
+    writes = 1_000, 0..=100_000;
+    /// Documents that one `find` may give.
+    found_documents = 1_000, 0..=100_000;
+    /// Bytes of log lines in one delivery, stdout and stderr among them; what is over is dropped and counted.
+    log_bytes = 64 << 10, 0..=64 << 20;
+    /// Bytes of the event that is given to the handler.
+    event_bytes = 1 << 20, 1..=64 << 20;
+    /// Bytes that cross the boundary in one delivery, in both directions, the event not counted.
+    boundary_bytes = 16 << 20, 1..=1 << 30;
+    /// Resources of WASI held at once: streams, pollables.
+    handles = 256, 16..=65_536;
+    /// Units of fuel for the instantiation.
+    instantiate_fuel = 100_000_000, 1_000..=1_000_000_000_000;
+    /// Units of fuel for `describe`.
+    describe_fuel = 100_000_000, 1_000..=1_000_000_000_000;
+    /// Milliseconds of running time of `describe`.
+    describe_ms = 5_000, 1..=600_000;
+}
+
+impl Limits {
+    /// Sets what a table of `weir.toml` gives, and notes in `wrong` what is wrong with it; `place` and `file` say where
+    /// it stands.
+    pub(super) fn set(&mut self, given: &toml::Table, place: &str, file: &str, wrong: &mut Vec<String>) {
+        let rows = Self::table();
+        for (name, value) in given {
+            let Some(row) = rows.iter().find(|row| row.name == name) else {
+                let hint = suggestion(name, rows.iter().map(|row| row.name));
+                wrong.push(format!("{name} in {place} ({file}) is not a limit{hint}"));
+                continue;
+            };
+            let number = value.as_integer().and_then(|number| u64::try_from(number).ok());
+            match number.filter(|number| row.range.contains(number)).zip(self.field(name)) {
+                Some((number, field)) => *field = number,
+                None => wrong.push(format!(
+                    "{name} in {place} is {value} ({file}), but must be a whole number from {} to {}",
+                    row.range.start(),
+                    row.range.end()
+                )),
+            }
+        }
+    }
+}

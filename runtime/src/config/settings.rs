@@ -1,0 +1,167 @@
+//! The table of settings, and the struct that it fills.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use super::check::{self, LogLevel};
+use super::load::Found;
+use super::{Limits, Origin, Secret, Setting};
+
+/// Where a group starts that Kafka and Weir know no progress of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OffsetReset {
+    /// At the log's beginning.
+    Earliest,
+    /// At the log's end.
+    Latest,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One JSON object a line.
+    Json,
+    /// For people.
+    Text,
+}
+
+/// Makes the struct, the table and the function that fills the one from the other, so that none of them can lack what
+/// another has.
+macro_rules! settings {
+    ($( $(#[doc = $help:literal])+ $name:literal $field:ident: $type:ty = $check:expr; )+) => {
+        /// Every setting of a process, checked.
+        #[derive(Debug, Clone)]
+        pub struct Settings {
+            $( $(#[doc = $help])+ pub $field: $type, )+
+            /// `[limits]` of `weir.toml` over the defaults.
+            pub limits: Limits,
+            /// `[handlers.NAME]` of `weir.toml` over `limits`, by the handler's name.
+            pub handler_limits: BTreeMap<String, Limits>,
+            /// The settings that are not at their default, in the table's order.
+            pub origins: Vec<Origin>,
+        }
+
+        static TABLE: LazyLock<Vec<Setting>> = LazyLock::new(|| vec![
+            $( setting($name, &[$($help),+], &$check), )+
+        ]);
+
+        /// The settings that `found` gives; none where something is wrong, which is then noted in `found`.
+        pub(super) fn fill(
+            found: &mut Found,
+            limits: Limits,
+            handler_limits: BTreeMap<String, Limits>,
+        ) -> Option<Settings> {
+            $( let $field: Option<$type> = found.read($name, &$check); )+
+            Some(Settings { $( $field: $field?, )+ limits, handler_limits, origins: found.origins() })
+        }
+    };
+}
+
+settings! {
+    /// Kafka's brokers.
+    "KAFKA_BOOTSTRAP_SERVERS" kafka_bootstrap_servers: String = check::brokers().default("localhost:9092");
+    /// The topic that Debezium writes the outbox to.
+    "KAFKA_TOPIC" kafka_topic: String = check::name(249).default("postgres.activity.event_outbox");
+    /// The consumer group, and the name under which Weir keeps its progress.
+    "KAFKA_GROUP_ID" kafka_group_id: String = check::text().default("event-processor-group");
+    /// Where a group starts that has no progress yet: at the topic's beginning or at its end.
+    "KAFKA_AUTO_OFFSET_RESET" kafka_auto_offset_reset: OffsetReset = check::one_of(OFFSET_RESETS).default("earliest");
+    /// Kept from the predecessor; only false is accepted.
+    "KAFKA_ENABLE_AUTO_COMMIT" kafka_enable_auto_commit: bool = check::never_auto_commit().default("false");
+    /// The most records of one poll; it bounds no batch.
+    "KAFKA_MAX_POLL_RECORDS" kafka_max_poll_records: usize = check::whole::<usize>(1, 100_000).default("100");
+
+    /// The MongoDB replica set that documents and progress are kept in.
+    "MONGODB_URI" mongodb_uri: Secret = check::mongodb_uri();
+    /// The database of the handlers' collections.
+    "MONGODB_DATABASE" mongodb_database: String = check::database().default("activity_read");
+    /// How long opening a connection to MongoDB may take.
+    "MONGODB_CONNECT_TIMEOUT_MS" mongodb_connect_timeout: Duration =
+        check::milliseconds(100, 600_000).default("5000");
+    /// How long a call waits for a server that can answer it.
+    "MONGODB_SERVER_SELECTION_TIMEOUT_MS" mongodb_server_selection_timeout: Duration =
+        check::milliseconds(100, 600_000).default("5000");
+    /// The database of Weir's own collections; another one than MONGODB_DATABASE.
+    "WEIR_DATABASE" weir_database: String = check::database().default("weir");
+
+    /// PostgreSQL's host, for the outbox rows' status.
+    "POSTGRES_HOST" postgres_host: Option<String> = check::text().optional().later();
+    /// PostgreSQL's port.
+    "POSTGRES_PORT" postgres_port: u16 = check::whole(1, 65_535).default("5432").later();
+    /// PostgreSQL's database.
+    "POSTGRES_DB" postgres_db: Option<String> = check::text().optional().later();
+    /// PostgreSQL's user.
+    "POSTGRES_USER" postgres_user: Option<String> = check::text().optional().later();
+    /// PostgreSQL's password.
+    "POSTGRES_PASSWORD" postgres_password: Option<Secret> = check::password().optional().later();
+
+    /// The folder of the handlers: every `NAME.wasm` in it is the handler NAME.
+    "HANDLERS" handlers: PathBuf = check::folder().default("handlers");
+    /// The most events of one transaction.
+    "PROCESSING_BATCH_SIZE" processing_batch_size: usize = check::whole(1, 10_000).default("500");
+    /// How often a delivery that may yet succeed is tried again.
+    "MAX_RETRIES" max_retries: u32 = check::whole(0, 1_000).default("3").later();
+    /// How long until the first retry; it doubles from one to the next.
+    "RETRY_DELAY_SECONDS" retry_delay: Duration = check::seconds(0, 86_400).default("5").later();
+    /// How long a repeated event is recognised; one that is older is refused.
+    "LEDGER_RETENTION_HOURS" ledger_retention: Duration = check::hours(1, 8_760).default("24");
+    /// The outbox table's name in the ledger, so that two tables with equal event ids do not meet.
+    "OUTBOX_SOURCE" outbox_source: String = check::name(63).default("default");
+    /// Takes the rows of Debezium's snapshots for events too.
+    "SNAPSHOT_EVENTS" snapshot_events: bool = check::truth().default("false");
+    /// How long a stop may take: what runs is finished and committed in this time.
+    "SHUTDOWN_TIMEOUT_SECONDS" shutdown_timeout: Duration = check::seconds(1, 3_600).default("30");
+
+    /// How many handlers may run at once. Each slot reserves address space, not memory.
+    "SANDBOX_SLOTS" sandbox_slots: usize = check::whole(1, 1_000).default("64");
+    /// The WebAssembly stack of one delivery.
+    "SANDBOX_STACK_BYTES" sandbox_stack_bytes: usize = check::bytes(65_536, 8_388_608).default("524288");
+
+    /// Where health, metrics and statistics are served.
+    "ADMIN_LISTEN" admin_listen: SocketAddr = check::listen_address().default("127.0.0.1:7070");
+    /// How log lines look: JSON for programs, text for people.
+    "LOG_FORMAT" log_format: LogFormat = check::one_of(LOG_FORMATS).default("json");
+    /// The least important lines that are logged. Of libraries, warnings and errors are, unless a level is given for
+    /// one, as in `INFO,rdkafka=DEBUG`.
+    "LOG_LEVEL" log_level: LogLevel = check::log_level().default("INFO");
+}
+
+const OFFSET_RESETS: &[(&str, OffsetReset)] = &[("earliest", OffsetReset::Earliest), ("latest", OffsetReset::Latest)];
+const LOG_FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
+
+/// Every setting, in the order in which people read about them.
+#[must_use]
+pub fn table() -> &'static [Setting] {
+    &TABLE
+}
+
+fn setting<T>(name: &'static str, help: &[&str], check: &check::Check<T>) -> Setting {
+    let lower = name.to_ascii_lowercase();
+    Setting {
+        name,
+        flag: lower.replace('_', "-"),
+        // In `weir.toml` the table `[handlers.NAME]` has the plain name.
+        key: if name == "HANDLERS" { "handlers_folder".to_owned() } else { lower },
+        help: help.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" "),
+        allowed: check.allowed.clone(),
+        default: check.default,
+        required: check.default.is_none() && check.absent.is_none(),
+        secret: check.secret,
+        later: check.later,
+        switch: check.switch,
+    }
+}
+
+impl OffsetReset {
+    /// As the setting spells it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Earliest => "earliest",
+            Self::Latest => "latest",
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Where settings are looked for, and what each place gives.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::{Error, Setting};
+
+/// The places where a process finds its settings, as texts. It holds secrets, so it cannot be printed.
+#[derive(Clone, Default)]
+pub struct Sources {
+    /// From the command line: a setting's name, or `NAME_FILE`, and its value.
+    pub flags: Vec<(String, String)>,
+    /// The environment.
+    pub environment: Vec<(OsString, OsString)>,
+    /// The text of `.env`.
+    pub dotenv: Option<String>,
+    /// The path and the text of `weir.toml`, or of the file given in its place.
+    pub toml: Option<(PathBuf, String)>,
+}
+
+impl Sources {
+    /// What the process has: these flags, its environment, and in the working directory `.env` and `weir.toml`, or in
+    /// the latter's place the file `config`, which must exist.
+    ///
+    /// # Errors
+    /// A file that cannot be read.
+    pub fn of_process(flags: Vec<(String, String)>, config: Option<&Path>) -> Result<Self, Error> {
+        let mut wrong = Vec::new();
+        let dotenv = text_of(Path::new(".env"), false, &mut wrong);
+        let path = config.unwrap_or(Path::new("weir.toml"));
+        let toml = text_of(path, config.is_some(), &mut wrong).map(|text| (path.to_owned(), text));
+        if wrong.is_empty() {
+            Ok(Self { flags, environment: std::env::vars_os().collect(), dotenv, toml })
+        } else {
+            Err(Error::of(wrong))
+        }
+    }
+}
+
+fn text_of(path: &Path, required: bool, wrong: &mut Vec<String>) -> Option<String> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !required => None,
+        Err(error) => {
+            wrong.push(format!("{} cannot be read: {error}", path.display()));
+            None
+        }
+    }
+}
+
+/// Where a value was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A flag, such as `--kafka-topic`.
+    Flag(String),
+    /// The environment.
+    Environment,
+    /// The file `.env`.
+    DotEnv,
+    /// `weir.toml`, by its path.
+    Toml(String),
+    /// The file that a `NAME_FILE` names.
+    File {
+        /// Where the `NAME_FILE` stands.
+        named_in: Box<Source>,
+        /// The path.
+        path: String,
+    },
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(flag) => write!(f, "--{flag}"),
+            Self::Environment => f.write_str("environment"),
+            Self::DotEnv => f.write_str(".env"),
+            Self::Toml(path) => f.write_str(path),
+            Self::File { named_in, path } => write!(f, "file {path}, named in {named_in}"),
+        }
+    }
+}
+
+/// What one place gives for one setting.
+pub(super) struct Entry {
+    pub(super) setting: &'static Setting,
+    /// The text is the path of a file that holds the value.
+    pub(super) in_file: bool,
+    pub(super) text: String,
+    pub(super) source: Source,
+}
+
+/// The setting that a name in upper case means, and whether it is its `NAME_FILE`.
+fn named(name: &str) -> Option<(&'static Setting, bool)> {
+    let exact = super::table().iter().find(|setting| setting.name == name).map(|setting| (setting, false));
+    exact.or_else(|| {
+        let of = name.strip_suffix("_FILE")?;
+        super::table().iter().find(|setting| setting.secret && setting.name == of).map(|setting| (setting, true))
+    })
+}
+
+pub(super) fn of_flags(flags: &[(String, String)]) -> Vec<Entry> {
+    let entry = |(name, text): &(String, String)| {
+        let (setting, in_file) = named(name)?;
+        let flag = name.to_ascii_lowercase().replace('_', "-");
+        Some(Entry { setting, in_file, text: text.clone(), source: Source::Flag(flag) })
+    };
+    flags.iter().filter_map(entry).collect()
+}
+
+/// The environment holds other programs' names too, which are nobody's mistake. What is set but empty counts as not
+/// set, since a compose file writes that for a variable that it has no value for.
+pub(super) fn of_environment(variables: &[(OsString, OsString)], wrong: &mut Vec<String>) -> Vec<Entry> {
+    let mut variables: Vec<_> = variables.iter().filter_map(|(name, text)| Some((name.to_str()?, text))).collect();
+    // Of several spellings the one in upper case goes first, which is the order of ASCII.
+    variables.sort_unstable();
+    let mut entries: Vec<Entry> = Vec::new();
+    for (name, text) in variables {
+        let Some((setting, in_file)) = named(&name.to_ascii_uppercase()) else { continue };
+        let seen = entries.iter().any(|entry| entry.setting.name == setting.name && entry.in_file == in_file);
+        match text.to_str() {
+            None => wrong.push(format!("{name} (environment) is not UTF-8")),
+            Some(text) if !seen && !text.is_empty() => {
+                entries.push(Entry { setting, in_file, text: text.to_owned(), source: Source::Environment });
+            }
+            Some(_) => {}
+        }
+    }
+    entries
+}
+
+/// As the environment; of a name that stands twice, the last line counts.
+pub(super) fn of_dotenv(text: &str, wrong: &mut Vec<String>) -> Vec<Entry> {
+    let text = text.trim_start_matches('\u{feff}');
+    let mut entries: Vec<Entry> = Vec::new();
+    for line in dotenvy::from_read_iter(text.as_bytes()) {
+        let (name, value) = match line {
+            Ok(pair) => pair,
+            Err(error) => {
+                wrong.extend(unreadable(&error));
+                continue;
+            }
+        };
+        let Some((setting, in_file)) = named(&name.to_ascii_uppercase()) else { continue };
+        entries.retain(|entry| entry.setting.name != setting.name || entry.in_file != in_file);
+        if !value.is_empty() {
+            entries.push(Entry { setting, in_file, text: value, source: Source::DotEnv });
+        }
+    }
+    entries
+}
+
+/// The line itself may hold a secret, so it is not shown; one that sets another program's name is left to that one.
+fn unreadable(error: &dotenvy::Error) -> Option<String> {
+    let dotenvy::Error::LineParse(line, _) = error else {
+        return Some(format!(".env cannot be read: {error}"));
+    };
+    let name = line.split('=').next().unwrap_or_default().trim().trim_start_matches("export ").trim();
+    let (setting, _) = named(&name.to_ascii_uppercase())?;
+    Some(format!("{} (.env) cannot be read: put quotes around a value with space or special characters", setting.name))
+}

@@ -1,0 +1,249 @@
+//! Whether the process makes progress, and whether it is ready: what it waits for, which partitions stand still.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+/// Waits for Kafka.
+pub const KAFKA: &str = "kafka";
+/// Waits for MongoDB.
+pub const MONGODB: &str = "mongodb";
+/// Waits for the group's first assignment, and for the partitions in it to be claimed.
+pub const ASSIGNMENT: &str = "assignment";
+
+/// The health of a process. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Health {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    draining: bool,
+    waits: BTreeMap<String, Wait>,
+    stopped: BTreeMap<(String, i32), String>,
+    loops: BTreeMap<&'static str, Loop>,
+}
+
+#[derive(Debug)]
+struct Wait {
+    why: String,
+    since: Instant,
+}
+
+#[derive(Debug)]
+struct Loop {
+    last: Instant,
+    bound: Duration,
+}
+
+/// Whether events can be taken, and what is in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Readiness {
+    /// Nothing is waited for, nothing stands still, and no stop was asked for.
+    pub ready: bool,
+    /// The process is finishing what runs, to stop then.
+    pub draining: bool,
+    /// What is waited for.
+    pub waiting_for: Vec<WaitingFor>,
+    /// The partitions that stand still until somebody acts.
+    pub stopped: Vec<Stopped>,
+}
+
+/// Something that is waited for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WaitingFor {
+    /// What.
+    pub what: String,
+    /// Why it is not there, in its own words.
+    pub why: String,
+    /// How long it has been waited for.
+    pub for_seconds: u64,
+}
+
+/// A partition that stands still.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stopped {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+    /// Why, and what to do.
+    pub why: String,
+}
+
+impl Health {
+    /// Of a process that has just begun: it waits for [`KAFKA`], [`MONGODB`] and [`ASSIGNMENT`].
+    #[must_use]
+    pub fn new() -> Self {
+        let health = Self { state: Arc::default() };
+        for what in [KAFKA, MONGODB, ASSIGNMENT] {
+            let wait = Wait { why: "the process has just begun".to_owned(), since: Instant::now() };
+            health.lock().waits.insert(what.to_owned(), wait);
+        }
+        health
+    }
+
+    /// Something is not there. Said in the log where it, or the reason, is new.
+    pub fn waiting_for(&self, what: &str, why: impl Into<String>) {
+        let why = why.into();
+        let mut state = self.lock();
+        let wait = state.waits.get_mut(what);
+        if wait.as_ref().is_none_or(|wait| wait.why != why) {
+            tracing::warn!(what, why, "waiting_for");
+        }
+        match wait {
+            Some(wait) => wait.why = why,
+            None => drop(state.waits.insert(what.to_owned(), Wait { why, since: Instant::now() })),
+        }
+    }
+
+    /// What was waited for is there.
+    pub fn found(&self, what: &str) {
+        if let Some(wait) = self.lock().waits.remove(what) {
+            let waited_ms = u64::try_from(wait.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(what, waited_ms, "found");
+        }
+    }
+
+    /// A partition stands still until somebody acts.
+    pub fn partition_stopped(&self, topic: &str, partition: i32, why: impl Into<String>) {
+        self.lock().stopped.insert((topic.to_owned(), partition), why.into());
+    }
+
+    /// A partition goes on, or is another process's now.
+    pub fn partition_resumed(&self, topic: &str, partition: i32) {
+        self.lock().stopped.remove(&(topic.to_owned(), partition));
+    }
+
+    /// A stop was asked for: the process is no longer ready, and lives until it has finished.
+    pub fn draining(&self) {
+        self.lock().draining = true;
+    }
+
+    /// Whether a stop was asked for.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.lock().draining
+    }
+
+    /// Watches a loop that says at least once in `bound` that it makes progress. A loop that ended without
+    /// [`Heartbeat::end`] counts as one that hangs.
+    #[must_use]
+    pub fn heartbeat(&self, name: &'static str, bound: Duration) -> Heartbeat {
+        self.lock().loops.insert(name, Loop { last: Instant::now(), bound });
+        Heartbeat { health: self.clone(), name }
+    }
+
+    /// Whether every loop makes progress.
+    ///
+    /// # Errors
+    /// The loops that do not, and for how long.
+    pub fn live(&self) -> Result<(), String> {
+        let state = self.lock();
+        let hangs = |(name, one): (&&str, &Loop)| {
+            let silent = one.last.elapsed();
+            let (silent_s, bound_s) = (silent.as_secs_f64(), one.bound.as_secs_f64());
+            (silent > one.bound)
+                .then(|| format!("loop {name} has made no progress for {silent_s:.1} s (bound {bound_s:.1} s)"))
+        };
+        let hanging: Vec<_> = state.loops.iter().filter_map(hangs).collect();
+        if hanging.is_empty() { Ok(()) } else { Err(hanging.join("; ")) }
+    }
+
+    /// Whether events can be taken, and what is in the way.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        let state = self.lock();
+        let waiting_for: Vec<_> = (state.waits.iter())
+            .map(|(what, wait)| WaitingFor {
+                what: what.clone(),
+                why: wait.why.clone(),
+                for_seconds: wait.since.elapsed().as_secs(),
+            })
+            .collect();
+        let stopped: Vec<_> = (state.stopped.iter())
+            .map(|((topic, partition), why)| Stopped { topic: topic.clone(), partition: *partition, why: why.clone() })
+            .collect();
+        let ready = !state.draining && waiting_for.is_empty() && stopped.is_empty();
+        Readiness { ready, draining: state.draining, waiting_for, stopped }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for Health {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A watched loop's own end of the watch.
+#[derive(Debug, Clone)]
+pub struct Heartbeat {
+    health: Health,
+    name: &'static str,
+}
+
+impl Heartbeat {
+    /// The loop makes progress. To be called within its bound whatever is waited for, outages included.
+    pub fn beat(&self) {
+        if let Some(one) = self.health.lock().loops.get_mut(self.name) {
+            one.last = Instant::now();
+        }
+    }
+
+    /// The loop has ended as it should.
+    pub fn end(self) {
+        self.health.lock().loops.remove(self.name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_ready_when_nothing_is_waited_for_and_nothing_stands_still() {
+        let health = Health::new();
+        let waits: Vec<_> = health.readiness().waiting_for.into_iter().map(|wait| wait.what).collect();
+        assert_eq!(waits, [ASSIGNMENT, KAFKA, MONGODB]);
+        for what in [KAFKA, MONGODB, ASSIGNMENT] {
+            assert!(!health.readiness().ready);
+            health.found(what);
+        }
+        assert!(health.readiness().ready);
+
+        health.waiting_for(MONGODB, "connection refused");
+        assert_eq!(health.readiness().waiting_for[0].why, "connection refused");
+        health.found(MONGODB);
+        health.partition_stopped("t", 3, "the topic was made anew");
+        assert!(!health.readiness().ready);
+        health.partition_resumed("t", 3);
+        assert!(health.readiness().ready);
+        health.draining();
+        assert!(!health.readiness().ready);
+    }
+
+    #[test]
+    fn it_lives_while_every_loop_beats_within_its_bound() {
+        let health = Health::new();
+        let quick = health.heartbeat("quick", Duration::from_millis(10));
+        let slow = health.heartbeat("slow", Duration::from_mins(1));
+        std::thread::sleep(Duration::from_millis(30));
+        let why = health.live().expect_err("quick has been silent for longer than its bound");
+        assert!(why.starts_with("loop quick has made no progress for 0.0 s"), "{why}");
+        quick.beat();
+        assert_eq!(health.live(), Ok(()));
+        std::thread::sleep(Duration::from_millis(30));
+        drop(quick.clone());
+        assert!(health.live().is_err());
+        quick.end();
+        slow.end();
+        assert_eq!(health.live(), Ok(()));
+    }
+}

@@ -1,0 +1,225 @@
+//! Log lines: one JSON object a line, or a line for people. A line is written whole, by the thread that has it, so none
+//! is lost at the end.
+//!
+//! The message of a `tracing` event is the line's name, in snake case; its fields stand flat beside it, numbers as
+//! numbers. A field `fields` that holds an object's JSON is embedded as it is. Lines of libraries, through `tracing` or
+//! `log`, are named `library_log`. Spans are not shown.
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use super::log_line::{FieldValue, Line};
+use crate::clock;
+use crate::config::{LogFormat, LogLevel};
+
+/// Writes the process's log to its standard output from now on.
+///
+/// # Errors
+/// It has been called before.
+pub fn init(format: LogFormat, level: &LogLevel) -> Result<(), Error> {
+    let terminal = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
+    let lines = Lines::new(format, terminal, Box::new(io::stdout()));
+    let targets = targets(level);
+    let subscriber = tracing_subscriber::registry().with(lines.clone().with_filter(targets.clone()));
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| Error)?;
+    let most = level.libraries.iter().map(|(_, level)| *level).chain([Level::WARN]).max().unwrap_or(Level::WARN);
+    log::set_max_level(log_level(most).to_level_filter());
+    log::set_boxed_logger(Box::new(LibraryLines { lines, targets })).map_err(|_| Error)?;
+    log_panics();
+    Ok(())
+}
+
+/// The log was initialised twice.
+#[derive(Debug, thiserror::Error)]
+#[error("the log has been initialised already")]
+pub struct Error;
+
+/// Libraries are heard from warnings on: their lines are not made for the readers of this log.
+fn targets(level: &LogLevel) -> Targets {
+    let libraries = level.libraries.iter().map(|(library, level)| (library.as_str(), *level));
+    Targets::new().with_default(Level::WARN).with_target("weir", level.weir).with_targets(libraries)
+}
+
+fn log_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let text = panic.payload_as_str().unwrap_or("a value that is no text");
+        tracing::error!(error = text, place, "panicked");
+        before(panic);
+    }));
+}
+
+/// Where lines go, and in which form.
+#[derive(Clone)]
+struct Lines {
+    format: LogFormat,
+    colour: bool,
+    out: Arc<Mutex<Box<dyn Write + Send>>>,
+}
+
+impl Lines {
+    fn new(format: LogFormat, colour: bool, out: Box<dyn Write + Send>) -> Self {
+        Self { format, colour, out: Arc::new(Mutex::new(out)) }
+    }
+
+    /// A log that nobody can take, such as a closed pipe, stops nothing.
+    fn write(&self, line: &Line<'_>) {
+        let text = match self.format {
+            LogFormat::Json => line.json(),
+            LogFormat::Text => line.text(self.colour),
+        };
+        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
+        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    }
+}
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let target = event.metadata().target();
+        let own = target == "weir" || target.starts_with("weir::");
+        let line = Line {
+            ms: clock::now_ms(),
+            level: *event.metadata().level(),
+            library: (!own).then_some(target),
+            message: fields.message,
+            fields: fields.others,
+        };
+        self.write(&line);
+    }
+}
+
+/// What an event was recorded with.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Vec<(&'static str, FieldValue)>,
+}
+
+impl Fields {
+    fn push(&mut self, field: &Field, value: FieldValue) {
+        self.others.push((field.name(), value));
+    }
+
+    fn push_text(&mut self, field: &Field, text: String) {
+        match field.name() {
+            "message" => self.message = text,
+            "fields" => self.push(field, embedded(text)),
+            _ => self.push(field, FieldValue::Text(text)),
+        }
+    }
+}
+
+/// The text as JSON where it is an object, and else as it is. It is written anew, since what it was written with may
+/// hold line breaks.
+fn embedded(text: String) -> FieldValue {
+    match serde_json::from_str::<Value>(&text) {
+        Ok(object @ Value::Object(_)) => FieldValue::Json(object.to_string()),
+        _ => FieldValue::Text(text),
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.push_text(field, format!("{value:?}"));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.push_text(field, value.to_owned());
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
+        let mut text = value.to_string();
+        let mut source = value.source();
+        while let Some(cause) = source {
+            text = format!("{text}: {cause}");
+            source = cause.source();
+        }
+        self.push_text(field, text);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.push(field, FieldValue::Json(value.to_string()));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.push(field, FieldValue::Json(value.to_string()));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.push(field, FieldValue::Json(value.to_string()));
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.push(field, FieldValue::Json(value.to_string()));
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.push(field, FieldValue::Json(value.to_string()));
+    }
+
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        let number = serde_json::Number::from_f64(value).map(|number| number.to_string());
+        self.push(field, number.map_or_else(|| FieldValue::Text(value.to_string()), FieldValue::Json));
+    }
+}
+
+/// Lines of libraries that use the `log` crate, as rdkafka does.
+struct LibraryLines {
+    lines: Lines,
+    targets: Targets,
+}
+
+impl log::Log for LibraryLines {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        self.targets.would_enable(metadata.target(), &level(metadata.level()))
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.lines.write(&Line {
+                ms: clock::now_ms(),
+                level: level(record.level()),
+                library: Some(record.target()),
+                message: record.args().to_string(),
+                fields: Vec::new(),
+            });
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn level(level: log::Level) -> Level {
+    match level {
+        log::Level::Error => Level::ERROR,
+        log::Level::Warn => Level::WARN,
+        log::Level::Info => Level::INFO,
+        log::Level::Debug => Level::DEBUG,
+        log::Level::Trace => Level::TRACE,
+    }
+}
+
+fn log_level(level: Level) -> log::Level {
+    match level {
+        Level::ERROR => log::Level::Error,
+        Level::WARN => log::Level::Warn,
+        Level::INFO => log::Level::Info,
+        Level::DEBUG => log::Level::Debug,
+        Level::TRACE => log::Level::Trace,
+    }
+}
+
+#[cfg(test)]
+#[path = "log_test.rs"]
+mod tests;
