@@ -35,3 +35,25 @@ pub struct Refusal {
     /// For people: the call, the collection and the place in the document.
     pub message: String,
 }
+
+impl Refusal {
+    /// What the handler is not granted, or nobody is.
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self { code: Code::Denied, message: message.into() }
+    }
+
+    /// Arguments that are not what the call takes.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self { code: Code::Invalid, message: message.into() }
+    }
+
+    /// A limit of the host's that was passed.
+    pub fn limit(message: impl Into<String>) -> Self {
+        Self { code: Code::Limit, message: message.into() }
+    }
+
+    /// What MongoDB said no to.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { code: Code::Refused, message: message.into() }
+    }
+}
