@@ -96,9 +96,17 @@ fn filters() {
             (r#"{"a":{"$all":[{"$elemMatch":{"b":{"$where":1}}}]}}"#, Denied, "a.$all.0.$elemMatch.b.$where: "),
             (r#"{"a":{"$code":"f()"}}"#, Denied, "a: JavaScript is not allowed"),
             (r#"{"a":[{"b":{"$code":"f()","$scope":{}}}]}"#, Denied, "a.0.b: JavaScript is not allowed"),
-            (r#"{"$expr":{"$function":{"body":"f","args":[],"lang":"js"}}}"#, Denied, "$expr.$function: `$function` is not allowed: it runs"),
+            (
+                r#"{"$expr":{"$function":{"body":"f","args":[],"lang":"js"}}}"#,
+                Denied,
+                "$expr.$function: `$function` is not allowed: it runs",
+            ),
             (r#"{"$expr":{"$lt":["$a","$$NOW"]}}"#, Denied, "$expr.$lt.1: `$$NOW` is not allowed: MongoDB's clock"),
-            (r#"{"$expr":{"$lt":[0.5,{"$rand":{}}]}}"#, Denied, "$expr.$lt.1.$rand: `$rand` is not allowed: it gives another"),
+            (
+                r#"{"$expr":{"$lt":[0.5,{"$rand":{}}]}}"#,
+                Denied,
+                "$expr.$lt.1.$rand: `$rand` is not allowed: it gives another",
+            ),
             (r#"{"a.$[]":1}"#, Denied, "a.$[]: `$[]` is not allowed in a path"),
             (r#"{"a":{"$near":{"$where":1}}}"#, Denied, "a.$near.$where: "),
             (r#"{"$gt":1}"#, Invalid, "$gt: `$gt` stands in place of a field"),
@@ -108,7 +116,7 @@ fn filters() {
             (r#"{"a":{"b":2,"$gt":1}}"#, Denied, "a.$gt: `$gt` is not allowed here"),
             (r#"{"a":{"$elemMatch":1}}"#, Invalid, "a.$elemMatch: takes a document"),
             (r#"{"a":{"$not":{"b":1}}}"#, Invalid, "a.$not: takes operators"),
-            (r#"{"":1}"#, Invalid, ": a path is not empty"),
+            (r#"{"":1}"#, Invalid, "a path is not empty"),
         ],
     );
 }
@@ -174,15 +182,27 @@ fn pipelines() {
             ("[]", Invalid, "a pipeline has at least one stage"),
             ("[1]", Invalid, "0: a stage is a document"),
             (r#"[{"$set":{"a":1},"$unset":"b"}]"#, Invalid, "0: a stage has one operator"),
-            (r#"[{"$lookup":{"from":"x"}}]"#, Denied, "0.$lookup: `$lookup` is not allowed: it reaches another collection"),
+            (
+                r#"[{"$lookup":{"from":"x"}}]"#,
+                Denied,
+                "0.$lookup: `$lookup` is not allowed: it reaches another collection",
+            ),
             (r#"[{"$merge":"x"}]"#, Denied, "0.$merge: `$merge` is not allowed: it reaches"),
             (r#"[{"$addFields":{"a":1}}]"#, Denied, "0.$addFields: `$addFields` is not among the stages ($set,"),
             (r#"[{"$set":{"a":1}},{"a":1}]"#, Denied, "1.a: "),
-            (r#"[{"$set":{"a":"$$CLUSTER_TIME"}}]"#, Denied, "0.$set.a: `$$CLUSTER_TIME` is not allowed: MongoDB's clock"),
+            (
+                r#"[{"$set":{"a":"$$CLUSTER_TIME"}}]"#,
+                Denied,
+                "0.$set.a: `$$CLUSTER_TIME` is not allowed: MongoDB's clock",
+            ),
             (r#"[{"$set":{"a":"$$NOW.x"}}]"#, Denied, "0.$set.a: `$$NOW` is not allowed"),
             (r#"[{"$set":{"a":"$$USER_ROLES"}}]"#, Denied, "0.$set.a: `$$USER_ROLES` is not among the variables"),
             (r#"[{"$set":{"a":["$$"]}}]"#, Denied, "0.$set.a.0: `$$` is not among"),
-            (r#"[{"$set":{"a":{"b":{"$accumulator":{}}}}}]"#, Denied, "0.$set.a.b.$accumulator: `$accumulator` is not allowed: it runs"),
+            (
+                r#"[{"$set":{"a":{"b":{"$accumulator":{}}}}}]"#,
+                Denied,
+                "0.$set.a.b.$accumulator: `$accumulator` is not allowed: it runs",
+            ),
             (r#"[{"$set":{"a":{"$cond":[{"$rand":{}},1,2]}}}]"#, Denied, "0.$set.a.$cond.0.$rand: "),
             (r#"[{"$set":{"a":{"$add":[1],"$subtract":[1]}}}]"#, Invalid, "0.$set.a: an operator stands alone"),
             (r#"[{"$set":{"a":{"b":1,"$add":[1]}}}]"#, Denied, "0.$set.a.$add: "),
@@ -222,7 +242,10 @@ fn documents_to_be_stored() {
 #[test]
 fn options_that_are_documents() {
     use Code::{Denied, Invalid};
-    allows(PROJECTION, &[r#"{"a":1,"b.c":true,"d":{"$slice":[1,2]},"e":{"$elemMatch":{"x":{"$gt":1}}},"f.$":1,"g":{"h":0}}"#]);
+    allows(
+        PROJECTION,
+        &[r#"{"a":1,"b.c":true,"d":{"$slice":[1,2]},"e":{"$elemMatch":{"x":{"$gt":1}}},"f.$":1,"g":{"h":0}}"#],
+    );
     objects(
         PROJECTION,
         &[
@@ -251,12 +274,9 @@ fn options_that_are_documents() {
             (r#"{"locale":"de","x":1}"#, Invalid, "x: a collation has no member `x`"),
         ],
     );
-    for (text, allowed) in [
-        (r#""name_1""#, true),
-        (r#"{"a":1,"b.$**":1,"c":"2dsphere"}"#, true),
-        (r#"{"$where":1}"#, false),
-        ("5", false),
-    ] {
+    for (text, allowed) in
+        [(r#""name_1""#, true), (r#"{"a":1,"b.$**":1,"c":"2dsphere"}"#, true), (r#"{"$where":1}"#, false), ("5", false)]
+    {
         let value: RawBson = ejson::parse_value(text).expect("valid");
         assert_eq!(hint(value.as_raw_bson_ref()).is_ok(), allowed, "{text}");
     }
