@@ -139,9 +139,21 @@ mod tests {
         assert_eq!(grants.check(Verb::InsertOne, "statistics").map(|name| &**name), Ok("statistics"));
         let denied = [
             (Verb::Count, "statistics", "count on \"statistics\": the handler is not granted to read this collection"),
-            (Verb::DeleteMany, "Users", "delete-many on \"Users\": the handler is not granted to write this collection"),
-            (Verb::Find, "system.users", "find on \"system.users\": the collection is one of MongoDB's own, and is granted to nobody"),
-            (Verb::Find, "users.$cmd", "find on \"users.$cmd\": the collection has a `$` or a NUL in its name, and is granted to nobody"),
+            (
+                Verb::DeleteMany,
+                "Users",
+                "delete-many on \"Users\": the handler is not granted to write this collection",
+            ),
+            (
+                Verb::Find,
+                "system.users",
+                "find on \"system.users\": the collection is one of MongoDB's own, and is granted to nobody",
+            ),
+            (
+                Verb::Find,
+                "users.$cmd",
+                "find on \"users.$cmd\": the collection has a `$` or a NUL in its name, and is granted to nobody",
+            ),
             (Verb::Find, "", "find on \"\": the collection has no name, and is granted to nobody"),
         ];
         for (verb, name, message) in denied {

@@ -94,7 +94,10 @@ fn write_value(out: &mut String, value: RawBsonRef<'_>) -> Result<(), Error> {
             out.push('}');
         }
         // The library keeps the parts of a pointer to itself, and prints them itself.
-        Raw::DbPointer(_) => out.push_str(&serde_json::to_string(&value).map_err(<Error as serde::ser::Error>::custom)?),
+        Raw::DbPointer(_) => {
+            let text = serde_json::to_string(&value).map_err(<Error as serde::ser::Error>::custom)?;
+            out.push_str(&text);
+        }
         Raw::Undefined => out.push_str(r#"{"$undefined":true}"#),
         Raw::MinKey => out.push_str(r#"{"$minKey":1}"#),
         Raw::MaxKey => out.push_str(r#"{"$maxKey":1}"#),

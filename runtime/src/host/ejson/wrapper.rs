@@ -307,11 +307,7 @@ impl<'a> Parser<'a> {
     }
 
     /// An object of exactly two strings, in either order.
-    fn pair(
-        &mut self,
-        names: [&str; 2],
-        wrong: impl Fn() -> Invalid,
-    ) -> Result<(Cow<'a, str>, Cow<'a, str>), Invalid> {
+    fn pair(&mut self, names: [&str; 2], wrong: impl Fn() -> Invalid) -> Result<(Cow<'a, str>, Cow<'a, str>), Invalid> {
         let mut found = [None, None];
         if !self.scan.took(b'{') {
             return Err(wrong());
@@ -383,9 +379,8 @@ fn is_decimal(text: &str) -> bool {
 
 fn millis_of(text: &str) -> Result<i64, Invalid> {
     const NANOS: i128 = 1_000_000;
-    let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| {
-        Invalid::new(format!("{:?} is not a time such as 2026-01-31T12:00:00.000Z", shown(text)))
-    })?;
+    let moment = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|_| Invalid::new(format!("{:?} is not a time such as 2026-01-31T12:00:00.000Z", shown(text))))?;
     let nanos = moment.unix_timestamp_nanos();
     if nanos.rem_euclid(NANOS) != 0 {
         return Err(Invalid::new(format!("{:?} is finer than a date's milliseconds", shown(text))));

@@ -21,7 +21,8 @@ pub fn document(document: &RawDocument) -> Result<(), Objection> {
         if key.starts_with('$') {
             return Err(Objection::invalid(format!("a document to be stored has no field `{}`", shown(key))));
         }
-        if key == "_id" && matches!(value, RawBsonRef::Array(_) | RawBsonRef::RegularExpression(_) | RawBsonRef::Undefined)
+        if key == "_id"
+            && matches!(value, RawBsonRef::Array(_) | RawBsonRef::RegularExpression(_) | RawBsonRef::Undefined)
         {
             return Err(Objection::invalid("an `_id` is no array, regular expression or undefined"));
         }

@@ -185,7 +185,8 @@ fn equality(value: RawBsonRef<'_>) -> Result<NamedId<'_>, Objection> {
             let mut operators = false;
             for (at, element) in document.into_iter().enumerate() {
                 let (key, value) = element?;
-                operators |= at == 0 && key.as_str().starts_with('$') && !matches!(key.as_str(), "$ref" | "$id" | "$db");
+                operators |=
+                    at == 0 && key.as_str().starts_with('$') && !matches!(key.as_str(), "$ref" | "$id" | "$db");
                 if operators && key.as_str() == "$eq" {
                     return Ok(NamedId::One(value));
                 }
@@ -196,7 +197,6 @@ fn equality(value: RawBsonRef<'_>) -> Result<NamedId<'_>, Objection> {
     }
 }
 
-/// The beginning of a member's name that a guest chose.
 fn unknown_option(verb: Verb, name: &str, known: &[&str]) -> Objection {
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
     Objection::invalid(format!("{} has no option {:?}; it has {known}", verb.as_str(), shown(name)))

@@ -30,7 +30,7 @@ pub fn insert(
     let mut statements = Vec::with_capacity(documents.len());
     for (place, text) in documents.iter().enumerate() {
         let argument = || if documents.len() == 1 { "document".to_owned() } else { format!("documents.{place}") };
-        let document = stored(call, text).map_err(|objection| call.refuse(&argument(), objection))?;
+        let document = stored(text).map_err(|objection| call.refuse(&argument(), objection))?;
         let statement = match document.get("_id") {
             Ok(Some(_)) => document,
             _ => with_id(&document, origin.id(place)),
@@ -86,7 +86,7 @@ pub fn replace(call: &Call<'_>, filter: &str, document: &str, options: Option<&s
     let filter = parse_filter(call, filter)?;
     let options = Options::parse(call, options)?;
     let named = named_id(&filter).map_err(|objection| call.refuse("filter", objection))?;
-    let document = stored(call, document).map_err(|objection| call.refuse("document", objection))?;
+    let document = stored(document).map_err(|objection| call.refuse("document", objection))?;
     let has_id = matches!(document.get("_id"), Ok(Some(_)));
     if options.upsert && !has_id && !matches!(named, NamedId::One(_)) {
         return Err(call.refuse("filter", unnamed_id("by an equality here, or in the document")));
@@ -155,7 +155,8 @@ fn parse_update(call: &Call<'_>, text: &str) -> Result<RawBson, Refusal> {
     Ok(update)
 }
 
-fn stored(_call: &Call<'_>, text: &str) -> Result<RawDocumentBuf, Objection> {
+/// A document to be stored.
+fn stored(text: &str) -> Result<RawDocumentBuf, Objection> {
     let document = ejson::parse_document(text)?;
     operators::document(&document)?;
     Ok(document)
