@@ -90,7 +90,7 @@ settings! {
     /// PostgreSQL's host, for the outbox rows' status.
     "POSTGRES_HOST" postgres_host: Option<String> = check::text().optional().later();
     /// PostgreSQL's port.
-    "POSTGRES_PORT" postgres_port: u16 = check::whole(1, 65_535).default("5432").later();
+    "POSTGRES_PORT" postgres_port: u16 = check::whole::<u16>(1, 65_535).default("5432").later();
     /// PostgreSQL's database.
     "POSTGRES_DB" postgres_db: Option<String> = check::text().optional().later();
     /// PostgreSQL's user.
@@ -101,9 +101,9 @@ settings! {
     /// The folder of the handlers: every `NAME.wasm` in it is the handler NAME.
     "HANDLERS" handlers: PathBuf = check::folder().default("handlers");
     /// The most events of one transaction.
-    "PROCESSING_BATCH_SIZE" processing_batch_size: usize = check::whole(1, 10_000).default("500");
+    "PROCESSING_BATCH_SIZE" processing_batch_size: usize = check::whole::<usize>(1, 10_000).default("500");
     /// How often a delivery that may yet succeed is tried again.
-    "MAX_RETRIES" max_retries: u32 = check::whole(0, 1_000).default("3").later();
+    "MAX_RETRIES" max_retries: u32 = check::whole::<u32>(0, 1_000).default("3").later();
     /// How long until the first retry; it doubles from one to the next.
     "RETRY_DELAY_SECONDS" retry_delay: Duration = check::seconds(0, 86_400).default("5").later();
     /// How long a repeated event is recognised; one that is older is refused.
@@ -116,7 +116,7 @@ settings! {
     "SHUTDOWN_TIMEOUT_SECONDS" shutdown_timeout: Duration = check::seconds(1, 3_600).default("30");
 
     /// How many handlers may run at once. Each slot reserves address space, not memory.
-    "SANDBOX_SLOTS" sandbox_slots: usize = check::whole(1, 1_000).default("64");
+    "SANDBOX_SLOTS" sandbox_slots: usize = check::whole::<usize>(1, 1_000).default("64");
     /// The WebAssembly stack of one delivery.
     "SANDBOX_STACK_BYTES" sandbox_stack_bytes: usize = check::bytes(65_536, 8_388_608).default("524288");
 

@@ -457,9 +457,7 @@ impl Reading {
 }
 
 /// The claims that are being made, once they are; never, where there are none.
-async fn finished(
-    claims: &mut Option<JoinHandle<Vec<(PartitionId, Claimed)>>>,
-) -> Vec<(PartitionId, Claimed)> {
+async fn finished(claims: &mut Option<JoinHandle<Vec<(PartitionId, Claimed)>>>) -> Vec<(PartitionId, Claimed)> {
     match claims {
         Some(task) => task.await.unwrap_or_default(),
         None => std::future::pending().await,

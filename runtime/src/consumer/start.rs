@@ -49,9 +49,7 @@ pub fn gone(next: i64, log_start: i64, log_end: i64) -> Option<String> {
         ));
     }
     (next > log_end).then(|| {
-        format!(
-            "progress stands at offset {next}, and the log ends at {log_end}: the topic was truncated or made anew"
-        )
+        format!("progress stands at offset {next}, and the log ends at {log_end}: the topic was truncated or made anew")
     })
 }
 

@@ -13,9 +13,7 @@ use super::statements::{self, Form};
 use crate::event::Event;
 use crate::host::Pending;
 use crate::registry::{Identity, Routes};
-use crate::store::{
-    Advance, Claim, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById, Write,
-};
+use crate::store::{Advance, Claim, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById, Write};
 
 /// How one delivery ended.
 #[derive(Debug, Clone)]
@@ -108,8 +106,7 @@ impl Batch {
                     Item::Ignored(_) => Fate::Ignored,
                     Item::Undecodable(what) => dead("undecodable", &what.reason),
                     Item::Event(event) => {
-                        let marker =
-                            Marker { key: ledger.key(event), hash: event_hash(event), handlers: Vec::new() };
+                        let marker = Marker { key: ledger.key(event), hash: event_hash(event), handlers: Vec::new() };
                         match first.get(&marker.key) {
                             Some(hash) => repeated(event, *hash == marker.hash),
                             None => {

@@ -9,7 +9,7 @@ use super::outcome::Failure;
 use crate::store::Plan;
 
 /// Adds what did not succeed of a record to the plan: a document each, and the record once.
-pub fn add(plan: &mut Plan, slot: &Slot, ledger: &Ledger, now_ms: i64) {
+pub(super) fn add(plan: &mut Plan, slot: &Slot, ledger: &Ledger, now_ms: i64) {
     let before = plan.parked.len();
     match &slot.fate {
         Fate::Ignored | Fate::Duplicate => {}
@@ -64,9 +64,7 @@ fn without_delivery(entry: &Entry, failure: &Failure, ledger: &Ledger, now_ms: i
         Item::Event(event) => {
             (Some(event.id.as_str()), Some(event.event_type.as_str()), Some(event.aggregate_id.as_str()))
         }
-        Item::Undecodable(what) => {
-            (what.event_id.as_deref(), what.event_type.as_deref(), what.aggregate_id.as_deref())
-        }
+        Item::Undecodable(what) => (what.event_id.as_deref(), what.event_type.as_deref(), what.aggregate_id.as_deref()),
         Item::Ignored(_) => (None, None, None),
     };
     let mut document = doc! {
@@ -117,9 +115,9 @@ fn record_id(entry: &Entry, ledger: &Ledger) -> Document {
 
 fn record(entry: &Entry, ledger: &Ledger) -> Document {
     let bytes = |value: &Option<Vec<u8>>| {
-        value.as_ref().map_or(Bson::Null, |value| {
-            Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: value.clone() })
-        })
+        value
+            .as_ref()
+            .map_or(Bson::Null, |value| Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: value.clone() }))
     };
     let headers: Vec<Bson> = entry
         .raw

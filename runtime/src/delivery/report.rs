@@ -36,7 +36,12 @@ impl Report {
                     self.event(event, deliveries, registry);
                     self.metrics.event_latency(event.created_at_ms, now_ms);
                     let processing_time_ms = slot.entry.begun_ms.map(|begun| now_ms - begun);
-                    tracing::debug!(event_id = event.id, event_type = event.event_type, processing_time_ms, "event_processed");
+                    tracing::debug!(
+                        event_id = event.id,
+                        event_type = event.event_type,
+                        processing_time_ms,
+                        "event_processed"
+                    );
                 }
             }
         }

@@ -50,9 +50,9 @@ fn strict<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>) -> Vec<Comma
     let mut commands: Vec<Command> = Vec::new();
     for (owner, write) in writes {
         let class = Class::of(write);
-        let open = commands.last_mut().filter(|last| {
-            !class.must_match && last.owners.last() == Some(&owner) && joins(last, class, write)
-        });
+        let open = commands
+            .last_mut()
+            .filter(|last| !class.must_match && last.owners.last() == Some(&owner) && joins(last, class, write));
         let made = push(open, owner, write);
         commands.extend(made);
     }
@@ -216,10 +216,7 @@ mod tests {
         let writes: Vec<Write> = ["a", "b", "c"]
             .iter()
             .flat_map(|id| {
-                [
-                    write("activities", Kind::Update, Some(id), false),
-                    write("activities", Kind::Update, Some(id), true),
-                ]
+                [write("activities", Kind::Update, Some(id), false), write("activities", Kind::Update, Some(id), true)]
             })
             .collect();
         assert_eq!(

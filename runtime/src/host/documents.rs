@@ -62,10 +62,8 @@ impl documents::Host for State {
     async fn insert_one(&mut self, name: String, document: String, options: Option<String>) -> Answer<u32> {
         self.asked(Verb::InsertOne, &[&name, &document], options.as_ref())?;
         let documents = [document];
-        self.write(Verb::InsertOne, &name, |call, origin| {
-            request::insert(call, origin, &documents, options.as_deref())
-        })
-        .await
+        self.write(Verb::InsertOne, &name, |call, origin| request::insert(call, origin, &documents, options.as_deref()))
+            .await
     }
 
     async fn insert_many(&mut self, name: String, documents: Vec<String>, options: Option<String>) -> Answer<u32> {
@@ -151,10 +149,8 @@ impl State {
         options: Option<String>,
     ) -> Answer<u32> {
         self.asked(verb, &[&name, &filter, &update], options.as_ref())?;
-        self.write(verb, &name, |call, origin| {
-            request::update(call, origin, &filter, &update, options.as_deref())
-        })
-        .await
+        self.write(verb, &name, |call, origin| request::update(call, origin, &filter, &update, options.as_deref()))
+            .await
     }
 
     async fn delete(&mut self, verb: Verb, name: String, filter: String, options: Option<String>) -> Answer<u32> {
@@ -219,7 +215,8 @@ impl State {
         let write = self.checked(verb, name, build)?;
         self.statements += write.statements.len() as u64;
         if self.statements > self.budget.writes {
-            let message = format!("{} in {name}: writes: more than {} in one delivery", verb.as_str(), self.budget.writes);
+            let message =
+                format!("{} in {name}: writes: more than {} in one delivery", verb.as_str(), self.budget.writes);
             return Err(Refusal { code: Code::Limit, message }.into());
         }
         if let Access::Alone(live) = &self.scene.access {

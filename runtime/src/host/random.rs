@@ -66,7 +66,8 @@ impl Sequence {
     }
 
     fn refill(&mut self) {
-        let hash = Sha256::new().chain_update(self.seed.0).chain_update(self.name).chain_update(self.next.to_be_bytes());
+        let hash =
+            Sha256::new().chain_update(self.seed.0).chain_update(self.name).chain_update(self.next.to_be_bytes());
         self.block = hash.finalize().into();
         self.used = 0;
         self.next += 1;

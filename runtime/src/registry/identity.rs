@@ -86,7 +86,8 @@ mod tests {
 
     #[test]
     fn handlers_that_write_a_common_collection_share_a_line() {
-        let table = grants(&[(1, &["users"]), (2, &["statistics"]), (3, &["users", "a"]), (5, &["b"]), (4, &["a", "b"])]);
+        let table =
+            grants(&[(1, &["users"]), (2, &["statistics"]), (3, &["users", "a"]), (5, &["b"]), (4, &["a", "b"])]);
         assert_eq!(lines(&table), [1, 2, 1, 1, 1]);
     }
 
@@ -97,9 +98,7 @@ mod tests {
 
     #[test]
     fn an_events_handlers_run_in_the_order_of_their_ids() {
-        let identity = |id| {
-            Arc::new(Identity { id, generation: 1, name: "h".into(), version: "v".into(), line: id })
-        };
+        let identity = |id| Arc::new(Identity { id, generation: 1, name: "h".into(), version: "v".into(), line: id });
         let mut routes = Routes::default();
         for id in [3, 1, 2, 1] {
             routes.register("UserCreated", &identity(id));

@@ -87,7 +87,8 @@ impl Engine {
         let error = |error: wasmtime::Error| EngineError(format!("{error:#}"));
         let engine = wasmtime::Engine::new(&config(settings)?).map_err(error)?;
         let linker = host::linker(&engine).map_err(error)?;
-        tick(&engine, Duration::from_millis(settings.tick_ms.max(1))).map_err(|error| EngineError(error.to_string()))?;
+        tick(&engine, Duration::from_millis(settings.tick_ms.max(1)))
+            .map_err(|error| EngineError(error.to_string()))?;
         let slots = Semaphore::new(settings.slots as usize);
         Ok(Self { inner: Arc::new(Inner { engine, linker, settings: settings.clone(), slots }) })
     }

@@ -28,7 +28,9 @@ pub enum Reason {
     #[error("not a WebAssembly component: the file does not begin as one")]
     NotWasm,
     /// WebAssembly, but not a component.
-    #[error("a core module, not a component: build for wasm32-wasip2, or turn it into one with `wasm-tools component new`")]
+    #[error(
+        "a core module, not a component: build for wasm32-wasip2, or turn it into one with `wasm-tools component new`"
+    )]
     CoreModule,
     /// It does not compile.
     #[error("does not compile: {0}")]
@@ -168,7 +170,8 @@ mod tests {
 
     #[test]
     fn a_description_is_read() {
-        let json = r#"{"description": "Keeps users.", "events": ["UserCreated"], "grants": {"users": ["read", "write"]}}"#;
+        let json =
+            r#"{"description": "Keeps users.", "events": ["UserCreated"], "grants": {"users": ["read", "write"]}}"#;
         let described = Description::parse(json).expect("as the contract says");
         assert_eq!(described.description.as_deref(), Some("Keeps users."));
         assert_eq!(described.events, ["UserCreated"]);
