@@ -24,7 +24,7 @@ def prepare(uri: str, schema: str) -> None:
     """The database, the outbox table and its publication."""
     server, name = uri.rsplit("/", 1)
     with connect(f"{server}/postgres") as connection:
-        if not connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone():
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
             connection.execute(f'CREATE DATABASE "{name}"')
     with connect(uri) as connection, open(schema, encoding="utf-8") as file:
         connection.execute(file.read())
