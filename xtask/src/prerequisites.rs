@@ -39,8 +39,12 @@ fn services() -> Vec<String> {
     }
     match said(Command::new("java").arg("-version")).map(|text| java_version(&text)) {
         Some(Some(version)) if version >= JAVA => {}
-        Some(Some(version)) => missing.push(format!("Java {JAVA} or later (there is {version}): install openjdk-17-jre-headless and put it first in PATH")),
-        _ => missing.push(format!("Java {JAVA} or later: install openjdk-17-jre-headless, or set PATH to where java is")),
+        Some(Some(version)) => missing.push(format!(
+            "Java {JAVA} or later (there is {version}): install openjdk-17-jre-headless and put it first in PATH"
+        )),
+        _ => {
+            missing.push(format!("Java {JAVA} or later: install openjdk-17-jre-headless, or set PATH to where java is"))
+        }
     }
     if said(Command::new("mvn").arg("--version")).is_none() {
         missing.push("Maven, which fetches Kafka, Debezium and PostgreSQL: install maven".to_owned());

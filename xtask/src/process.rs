@@ -32,10 +32,8 @@ pub(crate) fn logged(command: &mut Command, log: &Path, what: &str) -> Result<()
 
 /// What a command writes to stdout.
 pub(crate) fn output(command: &mut Command, what: &str) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .with_context(|| format!("{what}: cannot run {}", name(command)))?;
+    let output =
+        command.stdin(Stdio::null()).output().with_context(|| format!("{what}: cannot run {}", name(command)))?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         bail!("{what} failed: {} gave {}:\n{}", name(command), output.status, last_lines(&said));

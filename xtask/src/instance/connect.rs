@@ -24,14 +24,14 @@ pub(super) fn start(instance: &Instance) -> Result<()> {
     let rest = &instance.environment.connect;
     let agent = agent();
     let answers = || agent.get(format!("{rest}/connectors")).call().is_ok_and(|answer| answer.status() == 200);
-    daemon.wait(Duration::from_secs(120), || Ok(answers()))?;
+    daemon.wait(Duration::from_mins(2), || Ok(answers()))?;
 
     let (name, config) = connector(instance)?;
     let mut answer = agent.put(format!("{rest}/connectors/{name}/config")).send_json(&config)?;
     if !answer.status().is_success() {
         bail!("Connect refused the connector: {}", answer.body_mut().read_to_string()?);
     }
-    daemon.wait(Duration::from_secs(60), || running(&agent, &format!("{rest}/connectors/{name}/status")))?;
+    daemon.wait(Duration::from_mins(1), || running(&agent, &format!("{rest}/connectors/{name}/status")))?;
     let slot = config.get("slot.name").and_then(Value::as_str).context("the connector names no slot")?;
     // The task runs before it streams; only then does the slot have a reader.
     python::run(&instance.parts, "outbox.py", &["streaming", &instance.environment.postgres, slot])?;
@@ -40,7 +40,7 @@ pub(super) fn start(instance: &Instance) -> Result<()> {
 
 fn agent() -> ureq::Agent {
     let config = ureq::Agent::config_builder();
-    config.http_status_as_error(false).timeout_global(Some(Duration::from_secs(60))).build().new_agent()
+    config.http_status_as_error(false).timeout_global(Some(Duration::from_mins(1))).build().new_agent()
 }
 
 fn running(agent: &ureq::Agent, url: &str) -> Result<bool> {

@@ -8,6 +8,7 @@ mod kafka;
 mod mongod;
 mod ports;
 mod postgres;
+mod temporary;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -19,7 +20,9 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use daemon::Daemon;
+pub(crate) use kafka::TOPIC;
 pub(crate) use ports::Ports;
+pub(crate) use temporary::Temporary;
 
 use crate::cache::{self, Parts};
 use crate::paths;
@@ -89,12 +92,6 @@ impl Instance {
         Ok(Self { environment, parts, folder, _lock: lock })
     }
 
-    /// A new instance, without anything that one of the same name has left.
-    pub(crate) fn fresh(name: &str) -> Result<Self> {
-        down(name, true)?;
-        Self::open(name)
-    }
-
     /// Starts what is not running, and waits until a row inserted would reach Kafka.
     pub(crate) fn up(&self) -> Result<()> {
         let begin = Instant::now();
@@ -150,16 +147,19 @@ pub(crate) fn down(name: &str, wipe: bool) -> Result<()> {
         return Ok(());
     }
     let _lock = lock(name)?;
-    Daemon::new("weir", &folder).stop()?;
+    stop_all(&folder)?;
+    if wipe { paths::remove(&folder) } else { Ok(()) }
+}
+
+fn stop_all(folder: &Path) -> Result<()> {
+    Daemon::new("weir", folder).stop()?;
     thread::scope(|scope| {
-        let folder = &folder;
         let others = [Service::Postgres, Service::Mongod].map(|service| scope.spawn(move || stop(folder, service)));
         // Connect leaves its group and flushes its offsets, so Kafka goes after it.
         stop(folder, Service::Connect)?;
         stop(folder, Service::Kafka)?;
         others.into_iter().try_for_each(joined)
-    })?;
-    if wipe { paths::remove(&folder) } else { Ok(()) }
+    })
 }
 
 fn stop(folder: &Path, service: Service) -> Result<()> {

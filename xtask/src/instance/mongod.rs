@@ -20,7 +20,7 @@ pub(super) fn start(instance: &Instance) -> Result<()> {
         command.args(["--replSet", "rs0", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]);
         daemon.start(command.args(["--setParameter", "diagnosticDataCollectionEnabled=false"]))?;
     }
-    daemon.wait(Duration::from_secs(60), || Ok(ports::open(port)))?;
+    daemon.wait(Duration::from_mins(1), || Ok(ports::open(port)))?;
     python::run(&instance.parts, "replica_set.py", &[&port.to_string()])?;
     Ok(())
 }

@@ -42,7 +42,7 @@ pub(super) fn start(instance: &Instance) -> Result<()> {
         let mut command = program(instance, "postgres")?;
         daemon.start(command.arg("-D").arg(&data).arg("-p").arg(port.to_string()))?;
     }
-    daemon.wait(Duration::from_secs(60), || Ok(ports::open(port)))?;
+    daemon.wait(Duration::from_mins(1), || Ok(ports::open(port)))?;
     let schema = paths::root().join("deploy/local/schema.sql");
     python::run(&instance.parts, "outbox.py", &["prepare", &instance.environment.postgres, &schema.to_string_lossy()])?;
     Ok(())
