@@ -73,6 +73,7 @@ fn report(stats: &Stats, comparison: &Comparison) -> Result<()> {
     };
     println!("rows: {}", list(&comparison.events));
     println!("one document of {}:\n{}", comparison.total(), serde_json::to_string_pretty(&comparison.shown)?);
-    println!("\nequal to the model: {} documents ({})", comparison.total(), list(&comparison.documents));
+    let (total, documents, parked) = (comparison.total(), list(&comparison.documents), comparison.parked);
+    println!("\nequal to the model: {total} documents ({documents}), {parked} deliveries parked as they must be");
     Ok(())
 }

@@ -37,14 +37,10 @@ fn services() -> Vec<String> {
     if !(cfg!(target_os = "linux") && (cfg!(target_arch = "x86_64") || cfg!(target_arch = "aarch64"))) {
         missing.push("Linux on x86_64 or aarch64: the services' programs are built for nothing else".to_owned());
     }
-    match said(Command::new("java").arg("-version")).map(|text| java_version(&text)) {
-        Some(Some(version)) if version >= JAVA => {}
-        Some(Some(version)) => missing.push(format!(
-            "Java {JAVA} or later (there is {version}): install openjdk-17-jre-headless and put it first in PATH"
-        )),
-        _ => {
-            missing.push(format!("Java {JAVA} or later: install openjdk-17-jre-headless, or set PATH to where java is"))
-        }
+    let java = said(Command::new("java").arg("-version")).and_then(|text| java_version(&text));
+    if java.is_none_or(|version| version < JAVA) {
+        let found = java.map_or_else(String::new, |version| format!(" (java in PATH is {version})"));
+        missing.push(format!("Java {JAVA} or later{found}: install openjdk-17-jre-headless, or put it first in PATH"));
     }
     if said(Command::new("mvn").arg("--version")).is_none() {
         missing.push("Maven, which fetches Kafka, Debezium and PostgreSQL: install maven".to_owned());

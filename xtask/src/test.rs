@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::cargo::{build_weir, cargo};
-use crate::instance::Temporary;
-use crate::{guests, paths, prerequisites, process};
+use crate::instance::{Instance, Temporary};
+use crate::{guests, paths, prerequisites, process, python};
 
 const INSTANCE: &str = "test";
 
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     ];
     let mut tests = cargo();
     tests.args(["test", "--workspace"]).envs(variables.clone()).args(&args.rest);
-    let done = process::run(&mut tests, "the tests");
+    let done = model(&temporary.instance).and_then(|()| process::run(&mut tests, "the tests"));
     if args.keep {
         println!("\nkept; for single tests:");
         for (name, value) in variables {
@@ -44,4 +44,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("to clean up: cargo xtask down --instance {INSTANCE} --wipe");
     }
     done
+}
+
+/// The model's own tests: that it knows the rules, and that a comparison fails where it must.
+fn model(instance: &Instance) -> Result<()> {
+    process::run(&mut python::command(&instance.parts, "test_model.py", &[]), "the tests of the model")
 }

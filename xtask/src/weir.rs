@@ -167,6 +167,17 @@ impl Weir {
         Ok(kib * 1024)
     }
 
+    /// The values of the metrics whose name holds `name`, by their label `handler`.
+    pub(crate) fn metrics(&self, name: &str) -> Result<BTreeMap<String, f64>> {
+        let text = self.agent.get(format!("{}/metrics", self.admin)).call()?.body_mut().read_to_string()?;
+        let value = |line: &str| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let handler = series.split_once("handler=\"")?.1.split_once('"')?.0;
+            Some((handler.to_owned(), value.parse().ok()?))
+        };
+        Ok(text.lines().filter(|line| !line.starts_with('#') && line.contains(name)).filter_map(value).collect())
+    }
+
     /// Where its log is.
     pub(crate) fn log(&self) -> PathBuf {
         self.daemon.log.clone()
