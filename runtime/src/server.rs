@@ -1,13 +1,127 @@
-//! (in work)
+//! The only composition root: everything is made here, started in order and stopped in order.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::sync::oneshot;
+
+use crate::admin;
 use crate::config::Settings;
+use crate::consumer::{Kafka, Reading};
+use crate::delivery::{Committer, Ledger};
+use crate::registry::{self, Registry};
+use crate::sandbox::{Engine, EngineSettings, Handler};
 use crate::shutdown::Shutdown;
+use crate::store::{self, Session, Store};
+use crate::telemetry::health::{Health, MONGODB};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::stats;
 
-/// The signature that `cli` calls.
+/// How long to wait before MongoDB is asked again.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Runs until `shutdown` is requested and everything that was begun has ended, or given up.
 ///
 /// # Errors
-/// Always, until the server is merged.
-#[allow(clippy::unused_async, reason = "the server that is merged here awaits")]
-pub async fn run(_settings: Settings, _shutdown: Shutdown) -> anyhow::Result<()> {
-    anyhow::bail!("the server is not merged yet")
+/// What keeps it from starting: a setting, a component that is refused, a MongoDB without transactions.
+pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+    let (metrics, health) = (Metrics::new(), Health::new());
+    let listener = admin::bind(settings.admin_listen).await?;
+    tracing::info!(admin_listen = %settings.admin_listen, version = env!("CARGO_PKG_VERSION"), "starting");
+    let (ended, end) = oneshot::channel::<()>();
+    let state = admin::State { health: health.clone(), metrics: metrics.clone() };
+    let admin = tokio::spawn(admin::serve(listener, state, async {
+        let _ = end.await;
+    }));
+    tokio::spawn(stats::summarize(metrics.clone(), shutdown.clone()));
+
+    let result = process(&settings, &shutdown, &metrics, &health).await;
+    drop(ended);
+    admin.await.context("the admin server panicked")?.context("the admin server failed")?;
+    if result.is_ok() {
+        tracing::info!("stopped");
+    }
+    result
+}
+
+async fn process(settings: &Settings, shutdown: &Shutdown, metrics: &Metrics, health: &Health) -> anyhow::Result<()> {
+    let handlers = load(settings).await?;
+    let store = Store::new(&store::Options {
+        uri: settings.mongodb_uri.expose().to_owned(),
+        database: settings.mongodb_database.clone(),
+        own_database: settings.weir_database.clone(),
+        group: settings.kafka_group_id.clone(),
+        connect_timeout: settings.mongodb_connect_timeout,
+        server_selection_timeout: settings.mongodb_server_selection_timeout,
+    })
+    .await?;
+    let Some((registry, session)) = prepare(handlers, &store, metrics, health, shutdown).await? else {
+        return Ok(());
+    };
+    let give_up = Arc::new(AtomicBool::new(false));
+    let ledger = Ledger {
+        group: Arc::from(settings.kafka_group_id.as_str()),
+        source: Arc::from(settings.outbox_source.as_str()),
+    };
+    let seen = (metrics.clone(), health.clone());
+    let committer =
+        Committer::new(store.clone(), session, Arc::new(registry), ledger, seen.clone(), Arc::clone(&give_up));
+    let kafka = Kafka::new(settings)?;
+    let reading = Reading::new(kafka, store.clone(), committer, settings, seen, give_up);
+    let Some(reading) = reading.subscribe(shutdown).await? else { return Ok(()) };
+    reading.run(shutdown).await;
+    if let Err(error) = store.retire().await {
+        tracing::warn!(%error, "owner_record_left");
+    }
+    Ok(())
+}
+
+async fn load(settings: &Settings) -> anyhow::Result<Vec<Handler>> {
+    let engine = Engine::new(&EngineSettings {
+        slots: u32::try_from(settings.sandbox_slots).unwrap_or(u32::MAX),
+        stack_bytes: settings.sandbox_stack_bytes as u64,
+        ..EngineSettings::default()
+    })?;
+    if !engine.pagemap_scan() {
+        let hint = "Linux 6.7 and later have it";
+        tracing::warn!(hint, "no_pagemap_scan: a fresh instance for every delivery costs several times more here");
+    }
+    let handlers = registry::read(&engine, settings).await?;
+    if handlers.is_empty() {
+        tracing::warn!(folder = %settings.handlers.display(), "no_handlers");
+    }
+    Ok(handlers)
+}
+
+/// Waits for MongoDB, makes what is missing in it, and enters the handlers; none where it was asked to stop meanwhile.
+async fn prepare(
+    handlers: Vec<Handler>,
+    store: &Store,
+    metrics: &Metrics,
+    health: &Health,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<(Registry, Session)>> {
+    while !shutdown.requested() {
+        let prepared = async {
+            store.check().await?;
+            store.create_own_collections().await?;
+            let registry = Registry::enter(handlers.clone(), store, metrics).await?;
+            Ok::<_, store::Error>((registry, store.session().await?))
+        };
+        match prepared.await {
+            Ok(prepared) => {
+                health.found(MONGODB);
+                return Ok(Some(prepared));
+            }
+            Err(error) if error.is_fault() => health.waiting_for(MONGODB, error.to_string()),
+            Err(error) => return Err(error.into()),
+        }
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+    Ok(None)
 }

@@ -4,11 +4,11 @@
 //! Invariant: every metric's name stands once, in [`metrics`]; nothing here can fail or hold up what it observes.
 
 pub mod health;
+mod labels;
 pub mod log;
+mod log_line;
 pub mod metrics;
 pub mod stats;
-mod labels;
-mod log_line;
 mod window;
 
 pub use health::{Health, Heartbeat};

@@ -1,2 +1,74 @@
-//! x
-fn main() {}
+//! The project's own commands: `cargo xtask --help` lists them.
+//!
+//! One file a verb. Stays light, so that it compiles in seconds and can say at once what a machine lacks: the
+//! services are spoken to by the Python scripts beside it, Connect and Weir over HTTP.
+
+// A program for people speaks on stdout.
+#![allow(clippy::print_stdout)]
+
+mod cache;
+mod cargo;
+mod comparison;
+mod demo;
+mod down;
+mod guests;
+mod instance;
+mod interrupt;
+mod paths;
+mod prerequisites;
+mod process;
+mod progress;
+mod prove;
+mod python;
+mod rows;
+mod sync_wit;
+mod test;
+mod up;
+mod weir;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The commands of the Weir repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Start PostgreSQL, Kafka, Connect with Debezium and MongoDB on this machine, without Docker.
+    Up(up::Args),
+    /// Stop what `up` started.
+    Down(down::Args),
+    /// Run every test, with the services that they need.
+    Test(test::Args),
+    /// Rows inserted into PostgreSQL become documents in MongoDB, and each is compared with a model.
+    Demo(demo::Args),
+    /// Run a promise against the real services.
+    Prove(prove::Args),
+    /// Copy the contract to the packages that need a copy of it.
+    SyncWit(sync_wit::Args),
+}
+
+fn main() -> ExitCode {
+    interrupt::watch();
+    let done = match Line::parse().verb {
+        Verb::Up(args) => up::run(&args),
+        Verb::Down(args) => down::run(&args),
+        Verb::Test(args) => test::run(&args),
+        Verb::Demo(args) => demo::run(&args),
+        Verb::Prove(args) => prove::run(&args),
+        Verb::SyncWit(args) => sync_wit::run(&args),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

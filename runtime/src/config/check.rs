@@ -137,7 +137,10 @@ pub(super) fn text() -> Check<String> {
 
 /// A password: anything but nothing.
 pub(super) fn password() -> Check<Secret> {
-    Check { secret: true, ..Check::new("a text that is not empty", |text| (!text.is_empty()).then(|| Secret::new(text))) }
+    Check {
+        secret: true,
+        ..Check::new("a text that is not empty", |text| (!text.is_empty()).then(|| Secret::new(text)))
+    }
 }
 
 /// A connection string of MongoDB's.
@@ -201,7 +204,8 @@ pub(super) fn log_level() -> Check<LogLevel> {
                    library=LEVEL, separated by commas";
     Check::new(allowed, |text| {
         let (weir, libraries) = text.split_once(',').map_or((text, None), |(weir, rest)| (weir, Some(rest)));
-        let libraries = libraries.map_or_else(|| Some(Vec::new()), |list| list.split(',').map(library_level).collect())?;
+        let libraries =
+            libraries.map_or_else(|| Some(Vec::new()), |list| list.split(',').map(library_level).collect())?;
         Some(LogLevel { weir: level(weir)?, libraries })
     })
 }

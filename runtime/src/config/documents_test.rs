@@ -84,7 +84,8 @@ fn the_example_has_every_setting_and_is_right_as_it_stands() {
     hold(".env.example", &example());
     let sources = super::Sources { dotenv: Some(example()), ..super::Sources::default() };
     assert!(super::Settings::load(&sources).is_ok());
-    let uncommented = example().lines().map(|line| line.strip_prefix('#').unwrap_or(line)).collect::<Vec<_>>().join("\n");
+    let uncommented =
+        example().lines().map(|line| line.strip_prefix('#').unwrap_or(line)).collect::<Vec<_>>().join("\n");
     let sources = super::Sources { dotenv: Some(uncommented), ..super::Sources::default() };
     assert!(super::Settings::load(&sources).is_ok());
 }

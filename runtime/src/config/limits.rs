@@ -72,6 +72,8 @@ limits! {
     event_bytes = 1 << 20, 1..=64 << 20;
     /// Bytes that cross the boundary in one delivery, in both directions, the event not counted.
     boundary_bytes = 16 << 20, 1..=1 << 30;
+    /// Resources of WASI held at once: streams, pollables.
+    handles = 256, 16..=65_536;
     /// Units of fuel for the instantiation.
     instantiate_fuel = 100_000_000, 1_000..=1_000_000_000_000;
     /// Units of fuel for `describe`.

@@ -70,7 +70,8 @@ impl Found {
         match std::fs::read_to_string(&path) {
             Ok(text) => Some((text.trim().to_owned(), Source::File { named_in: Box::new(source), path })),
             Err(error) => {
-                self.wrong.push(format!("{}_FILE is \"{path}\" ({source}), which cannot be read: {error}", setting.name));
+                self.wrong
+                    .push(format!("{}_FILE is \"{path}\" ({source}), which cannot be read: {error}", setting.name));
                 None
             }
         }

@@ -49,13 +49,15 @@ fn the_stronger_place_wins() {
     let toml = "kafka_topic = \"toml\"\nkafka_group_id = \"toml\"\noutbox_source = \"toml\"\nmax_retries = 7\n";
     let dotenv = "KAFKA_TOPIC=dotenv\nkafka_group_id=dotenv\nOUTBOX_SOURCE=first\nexport OUTBOX_SOURCE='last'\n";
     let environment = [URI, ("Kafka_Topic", "environment"), ("KAFKA_GROUP_ID", "environment")];
-    let settings = Settings::load(&sources(&[("KAFKA_TOPIC", "flag")], &environment, dotenv, toml)).expect("all is right");
+    let settings =
+        Settings::load(&sources(&[("KAFKA_TOPIC", "flag")], &environment, dotenv, toml)).expect("all is right");
     assert_eq!(
         (settings.kafka_topic.as_str(), settings.kafka_group_id.as_str(), settings.outbox_source.as_str()),
         ("flag", "environment", "last")
     );
     assert_eq!(settings.max_retries, 7);
-    let origins: Vec<_> = settings.origins.iter().map(|o| (o.name, o.value.as_str(), o.source.as_str(), o.later)).collect();
+    let origins: Vec<_> =
+        settings.origins.iter().map(|o| (o.name, o.value.as_str(), o.source.as_str(), o.later)).collect();
     assert_eq!(
         origins,
         [
@@ -87,7 +89,9 @@ fn what_is_set_to_nothing_is_not_set() {
 
 #[test]
 fn a_wrong_value_is_told_with_place_and_what_is_allowed() {
-    let whole = |name, value, unit, range| format!("{name} is \"{value}\" (environment), but must be a whole number {unit}{range}");
+    let whole = |name, value, unit, range| {
+        format!("{name} is \"{value}\" (environment), but must be a whole number {unit}{range}")
+    };
     let database = "a database's name: 1 to 63 bytes, without space and /\\.\"$*<>:|?, and not admin, local or config";
     for (name, value, line) in [
         ("KAFKA_MAX_POLL_RECORDS", "0", whole("KAFKA_MAX_POLL_RECORDS", "0", "", "from 1 to 100000")),
@@ -159,8 +163,10 @@ fn handlers_databases_and_weirs_are_two() {
     let wrong = lines(of_environment(&[("WEIR_DATABASE", "Activity_read")]));
     assert_eq!(
         wrong,
-        ["WEIR_DATABASE is \"Activity_read\" and MONGODB_DATABASE is \"activity_read\", but they must be two databases: \
-          handlers would reach Weir's own collections"]
+        [
+            "WEIR_DATABASE is \"Activity_read\" and MONGODB_DATABASE is \"activity_read\", but they must be two databases: \
+          handlers would reach Weir's own collections"
+        ]
     );
 }
 

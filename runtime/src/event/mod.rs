@@ -1,6 +1,27 @@
 //! A Kafka record becomes an outbox event. Pure: no client, no clock, no configuration but what is passed in.
 //!
-//! Invariant: what a handler is given of a payload is the text that the database wrote; no number loses a digit.
+//! Every form that Debezium can write has a file of its own; [`decode`] is the only way in. Today that is the
+//! `envelope`, with and without Connect's schemas. `form` recognises the others far enough to say what they are, and a
+//! record of theirs is undecodable: kept, never guessed at.
+//!
+//! Invariants: what a handler is given of a payload is the text that the database wrote; no number loses a digit. No
+//! bytes make [`decode`] panic, and none that it does not understand pass as an event or as nothing.
+
+mod created_at;
+mod envelope;
+mod error;
+mod form;
+mod headers;
+mod payload;
+mod row;
+mod schema;
+
+#[cfg(test)]
+mod captures;
+#[cfg(test)]
+mod properties;
+
+pub use envelope::decode;
 
 /// A record as Kafka holds it.
 #[derive(Debug, Clone, Copy)]
@@ -11,7 +32,7 @@ pub struct Record<'a> {
     pub partition: i32,
     /// Its offset in the partition.
     pub offset: i64,
-    /// Kafka's timestamp, in milliseconds since 1970.
+    /// Kafka's timestamp, in milliseconds since 1970; none where the broker has none.
     pub timestamp_ms: Option<i64>,
     /// The key's bytes.
     pub key: Option<&'a [u8]>,
@@ -34,13 +55,14 @@ pub struct Event {
     pub aggregate_type: String,
     /// Which one it happened to; events of one aggregate are ordered.
     pub aggregate_id: String,
-    /// JSON text, as the database wrote it.
+    /// JSON text, as the database wrote it; `null` where the column holds none. At most 127 levels deep.
     pub payload: String,
     /// The row's time, else the record's, in milliseconds since 1970, rounded down.
     pub created_at_ms: i64,
-    /// The row's own time in microseconds since 1970, where it has one. Part of the ledger's hash.
+    /// The row's own time in microseconds since 1970, rounded down, where it has one. Part of the ledger's hash.
     pub row_created_at_us: Option<i64>,
-    /// Of the record; those that are not UTF-8 are left out.
+    /// Of the record, in its order; those that are null or not UTF-8 are left out, and so is what Debezium says of
+    /// its own run (`__debezium.context.*`).
     pub headers: Vec<(String, String)>,
     /// JSON text: an object of the row's other columns, as far as the host is set to pass them; else `{}`.
     pub columns: String,
@@ -62,7 +84,7 @@ pub enum Decoded {
 pub enum Ignored {
     /// Debezium's op u: a change of the row, such as its status.
     Update,
-    /// Debezium's op d.
+    /// Debezium's op d, or the JSON `null` that a flattened delete leaves.
     Delete,
     /// Debezium's op r, where snapshots are not asked for.
     Snapshot,
@@ -76,10 +98,26 @@ pub enum Ignored {
     Heartbeat,
 }
 
+impl Ignored {
+    /// A name for metrics and logs, in `snake_case`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Snapshot => "snapshot",
+            Self::Truncate => "truncate",
+            Self::LogicalMessage => "logical_message",
+            Self::Tombstone => "tombstone",
+            Self::Heartbeat => "heartbeat",
+        }
+    }
+}
+
 /// A record that cannot be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undecodable {
-    /// What is wrong, and where.
+    /// What is wrong, and where in the value. It quotes no more of the value than a name.
     pub reason: String,
     /// The event's id, where that much could be read.
     pub event_id: Option<String>,

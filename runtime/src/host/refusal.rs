@@ -11,6 +11,8 @@ pub enum Code {
     Limit,
     /// MongoDB said no.
     Refused,
+    /// A must-match write matched nothing.
+    MustMatch,
 }
 
 impl Code {
@@ -22,6 +24,7 @@ impl Code {
             Self::Invalid => "invalid",
             Self::Limit => "limit",
             Self::Refused => "refused",
+            Self::MustMatch => "must-match",
         }
     }
 }
@@ -34,4 +37,26 @@ pub struct Refusal {
     pub code: Code,
     /// For people: the call, the collection and the place in the document.
     pub message: String,
+}
+
+impl Refusal {
+    /// What the handler is not granted, or nobody is.
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self { code: Code::Denied, message: message.into() }
+    }
+
+    /// Arguments that are not what the call takes.
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self { code: Code::Invalid, message: message.into() }
+    }
+
+    /// A limit of the host's that was passed.
+    pub fn limit(message: impl Into<String>) -> Self {
+        Self { code: Code::Limit, message: message.into() }
+    }
+
+    /// What MongoDB said no to.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { code: Code::Refused, message: message.into() }
+    }
 }

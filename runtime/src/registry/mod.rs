@@ -1,1 +1,134 @@
-//! (in work)
+//! Handlers: which are loaded, who they are, and which event types they have.
+
+mod folder;
+mod identity;
+
+pub use folder::{Error, read};
+pub use identity::{Identity, Routes, lines};
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::host::HandlerKey;
+use crate::sandbox::Handler;
+use crate::store::{self, Deployment, Store};
+use crate::telemetry::metrics::{HandlerMetrics, Metrics};
+
+/// A handler that is loaded and entered.
+#[derive(Debug)]
+pub struct Deployed {
+    identity: Arc<Identity>,
+    handler: Handler,
+    key: HandlerKey,
+    metrics: HandlerMetrics,
+}
+
+impl Deployed {
+    /// Its code.
+    #[must_use]
+    pub fn handler(&self) -> &Handler {
+        &self.handler
+    }
+
+    /// Who it is, as the sandbox takes it.
+    #[must_use]
+    pub fn key(&self) -> HandlerKey {
+        self.key.clone()
+    }
+
+    /// Its metrics.
+    #[must_use]
+    pub fn metrics(&self) -> &HandlerMetrics {
+        &self.metrics
+    }
+}
+
+/// The handlers of this process.
+#[derive(Debug, Default)]
+pub struct Registry {
+    routes: Routes,
+    deployed: HashMap<i32, Deployed>,
+}
+
+impl Registry {
+    /// Enters the loaded handlers in Weir's database, which gives them their ids, and makes the collections that they
+    /// may write.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn enter(handlers: Vec<Handler>, store: &Store, metrics: &Metrics) -> Result<Self, store::Error> {
+        let mut entered = Vec::with_capacity(handlers.len());
+        for handler in handlers {
+            let known = store
+                .deploy(&Deployment {
+                    name: handler.name(),
+                    digest: handler.digest(),
+                    events: handler.events(),
+                    description: handler.description().description.as_deref().unwrap_or_default(),
+                })
+                .await?;
+            entered.push((known, handler));
+        }
+        let written: Vec<(i32, Vec<Arc<str>>)> =
+            entered.iter().map(|(known, handler)| (known.id, writable(handler))).collect();
+        let collections: BTreeSet<&str> =
+            written.iter().flat_map(|(_, names)| names.iter().map(AsRef::as_ref)).collect();
+        store.create_collections(collections).await?;
+        let mut registry = Self::default();
+        for ((known, handler), line) in entered.into_iter().zip(lines(&written)) {
+            let identity = Arc::new(Identity {
+                id: known.id,
+                generation: known.generation,
+                name: Arc::from(handler.name()),
+                version: Arc::from(handler.digest()),
+                line,
+            });
+            registry.add(identity, handler, metrics);
+        }
+        Ok(registry)
+    }
+
+    fn add(&mut self, identity: Arc<Identity>, handler: Handler, metrics: &Metrics) {
+        for event_type in handler.events() {
+            self.routes.register(event_type, &identity);
+        }
+        tracing::info!(
+            handler = &*identity.name,
+            handler_id = identity.id,
+            generation = identity.generation,
+            version = &*identity.version,
+            event_types = handler.events().join(", "),
+            "handler_registered"
+        );
+        let key = HandlerKey {
+            id: Arc::from(identity.id.to_string()),
+            generation: u32::try_from(identity.generation).unwrap_or_default(),
+        };
+        let metrics = metrics.handler(&identity.name);
+        self.deployed.insert(identity.id, Deployed { identity, handler, key, metrics });
+    }
+
+    /// Which handlers an event type has.
+    #[must_use]
+    pub fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    /// The handler with this id.
+    #[must_use]
+    pub fn deployed(&self, id: i32) -> Option<&Deployed> {
+        self.deployed.get(&id)
+    }
+
+    /// The names of the handlers, sorted.
+    #[must_use]
+    pub fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.deployed.values().map(|deployed| &*deployed.identity.name).collect();
+        names.sort_unstable();
+        names
+    }
+}
+
+fn writable(handler: &Handler) -> Vec<Arc<str>> {
+    handler.grants().iter().filter(|(_, access)| access.write).map(|(name, _)| Arc::clone(name)).collect()
+}

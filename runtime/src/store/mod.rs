@@ -1,77 +1,116 @@
 //! MongoDB: the only module that sees the driver.
+//!
+//! It runs what others have decided and reports what MongoDB answered; it decides nothing about events.
 
+mod claims;
+mod collections;
+mod deployed;
+mod error;
+mod ledger;
+pub mod plan;
+pub mod progress;
 pub mod query;
+pub mod read;
+mod reader;
+mod transaction;
 pub mod write;
 
+pub use claims::StartDecision;
+pub use deployed::{DeployedHandler, Deployment};
+pub use error::Error;
+pub use plan::{Command, FailedWrite, Marker, MarkerKey, Plan, Reply, WriteError};
+pub use progress::{Advance, Claim, LastRecord, PartitionId};
 pub use query::Query;
+pub use read::{Digest, ReadById, digest};
+pub use reader::Reader;
+pub use transaction::{Live, Session};
 pub use write::{Effect, IdKey, Kind, Write};
 
-use bson::RawDocumentBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-/// Why MongoDB did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// MongoDB refused this statement, such as for a duplicate key: the handler's own doing.
-    #[error("{message} (code {code})")]
-    Refused {
-        /// MongoDB's error code.
-        code: i32,
-        /// MongoDB's own words.
-        message: String,
-    },
-    /// MongoDB is unreachable, slow or busy: nobody's doing, to be tried again.
-    #[error("{0}")]
-    Fault(String),
+use bson::{Document, doc};
+use mongodb::options::{ClientOptions, ReadConcern, SelectionCriteria, WriteConcern};
+use mongodb::{Client, Database};
+use uuid::Uuid;
+
+/// How MongoDB is reached, and which databases are whose.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The connection string, with its secrets.
+    pub uri: String,
+    /// The handlers' database (`MONGODB_DATABASE`).
+    pub database: String,
+    /// Weir's own database (`WEIR_DATABASE`).
+    pub own_database: String,
+    /// The consumer group for which partitions are claimed.
+    pub group: String,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// How long to look for a server before an operation fails.
+    pub server_selection_timeout: Duration,
 }
 
-/// Reads for a delivery that runs in a batch: outside any transaction, with majority read concern.
+/// A connection to MongoDB for one process; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Reader {}
-
-impl Reader {
-    /// The documents that the query finds, at most `query.limit`.
-    ///
-    /// # Errors
-    /// What MongoDB answers.
-    pub async fn find(&self, _query: &Query) -> Result<Vec<RawDocumentBuf>, Error> {
-        Err(Error::Fault("in work".to_owned()))
-    }
-
-    /// The number of documents that the query finds.
-    ///
-    /// # Errors
-    /// What MongoDB answers.
-    pub async fn count(&self, _query: &Query) -> Result<u64, Error> {
-        Err(Error::Fault("in work".to_owned()))
-    }
+pub struct Store {
+    client: Client,
+    data: Database,
+    own: Database,
+    group: Arc<str>,
+    owner: Arc<str>,
 }
 
-/// An open transaction, for an event that runs alone: reads see its writes, writes act at once. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Live {}
-
-impl Live {
-    /// As [`Reader::find`], in the transaction.
+impl Store {
+    /// Prepares the connection; nothing is sent yet.
     ///
     /// # Errors
-    /// What MongoDB answers.
-    pub async fn find(&self, _query: &Query) -> Result<Vec<RawDocumentBuf>, Error> {
-        Err(Error::Fault("in work".to_owned()))
+    /// The connection string is not valid.
+    pub async fn new(options: &Options) -> Result<Self, Error> {
+        let mut client_options = ClientOptions::parse(&options.uri).await.map_err(Error::uri)?;
+        client_options.app_name.get_or_insert_with(|| "weir".to_owned());
+        client_options.connect_timeout = Some(options.connect_timeout);
+        client_options.server_selection_timeout = Some(options.server_selection_timeout);
+        client_options.read_concern = Some(ReadConcern::majority());
+        client_options.write_concern = Some(WriteConcern::majority());
+        client_options.selection_criteria =
+            Some(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary));
+        let client = Client::with_options(client_options).map_err(Error::uri)?;
+        Ok(Self {
+            data: client.database(&options.database),
+            own: client.database(&options.own_database),
+            client,
+            group: Arc::from(options.group.as_str()),
+            owner: Arc::from(Uuid::now_v7().to_string()),
+        })
     }
 
-    /// As [`Reader::count`], in the transaction.
+    /// Asks MongoDB what it is, and refuses one that has no transactions.
     ///
     /// # Errors
-    /// What MongoDB answers.
-    pub async fn count(&self, _query: &Query) -> Result<u64, Error> {
-        Err(Error::Fault("in work".to_owned()))
+    /// [`Error::Standalone`], or MongoDB is not to be reached.
+    pub async fn check(&self) -> Result<(), Error> {
+        let hello = self.own.run_command(doc! { "hello": 1 }).await?;
+        let sharded = hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
+        if hello.get_str("setName").is_err() && !sharded {
+            return Err(Error::Standalone);
+        }
+        Ok(())
     }
 
-    /// Does a write in the transaction and says what it did. A must-match write that matched nothing is `Refused`.
-    ///
-    /// # Errors
-    /// What MongoDB answers.
-    pub async fn write(&self, _write: &Write) -> Result<Effect, Error> {
-        Err(Error::Fault("in work".to_owned()))
+    /// The name under which this process owns partitions.
+    #[must_use]
+    pub fn owner(&self) -> &str {
+        &self.owner
+    }
+
+    /// Reads for deliveries that run in a batch.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader::new(self.data.clone())
+    }
+
+    async fn admin(&self, command: Document) -> Result<Document, Error> {
+        Ok(self.client.database("admin").run_command(command).await?)
     }
 }

@@ -59,8 +59,9 @@ pub struct Effect {
 
 /// An `_id` in a form in which two are equal exactly where MongoDB's are.
 ///
-/// Only types whose equality is plain have one: MongoDB holds 1, 1.0 and `NumberLong(1)` for the same `_id`, and what
-/// has no key counts as "might be any document".
+/// MongoDB holds 1, 1.0 and `NumberLong(1)` for the same `_id`, also within a document. Types whose equality is not
+/// plain (decimals, texts of other kinds, null) have no key: what has none counts as "might be any document". In a
+/// collection whose default collation holds different texts for equal, keys must not be used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IdKey(Vec<u8>);
 
@@ -68,27 +69,131 @@ impl IdKey {
     /// The key of an `_id`, where its type has one.
     #[must_use]
     pub fn of(id: RawBsonRef<'_>) -> Option<Self> {
-        let (tag, bytes): (u8, &[u8]) = match &id {
-            RawBsonRef::String(text) => (1, text.as_bytes()),
-            RawBsonRef::ObjectId(oid) => return Some(Self::tagged(2, &oid.bytes())),
-            RawBsonRef::Binary(binary) if binary.subtype != BinarySubtype::BinaryOld => {
-                let mut bytes = vec![u8::from(binary.subtype)];
-                bytes.extend_from_slice(binary.bytes);
-                return Some(Self::tagged(3, &bytes));
+        let mut key = Vec::with_capacity(40);
+        write_key(&mut key, id)?;
+        Some(Self(key))
+    }
+}
+
+/// Appends a value's key, such that no key is the beginning of another's.
+fn write_key(key: &mut Vec<u8>, id: RawBsonRef<'_>) -> Option<()> {
+    match id {
+        RawBsonRef::String(text) => write_bytes(key, 1, text.as_bytes()),
+        RawBsonRef::ObjectId(oid) => {
+            key.push(2);
+            key.extend(oid.bytes());
+        }
+        RawBsonRef::Binary(binary) if binary.subtype != BinarySubtype::BinaryOld => {
+            key.extend([3, u8::from(binary.subtype)]);
+            write_bytes(key, 3, binary.bytes);
+        }
+        RawBsonRef::Boolean(value) => key.extend([4, u8::from(value)]),
+        RawBsonRef::DateTime(date) => write_number(key, 5, date.timestamp_millis()),
+        RawBsonRef::Int32(number) => write_number(key, 6, i64::from(number)),
+        RawBsonRef::Int64(number) => write_number(key, 6, number),
+        RawBsonRef::Double(number) => match whole(number) {
+            Some(whole) => write_number(key, 6, whole),
+            None if number.is_nan() => return None,
+            None => {
+                key.push(7);
+                key.extend(number.to_be_bytes());
             }
-            RawBsonRef::Boolean(value) => return Some(Self::tagged(4, &[u8::from(*value)])),
-            RawBsonRef::DateTime(date) => return Some(Self::tagged(5, &date.timestamp_millis().to_be_bytes())),
-            RawBsonRef::Int32(number) => return Some(Self::tagged(6, &i64::from(*number).to_be_bytes())),
-            RawBsonRef::Int64(number) => return Some(Self::tagged(6, &number.to_be_bytes())),
-            _ => return None,
-        };
-        Some(Self::tagged(tag, bytes))
+        },
+        RawBsonRef::Document(document) => {
+            key.push(8);
+            for element in document {
+                let (name, value) = element.ok()?;
+                write_bytes(key, 9, name.as_str().as_bytes());
+                write_key(key, value)?;
+            }
+            key.push(10);
+        }
+        _ => return None,
+    }
+    Some(())
+}
+
+fn write_bytes(key: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
+    key.push(tag);
+    key.extend((bytes.len() as u64).to_be_bytes());
+    key.extend_from_slice(bytes);
+}
+
+fn write_number(key: &mut Vec<u8>, tag: u8, number: i64) {
+    key.push(tag);
+    key.extend(number.to_be_bytes());
+}
+
+/// The integer that a double equals, where 64 bits hold it.
+#[allow(clippy::cast_possible_truncation, reason = "within the range, where a double without fraction is exact")]
+fn whole(number: f64) -> Option<i64> {
+    const BEYOND: f64 = 9_223_372_036_854_775_808.0;
+    (number.fract() == 0.0 && (-BEYOND..BEYOND).contains(&number)).then_some(number as i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{Bson, RawBson, bson};
+
+    use super::*;
+
+    fn key(id: Bson) -> Option<IdKey> {
+        IdKey::of(RawBson::try_from(id).expect("BSON").as_raw_bson_ref())
     }
 
-    fn tagged(tag: u8, bytes: &[u8]) -> Self {
-        let mut key = Vec::with_capacity(bytes.len() + 1);
-        key.push(tag);
-        key.extend_from_slice(bytes);
-        Self(key)
+    #[test]
+    fn equal_where_mongodb_holds_ids_for_equal() {
+        let same = [
+            (bson!(1), bson!(1_i64)),
+            (bson!(1), bson!(1.0)),
+            (bson!(0), bson!(-0.0)),
+            (bson!(1_i64 << 60), bson!(1_152_921_504_606_846_976.0)),
+            (bson!({"a": 1, "b": "x"}), bson!({"a": 1.0, "b": "x"})),
+        ];
+        for (one, other) in same {
+            assert!(key(one.clone()).is_some(), "{one}");
+            assert_eq!(key(one.clone()), key(other.clone()), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn different_where_mongodb_tells_ids_apart() {
+        let binary = |subtype, bytes: &[u8]| Bson::Binary(bson::Binary { subtype, bytes: bytes.to_vec() });
+        let apart = [
+            bson!("1"),
+            bson!(1),
+            bson!(1.5),
+            bson!(true),
+            bson!(1e300),
+            Bson::DateTime(bson::DateTime::from_millis(1)),
+            bson!({"a": 1}),
+            bson!({"a": 1, "b": 2}),
+            bson!({"b": 2, "a": 1}),
+            bson!({"a": {"b": 2}}),
+            bson!({}),
+            binary(BinarySubtype::Generic, b"1"),
+            binary(BinarySubtype::Uuid, b"1"),
+            Bson::ObjectId(bson::oid::ObjectId::from_bytes([1; 12])),
+        ];
+        for (at, one) in apart.iter().enumerate() {
+            for other in &apart[at + 1..] {
+                assert_ne!(key(one.clone()), key(other.clone()), "{one} {other}");
+            }
+        }
+    }
+
+    #[test]
+    fn none_where_equality_is_not_plain() {
+        let without = [
+            Bson::Null,
+            bson!(f64::NAN),
+            Bson::Symbol("a".to_owned()),
+            Bson::Decimal128("1".parse().expect("a decimal")),
+            bson!({"a": null}),
+            bson!(["a"]),
+        ];
+        for id in without {
+            assert_eq!(key(id.clone()), None, "{id}");
+        }
     }
 }

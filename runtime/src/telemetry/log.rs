@@ -32,7 +32,8 @@ pub fn init(format: LogFormat, level: &LogLevel) -> Result<(), Error> {
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error)?;
     let most = level.libraries.iter().map(|(_, level)| *level).chain([Level::WARN]).max().unwrap_or(Level::WARN);
     log::set_max_level(log_level(most).to_level_filter());
-    log::set_boxed_logger(Box::new(LibraryLines { lines, targets })).map_err(|_| Error)?;
+    // A leaked box, since a feature of `log` that takes the box itself is one that nothing else here needs.
+    log::set_logger(Box::leak(Box::new(LibraryLines { lines, targets }))).map_err(|_| Error)?;
     log_panics();
     Ok(())
 }

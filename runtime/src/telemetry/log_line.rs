@@ -93,7 +93,8 @@ impl Line<'_> {
                     text.lines().for_each(|line| drop(writeln!(below, "      {}", printable(line))));
                 }
                 FieldValue::Text(text) => {
-                    let text = if text.is_empty() || text.contains([' ', '"']) { quoted(text) } else { printable(text) };
+                    let text =
+                        if text.is_empty() || text.contains([' ', '"']) { quoted(text) } else { printable(text) };
                     let _ = write!(out, " {}{}", paint("2", &format!("{name}=")), printable(&text));
                 }
                 FieldValue::Json(json) => {

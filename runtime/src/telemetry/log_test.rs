@@ -82,7 +82,8 @@ fn libraries_are_heard_from_warnings_on_unless_asked() {
         tracing::warn!(target: "mongodb::command", target = 1, "slow command");
         tracing::debug!("own");
     };
-    let warning = r#""level":"warning","event":"library_log","target":"mongodb::command","message":"slow command","target_":1}"#;
+    let warning =
+        r#""level":"warning","event":"library_log","target":"mongodb::command","message":"slow command","target_":1}"#;
     let text = logged(LogFormat::Json, "DEBUG", lines);
     let seen: Vec<_> = text.lines().map(without_time).collect();
     assert_eq!(seen, [warning, r#""level":"debug","event":"own"}"#]);

@@ -56,7 +56,10 @@ fn what_is_counted_is_shown_under_its_name() {
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line} is missing in\n{text}");
     }
-    assert_eq!(lines(&text, "weir_build_info"), [format!("weir_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))]);
+    assert_eq!(
+        lines(&text, "weir_build_info"),
+        [format!("weir_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"))]
+    );
     assert!(text.ends_with("# EOF\n"));
 }
 

@@ -87,7 +87,8 @@ struct Totals {
 impl Totals {
     fn of(metrics: &Metrics) -> Self {
         let inner = &metrics.inner;
-        let failed = |counters: &[Counter]| counters[Outcome::Parked as usize].get() + counters[Outcome::Dead as usize].get();
+        let failed =
+            |counters: &[Counter]| counters[Outcome::Parked as usize].get() + counters[Outcome::Dead as usize].get();
         let deliveries: u64 = lock(&inner.handlers).values().map(|handler| failed(&handler.outcomes)).sum();
         Self {
             processed: inner.events.iter().map(Counter::get).sum(),

@@ -1,0 +1,88 @@
+//! Where a partition starts, and whether it may go on from where it was. Pure.
+
+use crate::config::OffsetReset;
+use crate::store::StartDecision;
+
+/// What is known of a partition without progress.
+#[derive(Debug, Clone, Copy)]
+pub struct Known {
+    /// Its number.
+    pub partition: i32,
+    /// The offset that the group has committed in Kafka.
+    pub committed: Option<i64>,
+    /// How many partitions the topic had at the group's first claim.
+    pub partitions_at_first_claim: i32,
+    /// The first offset that the log holds.
+    pub log_start: i64,
+    /// The offset after the last record.
+    pub log_end: i64,
+    /// What to do where nothing else tells.
+    pub reset: OffsetReset,
+}
+
+/// Where a partition without progress starts. Decided once and stored before its first record is read.
+#[must_use]
+pub fn decide(known: &Known) -> StartDecision {
+    let (next, because) = match known.committed {
+        Some(committed) => (committed, "the group's committed offset in kafka".to_owned()),
+        None if known.partition >= known.partitions_at_first_claim => {
+            (known.log_start, "the partition is newer than the group".to_owned())
+        }
+        None => {
+            let next = match known.reset {
+                OffsetReset::Earliest => known.log_start,
+                OffsetReset::Latest => known.log_end,
+            };
+            (next, format!("KAFKA_AUTO_OFFSET_RESET={}", known.reset.as_str()))
+        }
+    };
+    StartDecision { next, because }
+}
+
+/// Why a partition may not go on: its log no longer goes with its progress. Text for people; none where it may.
+#[must_use]
+pub fn gone(next: i64, log_start: i64, log_end: i64) -> Option<String> {
+    if next < log_start {
+        return Some(format!(
+            "progress stands at offset {next}, and the log starts at {log_start}: records were removed before they \
+             were read"
+        ));
+    }
+    (next > log_end).then(|| {
+        format!("progress stands at offset {next}, and the log ends at {log_end}: the topic was truncated or made anew")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: Known = Known {
+        partition: 3,
+        committed: None,
+        partitions_at_first_claim: 12,
+        log_start: 10,
+        log_end: 90,
+        reset: OffsetReset::Latest,
+    };
+
+    #[test]
+    fn a_predecessors_offset_goes_before_the_setting() {
+        assert_eq!(decide(&Known { committed: Some(40), ..KNOWN }).next, 40);
+        assert_eq!(decide(&KNOWN).next, 90);
+        assert_eq!(decide(&Known { reset: OffsetReset::Earliest, ..KNOWN }).next, 10);
+    }
+
+    #[test]
+    fn a_partition_that_is_newer_than_the_group_starts_at_its_beginning() {
+        assert_eq!(decide(&Known { partitions_at_first_claim: 3, ..KNOWN }).next, 10);
+    }
+
+    #[test]
+    fn progress_that_the_log_does_not_hold_stops_the_partition() {
+        assert!(gone(9, 10, 90).is_some_and(|why| why.contains("the log starts at 10")));
+        assert!(gone(91, 10, 90).is_some_and(|why| why.contains("the log ends at 90")));
+        assert_eq!(gone(10, 10, 90), None);
+        assert_eq!(gone(90, 10, 90), None);
+    }
+}

@@ -1,0 +1,391 @@
+//! A batch: which of its events run, what their deliveries came to, and the one transaction that follows. Pure.
+//!
+//! Invariant: the plan accounts for every delivery of every record from the first to where the batch is cut, and for
+//! nothing behind it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::entry::{Entry, Item, Ledger, event_hash};
+use super::outcome::{Decision, Failure, State};
+use super::parked;
+use super::statements::{self, Form};
+use crate::event::Event;
+use crate::host::Pending;
+use crate::registry::{Identity, Routes};
+use crate::store::{Advance, Claim, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById, Write};
+
+/// How one delivery ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// Its writes are in the transaction.
+    Committed,
+    /// The handler did not want the event.
+    Skipped,
+    /// Parked or dead.
+    Failed(Box<Failure>),
+}
+
+/// One event for one handler.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// To whom.
+    pub handler: Arc<Identity>,
+    /// How it ended; none before it has.
+    pub outcome: Option<Outcome>,
+    writes: Vec<Write>,
+    reads: Vec<ReadById>,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone)]
+pub enum Fate {
+    /// No event.
+    Ignored,
+    /// An event that is accounted for already.
+    Duplicate,
+    /// An event for these handlers; none where nobody wants it.
+    Event {
+        /// Its mark in the ledger.
+        marker: Marker,
+        /// Its deliveries, in the order in which they run.
+        deliveries: Vec<Delivery>,
+    },
+    /// Parked without any delivery: it cannot be read, or its id is another event's.
+    Dead(Box<Failure>),
+}
+
+/// A record and its fate.
+#[derive(Debug, Clone)]
+pub struct Slot {
+    /// The record.
+    pub entry: Entry,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// Which delivery: the place of its record in the batch, and its own among the record's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryRef {
+    /// The record's place.
+    pub slot: usize,
+    /// The delivery's place.
+    pub place: usize,
+}
+
+/// What follows from a run.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The next delivery.
+    Go,
+    /// The same delivery again, after a while: nobody's doing.
+    Again(String),
+    /// What is before this event is to be committed; the event is the first of the next batch.
+    Cut(&'static str),
+    /// The event, the first of the batch, is to run alone in a transaction.
+    Alone(&'static str),
+}
+
+/// Records on their way to one transaction.
+#[derive(Debug)]
+pub struct Batch {
+    slots: Vec<Slot>,
+    behind: Vec<Entry>,
+    pending: Arc<Pending>,
+}
+
+impl Batch {
+    /// Decides what needs no look at the ledger: what is no event, what cannot be read, and what comes twice here.
+    #[must_use]
+    pub fn new(entries: Vec<Entry>, ledger: &Ledger) -> Self {
+        let mut first: HashMap<MarkerKey, i64> = HashMap::new();
+        let slots = entries
+            .into_iter()
+            .map(|entry| {
+                let fate = match &entry.item {
+                    Item::Ignored(_) => Fate::Ignored,
+                    Item::Undecodable(what) => dead("undecodable", &what.reason),
+                    Item::Event(event) => {
+                        let marker = Marker { key: ledger.key(event), hash: event_hash(event), handlers: Vec::new() };
+                        match first.get(&marker.key) {
+                            Some(hash) => repeated(event, *hash == marker.hash),
+                            None => {
+                                first.insert(marker.key, marker.hash);
+                                Fate::Event { marker, deliveries: Vec::new() }
+                            }
+                        }
+                    }
+                };
+                Slot { entry, fate }
+            })
+            .collect();
+        Self { slots, behind: Vec::new(), pending: Arc::default() }
+    }
+
+    /// The events that the ledger is to be asked for.
+    #[must_use]
+    pub fn keys(&self) -> Vec<MarkerKey> {
+        self.slots
+            .iter()
+            .filter_map(|slot| match &slot.fate {
+                Fate::Event { marker, .. } => Some(marker.key),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Takes out what the ledger has, and gives the rest their handlers.
+    pub fn route(&mut self, seen: &HashMap<MarkerKey, i64>, routes: &Routes) {
+        for slot in &mut self.slots {
+            let (Item::Event(event), Fate::Event { marker, deliveries }) = (&slot.entry.item, &mut slot.fate) else {
+                continue;
+            };
+            if let Some(hash) = seen.get(&marker.key) {
+                slot.fate = repeated(event, *hash == marker.hash);
+                continue;
+            }
+            let handlers = routes.handlers(&event.event_type);
+            marker.handlers = handlers.iter().map(|handler| (handler.id, handler.generation)).collect();
+            *deliveries = handlers
+                .iter()
+                .map(|handler| Delivery {
+                    handler: Arc::clone(handler),
+                    outcome: None,
+                    writes: Vec::new(),
+                    reads: Vec::new(),
+                })
+                .collect();
+        }
+    }
+
+    /// The next delivery to run; none where all have ended.
+    #[must_use]
+    pub fn next(&self, after: Option<DeliveryRef>) -> Option<DeliveryRef> {
+        let from = after.map_or(0, |at| at.slot);
+        self.slots.iter().enumerate().skip(from).find_map(|(slot, found)| {
+            let Fate::Event { deliveries, .. } = &found.fate else { return None };
+            let place = deliveries.iter().position(|delivery| delivery.outcome.is_none())?;
+            Some(DeliveryRef { slot, place })
+        })
+    }
+
+    /// What is delivered, to whom, and what the handler takes for now: `now_ms` where its event is begun only now.
+    pub fn begin(&mut self, at: DeliveryRef, now_ms: i64) -> Option<(Arc<Event>, Arc<Identity>, i64)> {
+        let slot = self.slots.get_mut(at.slot)?;
+        let (Item::Event(event), Fate::Event { deliveries, .. }) = (&slot.entry.item, &slot.fate) else { return None };
+        let handler = Arc::clone(&deliveries.get(at.place)?.handler);
+        let begun_ms = *slot.entry.begun_ms.get_or_insert(now_ms);
+        Some((Arc::clone(event), handler, begun_ms))
+    }
+
+    /// What the deliveries that have ended well will write.
+    #[must_use]
+    pub fn pending(&self) -> Arc<Pending> {
+        Arc::clone(&self.pending)
+    }
+
+    /// What a run's decision does to the batch.
+    pub fn ran(&mut self, at: DeliveryRef, decision: Decision, writes: Vec<Write>, reads: Vec<ReadById>) -> Next {
+        let outcome = match decision {
+            Decision::Again(why) => return Next::Again(why),
+            Decision::NeedsCommit => return self.cut_before(at.slot, "a read of what is pending"),
+            Decision::NeedsAlone(why) => return self.cut_before(at.slot, why),
+            Decision::Accept => Outcome::Committed,
+            Decision::Skip(_) => Outcome::Skipped,
+            Decision::Fail(failure) => Outcome::Failed(failure),
+        };
+        let accepted = matches!(outcome, Outcome::Committed);
+        if accepted && !writes.is_empty() {
+            let pending = Arc::make_mut(&mut self.pending);
+            writes.iter().for_each(|write| pending.note(write));
+        }
+        if let Some(delivery) = self.delivery_mut(at) {
+            delivery.outcome = Some(outcome);
+            if accepted {
+                delivery.writes = writes;
+                delivery.reads = reads;
+            }
+        }
+        Next::Go
+    }
+
+    /// An event's end: either what is before it commits first, or, where nothing is, it runs alone.
+    fn cut_before(&mut self, slot: usize, why: &'static str) -> Next {
+        if slot == 0 {
+            return Next::Alone(why);
+        }
+        self.cut(slot);
+        Next::Cut(why)
+    }
+
+    /// Leaves the records from `slot` on to the next batch, undone.
+    pub fn cut(&mut self, slot: usize) {
+        let mut rest: Vec<Entry> = self.slots.drain(slot..).map(|slot| slot.entry).collect();
+        rest.append(&mut self.behind);
+        self.behind = rest;
+    }
+
+    /// Ends a delivery otherwise than its run did: its writes are not in the next plan.
+    pub fn fail(&mut self, at: DeliveryRef, failure: Failure) {
+        if let Some(delivery) = self.delivery_mut(at) {
+            delivery.outcome = Some(Outcome::Failed(Box::new(failure)));
+            delivery.writes.clear();
+            delivery.reads.clear();
+        }
+    }
+
+    /// Forgets what went well, for it is to be run again; what failed or was skipped stays so.
+    pub fn forget_commits(&mut self) {
+        self.pending = Arc::default();
+        for slot in &mut self.slots {
+            if let Fate::Event { deliveries, .. } = &mut slot.fate {
+                for delivery in deliveries {
+                    delivery.outcome.take_if(|outcome| matches!(outcome, Outcome::Committed));
+                    delivery.writes.clear();
+                    delivery.reads.clear();
+                }
+            }
+        }
+    }
+
+    /// How many records it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Its records and their fates.
+    #[must_use]
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The records in it and those that were cut off, for another try.
+    #[must_use]
+    pub fn into_entries(self) -> Vec<Entry> {
+        self.slots.into_iter().map(|slot| slot.entry).chain(self.behind).collect()
+    }
+
+    /// What was cut off, for the next batch.
+    #[must_use]
+    pub fn into_behind(self) -> Vec<Entry> {
+        self.behind
+    }
+
+    /// The delivery that makes the largest writes.
+    #[must_use]
+    pub fn largest(&self) -> Option<DeliveryRef> {
+        self.deliveries()
+            .map(|(at, delivery)| (delivery.writes.iter().map(Write::bytes).sum::<usize>(), at))
+            .max_by_key(|(bytes, at)| (*bytes, std::cmp::Reverse((at.slot, at.place))))
+            .map(|(_, at)| at)
+    }
+
+    /// The delivery behind a number in the plan's commands.
+    #[must_use]
+    pub fn owner(&self, number: usize) -> Option<DeliveryRef> {
+        self.deliveries().nth(number).map(|(at, _)| at)
+    }
+
+    /// The one transaction that accounts for the batch. Partitions without a claim are not in it: the caller has
+    /// taken their records out.
+    #[must_use]
+    pub fn plan(&self, claims: &HashMap<PartitionId, Claim>, ledger: &Ledger, form: Form, now_ms: i64) -> Plan {
+        let writes = self
+            .deliveries()
+            .enumerate()
+            .flat_map(|(number, (_, delivery))| delivery.writes.iter().map(move |write| (number, write)));
+        let mut plan = Plan {
+            advances: self.advances(claims),
+            checks: self.deliveries().flat_map(|(_, delivery)| delivery.reads.iter().cloned()).collect(),
+            commands: statements::commands(writes, form),
+            ..Plan::default()
+        };
+        for slot in &self.slots {
+            if let Fate::Event { marker, .. } = &slot.fate {
+                plan.markers.push(marker.clone());
+            }
+            parked::add(&mut plan, slot, ledger, now_ms);
+        }
+        plan
+    }
+
+    /// Whether the writes of only one delivery are in it: then the strict form costs nothing.
+    #[must_use]
+    pub fn has_one_writer(&self) -> bool {
+        self.deliveries().filter(|(_, delivery)| !delivery.writes.is_empty()).take(2).count() < 2
+    }
+
+    /// The claims as they stand once the plan is committed.
+    #[must_use]
+    pub fn advances(&self, claims: &HashMap<PartitionId, Claim>) -> Vec<Advance> {
+        let mut order: Vec<Advance> = Vec::new();
+        for slot in &self.slots {
+            let entry = &slot.entry;
+            let Some(claim) = claims.get(&entry.partition) else { continue };
+            let event = match &entry.item {
+                Item::Event(event) => Some(event),
+                _ => None,
+            };
+            let last = LastRecord {
+                offset: entry.offset,
+                event_id: event.map(|event| event.id.clone()),
+                timestamp_ms: entry.raw.timestamp_ms,
+            };
+            let created_at_ms = event.map(|event| event.created_at_ms);
+            match order.iter_mut().find(|advance| advance.partition == entry.partition) {
+                Some(advance) => {
+                    advance.to = entry.offset + 1;
+                    advance.last = last;
+                    advance.highest_created_at_ms = advance.highest_created_at_ms.max(created_at_ms);
+                }
+                None => order.push(Advance {
+                    partition: entry.partition.clone(),
+                    claim: *claim,
+                    to: entry.offset + 1,
+                    last,
+                    highest_created_at_ms: created_at_ms,
+                }),
+            }
+        }
+        order
+    }
+
+    fn deliveries(&self) -> impl Iterator<Item = (DeliveryRef, &Delivery)> {
+        self.slots.iter().enumerate().flat_map(|(slot, found)| {
+            let deliveries = match &found.fate {
+                Fate::Event { deliveries, .. } => deliveries.as_slice(),
+                _ => &[],
+            };
+            deliveries.iter().enumerate().map(move |(place, delivery)| (DeliveryRef { slot, place }, delivery))
+        })
+    }
+
+    fn delivery_mut(&mut self, at: DeliveryRef) -> Option<&mut Delivery> {
+        match &mut self.slots.get_mut(at.slot)?.fate {
+            Fate::Event { deliveries, .. } => deliveries.get_mut(at.place),
+            _ => None,
+        }
+    }
+}
+
+fn repeated(event: &Event, same: bool) -> Fate {
+    if same {
+        return Fate::Duplicate;
+    }
+    let what = format!(
+        "the id {} is another event's: aggregate, type or time of creation differ from those of the first",
+        event.id
+    );
+    dead("id-conflict", &what)
+}
+
+fn dead(reason: &'static str, message: &str) -> Fate {
+    Fate::Dead(Box::new(Failure::new(State::Dead, reason, message)))
+}

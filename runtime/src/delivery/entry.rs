@@ -1,0 +1,103 @@
+//! A record on its way through a batch. Pure.
+
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::event::{Event, Ignored, Undecodable};
+use crate::store::{MarkerKey, PartitionId};
+
+/// A record as it came from Kafka, kept until it is accounted for: what is parked is parked with its bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RawRecord {
+    /// The key's bytes.
+    pub key: Option<Vec<u8>>,
+    /// The value's bytes.
+    pub value: Option<Vec<u8>>,
+    /// The headers, in their order.
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Kafka's timestamp, in milliseconds since 1970.
+    pub timestamp_ms: Option<i64>,
+}
+
+/// What the record turned out to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Item {
+    /// An event for the handlers.
+    Event(Arc<Event>),
+    /// No event; progress passes it.
+    Ignored(Ignored),
+    /// Cannot be read; it is parked with its bytes.
+    Undecodable(Undecodable),
+}
+
+/// A decoded record and where it stood.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Where it stood.
+    pub partition: PartitionId,
+    /// Its offset.
+    pub offset: i64,
+    /// What it is.
+    pub item: Item,
+    /// Its bytes.
+    pub raw: Arc<RawRecord>,
+    /// When its first delivery was first begun, in milliseconds since 1970: what its handlers take for now, however
+    /// often they are run again.
+    pub begun_ms: Option<i64>,
+}
+
+impl Entry {
+    /// What it holds of memory, nearly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let raw = self.raw.value.as_ref().map_or(0, Vec::len) + self.raw.key.as_ref().map_or(0, Vec::len);
+        let headers: usize =
+            self.raw.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len)).sum();
+        let event = match &self.item {
+            Item::Event(event) => event.payload.len() + event.columns.len(),
+            Item::Ignored(_) | Item::Undecodable(_) => 0,
+        };
+        raw + headers + event + 512
+    }
+}
+
+/// Which ledger an event stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ledger {
+    /// The consumer group.
+    pub group: Arc<str>,
+    /// The outbox's name (`OUTBOX_SOURCE`): two tables with equal ids do not meet.
+    pub source: Arc<str>,
+}
+
+impl Ledger {
+    /// The event's key: the same however often it is delivered.
+    #[must_use]
+    pub fn key(&self, event: &Event) -> MarkerKey {
+        let mut key = MarkerKey::default();
+        key.copy_from_slice(&digest(&[self.group.as_bytes(), self.source.as_bytes(), event.id.as_bytes()])[..16]);
+        key
+    }
+}
+
+/// Tells an event from another one that has its id.
+#[must_use]
+pub fn event_hash(event: &Event) -> i64 {
+    let created_at = event.row_created_at_us.map(i64::to_be_bytes);
+    let created_at: &[u8] = created_at.as_ref().map_or(&[], |bytes| bytes);
+    let digest = digest(&[event.aggregate_id.as_bytes(), event.event_type.as_bytes(), created_at]);
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
+}
+
+/// A digest over parts, each with its length before it, so that no two lists of parts run together.
+fn digest(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}

@@ -1,0 +1,196 @@
+//! What follows from MongoDB's answer to a transaction. Pure: time is passed in.
+
+use std::time::Duration;
+
+use super::outcome::Failure;
+use super::statements::Form;
+use crate::store::{Plan, Reply};
+
+/// How long a transaction is redone before its batch is halved.
+const REDO_FOR: Duration = Duration::from_secs(20);
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How often an event alone may be more than a transaction takes.
+const TOO_LARGE_TRIES: u32 = 3;
+
+/// What to do next.
+#[derive(Debug)]
+pub enum Step {
+    /// It is committed.
+    Done,
+    /// The same plan once more, after a pause.
+    Again {
+        /// How long to wait, before jitter.
+        pause: Duration,
+        /// What MongoDB said.
+        why: String,
+    },
+    /// The same writes in strict order: only that form tells whose failure it is.
+    Strict,
+    /// This delivery is the culprit: without its writes once more.
+    Fail {
+        /// The number behind the statement.
+        owner: usize,
+        /// What it is parked with.
+        failure: Box<Failure>,
+    },
+    /// All deliveries once more: what one of them has read is different now.
+    Rerun,
+    /// The ledger has one of the events by now: look again.
+    LookAgain,
+    /// Only a claim can tell who owns the partitions and whether this is committed.
+    Claim(String),
+    /// Half of the batch first.
+    Halve(String),
+    /// The event alone is more than a transaction takes: its largest delivery is the culprit.
+    FailLargest(String),
+}
+
+/// What has been tried with one batch.
+#[derive(Debug, Default)]
+pub struct Redo {
+    tries: u32,
+    too_large: u32,
+    since: Option<Duration>,
+    strict: bool,
+}
+
+impl Redo {
+    /// For a batch whose first plan is in strict form at once, where only one delivery writes.
+    #[must_use]
+    pub fn strict(strict: bool) -> Self {
+        Self { strict, ..Self::default() }
+    }
+
+    /// The form of the next plan.
+    #[must_use]
+    pub fn form(&self) -> Form {
+        if self.strict { Form::Strict } else { Form::Grouped }
+    }
+
+    /// What follows from the reply; `now` counts from any fixed point, `events` are those in the plan.
+    pub fn after(&mut self, reply: Reply, plan: &Plan, events: usize, now: Duration) -> Step {
+        match reply {
+            Reply::Committed => Step::Done,
+            Reply::LostClaim => Step::Claim("another host has claimed one of the partitions".to_owned()),
+            Reply::Unknown(why) => Step::Claim(why),
+            Reply::SeenBefore => Step::LookAgain,
+            Reply::Changed => Step::Rerun,
+            Reply::Transient(why) => self.transient(why, events, now),
+            Reply::TooLarge(why) => self.too_large(why, events),
+            Reply::Failed(failed) => {
+                let command = plan.commands.get(failed.command);
+                match command.and_then(|command| command.owners.first()) {
+                    // In the strict form one delivery stands behind a command.
+                    Some(owner) if self.strict => {
+                        self.strict = false;
+                        Step::Fail { owner: *owner, failure: Box::new(Failure::of_write(&failed.why)) }
+                    }
+                    _ => {
+                        self.strict = true;
+                        Step::Strict
+                    }
+                }
+            }
+        }
+    }
+
+    fn transient(&mut self, why: String, events: usize, now: Duration) -> Step {
+        let since = *self.since.get_or_insert(now);
+        if now.saturating_sub(since) > REDO_FOR && events > 1 {
+            *self = Self::default();
+            return Step::Halve(why);
+        }
+        self.tries += 1;
+        let pause = Duration::from_millis(5) * 2_u32.pow(self.tries.min(8));
+        Step::Again { pause: pause.min(LONGEST_PAUSE), why }
+    }
+
+    fn too_large(&mut self, why: String, events: usize) -> Step {
+        if events > 1 {
+            *self = Self::default();
+            return Step::Halve(why);
+        }
+        self.too_large += 1;
+        if self.too_large < TOO_LARGE_TRIES {
+            return Step::Again { pause: LONGEST_PAUSE, why };
+        }
+        *self = Self::default();
+        Step::FailLargest(why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::{Command, FailedWrite, Kind, WriteError};
+
+    fn plan() -> Plan {
+        let command = Command {
+            collection: Arc::from("users"),
+            kind: Kind::Update,
+            must_match: true,
+            statements: Vec::new(),
+            owners: vec![7],
+        };
+        Plan { commands: vec![command], ..Plan::default() }
+    }
+
+    fn failed() -> Reply {
+        Reply::Failed(FailedWrite { command: 0, statement: None, why: WriteError::MustMatch })
+    }
+
+    const START: Duration = Duration::ZERO;
+
+    #[test]
+    fn a_failure_of_the_grouped_form_blames_nobody() {
+        let mut redo = Redo::default();
+        assert!(matches!(redo.after(failed(), &plan(), 9, START), Step::Strict));
+        assert_eq!(redo.form(), Form::Strict);
+        assert!(matches!(redo.after(failed(), &plan(), 9, START), Step::Fail { owner: 7, .. }));
+        assert_eq!(redo.form(), Form::Grouped);
+    }
+
+    #[test]
+    fn a_single_writer_is_blamed_at_once() {
+        let mut redo = Redo::strict(true);
+        assert!(matches!(redo.after(failed(), &plan(), 1, START), Step::Fail { owner: 7, .. }));
+    }
+
+    #[test]
+    fn conflicts_are_redone_for_20_s_and_then_the_batch_is_halved() {
+        let mut redo = Redo::default();
+        let conflict = || Reply::Transient("conflict".to_owned());
+        assert!(matches!(redo.after(conflict(), &plan(), 8, START), Step::Again { .. }));
+        assert!(matches!(redo.after(conflict(), &plan(), 8, Duration::from_secs(19)), Step::Again { .. }));
+        assert!(matches!(redo.after(conflict(), &plan(), 8, Duration::from_secs(21)), Step::Halve(_)));
+    }
+
+    #[test]
+    fn conflicts_of_an_event_alone_are_never_counted() {
+        let mut redo = Redo::default();
+        for second in 0..10_000 {
+            let step = redo.after(Reply::Transient(String::new()), &plan(), 1, Duration::from_secs(second));
+            assert!(matches!(step, Step::Again { pause, .. } if pause <= LONGEST_PAUSE));
+        }
+    }
+
+    #[test]
+    fn an_event_alone_may_be_too_large_three_times() {
+        let mut redo = Redo::default();
+        let large = || Reply::TooLarge(String::new());
+        assert!(matches!(redo.after(large(), &plan(), 4, START), Step::Halve(_)));
+        assert!(matches!(redo.after(large(), &plan(), 1, START), Step::Again { .. }));
+        assert!(matches!(redo.after(large(), &plan(), 1, START), Step::Again { .. }));
+        assert!(matches!(redo.after(large(), &plan(), 1, START), Step::FailLargest(_)));
+    }
+
+    #[test]
+    fn an_unknown_commit_is_settled_by_a_claim() {
+        let mut redo = Redo::default();
+        assert!(matches!(redo.after(Reply::Unknown(String::new()), &plan(), 4, START), Step::Claim(_)));
+        assert!(matches!(redo.after(Reply::LostClaim, &plan(), 4, START), Step::Claim(_)));
+    }
+}

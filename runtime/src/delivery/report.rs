@@ -1,0 +1,116 @@
+//! What is said of a batch once it is committed: metrics, and a line for whatever did not go as expected.
+
+use crate::clock;
+use crate::registry::Registry;
+use crate::telemetry::metrics::{EventResult, Metrics, Outcome as Counted};
+
+use super::batch::{Batch, Delivery, Fate, Outcome, Slot};
+use super::entry::Item;
+use super::outcome::{Failure, State};
+use crate::event::Event;
+
+/// Says what became of events.
+#[derive(Debug)]
+pub(super) struct Report {
+    metrics: Metrics,
+}
+
+impl Report {
+    pub(super) fn new(metrics: Metrics) -> Self {
+        Self { metrics }
+    }
+
+    /// A batch is committed.
+    pub(super) fn committed(&self, batch: &Batch, registry: &Registry) {
+        let now_ms = clock::now_ms();
+        for slot in batch.slots() {
+            match &slot.fate {
+                Fate::Ignored => {}
+                Fate::Duplicate => self.metrics.event(EventResult::Duplicate),
+                Fate::Dead(failure) => {
+                    self.metrics.event(EventResult::Dead);
+                    undelivered(slot, failure);
+                }
+                Fate::Event { deliveries, .. } => {
+                    let Item::Event(event) = &slot.entry.item else { continue };
+                    self.event(event, deliveries, registry);
+                    self.metrics.event_latency(event.created_at_ms, now_ms);
+                    let processing_time_ms = slot.entry.begun_ms.map(|begun| now_ms - begun);
+                    tracing::debug!(
+                        event_id = event.id,
+                        event_type = event.event_type,
+                        processing_time_ms,
+                        "event_processed"
+                    );
+                }
+            }
+        }
+    }
+
+    /// An event goes into a transaction of its own.
+    pub(super) fn escalated(&self, batch: &Batch, why: &'static str) {
+        let Some(slot) = batch.slots().first() else { return };
+        let (Item::Event(event), Fate::Event { deliveries, .. }) = (&slot.entry.item, &slot.fate) else { return };
+        tracing::debug!(event_id = event.id, event_type = event.event_type, why, "event_runs_alone");
+        for delivery in deliveries.iter().filter(|delivery| delivery.outcome.is_none()).take(1) {
+            self.metrics.handler(&delivery.handler.name).escalation(why);
+        }
+    }
+
+    fn event(&self, event: &Event, deliveries: &[Delivery], registry: &Registry) {
+        if deliveries.is_empty() {
+            self.metrics.event(EventResult::NoHandler);
+            tracing::warn!(event_id = event.id, event_type = event.event_type, "no_handler");
+            return;
+        }
+        self.metrics.event(EventResult::Committed);
+        for delivery in deliveries {
+            let Some(deployed) = registry.deployed(delivery.handler.id) else { continue };
+            match &delivery.outcome {
+                Some(Outcome::Committed) | None => deployed.metrics().delivery(Counted::Committed),
+                Some(Outcome::Skipped) => {
+                    deployed.metrics().delivery(Counted::Skipped);
+                    let handler = &*delivery.handler.name;
+                    tracing::warn!(handler, event_id = event.id, event_type = event.event_type, "delivery_skipped");
+                }
+                Some(Outcome::Failed(failure)) => {
+                    deployed.metrics().failure(failure.reason);
+                    deployed.metrics().delivery(match failure.state {
+                        State::Parked => Counted::Parked,
+                        State::Dead => Counted::Dead,
+                    });
+                    failed(event, &delivery.handler.name, failure);
+                }
+            }
+        }
+    }
+}
+
+fn failed(event: &Event, handler: &str, failure: &Failure) {
+    tracing::error!(
+        handler,
+        event_id = event.id,
+        event_type = event.event_type,
+        aggregate_id = event.aggregate_id,
+        state = failure.state.as_str(),
+        reason = failure.reason,
+        limit = failure.limit,
+        error = failure.message,
+        error_type = failure.error_type,
+        trace = failure.trace,
+        "delivery_failed"
+    );
+}
+
+fn undelivered(slot: &Slot, failure: &Failure) {
+    let entry = &slot.entry;
+    tracing::error!(
+        topic = &*entry.partition.topic,
+        partition = entry.partition.partition,
+        offset = entry.offset,
+        state = failure.state.as_str(),
+        reason = failure.reason,
+        error = failure.message,
+        "record_failed"
+    );
+}

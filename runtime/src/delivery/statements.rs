@@ -1,0 +1,276 @@
+//! Writes become commands. Pure.
+//!
+//! Invariant: the commands, run in their order, have the effect of the writes one by one. Statements pass each other
+//! only where both name different single `_id`s; any other filter is a barrier in its collection; across collections
+//! order is free. A unique index can still tell the difference, so a failure of the grouped form blames nobody.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::store::{Command, IdKey, Kind, Write};
+
+/// How statements stand in commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// As few commands as the rules allow.
+    Grouped,
+    /// In the order of the writes; one delivery stands behind a command, and each must-match statement is a command of
+    /// its own, whose `n` tells: so a failure tells whose it is.
+    Strict,
+}
+
+/// The most bytes of statements in one command; MongoDB takes 48 MB a message.
+const COMMAND_BYTES: usize = 12 << 20;
+/// The most statements in one command: MongoDB's bound of a write batch is 100,000.
+const COMMAND_STATEMENTS: usize = 10_000;
+
+/// The commands for writes, each with the number of the delivery that made it.
+#[must_use]
+pub fn commands<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>, form: Form) -> Vec<Command> {
+    match form {
+        Form::Grouped => grouped(writes),
+        Form::Strict => strict(writes),
+    }
+}
+
+/// What may stand in one command: MongoDB's command, and whether its `n` is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Class {
+    kind: Kind,
+    must_match: bool,
+}
+
+impl Class {
+    fn of(write: &Write) -> Self {
+        Self { kind: write.kind, must_match: write.must_match }
+    }
+}
+
+fn strict<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>) -> Vec<Command> {
+    let mut commands: Vec<Command> = Vec::new();
+    for (owner, write) in writes {
+        let class = Class::of(write);
+        let open = commands
+            .last_mut()
+            .filter(|last| !class.must_match && last.owners.last() == Some(&owner) && joins(last, class, write));
+        let made = push(open, owner, write);
+        commands.extend(made);
+    }
+    commands
+}
+
+fn joins(command: &Command, class: Class, write: &Write) -> bool {
+    command.kind == class.kind
+        && command.must_match == class.must_match
+        && command.collection == write.collection
+        && command.statements.len() + write.statements.len() <= COMMAND_STATEMENTS
+        && command.statements.iter().map(|statement| statement.as_bytes().len()).sum::<usize>() + write.bytes()
+            <= COMMAND_BYTES
+}
+
+/// Adds the write to the command, or gives a new one that holds it.
+fn push(command: Option<&mut Command>, owner: usize, write: &Write) -> Option<Command> {
+    let owners = std::iter::repeat_n(owner, write.statements.len());
+    match command {
+        Some(command) => {
+            command.statements.extend(write.statements.iter().cloned());
+            command.owners.extend(owners);
+            None
+        }
+        None => Some(Command {
+            collection: Arc::clone(&write.collection),
+            kind: write.kind,
+            must_match: write.must_match,
+            statements: write.statements.clone(),
+            owners: owners.collect(),
+        }),
+    }
+}
+
+/// A collection's commands while they are put together: layer by layer, a command for each class in a layer.
+#[derive(Default)]
+struct Layers {
+    layers: Vec<Layer>,
+    /// The layer below which nothing may be added: a barrier stands there.
+    floor: usize,
+    /// For each document the layer and class of the last statement on it.
+    last: HashMap<IdKey, (usize, Class)>,
+}
+
+#[derive(Default)]
+struct Layer {
+    barrier: bool,
+    groups: Vec<Group>,
+}
+
+struct Group {
+    class: Class,
+    bytes: usize,
+    command: Command,
+}
+
+fn grouped<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>) -> Vec<Command> {
+    let mut order: Vec<Arc<str>> = Vec::new();
+    let mut collections: HashMap<Arc<str>, Layers> = HashMap::new();
+    for (owner, write) in writes {
+        let layers = collections.entry(Arc::clone(&write.collection)).or_insert_with(|| {
+            order.push(Arc::clone(&write.collection));
+            Layers::default()
+        });
+        layers.add(owner, write);
+    }
+    order
+        .iter()
+        .filter_map(|collection| collections.remove(collection))
+        .flat_map(|layers| layers.layers)
+        .flat_map(|layer| layer.groups)
+        .map(|group| group.command)
+        .collect()
+}
+
+impl Layers {
+    fn add(&mut self, owner: usize, write: &Write) {
+        let class = Class::of(write);
+        let place = match &write.id {
+            Some(id) => {
+                let place = self.place_of(id, class).max(self.floor);
+                self.last.insert(id.clone(), (place, class));
+                place
+            }
+            None => self.place_of_barrier(write, class),
+        };
+        self.put(place, class, owner, write);
+    }
+
+    /// Statements on one document keep their order: in one command where they are of a class, else layer after layer.
+    fn place_of(&self, id: &IdKey, class: Class) -> usize {
+        match self.last.get(id) {
+            Some((place, last)) if *last == class => *place,
+            Some((place, _)) => place + 1,
+            None => 0,
+        }
+    }
+
+    /// A barrier has a layer to itself; barriers of a class that follow one another share it, for a command runs its
+    /// statements in order. A must-match multi statement has a command of its own, since its `n` tells of more.
+    fn place_of_barrier(&mut self, write: &Write, class: Class) -> usize {
+        let alone = write.must_match && write.multi;
+        let top = self.layers.len();
+        let shared = self.layers.last().is_some_and(|layer| {
+            layer.barrier && !alone && layer.groups.last().is_some_and(|group| group.class == class)
+        });
+        let place = if shared { top - 1 } else { top };
+        self.layers.resize_with(place + 1, Layer::default);
+        self.layers[place].barrier = true;
+        self.floor = place + 1;
+        place
+    }
+
+    fn put(&mut self, place: usize, class: Class, owner: usize, write: &Write) {
+        if self.layers.len() <= place {
+            self.layers.resize_with(place + 1, Layer::default);
+        }
+        let bytes = write.bytes();
+        let groups = &mut self.layers[place].groups;
+        // The last group of the class: an earlier one is full, and statements on one document keep their order.
+        let open = groups.iter_mut().rfind(|group| group.class == class).filter(|group| {
+            group.bytes + bytes <= COMMAND_BYTES
+                && group.command.statements.len() + write.statements.len() <= COMMAND_STATEMENTS
+        });
+        if let Some(group) = open {
+            group.bytes += bytes;
+            push(Some(&mut group.command), owner, write);
+        } else if let Some(command) = push(None, owner, write) {
+            groups.push(Group { class, bytes, command });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::{RawBsonRef, rawdoc};
+
+    use super::*;
+
+    fn write(collection: &str, kind: Kind, id: Option<&str>, must_match: bool) -> Write {
+        Write {
+            collection: Arc::from(collection),
+            kind,
+            statements: vec![rawdoc! { "q": { "_id": id.unwrap_or("any") } }],
+            id: id.and_then(|id| IdKey::of(RawBsonRef::String(id))),
+            multi: false,
+            upsert: false,
+            must_match,
+        }
+    }
+
+    fn shape(writes: &[Write], form: Form) -> Vec<(String, Kind, bool, Vec<usize>)> {
+        commands(writes.iter().enumerate(), form)
+            .into_iter()
+            .map(|command| (command.collection.to_string(), command.kind, command.must_match, command.owners))
+            .collect()
+    }
+
+    #[test]
+    fn two_writes_a_delivery_cost_two_commands_a_batch() {
+        let writes: Vec<Write> = ["a", "b", "c"]
+            .iter()
+            .flat_map(|id| {
+                [write("activities", Kind::Update, Some(id), false), write("activities", Kind::Update, Some(id), true)]
+            })
+            .collect();
+        assert_eq!(
+            shape(&writes, Form::Grouped),
+            [
+                ("activities".to_owned(), Kind::Update, false, vec![0, 2, 4]),
+                ("activities".to_owned(), Kind::Update, true, vec![1, 3, 5]),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_hot_document_costs_one_command() {
+        let writes: Vec<Write> = (0..4).map(|_| write("statistics", Kind::Update, Some("global"), false)).collect();
+        assert_eq!(shape(&writes, Form::Grouped), [("statistics".to_owned(), Kind::Update, false, vec![0, 1, 2, 3])]);
+    }
+
+    #[test]
+    fn nothing_passes_a_barrier() {
+        let writes = [
+            write("users", Kind::Update, Some("a"), false),
+            write("users", Kind::Delete, None, false),
+            write("users", Kind::Update, Some("b"), false),
+            write("other", Kind::Update, Some("b"), false),
+        ];
+        assert_eq!(
+            shape(&writes, Form::Grouped),
+            [
+                ("users".to_owned(), Kind::Update, false, vec![0]),
+                ("users".to_owned(), Kind::Delete, false, vec![1]),
+                ("users".to_owned(), Kind::Update, false, vec![2]),
+                ("other".to_owned(), Kind::Update, false, vec![3]),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_strict_form_tells_whose_a_failure_is() {
+        let writes = [
+            (0, write("users", Kind::Update, Some("a"), false)),
+            (0, write("users", Kind::Update, Some("b"), false)),
+            (1, write("users", Kind::Update, Some("c"), false)),
+            (1, write("users", Kind::Update, Some("a"), true)),
+            (1, write("users", Kind::Update, Some("b"), true)),
+        ];
+        let commands = commands(writes.iter().map(|(owner, write)| (*owner, write)), Form::Strict);
+        let owners: Vec<_> = commands.into_iter().map(|command| command.owners).collect();
+        assert_eq!(owners, [vec![0, 0], vec![1], vec![1], vec![1]]);
+    }
+
+    #[test]
+    fn a_must_match_multi_statement_stands_alone() {
+        let multi = Write { multi: true, ..write("users", Kind::Update, None, true) };
+        let writes = [multi.clone(), multi];
+        assert_eq!(shape(&writes, Form::Grouped).len(), 2);
+    }
+}

@@ -1,0 +1,182 @@
+//! The row's own time, from every way in which Debezium writes one. Pure.
+//!
+//! - Text is RFC 3339 with any number of fraction digits, in UTC or with an offset (`timestamptz`); digits beyond
+//!   microseconds are cut off, towards the past.
+//! - A whole number is what its schema says. Where there is no schema it is read by its size, since the same connector
+//!   writes milliseconds for `timestamp(3)` and microseconds for `timestamp`: below 10^14 it is milliseconds, below
+//!   10^17 microseconds, else nanoseconds. So every time from 1973 to 5138 is read right in each of the three.
+//! - PostgreSQL's `infinity` is refused: no date can hold it.
+
+use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::event::error::Error;
+use crate::event::row::{self, Read};
+use crate::event::schema;
+
+/// What PostgreSQL's driver makes of the infinities of a `timestamp`.
+const INFINITE: [i64; 2] = [9_223_372_036_825_200_000, -9_223_372_036_832_400_000];
+
+/// Microseconds since 1970, rounded down; none where the row has no such column or null in it.
+pub(super) fn of_row(raw: Option<&RawValue>, schema: Option<&RawValue>) -> Result<Option<i64>, Error> {
+    let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(None) };
+    match row::string(raw) {
+        Read::Text(_) => of_text(&row::text("created_at", Some(raw))?).map(Some),
+        Read::NotText if row::is_whole(raw.get()) => of_number(raw.get(), schema).map(Some),
+        Read::Broken | Read::NotText => Err(Error::CreatedAtKind(row::kind(raw))),
+    }
+}
+
+fn of_text(text: &str) -> Result<i64, Error> {
+    if matches!(text, "infinity" | "-infinity") {
+        return Err(Error::Infinite);
+    }
+    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(Error::CreatedAtText)?;
+    i64::try_from(time.unix_timestamp_nanos().div_euclid(1000)).map_err(|_| Error::OutOfRange)
+}
+
+fn of_number(digits: &str, schema: Option<&RawValue>) -> Result<i64, Error> {
+    let number: i64 = digits.parse().map_err(|_| Error::OutOfRange)?;
+    if INFINITE.contains(&number) {
+        return Err(Error::Infinite);
+    }
+    let named = schema.map(|schema| schema::type_of(schema, "created_at")).transpose()?.flatten();
+    let unit = match named.as_deref() {
+        None => Unit::by_size(number),
+        Some("io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp") => Unit::Milliseconds,
+        Some("io.debezium.time.MicroTimestamp") => Unit::Microseconds,
+        Some("io.debezium.time.NanoTimestamp") => Unit::Nanoseconds,
+        Some(other) => return Err(Error::SchemaType(other.chars().take(100).collect())),
+    };
+    unit.in_microseconds(number).ok_or(Error::OutOfRange)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    Milliseconds,
+    Microseconds,
+    Nanoseconds,
+}
+
+impl Unit {
+    fn by_size(number: i64) -> Self {
+        match number.unsigned_abs() {
+            0..100_000_000_000_000 => Self::Milliseconds,
+            100_000_000_000_000..100_000_000_000_000_000 => Self::Microseconds,
+            _ => Self::Nanoseconds,
+        }
+    }
+
+    fn in_microseconds(self, number: i64) -> Option<i64> {
+        match self {
+            Self::Milliseconds => number.checked_mul(1000),
+            Self::Microseconds => Some(number),
+            Self::Nanoseconds => Some(number.div_euclid(1000)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(json: &str) -> &RawValue {
+        serde_json::from_str(json).expect("the test's text is JSON")
+    }
+
+    fn given(json: &str) -> Result<Option<i64>, String> {
+        of_row(Some(raw(json)), None).map_err(|error| error.to_string())
+    }
+
+    fn of_type(name: &str, json: &str) -> Result<Option<i64>, String> {
+        let schema = format!(
+            r#"{{"type":"struct","fields":[
+                {{"type":"struct","field":"before","fields":[{{"type":"int64","name":"wrong","field":"created_at"}}]}},
+                {{"type":"struct","field":"after","fields":[{{"type":"string","field":"event_id"}},
+                    {{"type":"int64","optional":false,"name":{name},"version":1,"field":"created_at"}}]}}]}}"#
+        );
+        of_row(Some(raw(json)), Some(raw(&schema))).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn text_with_any_number_of_fraction_digits() {
+        for (text, us) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1970-01-01T00:00:01.5Z", 1_500_000),
+            ("1970-01-01T00:00:00.000001Z", 1),
+            ("1970-01-01T00:00:00.0000019Z", 1),
+            ("1970-01-01T00:00:00.000001999Z", 1),
+            ("1970-01-01T00:00:00.0000019999999999999999Z", 1),
+            ("2026-11-23T07:09:10.123456Z", 1_795_417_750_123_456),
+            ("2026-11-23T09:09:10.123456+02:00", 1_795_417_750_123_456),
+            ("2026-11-23T01:39:10.123456-05:30", 1_795_417_750_123_456),
+            ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
+            ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
+        ] {
+            assert_eq!(given(&format!("\"{text}\"")), Ok(Some(us)), "{text}");
+        }
+    }
+
+    #[test]
+    fn before_1970_it_is_rounded_down() {
+        assert_eq!(given(r#""1969-12-31T23:59:59.9999999Z""#), Ok(Some(-1)));
+        assert_eq!(given(r#""1969-12-31T23:59:59.9999990Z""#), Ok(Some(-1)));
+        assert_eq!(given(r#""1969-12-31T23:59:59.9999981Z""#), Ok(Some(-2)));
+        assert_eq!(of_type("\"io.debezium.time.NanoTimestamp\"", "-1"), Ok(Some(-1)));
+    }
+
+    #[test]
+    fn what_is_no_time_is_refused() {
+        for text in
+            ["", "yesterday", "2026-11-23", "2026-11-23T07:09:10", "2026-13-23T07:09:10Z", "2026-02-30T00:00:00Z"]
+        {
+            let refused = given(&format!("\"{text}\"")).expect_err(text);
+            assert!(refused.contains("created_at is no time with an offset"), "{refused}");
+        }
+        for json in ["1.5", "1e3", "true", "{}", "[]", r#""\ud83d""#] {
+            assert!(given(json).expect_err(json).contains("neither a text nor a whole number"), "{json}");
+        }
+        assert!(given(r#""__debezium_unavailable_value""#).is_err());
+    }
+
+    #[test]
+    fn infinities_are_refused_as_such() {
+        for json in ["\"infinity\"", "\"-infinity\"", "9223372036825200000", "-9223372036832400000"] {
+            assert_eq!(given(json), Err("the row's created_at is infinite, which no BSON date can hold".to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_number_without_schema_is_read_by_its_size() {
+        assert_eq!(given("1795417750123"), Ok(Some(1_795_417_750_123_000)));
+        assert_eq!(given("1795417750123456"), Ok(Some(1_795_417_750_123_456)));
+        assert_eq!(given("1795417750123456789"), Ok(Some(1_795_417_750_123_456)));
+        assert_eq!(given("0"), Ok(Some(0)));
+        assert_eq!(given("99999999999999"), Ok(Some(99_999_999_999_999_000)));
+        assert_eq!(given("100000000000000"), Ok(Some(100_000_000_000_000)));
+        assert_eq!(given("-1795417750123456"), Ok(Some(-1_795_417_750_123_456)));
+        assert!(given("99999999999999999999").is_err());
+    }
+
+    #[test]
+    fn a_schema_decides() {
+        assert_eq!(of_type("\"io.debezium.time.Timestamp\"", "5"), Ok(Some(5000)));
+        assert_eq!(of_type("\"org.apache.kafka.connect.data.Timestamp\"", "-5"), Ok(Some(-5000)));
+        assert_eq!(of_type("\"io.debezium.time.MicroTimestamp\"", "5"), Ok(Some(5)));
+        assert_eq!(of_type("\"io.debezium.time.NanoTimestamp\"", "5999"), Ok(Some(5)));
+        assert_eq!(of_type("\"io.debezium.time.ZonedTimestamp\"", "\"1970-01-01T00:00:01Z\""), Ok(Some(1_000_000)));
+        assert_eq!(of_type("null", "1795417750123"), Ok(Some(1_795_417_750_123_000)));
+        assert!(of_type("\"io.debezium.time.Timestamp\"", "9223372036854775807").is_err());
+        let refused = of_type("\"io.debezium.time.Date\"", "20000").expect_err("refused");
+        assert!(refused.contains("io.debezium.time.Date"), "{refused}");
+        assert!(of_row(Some(raw("5")), Some(raw(r#"{"fields": 7}"#))).is_err());
+        assert!(matches!(of_row(Some(raw("5")), Some(raw("null"))), Ok(Some(5000))));
+    }
+
+    #[test]
+    fn none_where_the_row_has_none() {
+        assert_eq!(given("null"), Ok(None));
+        assert!(matches!(of_row(None, None), Ok(None)));
+    }
+}

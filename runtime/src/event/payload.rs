@@ -1,0 +1,136 @@
+//! The payload column: from the form in which Debezium wrote it to the JSON text that the database holds. Pure.
+//!
+//! A jsonb or json column arrives as a JSON string that holds JSON; an expanded one as an object, or any other JSON.
+//! Both give the inner text verbatim: it is checked to be JSON, never read into numbers. An SQL null and a JSON null
+//! are both `null`.
+
+use std::borrow::Cow;
+
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use crate::event::error::Error;
+use crate::event::row;
+
+/// The most levels of arrays and objects in one another: as many as `serde_json` reads into a handler's types.
+pub(super) const MAX_LEVELS: usize = 127;
+
+pub(super) fn text(raw: Option<&RawValue>) -> Result<String, Error> {
+    let json = match raw {
+        None => return Err(Error::Missing("payload")),
+        Some(raw) if raw.get().starts_with('"') => {
+            let text = row::text("payload", Some(raw))?;
+            serde_json::from_str::<IgnoredAny>(&text).map_err(Error::PayloadNotJson)?;
+            text
+        }
+        // It stood in a record that has been read, so it is JSON.
+        Some(raw) => Cow::Borrowed(raw.get()),
+    };
+    if nests_too_deep(&json) {
+        return Err(Error::PayloadTooDeep(MAX_LEVELS));
+    }
+    Ok(json.into_owned())
+}
+
+/// Whether JSON that is known to be valid has more than [`MAX_LEVELS`]. Skipping JSON needs no stack, so nothing
+/// before this has refused it.
+fn nests_too_deep(json: &str) -> bool {
+    let openings = json.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
+    openings > MAX_LEVELS && deepest(json) > MAX_LEVELS
+}
+
+fn deepest(json: &str) -> usize {
+    let (mut level, mut deepest) = (0_usize, 0);
+    let mut bytes = json.bytes();
+    let mut in_string = false;
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' => _ = bytes.next(),
+            b'{' | b'[' if !in_string => {
+                level += 1;
+                deepest = deepest.max(level);
+            }
+            b'}' | b']' if !in_string => level = level.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(raw: &str) -> Result<String, String> {
+        let raw: &RawValue = serde_json::from_str(raw).expect("the test's text is JSON");
+        text(Some(raw)).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_string_gives_its_inner_text_verbatim() {
+        let inner = r#"{ "n": 1.50, "big": 12345678901234567890, "e": 1E400, "tab": "\t", "u": "\u00fc\ud83d\ude00" }"#;
+        let outer = serde_json::to_string(inner).expect("a text");
+        assert_eq!(given(&outer).as_deref(), Ok(inner));
+        assert_eq!(given(r#""\u007b\u007d""#).as_deref(), Ok("{}"));
+    }
+
+    #[test]
+    fn any_json_gives_its_own_text() {
+        for json in
+            ["{\"a\": 1.0,\n \"b\":[ ]}", "[1e2,-0]", "null", "true", "0.10", r#"{"a":"__debezium_unavailable_value"}"#]
+        {
+            assert_eq!(given(json).as_deref(), Ok(json));
+        }
+        for inner in ["null", "\"text\"", "12345678901234567890.00"] {
+            let outer = serde_json::to_string(inner).expect("a text");
+            assert_eq!(given(&outer).as_deref(), Ok(inner));
+        }
+    }
+
+    #[test]
+    fn a_text_that_is_no_json_is_refused_with_the_place() {
+        assert_eq!(
+            given(r#""{\"a\": secret}""#),
+            Err("the text in the row's payload is not JSON: expected value at line 1 column 7".to_owned())
+        );
+        for raw in [r#""""#, r#""{} {}""#, r#""{""#, r#""NaN""#, r#""01""#, r#""[1,]""#] {
+            assert!(given(raw).is_err(), "{raw}");
+        }
+    }
+
+    #[test]
+    fn the_placeholder_is_never_data() {
+        let refused = given(r#""__debezium_unavailable_value""#).expect_err("refused");
+        assert!(refused.contains("placeholder"), "{refused}");
+    }
+
+    #[test]
+    fn depth_is_bounded_and_brackets_in_strings_do_not_count() {
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(given(&deep(127)), Ok(deep(127)));
+        assert!(given(&deep(128)).is_err());
+        assert!(given(&format!("\"{}\"", deep(128))).is_err());
+        assert!(given(&deep(1_000_000)).is_err());
+        let wide = format!("[{}[]]", "[],".repeat(1000));
+        assert_eq!(given(&wide), Ok(wide.clone()));
+        let quoted = format!(r#"["{}\"\\"]"#, "[".repeat(1000));
+        assert_eq!(given(&quoted), Ok(quoted.clone()));
+        let after = format!(r#"["\"",{},"\\",{}]"#, deep(126), deep(127));
+        assert!(given(&after).is_err());
+    }
+
+    #[test]
+    fn the_bound_is_what_serde_json_reads() {
+        let deep = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        assert!(serde_json::from_str::<serde_json::Value>(&deep(MAX_LEVELS)).is_ok());
+        assert!(serde_json::from_str::<serde_json::Value>(&deep(MAX_LEVELS + 1)).is_err());
+    }
+
+    #[test]
+    fn a_large_payload_passes_whole() {
+        let inner = format!("{{\"a\": \"{}\"}}", "x".repeat(8 << 20));
+        let outer = serde_json::to_string(&inner).expect("a text");
+        assert_eq!(given(&outer), Ok(inner));
+    }
+}

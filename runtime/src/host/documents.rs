@@ -1,0 +1,287 @@
+//! `documents` of the contract: what a handler asks of MongoDB, checked, counted, and kept or passed on.
+//!
+//! In a batch a write is kept and a read goes outside any transaction; where that could show the handler something that
+//! the commit then contradicts, the delivery is ended and run again: after a commit, or alone in a transaction.
+
+use std::future::Future;
+use std::time::Instant;
+
+use bson::RawDocumentBuf;
+
+use super::bindings::weir::handler::{documents, types};
+use super::request::{self, Origin, Verb};
+use super::state::{Abandoned, Access, CallError};
+use super::{Code, Refusal, State, ejson};
+use crate::store::{self, Query, ReadById, Write};
+
+type Answer<T> = Result<T, CallError>;
+
+impl types::Host for State {
+    fn convert_error(&mut self, error: CallError) -> wasmtime::Result<types::Error> {
+        match error {
+            CallError::Refused(refusal) => {
+                self.refused(&refusal);
+                Ok(types::Error { code: refusal.code.as_str().to_owned(), message: refusal.message })
+            }
+            CallError::Ended(error) => Err(error),
+        }
+    }
+}
+
+impl documents::Host for State {
+    async fn find_one(&mut self, name: String, filter: String, options: Option<String>) -> Answer<Option<String>> {
+        self.asked(Verb::FindOne, &[&name, &filter], options.as_ref())?;
+        let query = self.query(Verb::FindOne, &name, &filter, options.as_deref())?;
+        let found = self.read(Verb::FindOne, query).await?;
+        found.first().map(|document| self.give(document)).transpose()
+    }
+
+    async fn find(&mut self, name: String, filter: String, options: Option<String>) -> Answer<Vec<String>> {
+        self.asked(Verb::Find, &[&name, &filter], options.as_ref())?;
+        let mut query = self.query(Verb::Find, &name, &filter, options.as_deref())?;
+        let most = self.budget.found_documents;
+        let wanted = query.limit.filter(|limit| *limit > 0).unwrap_or(u32::MAX);
+        query.limit = Some(wanted.min(most.saturating_add(1)));
+        let found = self.read(Verb::Find, query).await?;
+        if found.len() > most as usize {
+            let message = format!("find in {name}: found_documents: more than {most} documents; ask with a limit");
+            return Err(Refusal { code: Code::Limit, message }.into());
+        }
+        found.iter().map(|document| self.give(document)).collect()
+    }
+
+    async fn count(&mut self, name: String, filter: String, options: Option<String>) -> Answer<u64> {
+        self.asked(Verb::Count, &[&name, &filter], options.as_ref())?;
+        let query = self.query(Verb::Count, &name, &filter, options.as_deref())?;
+        match self.reads_from(&query)? {
+            Source::Reader(reader) => self.wait(Verb::Count, &name, reader.count(&query)).await,
+            Source::Live(live) => self.wait(Verb::Count, &name, live.count(&query)).await,
+        }
+    }
+
+    async fn insert_one(&mut self, name: String, document: String, options: Option<String>) -> Answer<u32> {
+        self.asked(Verb::InsertOne, &[&name, &document], options.as_ref())?;
+        let documents = [document];
+        self.write(Verb::InsertOne, &name, |call, origin| request::insert(call, origin, &documents, options.as_deref()))
+            .await
+    }
+
+    async fn insert_many(&mut self, name: String, documents: Vec<String>, options: Option<String>) -> Answer<u32> {
+        self.asked(Verb::InsertMany, &[&name], options.as_ref())?;
+        self.crossed(documents.iter().map(String::len).sum())?;
+        self.write(Verb::InsertMany, &name, |call, origin| {
+            request::insert(call, origin, &documents, options.as_deref())
+        })
+        .await
+    }
+
+    async fn update_one(
+        &mut self,
+        name: String,
+        filter: String,
+        update: String,
+        options: Option<String>,
+    ) -> Answer<u32> {
+        self.update(Verb::UpdateOne, name, filter, update, options).await
+    }
+
+    async fn update_many(
+        &mut self,
+        name: String,
+        filter: String,
+        update: String,
+        options: Option<String>,
+    ) -> Answer<u32> {
+        self.update(Verb::UpdateMany, name, filter, update, options).await
+    }
+
+    async fn replace_one(
+        &mut self,
+        name: String,
+        filter: String,
+        document: String,
+        options: Option<String>,
+    ) -> Answer<u32> {
+        self.asked(Verb::ReplaceOne, &[&name, &filter, &document], options.as_ref())?;
+        self.write(Verb::ReplaceOne, &name, |call, _| request::replace(call, &filter, &document, options.as_deref()))
+            .await
+    }
+
+    async fn delete_one(&mut self, name: String, filter: String, options: Option<String>) -> Answer<u32> {
+        self.delete(Verb::DeleteOne, name, filter, options).await
+    }
+
+    async fn delete_many(&mut self, name: String, filter: String, options: Option<String>) -> Answer<u32> {
+        self.delete(Verb::DeleteMany, name, filter, options).await
+    }
+
+    async fn effect_of(&mut self, write: u32) -> Answer<documents::Effect> {
+        self.called()?;
+        self.only_in_delivery("documents.effect-of")?;
+        let number = write as usize;
+        if number >= self.writes.len() {
+            let message = format!("effect-of: this delivery has no write {write}, it has {}", self.writes.len());
+            return Err(Refusal { code: Code::Invalid, message }.into());
+        }
+        let Some(effect) = self.effects.get(number) else {
+            return Err(self.abandoned(Abandoned::NeedsAlone("asks for a write's effect")));
+        };
+        let upserted_id = effect.upserted_id.as_ref().map(ejson::bson_to_canonical).transpose();
+        let (inserted, matched) = (effect.inserted, effect.matched);
+        let (modified, deleted) = (effect.modified, effect.deleted);
+        let upserted_id = upserted_id.map_err(|error| self.malformed(&error))?;
+        Ok(documents::Effect { inserted, matched, modified, deleted, upserted_id })
+    }
+}
+
+enum Source {
+    Reader(store::Reader),
+    Live(store::Live),
+}
+
+impl State {
+    async fn update(
+        &mut self,
+        verb: Verb,
+        name: String,
+        filter: String,
+        update: String,
+        options: Option<String>,
+    ) -> Answer<u32> {
+        self.asked(verb, &[&name, &filter, &update], options.as_ref())?;
+        self.write(verb, &name, |call, origin| request::update(call, origin, &filter, &update, options.as_deref()))
+            .await
+    }
+
+    async fn delete(&mut self, verb: Verb, name: String, filter: String, options: Option<String>) -> Answer<u32> {
+        self.asked(verb, &[&name, &filter], options.as_ref())?;
+        self.write(verb, &name, |call, _| request::delete(call, &filter, options.as_deref())).await
+    }
+
+    /// Counts a call and what it brings.
+    fn asked(&mut self, verb: Verb, texts: &[&str], options: Option<&String>) -> wasmtime::Result<()> {
+        self.called()?;
+        self.crossed(texts.iter().map(|text| text.len()).sum::<usize>() + options.map_or(0, String::len))?;
+        self.only_in_delivery(verb.as_str())
+    }
+
+    fn query(&self, verb: Verb, name: &str, filter: &str, options: Option<&str>) -> Result<Query, Refusal> {
+        let collection = self.scene.grants.check(verb, name)?;
+        request::find(&request::Call { verb, collection }, filter, options)
+    }
+
+    /// Where a query may be answered from, or why the delivery has to be run again.
+    fn reads_from(&mut self, query: &Query) -> Answer<Source> {
+        let again = match &self.scene.access {
+            Access::Alone(live) => return Ok(Source::Live(live.clone())),
+            Access::Describe => return Err(wasmtime::Error::msg("describe reads nothing").into()),
+            Access::Batch { reader, pending } => {
+                if self.own.may_touch(&query.collection, query.id.as_ref()) {
+                    Abandoned::NeedsAlone("reads what it has itself written")
+                } else if query.by_id.is_none() && !self.writes.is_empty() {
+                    Abandoned::NeedsAlone("writes, and queries by more than _id")
+                } else if pending.may_touch(&query.collection, query.id.as_ref()) {
+                    Abandoned::NeedsCommit
+                } else {
+                    self.queried |= query.by_id.is_none();
+                    return Ok(Source::Reader(reader.clone()));
+                }
+            }
+        };
+        Err(self.abandoned(again))
+    }
+
+    async fn read(&mut self, verb: Verb, query: Query) -> Answer<Vec<RawDocumentBuf>> {
+        let reader = match self.reads_from(&query)? {
+            Source::Live(live) => return self.wait(verb, &query.collection, live.find(&query)).await,
+            Source::Reader(reader) => reader,
+        };
+        let found = self.wait(verb, &query.collection, reader.find(&query)).await?;
+        if let Some((id, _)) = query.by_id {
+            let digest = store::read::digest(found.first().map(AsRef::as_ref));
+            let (collection, projection) = (query.collection, query.projection);
+            self.reads.push(ReadById { collection, id, projection, digest });
+        }
+        Ok(found)
+    }
+
+    /// Checks a write and keeps it, or lets it act where the delivery is alone. Gives its number.
+    async fn write(
+        &mut self,
+        verb: Verb,
+        name: &str,
+        build: impl FnOnce(&request::Call<'_>, &Origin<'_>) -> Result<Write, Refusal>,
+    ) -> Answer<u32> {
+        let write = self.checked(verb, name, build)?;
+        self.statements += write.statements.len() as u64;
+        if self.statements > self.budget.writes {
+            let message =
+                format!("{} in {name}: writes: more than {} in one delivery", verb.as_str(), self.budget.writes);
+            return Err(Refusal { code: Code::Limit, message }.into());
+        }
+        if let Access::Alone(live) = &self.scene.access {
+            let live = live.clone();
+            let effect = self.wait(verb, name, live.write(&write)).await?;
+            self.effects.push(effect);
+        } else if self.queried {
+            return Err(self.abandoned(Abandoned::NeedsAlone("writes, and queries by more than _id")));
+        } else {
+            self.own.note(&write);
+        }
+        let number = u32::try_from(self.writes.len()).unwrap_or(u32::MAX);
+        self.writes.push(write);
+        Ok(number)
+    }
+
+    fn checked(
+        &self,
+        verb: Verb,
+        name: &str,
+        build: impl FnOnce(&request::Call<'_>, &Origin<'_>) -> Result<Write, Refusal>,
+    ) -> Result<Write, Refusal> {
+        let collection = self.scene.grants.check(verb, name)?;
+        let event = self.scene.event.as_ref().map_or("", |event| event.id.as_str());
+        let write = u32::try_from(self.writes.len()).unwrap_or(u32::MAX);
+        build(&request::Call { verb, collection }, &Origin { event, handler: &self.scene.handler.id, write })
+    }
+
+    /// Waits for MongoDB: within what is left of `documents_ms`, and without it counting as running time.
+    async fn wait<T>(
+        &mut self,
+        verb: Verb,
+        name: &str,
+        answer: impl Future<Output = Result<T, store::Error>>,
+    ) -> Answer<T> {
+        let left = self.budget.documents.saturating_sub(self.in_documents);
+        let begun = Instant::now();
+        let answer = self.shared.meter.wait(tokio::time::timeout(left, answer)).await;
+        self.in_documents += begun.elapsed();
+        let called = format_args!("{} in {name}", verb.as_str());
+        match answer {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(refused @ store::Error::Refused { .. })) => {
+                Err(Refusal { code: Code::Refused, message: format!("{called}: {refused}") }.into())
+            }
+            Ok(Err(store::Error::MustMatch)) => {
+                Err(Refusal { code: Code::MustMatch, message: format!("{called}: it had to match a document") }.into())
+            }
+            Ok(Err(fault)) => Err(self.abandoned(Abandoned::Fault(format!("{called}: {fault}")))),
+            Err(_) => {
+                let limit = self.budget.documents.as_millis();
+                let fault = format!("{called}: documents_ms: MongoDB did not answer within {limit} ms");
+                Err(self.abandoned(Abandoned::Fault(fault)))
+            }
+        }
+    }
+
+    /// A found document as the handler gets it.
+    fn give(&mut self, document: &RawDocumentBuf) -> Answer<String> {
+        let text = ejson::to_canonical(document).map_err(|error| self.malformed(&error))?;
+        self.crossed(text.len())?;
+        Ok(text)
+    }
+
+    fn malformed(&mut self, error: &impl std::fmt::Display) -> CallError {
+        self.abandoned(Abandoned::Fault(format!("MongoDB gave a malformed document: {error}")))
+    }
+}

@@ -1,0 +1,84 @@
+//! A number without a wrapper: which BSON type gives its decimal value back.
+
+use super::{Invalid, shown};
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Number {
+    Int32(i32),
+    Int64(i64),
+    Double(f64),
+}
+
+/// Every decimal of so many digits is given back by the double nearest to it, while that is not subnormal.
+const SAFE_DIGITS: usize = 15;
+
+pub(super) fn of(text: &str) -> Result<Number, Invalid> {
+    if !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
+        return integer(text);
+    }
+    let double: f64 = text.parse().map_err(|_| inexact(text, "a double"))?;
+    if gives_back(text, double) { Ok(Number::Double(double)) } else { Err(inexact(text, "a double")) }
+}
+
+fn integer(text: &str) -> Result<Number, Invalid> {
+    let number: i64 = text.parse().map_err(|_| inexact(text, "an integer of 64 bits"))?;
+    Ok(i32::try_from(number).map_or(Number::Int64(number), Number::Int32))
+}
+
+fn inexact(text: &str, kind: &str) -> Invalid {
+    Invalid::new(format!("{} is not exactly {kind}: write {{\"$numberDecimal\": \"…\"}}", shown(text)))
+}
+
+/// Whether the shortest decimal that stands for `double` has the value that is written.
+fn gives_back(text: &str, double: f64) -> bool {
+    if !double.is_finite() {
+        return false;
+    }
+    let written = Decimal::of(text);
+    if written.digits().next().is_none() {
+        return true;
+    }
+    if text.len() <= SAFE_DIGITS && double.is_normal() {
+        return true;
+    }
+    let printed = format!("{double:e}");
+    let shortest = Decimal::of(&printed);
+    written.exponent() == shortest.exponent() && written.digits().eq(shortest.digits())
+}
+
+/// A decimal number's text, taken apart so that two are compared by value.
+struct Decimal<'a> {
+    whole: &'a str,
+    fraction: &'a str,
+    power: i64,
+    /// Leading zeros, and the significant digits after them, over whole and fraction together.
+    zeros: usize,
+    significant: usize,
+}
+
+impl<'a> Decimal<'a> {
+    fn of(text: &'a str) -> Self {
+        let text = text.trim_start_matches('-');
+        let (number, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        // A power beyond 64 bits is no finite double's, and so never compared.
+        let power = power.trim_start_matches('+').parse().unwrap_or(i64::MAX / 2);
+        let all = || whole.bytes().chain(fraction.bytes());
+        let zeros = all().take_while(|byte| *byte == b'0').count();
+        let behind = all().rev().take_while(|byte| *byte == b'0').count();
+        let significant = (whole.len() + fraction.len()).saturating_sub(zeros + behind);
+        Self { whole, fraction, power, zeros, significant }
+    }
+
+    /// The significant digits, with no zeros before or behind.
+    fn digits(&self) -> impl Iterator<Item = u8> {
+        self.whole.bytes().chain(self.fraction.bytes()).skip(self.zeros).take(self.significant)
+    }
+
+    /// The power of ten of the first significant digit.
+    fn exponent(&self) -> i64 {
+        let place = i64::try_from(self.whole.len()).unwrap_or(i64::MAX / 4);
+        let zeros = i64::try_from(self.zeros).unwrap_or(i64::MAX / 4);
+        place - zeros - 1 + self.power
+    }
+}

@@ -1,0 +1,105 @@
+//! What a filter, an update, a pipeline and the options may hold: allow-lists, and the walk that holds to them.
+//!
+//! The lists are data, in [`names`]; a `$` name that stands in none is denied wherever it stands, so an operator that
+//! a later MongoDB brings is closed until somebody has thought about it. Whether an operator's arguments make sense
+//! is MongoDB's to say.
+//!
+//! Invariant: nothing that passes runs JavaScript, reaches a collection other than the one named, or gives another
+//! value when it is run again.
+
+mod data;
+mod expression;
+mod filter;
+mod names;
+mod options;
+mod update;
+
+#[cfg(test)]
+mod tests;
+
+use bson::{RawBsonRef, RawDocument};
+
+use super::ejson::{Invalid, prepend, shown};
+use super::refusal::Code;
+
+pub use data::document;
+pub use filter::filter;
+pub use options::{collation, hint, projection, sort};
+pub use update::{array_filters, pipeline, update};
+
+/// Why a document may not stand where it was given.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
+pub struct Objection {
+    /// `Denied` where something is not allowed, `Invalid` where it is malformed.
+    pub code: Code,
+    /// The place in the document.
+    pub path: String,
+    /// What is wrong there.
+    pub message: String,
+}
+
+type Check = Result<(), Objection>;
+
+impl Objection {
+    pub(super) fn denied(message: impl Into<String>) -> Self {
+        Self { code: Code::Denied, path: String::new(), message: message.into() }
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Self {
+        Self { code: Code::Invalid, path: String::new(), message: message.into() }
+    }
+
+    /// The same, seen from the document that holds it under `name`.
+    pub(super) fn within(mut self, name: &str) -> Self {
+        prepend(&mut self.path, name);
+        self
+    }
+}
+
+impl From<Invalid> for Objection {
+    fn from(Invalid { path, message }: Invalid) -> Self {
+        Self { code: Code::Invalid, path, message }
+    }
+}
+
+impl From<bson::error::Error> for Objection {
+    fn from(error: bson::error::Error) -> Self {
+        Self::invalid(error.to_string())
+    }
+}
+
+/// A `$` name that the list of its place does not have.
+fn unlisted(name: &str, place: &str) -> Objection {
+    let reason = names::DENIED.iter().find(|(denied, _)| *denied == name).map(|(_, reason)| *reason);
+    let name = shown(name);
+    Objection::denied(match reason {
+        Some(reason) => format!("`{name}` is not allowed: {reason}"),
+        None => format!("`{name}` is not among {place} that handlers may use"),
+    })
+}
+
+/// Checks each member of a document, naming the one that is objected to.
+fn each(document: &RawDocument, check: impl Fn(&str, RawBsonRef<'_>) -> Check) -> Check {
+    for element in document {
+        let (key, value) = element?;
+        check(key.as_str(), value).map_err(|objection| objection.within(key.as_str()))?;
+    }
+    Ok(())
+}
+
+/// Checks each element of an array, naming the one that is objected to.
+fn each_of(array: &bson::RawArray, check: impl Fn(RawBsonRef<'_>) -> Check) -> Check {
+    for (at, value) in array.into_iter().enumerate() {
+        check(value?).map_err(|objection| objection.within(&at.to_string()))?;
+    }
+    Ok(())
+}
+
+fn first_key(document: &RawDocument) -> Result<Option<&str>, Objection> {
+    Ok(document.into_iter().next().transpose()?.map(|(key, _)| key.as_str()))
+}
+
+fn is_javascript(value: RawBsonRef<'_>) -> bool {
+    matches!(value, RawBsonRef::JavaScriptCode(_) | RawBsonRef::JavaScriptCodeWithScope(_))
+}

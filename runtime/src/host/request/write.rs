@@ -1,0 +1,248 @@
+//! Writes: statements of MongoDB's `insert`, `update` and `delete` commands.
+
+use std::sync::Arc;
+
+use bson::oid::ObjectId;
+use bson::raw::cstr;
+use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
+
+use super::options::Options;
+use super::{Call, NamedId, Origin, named_id};
+use crate::host::ejson;
+use crate::host::operators::{self, Objection};
+use crate::host::refusal::Refusal;
+use crate::store::{IdKey, Kind, Write};
+
+/// What an `insert-one` or `insert-many` writes. A document without `_id` is given one derived from its origin.
+///
+/// # Errors
+/// Where a document or the options are not what the call takes, or there is no document.
+pub fn insert(
+    call: &Call<'_>,
+    origin: &Origin<'_>,
+    documents: &[String],
+    options: Option<&str>,
+) -> Result<Write, Refusal> {
+    Options::parse(call, options)?;
+    if documents.is_empty() {
+        return Err(call.refuse("documents", Objection::invalid("at least one is needed")));
+    }
+    let mut statements = Vec::with_capacity(documents.len());
+    for (place, text) in documents.iter().enumerate() {
+        let argument = || if documents.len() == 1 { "document".to_owned() } else { format!("documents.{place}") };
+        let document = stored(text).map_err(|objection| call.refuse(&argument(), objection))?;
+        let statement = match document.get("_id") {
+            Ok(Some(_)) => document,
+            _ => with_id(&document, origin.id(place)),
+        };
+        call.check_size(&argument(), statement.as_bytes().len())?;
+        statements.push(statement);
+    }
+    let id = match &statements[..] {
+        [only] => only.get("_id").ok().flatten().and_then(IdKey::of),
+        _ => None,
+    };
+    Ok(Write {
+        collection: Arc::clone(call.collection),
+        kind: Kind::Insert,
+        statements,
+        id,
+        multi: false,
+        upsert: false,
+        must_match: false,
+    })
+}
+
+/// What an `update-one` or `update-many` writes. Where an upsert by operators may insert and nothing names the `_id`,
+/// it is derived from the origin.
+///
+/// # Errors
+/// Where the filter, the update or the options are not what the call takes; for an upsert whose new document would
+/// have an `_id` of MongoDB's making.
+pub fn update(
+    call: &Call<'_>,
+    origin: &Origin<'_>,
+    filter: &str,
+    update: &str,
+    options: Option<&str>,
+) -> Result<Write, Refusal> {
+    let filter = parse_filter(call, filter)?;
+    let options = Options::parse(call, options)?;
+    let named = named_id(&filter).map_err(|objection| call.refuse("filter", objection))?;
+    let mut update = parse_update(call, update)?;
+    if options.upsert && !matches!(named, NamedId::One(_)) {
+        update = settle_id(call, named, update, origin)?;
+    }
+    let statement = update_statement(call, &filter, update.as_raw_bson_ref(), &options);
+    finish(call, Kind::Update, statement, named, &options)
+}
+
+/// What a `replace-one` writes.
+///
+/// # Errors
+/// Where the filter, the document or the options are not what the call takes; for an upsert whose new document would
+/// have an `_id` of MongoDB's making.
+pub fn replace(call: &Call<'_>, filter: &str, document: &str, options: Option<&str>) -> Result<Write, Refusal> {
+    let filter = parse_filter(call, filter)?;
+    let options = Options::parse(call, options)?;
+    let named = named_id(&filter).map_err(|objection| call.refuse("filter", objection))?;
+    let document = stored(document).map_err(|objection| call.refuse("document", objection))?;
+    let has_id = matches!(document.get("_id"), Ok(Some(_)));
+    if options.upsert && !has_id && !matches!(named, NamedId::One(_)) {
+        return Err(call.refuse("filter", unnamed_id("by an equality here, or in the document")));
+    }
+    let statement = update_statement(call, &filter, RawBsonRef::Document(&document), &options);
+    finish(call, Kind::Update, statement, named, &options)
+}
+
+/// What a `delete-one` or `delete-many` writes.
+///
+/// # Errors
+/// Where the filter or the options are not what the call takes.
+pub fn delete(call: &Call<'_>, filter: &str, options: Option<&str>) -> Result<Write, Refusal> {
+    let filter = parse_filter(call, filter)?;
+    let options = Options::parse(call, options)?;
+    let named = named_id(&filter).map_err(|objection| call.refuse("filter", objection))?;
+    let mut statement = RawDocumentBuf::new();
+    statement.append(cstr!("q"), &filter);
+    statement.append(cstr!("limit"), i32::from(!call.verb.is_multi()));
+    append_shared(&mut statement, &options);
+    finish(call, Kind::Delete, statement, named, &options)
+}
+
+fn finish(
+    call: &Call<'_>,
+    kind: Kind,
+    statement: RawDocumentBuf,
+    named: NamedId<'_>,
+    options: &Options,
+) -> Result<Write, Refusal> {
+    call.check_size("the statement", statement.as_bytes().len())?;
+    let id = match named {
+        // A collation may hold other texts for equal.
+        NamedId::One(value) if options.collation.is_none() => IdKey::of(value),
+        _ => None,
+    };
+    Ok(Write {
+        collection: Arc::clone(call.collection),
+        kind,
+        statements: vec![statement],
+        id,
+        multi: call.verb.is_multi(),
+        upsert: options.upsert,
+        must_match: options.must_match,
+    })
+}
+
+fn parse_filter(call: &Call<'_>, text: &str) -> Result<RawDocumentBuf, Refusal> {
+    let filter = call.parse("filter", text)?;
+    operators::filter(&filter).map_err(|objection| call.refuse("filter", objection))?;
+    Ok(filter)
+}
+
+/// A document of operators, or a pipeline.
+fn parse_update(call: &Call<'_>, text: &str) -> Result<RawBson, Refusal> {
+    let refuse = |objection| call.refuse("update", objection);
+    if !text.trim_start().starts_with('[') {
+        let update = call.parse("update", text)?;
+        operators::update(&update).map_err(refuse)?;
+        return Ok(RawBson::Document(update));
+    }
+    let update = ejson::parse_value(text).map_err(|invalid| call.refuse("update", invalid))?;
+    if let RawBson::Array(stages) = &update {
+        operators::pipeline(stages).map_err(refuse)?;
+    }
+    Ok(update)
+}
+
+/// A document to be stored.
+fn stored(text: &str) -> Result<RawDocumentBuf, Objection> {
+    let document = ejson::parse_document(text)?;
+    operators::document(&document)?;
+    Ok(document)
+}
+
+fn update_statement(
+    call: &Call<'_>,
+    filter: &RawDocument,
+    update: RawBsonRef<'_>,
+    options: &Options,
+) -> RawDocumentBuf {
+    let mut statement = RawDocumentBuf::new();
+    statement.append(cstr!("q"), filter);
+    statement.append(cstr!("u"), update);
+    if call.verb.is_multi() {
+        statement.append(cstr!("multi"), true);
+    }
+    if options.upsert {
+        statement.append(cstr!("upsert"), true);
+    }
+    if let Some(filters) = &options.array_filters {
+        statement.append(cstr!("arrayFilters"), filters);
+    }
+    append_shared(&mut statement, options);
+    statement
+}
+
+fn append_shared(statement: &mut RawDocumentBuf, options: &Options) {
+    if let Some(collation) = &options.collation {
+        statement.append(cstr!("collation"), collation);
+    }
+    if let Some(hint) = &options.hint {
+        statement.append(cstr!("hint"), hint);
+    }
+}
+
+fn with_id(document: &RawDocument, id: ObjectId) -> RawDocumentBuf {
+    let mut with = RawDocumentBuf::new();
+    with.append(cstr!("_id"), id);
+    append_all(&mut with, document);
+    with
+}
+
+fn append_all(to: &mut RawDocumentBuf, document: &RawDocument) {
+    // What the host has parsed itself is well formed.
+    for (key, value) in document.into_iter().flatten() {
+        to.append(key, value);
+    }
+}
+
+/// Gives an upsert whose filter does not name the `_id` one that is the same at every run. MongoDB would make one up,
+/// and what a rolled back run was told of it would be wrong.
+///
+/// Only update operators can say "where it is inserted". In a pipeline or a replacement an `_id` would have to be that
+/// of the document found too, so there the handler has to name it.
+fn settle_id(call: &Call<'_>, named: NamedId<'_>, update: RawBson, origin: &Origin<'_>) -> Result<RawBson, Refusal> {
+    let RawBson::Document(update) = update else {
+        return Err(call.refuse("filter", unnamed_id("by an equality here")));
+    };
+    if sets_id(&update) {
+        return Ok(RawBson::Document(update));
+    }
+    if named != NamedId::Absent {
+        // MongoDB takes the new document's `_id` from some of these conditions and not from others.
+        return Err(call.refuse("filter", unnamed_id("by an equality here, or not at all")));
+    }
+    let id = origin.id(0);
+    let mut settled = RawDocumentBuf::new();
+    let mut on_insert = None;
+    for (key, value) in update.into_iter().flatten() {
+        match value {
+            RawBsonRef::Document(document) if key.as_str() == "$setOnInsert" => on_insert = Some(with_id(document, id)),
+            value => settled.append(key, value),
+        }
+    }
+    settled.append(cstr!("$setOnInsert"), on_insert.unwrap_or_else(|| with_id(&RawDocumentBuf::new(), id)));
+    Ok(RawBson::Document(settled))
+}
+
+/// Whether an operator writes the `_id`, as it may where a document is inserted.
+fn sets_id(update: &RawDocument) -> bool {
+    update.into_iter().flatten().filter_map(|(_, paths)| paths.as_document()).any(|paths| {
+        paths.into_iter().flatten().any(|(path, _)| path.as_str() == "_id" || path.as_str().starts_with("_id."))
+    })
+}
+
+fn unnamed_id(place: &str) -> Objection {
+    Objection::invalid(format!("an upsert's `_id` is named {place}: MongoDB would make another one up at every run"))
+}

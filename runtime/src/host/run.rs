@@ -1,0 +1,202 @@
+//! One delivery as the rest of the host sees it: what goes into a call of a handler, and what came of it.
+//!
+//! The three kinds of failure stay apart: what the handler returned ([`Failure`]), what the sandbox stopped
+//! ([`Stop`]), what the host or MongoDB suffered ([`Verdict::Fault`]).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{LogLine, Pending, Refusal};
+use crate::event::Event;
+use crate::store::{Live, ReadById, Reader, Write};
+
+/// A handler as the ledger knows it: the same over all its versions.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HandlerKey {
+    /// The internal id, as text. Random bytes and derived `_id`s depend on it.
+    pub id: Arc<str>,
+    /// The generation. Random bytes depend on it; derived `_id`s do not, so that a rebuild gives the same documents.
+    pub generation: u32,
+}
+
+/// One event for one handler.
+#[derive(Debug, Clone)]
+pub struct Call {
+    /// What is delivered.
+    pub event: Arc<Event>,
+    /// To whom.
+    pub handler: HandlerKey,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// When this attempt was first begun, in milliseconds since 1970.
+    pub now_ms: i64,
+    /// How it reaches MongoDB.
+    pub mode: Mode,
+}
+
+/// How a delivery reaches MongoDB.
+#[derive(Debug, Clone)]
+pub enum Mode {
+    /// In a batch: writes are kept, reads go outside any transaction.
+    Batch {
+        /// Where reads go.
+        reader: Reader,
+        /// What earlier deliveries have written and nobody has committed.
+        pending: Arc<Pending>,
+    },
+    /// Alone in an open transaction: reads are real and writes act at once.
+    Alone(Live),
+}
+
+/// What came of a call.
+#[derive(Debug)]
+pub struct Run {
+    /// How it ended.
+    pub verdict: Verdict,
+    /// The writes, in the order of the calls. In [`Mode::Alone`] they have acted already.
+    pub writes: Vec<Write>,
+    /// What was read by `_id` outside a transaction.
+    pub reads: Vec<ReadById>,
+    /// What the handler logged or printed.
+    pub log: Vec<LogLine>,
+    /// How many lines were dropped because `log_bytes` was used up.
+    pub log_lines_dropped: u64,
+    /// Units of fuel used, by the instantiation too.
+    pub fuel: u64,
+    /// Running time: what the deadline counts.
+    pub running: Duration,
+    /// Time spent waiting for MongoDB.
+    pub in_documents: Duration,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The handler succeeded and nothing was refused.
+    Accepted,
+    /// The handler said no.
+    Failed(Failure),
+    /// The sandbox stopped it.
+    Stopped(Stop),
+    /// The first call that was refused; it decides, whatever the handler then did.
+    Refused(Refusal),
+    /// Kafka, MongoDB or the host failed: never the handler's doing, to be run again uncounted.
+    Fault(String),
+    /// It reads what a pending write may touch: what is pending is to be committed, then it is run again.
+    NeedsCommit,
+    /// It is to be run again alone in a transaction; the text says what it did that needs one.
+    NeedsAlone(&'static str),
+}
+
+impl Verdict {
+    /// Whether this run counts for nothing and the delivery is run again.
+    #[must_use]
+    pub fn runs_again(&self) -> bool {
+        matches!(self, Self::Fault(_) | Self::NeedsCommit | Self::NeedsAlone(_))
+    }
+}
+
+/// What a handler wants to become of an event that it failed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Action {
+    /// Another attempt may succeed.
+    Retry,
+    /// No attempt can succeed.
+    Reject,
+    /// The handler does not want the event.
+    Skip,
+}
+
+/// What a handler returned instead of success.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What is to become of the event.
+    pub action: Action,
+    /// What failures are grouped by; may be empty.
+    pub error_type: String,
+    /// For people.
+    pub message: String,
+    /// The handler's own stack, where its language has one.
+    pub trace: Option<String>,
+    /// For a retry: not before that long, in milliseconds.
+    pub after_ms: Option<u32>,
+}
+
+/// Why the sandbox stopped a handler.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Stop {
+    /// What stopped it.
+    pub kind: StopKind,
+    /// For people; it names the limit, where it was one.
+    pub message: String,
+    /// The handler's stack with function names, and file and line where the component has them.
+    pub backtrace: Option<String>,
+}
+
+/// What stopped a handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StopKind {
+    /// A trap: a panic, an `unreachable`, a wild memory access, a call of `exit`.
+    Trap,
+    /// The fuel of `handle` or `describe` ran out.
+    Fuel,
+    /// The fuel of the instantiation ran out.
+    InstantiateFuel,
+    /// The memories would have grown too large.
+    Memory,
+    /// The tables would have grown too large.
+    Table,
+    /// The call stack grew too deep.
+    Stack,
+    /// It ran for too long.
+    Deadline,
+    /// It called the host too often.
+    HostCalls,
+    /// Too much crossed the boundary.
+    Boundary,
+    /// The event was too large to be given to it; it did not run.
+    EventSize,
+    /// It held too many resources of WASI.
+    Handles,
+    /// It asked for too many random bytes at once.
+    Random,
+}
+
+impl StopKind {
+    /// What stopped it, as metrics and parked deliveries spell it.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Trap => "trap",
+            Self::Fuel | Self::InstantiateFuel => "fuel",
+            Self::Memory => "memory",
+            Self::Table => "table",
+            Self::Stack => "stack",
+            Self::Deadline => "deadline",
+            Self::HostCalls => "host-calls",
+            Self::Boundary => "boundary",
+            Self::EventSize => "event-size",
+            Self::Handles => "handles",
+            Self::Random => "random",
+        }
+    }
+
+    /// The setting that can be raised: a field of the handler's limits, or `stack_bytes` of the engine.
+    #[must_use]
+    pub fn limit(self) -> Option<&'static str> {
+        match self {
+            Self::Trap | Self::Random => None,
+            Self::Fuel => Some("fuel"),
+            Self::InstantiateFuel => Some("instantiate_fuel"),
+            Self::Memory => Some("memory_bytes"),
+            Self::Table => Some("table_elements"),
+            Self::Stack => Some("stack_bytes"),
+            Self::Deadline => Some("deadline_ms"),
+            Self::HostCalls => Some("host_calls"),
+            Self::Boundary => Some("boundary_bytes"),
+            Self::EventSize => Some("event_bytes"),
+            Self::Handles => Some("handles"),
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What the store of one delivery holds: who is called with what, what it may use, what it has used, and why it ended.
+//!
+//! Invariant: what ends a delivery from the host's side is recorded here before the trap that carries it is raised, so
+//! nothing that happens to the guest afterwards can hide it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use wasmtime::component::ResourceTable;
+use wasmtime_wasi::filesystem::WasiFilesystemCtx;
+
+use super::growth::Growth;
+use super::log::LogBuffer;
+use super::meter::Meter;
+use super::random::{Seed, Sequence};
+use super::wasi_clocks::Clock;
+use super::{Code, Grants, HandlerKey, Pending, Refusal, Stop, StopKind, Verdict};
+use crate::event::Event;
+use crate::store::{Effect, Live, ReadById, Reader, Write};
+
+/// What one call may use of the host. See the sandbox's limits for what each means.
+#[derive(Debug, Clone)]
+pub(crate) struct Budget {
+    pub(crate) deadline: Duration,
+    /// The setting that `deadline` comes from.
+    pub(crate) deadline_name: &'static str,
+    pub(crate) documents: Duration,
+    pub(crate) memory_bytes: u64,
+    pub(crate) table_elements: u64,
+    pub(crate) host_calls: u64,
+    pub(crate) writes: u64,
+    pub(crate) found_documents: u32,
+    pub(crate) log_bytes: u64,
+    pub(crate) boundary_bytes: u64,
+    pub(crate) handles: usize,
+}
+
+/// How a call reaches MongoDB, if at all.
+#[derive(Debug)]
+pub(crate) enum Access {
+    /// `describe`: nothing but `log` is answered.
+    Describe,
+    /// See [`super::Mode::Batch`].
+    Batch { reader: Reader, pending: Arc<Pending> },
+    /// See [`super::Mode::Alone`].
+    Alone(Live),
+}
+
+/// Why the host gives up a delivery without it being the handler's doing.
+#[derive(Debug)]
+pub(crate) enum Abandoned {
+    Fault(String),
+    NeedsCommit,
+    NeedsAlone(&'static str),
+}
+
+/// A call of `documents` that gave no result.
+#[derive(Debug)]
+pub(crate) enum CallError {
+    /// The handler is told.
+    Refused(Refusal),
+    /// The handler is ended; the cause is in the store.
+    Ended(wasmtime::Error),
+}
+
+impl From<Refusal> for CallError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<wasmtime::Error> for CallError {
+    fn from(ended: wasmtime::Error) -> Self {
+        Self::Ended(ended)
+    }
+}
+
+/// What the store shares with the streams, pollables and the loop that polls the call.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) meter: Meter,
+    pub(crate) clock: Clock,
+    log: Mutex<LogBuffer>,
+}
+
+impl Shared {
+    pub(crate) fn log(&self) -> MutexGuard<'_, LogBuffer> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who is called with what.
+#[derive(Debug)]
+pub(crate) struct Scene {
+    /// The event; none for `describe`.
+    pub(crate) event: Option<Arc<Event>>,
+    pub(crate) handler: HandlerKey,
+    pub(crate) attempt: u32,
+    pub(crate) now_ms: i64,
+    pub(crate) grants: Arc<Grants>,
+    pub(crate) access: Access,
+    pub(crate) seed: Seed,
+}
+
+/// The store's data.
+pub(crate) struct State {
+    pub(crate) scene: Scene,
+    pub(crate) budget: Budget,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) growth: Growth,
+    pub(super) table: ResourceTable,
+    pub(super) filesystem: WasiFilesystemCtx,
+    pub(super) host_calls: u64,
+    pub(super) boundary_bytes: u64,
+    /// Statements of all writes.
+    pub(super) statements: u64,
+    /// What this delivery has written.
+    pub(super) own: Pending,
+    /// It has queried by more than `_id`, outside a transaction.
+    pub(super) queried: bool,
+    /// What each write did, where it has acted.
+    pub(super) effects: Vec<Effect>,
+    pub(super) random: Option<Sequence>,
+    pub(super) wasi_random: Option<Sequence>,
+    pub(crate) writes: Vec<Write>,
+    pub(crate) reads: Vec<ReadById>,
+    pub(crate) in_documents: Duration,
+    abandoned: Option<Abandoned>,
+    refusal: Option<Refusal>,
+    stop: Option<Stop>,
+}
+
+impl State {
+    pub(crate) fn new(scene: Scene, budget: Budget) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(budget.handles);
+        let log = Mutex::new(LogBuffer::new(budget.log_bytes));
+        Self {
+            shared: Arc::new(Shared { meter: Meter::new(), clock: Clock::default(), log }),
+            growth: Growth::new(budget.memory_bytes, budget.table_elements),
+            scene,
+            budget,
+            table,
+            filesystem: WasiFilesystemCtx::default(),
+            host_calls: 0,
+            boundary_bytes: 0,
+            statements: 0,
+            own: Pending::default(),
+            queried: false,
+            effects: Vec::new(),
+            random: None,
+            wasi_random: None,
+            writes: Vec::new(),
+            reads: Vec::new(),
+            in_documents: Duration::ZERO,
+            abandoned: None,
+            refusal: None,
+            stop: None,
+        }
+    }
+
+    /// Counts a call of the contract.
+    pub(super) fn called(&mut self) -> wasmtime::Result<()> {
+        self.host_calls += 1;
+        if self.host_calls > self.budget.host_calls {
+            let message = format!("host_calls: more than {} calls of the host", self.budget.host_calls);
+            return Err(self.stopped(StopKind::HostCalls, message));
+        }
+        Ok(())
+    }
+
+    /// Counts what crosses the boundary.
+    pub(super) fn crossed(&mut self, bytes: usize) -> wasmtime::Result<()> {
+        self.boundary_bytes = self.boundary_bytes.saturating_add(bytes as u64);
+        if self.boundary_bytes > self.budget.boundary_bytes {
+            let limit = self.budget.boundary_bytes;
+            let message = format!("boundary_bytes: more than {limit} bytes given to the host and taken from it");
+            return Err(self.stopped(StopKind::Boundary, message));
+        }
+        Ok(())
+    }
+
+    /// Takes note of why the sandbox stops the delivery. The first cause stays.
+    pub(crate) fn stopped(&mut self, kind: StopKind, message: String) -> wasmtime::Error {
+        let error = wasmtime::Error::msg(message.clone());
+        self.stop.get_or_insert(Stop { kind, message, backtrace: None });
+        error
+    }
+
+    /// The deadline has passed.
+    pub(crate) fn late(&mut self) -> wasmtime::Error {
+        let (name, limit) = (self.budget.deadline_name, self.budget.deadline.as_millis());
+        self.stopped(StopKind::Deadline, format!("{name}: ran for more than {limit} ms"))
+    }
+
+    /// Takes note of why the host gives the delivery up.
+    pub(super) fn abandoned(&mut self, cause: Abandoned) -> CallError {
+        self.abandoned.get_or_insert(cause);
+        CallError::Ended(wasmtime::Error::msg("the host ended the delivery"))
+    }
+
+    /// Takes note of a refused call. The first decides.
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        self.refusal.get_or_insert_with(|| refusal.clone());
+    }
+
+    /// Ends a call that only a delivery may make.
+    pub(super) fn only_in_delivery(&mut self, call: &str) -> wasmtime::Result<()> {
+        if matches!(self.scene.access, Access::Describe) {
+            let refusal = Refusal { code: Code::Denied, message: format!("{call}: describe may call nothing but log") };
+            self.refused(&refusal);
+            return Err(wasmtime::Error::msg(refusal.message));
+        }
+        Ok(())
+    }
+
+    /// What the host's side says of how the call ended, if anything: what was abandoned goes before what was refused,
+    /// and that before what was stopped.
+    pub(crate) fn take_cause(&mut self) -> Option<Verdict> {
+        let abandoned = self.abandoned.take().map(|cause| match cause {
+            Abandoned::Fault(fault) => Verdict::Fault(fault),
+            Abandoned::NeedsCommit => Verdict::NeedsCommit,
+            Abandoned::NeedsAlone(why) => Verdict::NeedsAlone(why),
+        });
+        abandoned
+            .or_else(|| self.refusal.take().map(Verdict::Refused))
+            .or_else(|| self.stop.take().or_else(|| self.growth.denied.take()).map(Verdict::Stopped))
+    }
+}

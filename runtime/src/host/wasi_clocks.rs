@@ -1,0 +1,130 @@
+//! Clocks that give the delivery's time, and sleeping.
+//!
+//! The wall clock stands at the delivery's `now`. The monotonic clock starts at 0 and moves in two ways only: each
+//! reading moves it by a microsecond, and a sleep by the time slept. So every run of a delivery reads the same times,
+//! and a loop that waits for the clock to move on ends.
+//!
+//! A sleep really waits, and counts as running time; it is cut off where the deadline passes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use wasmtime::component::Resource;
+use wasmtime_wasi::p2::bindings::clocks::{monotonic_clock, wall_clock};
+use wasmtime_wasi::p2::{DynPollable, Pollable, subscribe};
+use wasmtime_wasi_io::bindings::wasi::io::poll;
+
+use super::State;
+use super::state::Shared;
+
+const READING_NS: u64 = 1_000;
+
+/// The monotonic clock of one delivery.
+#[derive(Debug)]
+pub(crate) struct Clock {
+    now_ns: AtomicU64,
+    /// The earliest time that somebody who is not ready waits for.
+    awaited_ns: AtomicU64,
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { now_ns: AtomicU64::new(0), awaited_ns: AtomicU64::new(u64::MAX) }
+    }
+}
+
+/// Becomes ready at a time of the monotonic clock.
+struct Until {
+    shared: Arc<Shared>,
+    at_ns: u64,
+}
+
+#[wasmtime_wasi::async_trait]
+impl Pollable for Until {
+    /// Whoever polls sees who is ready, sleeps until the earliest of the others and polls again: so which ones are ready
+    /// depends on the clock of the delivery alone, and no timer is needed here.
+    async fn ready(&mut self) {
+        let clock = &self.shared.clock;
+        if clock.now_ns.load(Relaxed) < self.at_ns {
+            clock.awaited_ns.fetch_min(self.at_ns, Relaxed);
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl wall_clock::Host for State {
+    fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        let now = u64::try_from(self.scene.now_ms).unwrap_or(0);
+        let nanoseconds = u32::try_from(now % 1_000).unwrap_or(0) * 1_000_000;
+        Ok(wall_clock::Datetime { seconds: now / 1_000, nanoseconds })
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        Ok(wall_clock::Datetime { seconds: 0, nanoseconds: 1_000_000 })
+    }
+}
+
+impl monotonic_clock::Host for State {
+    fn now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.shared.clock.now_ns.fetch_add(READING_NS, Relaxed))
+    }
+
+    fn resolution(&mut self) -> wasmtime::Result<u64> {
+        Ok(READING_NS)
+    }
+
+    fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let until = self.table.push(Until { shared: Arc::clone(&self.shared), at_ns: when })?;
+        subscribe(&mut self.table, until)
+    }
+
+    fn subscribe_duration(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        let now = self.shared.clock.now_ns.load(Relaxed);
+        self.subscribe_instant(now.saturating_add(when))
+    }
+}
+
+impl poll::Host for State {
+    async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
+        loop {
+            let asked = pollables.iter().map(|pollable| Resource::new_borrow(pollable.rep())).collect();
+            self.shared.clock.awaited_ns.store(u64::MAX, Relaxed);
+            if let Some(ready) = poll::Host::poll(&mut self.table, asked).now_or_never() {
+                return ready;
+            }
+            self.sleep().await?;
+        }
+    }
+}
+
+impl poll::HostPollable for State {
+    async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
+        poll::HostPollable::ready(&mut self.table, pollable).await
+    }
+
+    async fn block(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
+        poll::Host::poll(self, vec![pollable]).await.map(drop)
+    }
+
+    fn drop(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<()> {
+        poll::HostPollable::drop(&mut self.table, pollable)
+    }
+}
+
+impl State {
+    /// Sleeps until the earliest awaited time.
+    async fn sleep(&mut self) -> wasmtime::Result<()> {
+        let shared = Arc::clone(&self.shared);
+        let awaited = shared.clock.awaited_ns.load(Relaxed);
+        let wait = Duration::from_nanos(awaited.saturating_sub(shared.clock.now_ns.load(Relaxed)));
+        let left = self.budget.deadline.saturating_sub(shared.meter.running());
+        shared.meter.sleep(tokio::time::sleep(wait.min(left))).await;
+        if wait >= left {
+            return Err(self.late());
+        }
+        shared.clock.now_ns.fetch_max(awaited, Relaxed);
+        Ok(())
+    }
+}

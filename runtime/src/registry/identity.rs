@@ -1,0 +1,110 @@
+//! Who a handler is, apart from its code. Pure.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A handler as deliveries, markers and parked documents know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    /// Given once; the order in which an event's handlers run.
+    pub id: i32,
+    /// Rises where the handler's documents are built anew.
+    pub generation: i32,
+    /// Its name, unique in its team.
+    pub name: Arc<str>,
+    /// The digest of the version that is active.
+    pub version: Arc<str>,
+    /// The line it stands in: the lowest id of the handlers that may write a common collection with it.
+    pub line: i32,
+}
+
+/// Which handlers an event type has, in the order in which they run.
+#[derive(Debug, Clone, Default)]
+pub struct Routes {
+    by_type: HashMap<Arc<str>, Vec<Arc<Identity>>>,
+}
+
+impl Routes {
+    /// Registers a handler for an event type.
+    pub fn register(&mut self, event_type: &str, handler: &Arc<Identity>) {
+        let handlers = self.by_type.entry(Arc::from(event_type)).or_default();
+        if handlers.iter().all(|known| known.id != handler.id) {
+            handlers.push(Arc::clone(handler));
+            handlers.sort_by_key(|handler| handler.id);
+        }
+    }
+
+    /// The handlers of an event type; none where nobody wants it.
+    #[must_use]
+    pub fn handlers(&self, event_type: &str) -> &[Arc<Identity>] {
+        self.by_type.get(event_type).map_or(&[], Vec::as_slice)
+    }
+
+    /// The event types that somebody wants, sorted.
+    #[must_use]
+    pub fn event_types(&self) -> Vec<&str> {
+        let mut types: Vec<&str> = self.by_type.keys().map(AsRef::as_ref).collect();
+        types.sort_unstable();
+        types
+    }
+}
+
+/// For each handler, by its place in `grants`, the line it stands in: handlers that may write a common collection,
+/// directly or through others, share one, named by the lowest id among them.
+#[must_use]
+pub fn lines(grants: &[(i32, Vec<Arc<str>>)]) -> Vec<i32> {
+    let mut lines: Vec<i32> = grants.iter().map(|(id, _)| *id).collect();
+    loop {
+        let mut lowest: HashMap<&str, i32> = HashMap::new();
+        for (line, (_, collections)) in lines.iter().zip(grants) {
+            for collection in collections {
+                let entry = lowest.entry(collection).or_insert(*line);
+                *entry = (*entry).min(*line);
+            }
+        }
+        let joined: Vec<i32> = lines
+            .iter()
+            .zip(grants)
+            .map(|(line, (_, collections))| {
+                collections.iter().map(|collection| lowest[&**collection]).min().map_or(*line, |low| low.min(*line))
+            })
+            .collect();
+        if joined == lines {
+            return lines;
+        }
+        lines = joined;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(table: &[(i32, &[&str])]) -> Vec<(i32, Vec<Arc<str>>)> {
+        table.iter().map(|(id, names)| (*id, names.iter().map(|name| Arc::from(*name)).collect())).collect()
+    }
+
+    #[test]
+    fn handlers_that_write_a_common_collection_share_a_line() {
+        let table =
+            grants(&[(1, &["users"]), (2, &["statistics"]), (3, &["users", "a"]), (5, &["b"]), (4, &["a", "b"])]);
+        assert_eq!(lines(&table), [1, 2, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_handler_that_writes_nothing_stands_alone() {
+        assert_eq!(lines(&grants(&[(7, &[]), (8, &[])])), [7, 8]);
+    }
+
+    #[test]
+    fn an_events_handlers_run_in_the_order_of_their_ids() {
+        let identity = |id| Arc::new(Identity { id, generation: 1, name: "h".into(), version: "v".into(), line: id });
+        let mut routes = Routes::default();
+        for id in [3, 1, 2, 1] {
+            routes.register("UserCreated", &identity(id));
+        }
+        let ids: Vec<i32> = routes.handlers("UserCreated").iter().map(|handler| handler.id).collect();
+        assert_eq!(ids, [1, 2, 3]);
+        assert!(routes.handlers("Other").is_empty());
+    }
+}

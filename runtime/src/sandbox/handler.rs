@@ -1,0 +1,94 @@
+//! A handler that can be called.
+
+use std::sync::Arc;
+
+use super::call::{Caller, Ended, handle};
+use super::{Description, Limits};
+use crate::host::{self, Access, Call, Grants, Mode, Run, Scene, Seed};
+
+/// A loaded handler. Cheap to clone.
+#[derive(Clone)]
+pub struct Handler {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) name: String,
+    pub(super) digest: String,
+    pub(super) description: Description,
+    pub(super) grants: Arc<Grants>,
+    pub(super) limits: Limits,
+    pub(super) caller: Caller,
+}
+
+impl std::fmt::Debug for Handler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handler")
+            .field("name", &self.inner.name)
+            .field("digest", &self.inner.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Handler {
+    pub(super) fn new(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The name it was loaded under.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// The SHA-256 of the component's bytes, in hex.
+    #[must_use]
+    pub fn digest(&self) -> &str {
+        &self.inner.digest
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn description(&self) -> &Description {
+        &self.inner.description
+    }
+
+    /// The event types that it wants.
+    #[must_use]
+    pub fn events(&self) -> &[String] {
+        &self.inner.description.events
+    }
+
+    /// The collections that it may use.
+    #[must_use]
+    pub fn grants(&self) -> &Grants {
+        &self.inner.grants
+    }
+
+    /// What a delivery may use.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.inner.limits
+    }
+
+    /// Gives it an event, in a fresh instance. What it logged is passed on to the host's log, unless the run counts for
+    /// nothing.
+    pub async fn deliver(&self, call: Call) -> Run {
+        let Call { event, handler, attempt, now_ms, mode } = call;
+        let access = match mode {
+            Mode::Batch { reader, pending } => Access::Batch { reader, pending },
+            Mode::Alone(live) => Access::Alone(live),
+        };
+        let seed = Seed::of_delivery(&event.id, &handler);
+        let grants = Arc::clone(&self.inner.grants);
+        let scene = Scene { event: Some(Arc::clone(&event)), handler, attempt, now_ms, grants, access, seed };
+        let ended = handle(&self.inner.caller, &self.inner.limits, scene, &event).await;
+        let Ended { result, state, log, log_lines_dropped, fuel, running } = ended;
+        let verdict = result.unwrap_or_else(|verdict| verdict);
+        if !verdict.runs_again() {
+            host::emit(&self.inner.name, &event.id, attempt, &log, log_lines_dropped);
+        }
+        let (writes, reads, in_documents) = (state.writes, state.reads, state.in_documents);
+        Run { verdict, writes, reads, log, log_lines_dropped, fuel, running, in_documents }
+    }
+}

@@ -1,0 +1,62 @@
+//! Weir's own collections, and those of the handlers: names, and their making.
+
+use bson::doc;
+
+use super::{Error, Store};
+
+pub(super) const PROGRESS: &str = "progress";
+pub(super) const GROUPS: &str = "groups";
+pub(super) const OWNERS: &str = "owners";
+pub(super) const LEDGER: &str = "ledger_0";
+pub(super) const HANDLERS: &str = "handlers";
+pub(super) const PARKED: &str = "parked";
+pub(super) const RECORDS: &str = "records";
+
+const NAMESPACE_EXISTS: i32 = 48;
+
+impl Store {
+    /// Makes Weir's own collections and their indexes, as far as they are not there yet.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn create_own_collections(&self) -> Result<(), Error> {
+        for name in [PROGRESS, GROUPS, OWNERS, LEDGER, HANDLERS, PARKED, RECORDS] {
+            create(&self.own, name).await?;
+        }
+        self.own
+            .run_command(doc! {
+                "createIndexes": HANDLERS,
+                "indexes": [{ "key": { "team": 1, "name": 1 }, "name": "team_name", "unique": true }],
+            })
+            .await?;
+        self.own
+            .run_command(doc! {
+                "createIndexes": PARKED,
+                "indexes": [
+                    { "key": { "group": 1, "state": 1, "parked_at": 1 }, "name": "group_state_time" },
+                    { "key": { "group": 1, "line": 1, "aggregate_id": 1 }, "name": "group_line_aggregate" },
+                ],
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// Makes collections of the handlers' database, as far as they are not there yet: a transaction that makes one
+    /// conflicts with every other that does.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn create_collections<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
+        for name in names {
+            create(&self.data, name).await?;
+        }
+        Ok(())
+    }
+}
+
+async fn create(database: &mongodb::Database, name: &str) -> Result<(), Error> {
+    match database.run_command(doc! { "create": name }).await.map_err(Error::from) {
+        Ok(_) | Err(Error::Refused { code: NAMESPACE_EXISTS, .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,83 @@
+//! The handlers that are deployed: their internal ids, generations and digests.
+
+use bson::{Bson, Document, doc};
+
+use super::collections::HANDLERS;
+use super::{Error, Store};
+
+const DUPLICATE_KEY: i32 = 11_000;
+
+/// What is known of a handler when it is loaded.
+#[derive(Debug, Clone)]
+pub struct Deployment<'a> {
+    /// Its name, unique in its team.
+    pub name: &'a str,
+    /// The digest of its component.
+    pub digest: &'a str,
+    /// The event types that it handles.
+    pub events: &'a [String],
+    /// What it says of itself.
+    pub description: &'a str,
+}
+
+/// A handler as Weir's database knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeployedHandler {
+    /// Given once, at the first load; the order in which an event's handlers run.
+    pub id: i32,
+    /// Rises where the handler's documents are built anew.
+    pub generation: i32,
+}
+
+impl Store {
+    /// Enters the handler, or notes its new version, and gives its id and generation.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn deploy(&self, deployment: &Deployment<'_>) -> Result<DeployedHandler, Error> {
+        loop {
+            if let Some(known) = self.update_deployed(deployment).await? {
+                return Ok(known);
+            }
+            let id = self.next_handler_id().await?;
+            let document = doc! {
+                "_id": id, "team": "default", "name": deployment.name, "generation": 1, "digest": deployment.digest,
+                "events": deployment.events, "description": deployment.description,
+            };
+            match self.own.collection::<Document>(HANDLERS).insert_one(document).await {
+                Ok(_) => return Ok(DeployedHandler { id, generation: 1 }),
+                Err(error) if is_duplicate(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn update_deployed(&self, deployment: &Deployment<'_>) -> Result<Option<DeployedHandler>, Error> {
+        let reply = self
+            .own
+            .run_command(doc! {
+                "findAndModify": HANDLERS,
+                "query": { "team": "default", "name": deployment.name },
+                "update": { "$set": {
+                    "digest": deployment.digest, "events": deployment.events, "description": deployment.description,
+                } },
+                "new": true, "writeConcern": { "w": "majority" },
+            })
+            .await?;
+        let Some(Bson::Document(known)) = reply.get("value") else { return Ok(None) };
+        let number = |name| {
+            known.get_i32(name).map_err(|_| Error::Fault(format!("the entry of {} has no {name}", deployment.name)))
+        };
+        Ok(Some(DeployedHandler { id: number("_id")?, generation: number("generation")? }))
+    }
+
+    async fn next_handler_id(&self) -> Result<i32, Error> {
+        let last = self.own.collection::<Document>(HANDLERS).find_one(doc! {}).sort(doc! { "_id": -1 }).await?;
+        Ok(last.as_ref().and_then(|last| last.get_i32("_id").ok()).unwrap_or(0) + 1)
+    }
+}
+
+fn is_duplicate(error: &mongodb::error::Error) -> bool {
+    use mongodb::error::{ErrorKind, WriteFailure};
+    matches!(error.kind.as_ref(), ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE_KEY)
+}

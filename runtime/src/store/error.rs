@@ -1,0 +1,67 @@
+//! Why MongoDB did not do what it was asked.
+
+use mongodb::error::ErrorKind;
+
+/// Why MongoDB did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// MongoDB refused this statement, such as for a duplicate key: the handler's own doing.
+    #[error("{message} (code {code})")]
+    Refused {
+        /// MongoDB's error code.
+        code: i32,
+        /// MongoDB's own words.
+        message: String,
+    },
+    /// A must-match write matched nothing: the handler's own doing.
+    #[error("the write had to match a document and matched none")]
+    MustMatch,
+    /// MongoDB is unreachable, slow or busy: nobody's doing, to be tried again.
+    #[error("{0}")]
+    Fault(String),
+    /// The connection string is not one.
+    #[error("MONGODB_URI is not a valid connection string: {0}")]
+    Uri(String),
+    /// A server without transactions.
+    #[error(
+        "mongodb is a standalone server, which has no transactions: start mongod with --replSet rs0 and run \
+         rs.initiate() once in mongosh"
+    )]
+    Standalone,
+}
+
+impl Error {
+    pub(super) fn uri(error: mongodb::error::Error) -> Self {
+        Self::Uri(error.kind.to_string())
+    }
+
+    /// Whether another try may succeed without anybody changing anything.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Fault(_))
+    }
+}
+
+/// What the driver's error means: a command that the server refused, or a fault that passes.
+impl From<mongodb::error::Error> for Error {
+    fn from(error: mongodb::error::Error) -> Self {
+        let passes = error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR)
+            || error.contains_label(mongodb::error::RETRYABLE_WRITE_ERROR);
+        match error.kind.as_ref() {
+            ErrorKind::Command(command) if !passes && !is_passing(command.code) => {
+                Self::Refused { code: command.code, message: command.message.clone() }
+            }
+            kind => Self::Fault(kind.to_string()),
+        }
+    }
+}
+
+/// Codes of MongoDB's that tell of the server's state and not of the command: those that drivers may retry, and those
+/// of limits in time. <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>
+fn is_passing(code: i32) -> bool {
+    const CODES: [i32; 24] = [
+        6, 7, 24, 43, 46, 50, 89, 91, 112, 134, 150, 189, 202, 225, 246, 251, 262, 290, 317, 365, 9001, 10107, 11600,
+        11602,
+    ];
+    CODES.contains(&code) || matches!(code, 13435 | 13436)
+}

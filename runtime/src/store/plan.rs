@@ -1,0 +1,106 @@
+//! What one transaction is to do, and what became of it. Pure data.
+
+use std::sync::Arc;
+
+use bson::RawDocumentBuf;
+
+use super::{Advance, Kind, PartitionId, ReadById};
+
+/// The key of an event in the ledger: 16 bytes of a digest over group, source and event id.
+pub type MarkerKey = [u8; 16];
+
+/// An event's mark in the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marker {
+    /// Which event.
+    pub key: MarkerKey,
+    /// A digest of aggregate id, type and the row's own time: the same id with another one is another event.
+    pub hash: i64,
+    /// The handlers that it was for: internal id and generation.
+    pub handlers: Vec<(i32, i32)>,
+}
+
+/// One of MongoDB's write commands, with the delivery behind each statement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Command {
+    /// The collection.
+    pub collection: Arc<str>,
+    /// The command.
+    pub kind: Kind,
+    /// Every statement must match a document, and `n` tells whether they did.
+    pub must_match: bool,
+    /// The statements, in their order.
+    pub statements: Vec<RawDocumentBuf>,
+    /// By statement: the number that the caller gave the delivery behind it.
+    pub owners: Vec<usize>,
+}
+
+/// Everything that one transaction does, in the order in which it is done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// Progress: the fence and the step.
+    pub advances: Vec<Advance>,
+    /// The events' marks.
+    pub markers: Vec<Marker>,
+    /// What was read must still be so.
+    pub checks: Vec<ReadById>,
+    /// The handlers' writes.
+    pub commands: Vec<Command>,
+    /// Deliveries that did not succeed: documents of `parked`.
+    pub parked: Vec<RawDocumentBuf>,
+    /// Their records: documents of `records`.
+    pub records: Vec<RawDocumentBuf>,
+}
+
+/// What became of a transaction.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Reply {
+    /// It is committed.
+    Committed,
+    /// Somebody else has claimed one of these partitions; nothing is committed.
+    LostClaim,
+    /// The ledger has one of the events by now; nothing is committed.
+    SeenBefore,
+    /// A document that was read has changed since; nothing is committed.
+    Changed,
+    /// A handler's write failed; nothing is committed.
+    Failed(FailedWrite),
+    /// Nobody's doing, such as a conflict or a lost connection; nothing is committed.
+    Transient(String),
+    /// The transaction is more than MongoDB takes in size or time; nothing is committed.
+    TooLarge(String),
+    /// Nobody knows whether it is committed: only a claim can tell.
+    Unknown(String),
+}
+
+/// Which write failed, and MongoDB's words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailedWrite {
+    /// The command's place in the plan.
+    pub command: usize,
+    /// The statement's place in the command, where MongoDB named one.
+    pub statement: Option<usize>,
+    /// Why.
+    pub why: WriteError,
+}
+
+/// Why a write failed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum WriteError {
+    /// A must-match write matched nothing.
+    MustMatch,
+    /// MongoDB refused it.
+    Refused {
+        /// MongoDB's error code.
+        code: i32,
+        /// MongoDB's own words.
+        message: String,
+    },
+}
+
+impl Plan {
+    /// The partitions that it speaks for.
+    pub fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
+        self.advances.iter().map(|advance| &advance.partition)
+    }
+}

@@ -1,0 +1,87 @@
+//! Who owns a partition, and how far it has come. Pure data and its BSON.
+
+use std::fmt;
+use std::sync::Arc;
+
+use bson::{Bson, Document, doc};
+
+/// A partition of a topic.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct PartitionId {
+    /// The topic's name.
+    pub topic: Arc<str>,
+    /// The partition's number.
+    pub partition: i32,
+}
+
+impl PartitionId {
+    /// The `_id` of its progress document in a group.
+    #[must_use]
+    pub fn progress_id(&self, group: &str) -> Document {
+        doc! { "group": group, "topic": &*self.topic, "partition": self.partition }
+    }
+}
+
+impl fmt::Display for PartitionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}[{}]", self.topic, self.partition)
+    }
+}
+
+/// What a claim returned: the right to commit for a partition, until another claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// Rises with every claim; a transaction of a lower one commits nothing.
+    pub epoch: i64,
+    /// The offset of the first record that is not accounted for.
+    pub next: i64,
+}
+
+/// A step of a partition's progress, in the transaction that accounts for what it passes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Advance {
+    /// The partition.
+    pub partition: PartitionId,
+    /// The claim under which it is done, with the `next` that must still stand.
+    pub claim: Claim,
+    /// The offset after the last record that the transaction accounts for.
+    pub to: i64,
+    /// The last record that it accounts for, to know the topic again.
+    pub last: LastRecord,
+    /// The highest time of an event's creation, in milliseconds since 1970.
+    pub highest_created_at_ms: Option<i64>,
+}
+
+impl Advance {
+    /// The statement of an `update` command that does it, and matches nothing where another owner has claimed.
+    #[must_use]
+    pub fn statement(&self, group: &str) -> Document {
+        let set = doc! {
+            "next": self.to,
+            "last": {
+                "offset": self.last.offset,
+                "event_id": self.last.event_id.as_deref().map_or(Bson::Null, Bson::from),
+                "timestamp_ms": self.last.timestamp_ms.map_or(Bson::Null, Bson::from),
+            },
+        };
+        let mut update = doc! { "$set": set, "$inc": { "commits": 1_i64 } };
+        if let Some(highest) = self.highest_created_at_ms {
+            update.insert("$max", doc! { "highest_created_at": bson::DateTime::from_millis(highest) });
+        }
+        doc! {
+            "q": { "_id": self.partition.progress_id(group), "epoch": self.claim.epoch, "next": self.claim.next },
+            "u": update,
+        }
+    }
+}
+
+/// A record as progress remembers it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastRecord {
+    /// Its offset.
+    pub offset: i64,
+    /// The id of its event, where it was one.
+    pub event_id: Option<String>,
+    /// Kafka's timestamp.
+    pub timestamp_ms: Option<i64>,
+}

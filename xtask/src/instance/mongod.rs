@@ -1,0 +1,26 @@
+//! mongod as the only member of a replica set, which transactions need.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{Instance, ports};
+use crate::{paths, python};
+
+pub(super) fn start(instance: &Instance) -> Result<()> {
+    let daemon = instance.daemon("mongod");
+    let port = instance.environment.ports.mongodb;
+    if daemon.running().is_none() {
+        ports::claim("MongoDB", port)?;
+        let data = instance.path("mongod");
+        paths::make(&data)?;
+        let mut command = Command::new(&instance.parts.mongod);
+        command.arg("--dbpath").arg(data).args(["--bind_ip", "127.0.0.1", "--port", &port.to_string()]);
+        command.args(["--replSet", "rs0", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]);
+        daemon.start(command.args(["--setParameter", "diagnosticDataCollectionEnabled=false"]))?;
+    }
+    daemon.wait(Duration::from_mins(1), || Ok(ports::open(port)))?;
+    python::run(&instance.parts, "replica_set.py", &[&port.to_string()])?;
+    Ok(())
+}

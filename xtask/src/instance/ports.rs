@@ -1,0 +1,62 @@
+//! The loopback ports of an instance.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process;
+
+use anyhow::{Result, bail};
+use serde::{Deserialize, Serialize};
+
+/// One port a service, and one for Weir's own pages.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Ports {
+    pub(crate) postgres: u16,
+    pub(crate) kafka: u16,
+    pub(crate) kafka_controller: u16,
+    pub(crate) connect: u16,
+    pub(crate) mongodb: u16,
+    pub(crate) admin: u16,
+}
+
+impl Ports {
+    /// Those of the default instance, as README names them.
+    pub(crate) const fn documented() -> Self {
+        Self { postgres: 15432, kafka: 19092, kafka_controller: 19093, connect: 18083, mongodb: 17017, admin: 7070 }
+    }
+
+    /// Six that nobody listens on, below those that the kernel gives to outgoing connections.
+    pub(crate) fn free() -> Result<Self> {
+        let start = 20_000 + u16::try_from(process::id() % 1_000).unwrap_or(0) * 10;
+        let mut free = (start..31_000).chain(20_000..start).filter(|port| can_listen(*port));
+        let mut next = || match free.next() {
+            Some(port) => Ok(port),
+            None => bail!("no port between 20000 and 31000 is free"),
+        };
+        Ok(Self {
+            postgres: next()?,
+            kafka: next()?,
+            kafka_controller: next()?,
+            connect: next()?,
+            mongodb: next()?,
+            admin: next()?,
+        })
+    }
+}
+
+/// Fails where a port that a service is about to listen on is somebody else's.
+pub(crate) fn claim(service: &str, port: u16) -> Result<()> {
+    if can_listen(port) {
+        return Ok(());
+    }
+    bail!(
+        "{service} needs port {port}, which another process is using: stop that, or use cargo xtask up --instance NAME"
+    )
+}
+
+/// Whether somebody accepts connections there.
+pub(crate) fn open(port: u16) -> bool {
+    TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+fn can_listen(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}

@@ -1,0 +1,39 @@
+//! An instance for one command: fresh at the begin, gone at the end.
+
+use anyhow::Result;
+
+use super::{Instance, down, stop_all};
+use crate::paths;
+
+/// A fresh instance that is taken down and wiped when the value goes, unless it is to be kept.
+pub(crate) struct Temporary {
+    /// Up, and nobody else's.
+    pub(crate) instance: Instance,
+    keep: bool,
+}
+
+impl Temporary {
+    /// Removes what an earlier run has left under the name, and starts anew.
+    pub(crate) fn up(name: &str, keep: bool) -> Result<Self> {
+        down(name, true)?;
+        let temporary = Self { instance: Instance::open(name)?, keep };
+        temporary.instance.up()?;
+        Ok(temporary)
+    }
+
+    fn remove(&self) -> Result<()> {
+        stop_all(&self.instance.folder)?;
+        paths::remove(&self.instance.folder)
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        if let Err(error) = self.remove() {
+            eprintln!("the instance {} was not cleaned up: {error:#}", self.instance.environment.instance);
+        }
+    }
+}

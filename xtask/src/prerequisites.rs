@@ -1,0 +1,94 @@
+//! What a machine must have, checked before anything is built or downloaded, and all of it at once.
+
+use std::fmt::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use anyhow::{Result, bail};
+
+const JAVA: u32 = 17;
+const TARGET: &str = "wasm32-wasip2";
+
+/// What the services need.
+pub(crate) fn for_services() -> Result<()> {
+    report(&services())
+}
+
+/// What the services and the builds need.
+pub(crate) fn for_everything() -> Result<()> {
+    let mut missing = builds();
+    missing.extend(services());
+    report(&missing)
+}
+
+fn report(missing: &[String]) -> Result<()> {
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let mut text = String::from("this machine lacks:");
+    for line in missing {
+        let _ = write!(text, "\n  - {line}");
+    }
+    bail!(text)
+}
+
+fn services() -> Vec<String> {
+    let mut missing = Vec::new();
+    if !(cfg!(target_os = "linux") && (cfg!(target_arch = "x86_64") || cfg!(target_arch = "aarch64"))) {
+        missing.push("Linux on x86_64 or aarch64: the services' programs are built for nothing else".to_owned());
+    }
+    let java = said(Command::new("java").arg("-version")).and_then(|text| java_version(&text));
+    if java.is_none_or(|version| version < JAVA) {
+        let found = java.map_or_else(String::new, |version| format!(" (java in PATH is {version})"));
+        missing.push(format!("Java {JAVA} or later{found}: install openjdk-17-jre-headless, or put it first in PATH"));
+    }
+    if said(Command::new("mvn").arg("--version")).is_none() {
+        missing.push("Maven, which fetches Kafka, Debezium and PostgreSQL: install maven".to_owned());
+    }
+    let probe = "import sys, venv, ensurepip, lzma; sys.exit(sys.version_info < (3, 10))";
+    if said(Command::new("python3").args(["-c", probe])).is_none() {
+        missing.push("Python 3.10 or later with venv and lzma: install python3 and python3-venv".to_owned());
+    }
+    missing
+}
+
+fn builds() -> Vec<String> {
+    let mut missing = Vec::new();
+    for (program, package) in [("cc", "gcc"), ("c++", "g++"), ("make", "make")] {
+        if said(Command::new(program).arg("--version")).is_none() {
+            missing.push(format!("{program}, for the Kafka client's C code: install {package}"));
+        }
+    }
+    let sysroot = said(Command::new("rustc").args(["--print", "sysroot"])).unwrap_or_default();
+    if !Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir() {
+        missing.push(format!("Rust's target {TARGET}, for the handlers: rustup target add {TARGET}"));
+    }
+    missing
+}
+
+/// What a program says on both streams, where it runs and succeeds.
+fn said(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+}
+
+/// The major version in what `java -version` says: `version "17.0.15"`, or `"1.8.0_392"` of old.
+fn java_version(text: &str) -> Option<u32> {
+    let quoted = text.split('"').nth(1)?;
+    let mut parts = quoted.split(['.', '-', '+', '_']);
+    let first = parts.next()?.parse().ok()?;
+    if first == 1 { parts.next()?.parse().ok() } else { Some(first) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::java_version;
+
+    #[test]
+    fn java_versions_old_and_new() {
+        assert_eq!(java_version("openjdk version \"17.0.15\" 2025-04-15\n"), Some(17));
+        assert_eq!(java_version("java version \"1.8.0_392\"\n"), Some(8));
+        assert_eq!(java_version("openjdk version \"25-ea\" 2025-09-16\n"), Some(25));
+        assert_eq!(java_version("no such thing"), None);
+    }
+}

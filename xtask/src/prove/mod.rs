@@ -1,0 +1,160 @@
+//! `cargo xtask prove`: each promise is run against the real services, and said with its figure and its bound.
+
+mod containment;
+mod counts;
+mod hostile;
+mod outage;
+mod reference;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::instance::{Instance, TOPIC, Temporary};
+use crate::{cargo, guests, paths, prerequisites, python, weir};
+
+const INSTANCE: &str = "prove";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The promises to prove; --list names them.
+    #[arg(required_unless_present = "list")]
+    names: Vec<String>,
+    /// Name the promises.
+    #[arg(long)]
+    list: bool,
+    /// Smaller and shorter: shows that it is correct, and holds no time against its bound.
+    #[arg(long)]
+    quick: bool,
+    /// Leave the services of the last proof running, to look at what they hold.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// A promise and what shows it.
+struct Proof {
+    name: &'static str,
+    promise: &'static str,
+    run: fn(&Run<'_>) -> Result<Verdict>,
+}
+
+const PROOFS: [Proof; 3] = [
+    Proof {
+        name: "reference",
+        promise: "a row inserted by SQL gives its documents once; updates and a delete of it change nothing",
+        run: reference::run,
+    },
+    Proof {
+        name: "containment",
+        promise: "what a handler does wrong meets its limit, and harms neither the host nor another handler",
+        run: containment::run,
+    },
+    Proof {
+        name: "outage",
+        promise: "Kafka or MongoDB being away changes no document and costs no delivery an attempt",
+        run: outage::run,
+    },
+];
+
+/// What a proof runs with: a fresh instance that is up.
+struct Run<'a> {
+    quick: bool,
+    instance: &'a Instance,
+}
+
+impl Run<'_> {
+    /// Waits until Weir has accounted for that many changes of the outbox.
+    fn settled(&self, changes: u64, limit: Duration) -> Result<Value> {
+        let there = &self.instance.environment;
+        let (changes, seconds) = (changes.to_string(), limit.as_secs().to_string());
+        let arguments = [&there.kafka, &there.mongodb, weir::GROUP, TOPIC, &changes, &seconds];
+        python::json(&self.instance.parts, "settled.py", &arguments)
+    }
+}
+
+/// What a proof found.
+#[derive(Debug, Serialize)]
+struct Verdict {
+    /// Whether the promise is kept.
+    holds: bool,
+    /// What was measured.
+    figure: String,
+    /// What it had to be.
+    bound: String,
+    /// What else was seen.
+    details: Value,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    name: &'a str,
+    promise: &'a str,
+    quick: bool,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
+}
+
+/// Runs the promises that are named; fails where one falls short.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.list {
+        for proof in &PROOFS {
+            println!("{:<14} {}", proof.name, proof.promise);
+        }
+        return Ok(());
+    }
+    let chosen = args.names.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
+    prerequisites::for_everything()?;
+    println!("building weir and the handlers");
+    cargo::build_weir()?;
+    guests::build()?;
+    let mut short = Vec::new();
+    for proof in chosen {
+        if !one(proof, args)? {
+            short.push(proof.name);
+        }
+    }
+    if short.is_empty() { Ok(()) } else { bail!("not proved: {}", short.join(", ")) }
+}
+
+fn find(name: &str) -> Result<&'static Proof> {
+    match PROOFS.iter().find(|proof| proof.name == name) {
+        Some(proof) => Ok(proof),
+        None => bail!("there is no proof {name:?}: cargo xtask prove --list names them"),
+    }
+}
+
+fn one(proof: &'static Proof, args: &Args) -> Result<bool> {
+    println!("\n{}: {}", proof.name, proof.promise);
+    let begin = Instant::now();
+    let found = attempt(proof, args);
+    let seconds = begin.elapsed().as_secs_f64();
+    let (verdict, error) = match found {
+        Ok(verdict) => (Some(verdict), None),
+        Err(error) => (None, Some(format!("{error:#}"))),
+    };
+    let holds = verdict.as_ref().is_some_and(|verdict| verdict.holds);
+    let times = if args.quick { "; quick: times are not held to" } else { "" };
+    match (&verdict, &error) {
+        (Some(Verdict { figure, bound, .. }), _) => {
+            let word = if holds { "holds" } else { "FALLS SHORT" };
+            println!("{} {word}: {figure} (bound: {bound}; {seconds:.0} s{times})", proof.name);
+        }
+        (None, error) => println!("{} FALLS SHORT: {}", proof.name, error.as_deref().unwrap_or_default()),
+    }
+    let report = Report { name: proof.name, promise: proof.promise, quick: args.quick, seconds, error, verdict };
+    let folder = paths::target().join("prove");
+    paths::make(&folder)?;
+    fs::write(folder.join(format!("{}.json", proof.name)), serde_json::to_string_pretty(&report)?)?;
+    Ok(holds)
+}
+
+fn attempt(proof: &Proof, args: &Args) -> Result<Verdict> {
+    let temporary = Temporary::up(INSTANCE, args.keep)?;
+    (proof.run)(&Run { quick: args.quick, instance: &temporary.instance })
+}

@@ -1,0 +1,52 @@
+//! `cargo xtask test`: every test of the workspace, with the services, handlers and the binary that they need.
+
+use anyhow::Result;
+
+use crate::cargo::{build_weir, cargo};
+use crate::instance::{Instance, Temporary};
+use crate::{guests, paths, prerequisites, process, python};
+
+const INSTANCE: &str = "test";
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Leave the services running, and say how to use them for single tests.
+    #[arg(long)]
+    keep: bool,
+    /// What is passed on to `cargo test`, such as a test's name.
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+/// Builds, brings the services up, runs the tests.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    prerequisites::for_everything()?;
+    build_weir()?;
+    guests::build()?;
+    let temporary = Temporary::up(INSTANCE, args.keep)?;
+    let there = &temporary.instance.environment;
+    let variables = [
+        ("WEIR_TEST_KAFKA", there.kafka.clone()),
+        ("WEIR_TEST_MONGODB", there.mongodb.clone()),
+        ("WEIR_TEST_POSTGRES", there.postgres.clone()),
+        ("WEIR_TEST_HANDLERS", paths::handlers().display().to_string()),
+        ("WEIR_TEST_BEHAVIOURS", paths::behaviours().display().to_string()),
+        ("WEIR_TEST_BIN", paths::weir().display().to_string()),
+    ];
+    let mut tests = cargo();
+    tests.args(["test", "--workspace"]).envs(variables.clone()).args(&args.rest);
+    let done = model(&temporary.instance).and_then(|()| process::run(&mut tests, "the tests"));
+    if args.keep {
+        println!("\nkept; for single tests:");
+        for (name, value) in variables {
+            println!("  export {name}='{value}'");
+        }
+        println!("to clean up: cargo xtask down --instance {INSTANCE} --wipe");
+    }
+    done
+}
+
+/// The model's own tests: that it knows the rules, and that a comparison fails where it must.
+fn model(instance: &Instance) -> Result<()> {
+    process::run(&mut python::command(&instance.parts, "test_model.py", &[]), "the tests of the model")
+}

@@ -1,0 +1,193 @@
+//! A `weir run` of this build against an instance, and what it says of itself over HTTP.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+use crate::instance::{Daemon, Instance, TOPIC};
+use crate::progress::Progress;
+use crate::{interrupt, paths, process};
+
+/// The consumer group of demo and proofs.
+pub(crate) const GROUP: &str = "event-processor-group";
+/// The handlers' database.
+pub(crate) const DATABASE: &str = "activity_read";
+
+const READY: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(200);
+
+/// What `/v1/stats` says.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Stats {
+    pub(crate) total_processed: u64,
+    pub(crate) total_errors: u64,
+    pub(crate) lag: i64,
+    pub(crate) rate_per_second: f64,
+    pub(crate) latency_ms: Latency,
+    /// Deliveries by handler and outcome.
+    pub(crate) handlers: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// From the row's `created_at` to the commit.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Latency {
+    pub(crate) p50: Option<f64>,
+    pub(crate) p99: Option<f64>,
+}
+
+impl Stats {
+    /// One line for people.
+    pub(crate) fn line(&self, inserted: u64) -> String {
+        let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
+        let outcomes = |name: &str| self.handlers.values().filter_map(|counts| counts.get(name)).sum::<u64>();
+        format!(
+            "inserted {inserted}, processed {}, {:.0}/s, lag {}, p50 {} ms, p99 {} ms, deliveries: {} committed, {} skipped, \
+             {} parked, {} dead",
+            self.total_processed,
+            self.rate_per_second,
+            self.lag,
+            ms(self.latency_ms.p50),
+            ms(self.latency_ms.p99),
+            outcomes("committed"),
+            outcomes("skipped"),
+            outcomes("parked"),
+            outcomes("dead"),
+        )
+    }
+
+    /// A line a handler.
+    pub(crate) fn by_handler(&self) -> String {
+        let line = |(name, counts): (&String, &BTreeMap<String, u64>)| {
+            let counts: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+            format!("  {name:<22} {}\n", counts.join(", "))
+        };
+        self.handlers.iter().map(line).collect()
+    }
+}
+
+/// A running host; it stops when the value goes.
+pub(crate) struct Weir {
+    daemon: Daemon,
+    admin: String,
+    agent: ureq::Agent,
+}
+
+/// The command that a user would type, with the reference page's environment variables.
+pub(crate) fn command(instance: &Instance, handlers: &Path) -> Command {
+    let there = &instance.environment;
+    let mut command = Command::new(paths::weir());
+    // No `.env` or `weir.toml` of the folder that somebody works in.
+    command.current_dir(instance.path(""));
+    command.arg("run").arg("--handlers").arg(handlers);
+    command.env("KAFKA_BOOTSTRAP_SERVERS", &there.kafka);
+    command.env("KAFKA_TOPIC", TOPIC);
+    command.env("KAFKA_GROUP_ID", GROUP);
+    command.env("MONGODB_URI", &there.mongodb);
+    command.env("MONGODB_DATABASE", DATABASE);
+    command.env("ADMIN_LISTEN", format!("127.0.0.1:{}", there.ports.admin));
+    command
+}
+
+impl Weir {
+    /// Starts a host with a folder of handlers, and waits until it is ready.
+    pub(crate) fn start(instance: &Instance, handlers: &Path) -> Result<Self> {
+        let admin = format!("http://127.0.0.1:{}", instance.environment.ports.admin);
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(5)))
+            .build()
+            .new_agent();
+        let weir = Self { daemon: instance.daemon("weir"), admin, agent };
+        weir.daemon.start(&mut command(instance, handlers))?;
+        weir.ready(READY)?;
+        Ok(weir)
+    }
+
+    /// Waits until `/readyz` is 200.
+    pub(crate) fn ready(&self, limit: Duration) -> Result<()> {
+        let url = format!("{}/readyz", self.admin);
+        self.daemon.wait(limit, || Ok(self.agent.get(&url).call().is_ok_and(|answer| answer.status() == 200)))
+    }
+
+    /// What it says of itself.
+    pub(crate) fn stats(&self) -> Result<Stats> {
+        self.alive()?;
+        let mut answer = self.agent.get(format!("{}/v1/stats", self.admin)).call().context("weir does not answer")?;
+        let status = answer.status();
+        let text = answer.body_mut().read_to_string()?;
+        serde_json::from_str(&text).with_context(|| format!("/v1/stats gave {status}: {text}"))
+    }
+
+    /// Waits until that many events are accounted for and nothing is left in Kafka; fails where nothing moves for
+    /// `patience`.
+    pub(crate) fn settled(&self, events: u64, patience: Duration, progress: &mut Progress) -> Result<Stats> {
+        let mut moved = (Instant::now(), 0);
+        loop {
+            let stats = self.stats()?;
+            progress.show(stats.line(events));
+            if stats.total_processed >= events && stats.lag == 0 {
+                progress.done();
+                return Ok(stats);
+            }
+            if stats.total_processed != moved.1 {
+                moved = (Instant::now(), stats.total_processed);
+            } else if moved.0.elapsed() > patience {
+                progress.done();
+                bail!(
+                    "nothing has moved for {} s: {} of {events} events processed, lag {}; the end of {}:\n{}",
+                    patience.as_secs(),
+                    stats.total_processed,
+                    stats.lag,
+                    self.log().display(),
+                    process::tail(&self.log())
+                );
+            }
+            interrupt::sleep(POLL)?;
+        }
+    }
+
+    /// Fails with the log's end where it has ended.
+    pub(crate) fn alive(&self) -> Result<()> {
+        self.daemon.wait(Duration::ZERO, || Ok(true))
+    }
+
+    /// Its resident memory in bytes.
+    pub(crate) fn resident_bytes(&self) -> Result<u64> {
+        let pid = self.daemon.running().context("weir has ended")?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the kernel gives no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is not a number")?;
+        Ok(kib * 1024)
+    }
+
+    /// The values of the metrics whose name holds `name`, by their label `handler`.
+    pub(crate) fn metrics(&self, name: &str) -> Result<BTreeMap<String, f64>> {
+        let text = self.agent.get(format!("{}/metrics", self.admin)).call()?.body_mut().read_to_string()?;
+        let value = |line: &str| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let handler = series.split_once("handler=\"")?.1.split_once('"')?.0;
+            Some((handler.to_owned(), value.parse().ok()?))
+        };
+        Ok(text.lines().filter(|line| !line.starts_with('#') && line.contains(name)).filter_map(value).collect())
+    }
+
+    /// Where its log is.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.daemon.log.clone()
+    }
+}
+
+impl Drop for Weir {
+    fn drop(&mut self) {
+        if let Err(error) = self.daemon.stop() {
+            eprintln!("{error:#}");
+        }
+    }
+}
