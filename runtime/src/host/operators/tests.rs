@@ -232,6 +232,7 @@ fn documents_to_be_stored() {
             (r#"{"$set":{"a":1}}"#, Invalid, "$set: a document to be stored has no field `$set`"),
             (r#"{"$ref":"users","$id":"x"}"#, Invalid, "$ref: "),
             (r#"{"a":[{"$inc":1}]}"#, Invalid, "a.0.$inc: "),
+            (r#"{"at":{"$timestamp":{"t":0,"i":0}}}"#, Invalid, "at: an empty timestamp is MongoDB's clock"),
             (r#"{"_id":[1]}"#, Invalid, "_id: an `_id` is no array"),
             (r#"{"_id":{"$regularExpression":{"pattern":"x","options":""}}}"#, Invalid, "_id: an `_id` is no array"),
             (r#"{"_id":{"$undefined":true}}"#, Invalid, "_id: an `_id` is no array"),
