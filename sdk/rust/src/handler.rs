@@ -1,7 +1,9 @@
 //! What a handler says of itself, and the event that it is given.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::{DateTime, Result};
 
@@ -49,7 +51,7 @@ pub struct Event<P> {
     /// The record's headers.
     pub headers: Vec<(String, String)>,
     /// The row's other columns, as far as the host passes them.
-    pub columns: Map<String, Json>,
+    pub columns: BTreeMap<String, Json>,
 }
 
 impl<P> Event<P> {

@@ -1,8 +1,10 @@
 //! Values that are stored or compared as they are: no operator stands in them.
 
-use bson::{RawBsonRef, RawDocument};
+use bson::raw::RawElement;
+use bson::spec::ElementType;
+use bson::{RawBsonRef, RawDocument, Timestamp};
 
-use super::{Check, Objection, each, each_of, is_javascript};
+use super::{Check, Objection, each, is_javascript};
 use crate::host::ejson::shown;
 
 /// The members of a reference, which a document may hold although they begin with `$`.
@@ -15,58 +17,86 @@ pub(super) fn is_reference(name: &str) -> bool {
 /// A document to be stored: inserted, or put in the place of another.
 ///
 /// # Errors
-/// `Invalid` for a name that begins with `$`, and for an `_id` of a type that MongoDB refuses.
+/// `Invalid` for a name that begins with `$`, for an `_id` of a type that MongoDB refuses, and for a timestamp that it
+/// would fill in.
 pub fn document(document: &RawDocument) -> Result<(), Objection> {
     each(document, |key, value| {
         if key.starts_with('$') {
             return Err(Objection::invalid(format!("a document to be stored has no field `{}`", shown(key))));
         }
-        if key == "_id"
-            && matches!(value, RawBsonRef::Array(_) | RawBsonRef::RegularExpression(_) | RawBsonRef::Undefined)
-        {
-            return Err(Objection::invalid("an `_id` is no array, regular expression or undefined"));
+        match value {
+            RawBsonRef::Array(_) | RawBsonRef::RegularExpression(_) | RawBsonRef::Undefined if key == "_id" => {
+                Err(Objection::invalid("an `_id` is no array, regular expression or undefined"))
+            }
+            // MongoDB puts its clock's time in the place of an empty one.
+            RawBsonRef::Timestamp(Timestamp { time: 0, increment: 0 }) => {
+                Err(Objection::invalid("an empty timestamp is MongoDB's clock, which differs from run to run"))
+            }
+            value => stored(value),
         }
-        stored(value)
     })
 }
 
 fn stored(value: RawBsonRef<'_>) -> Check {
-    match value {
-        RawBsonRef::Document(document) => each(document, |key, value| {
-            if key.starts_with('$') && !is_reference(key) {
-                return Err(Objection::invalid(format!("a document to be stored has no field `{}`", shown(key))));
-            }
-            stored(value)
-        }),
-        RawBsonRef::Array(array) => each_of(array, stored),
-        _ => Ok(()),
-    }
+    walk(value, &|element| {
+        let key = element.key().as_str();
+        if key.starts_with('$') && !is_reference(key) {
+            return Err(Objection::invalid(format!("a document to be stored has no field `{}`", shown(key))));
+        }
+        Ok(())
+    })
 }
 
 /// A plain value in a filter or an update.
 pub(super) fn plain(value: RawBsonRef<'_>) -> Check {
-    match value {
-        RawBsonRef::Document(document) => each(document, |key, value| {
-            if key.starts_with('$') && !is_reference(key) {
-                let name = shown(key);
-                return Err(Objection::denied(format!("`{name}` is not allowed here, where a plain value stands")));
-            }
-            plain(value)
-        }),
-        RawBsonRef::Array(array) => each_of(array, plain),
-        code if is_javascript(code) => Err(Objection::denied("JavaScript is not allowed here")),
-        _ => Ok(()),
+    if is_javascript(value) {
+        return Err(javascript());
     }
+    walk(value, &|element| {
+        let key = element.key().as_str();
+        if key.starts_with('$') && !is_reference(key) {
+            let name = shown(key);
+            return Err(Objection::denied(format!("`{name}` is not allowed here, where a plain value stands")));
+        }
+        refuse_javascript(element)
+    })
 }
 
 /// What `$literal` holds: data, whatever its names.
 pub(super) fn literal(value: RawBsonRef<'_>) -> Check {
-    match value {
-        RawBsonRef::Document(document) => each(document, |_, value| literal(value)),
-        RawBsonRef::Array(array) => each_of(array, literal),
-        code if is_javascript(code) => Err(Objection::denied("JavaScript is not allowed here")),
+    if is_javascript(value) {
+        return Err(javascript());
+    }
+    walk(value, &refuse_javascript)
+}
+
+fn refuse_javascript(element: &RawElement<'_>) -> Check {
+    match element.element_type() {
+        ElementType::JavaScriptCode | ElementType::JavaScriptCodeWithScope => Err(javascript()),
         _ => Ok(()),
     }
+}
+
+fn javascript() -> Objection {
+    Objection::denied("JavaScript is not allowed here")
+}
+
+/// Checks every element below a value. Elements are not read as values, which would look through every text again.
+fn walk(value: RawBsonRef<'_>, check: &impl Fn(&RawElement<'_>) -> Check) -> Check {
+    let elements = match value {
+        RawBsonRef::Document(document) => document.iter_elements(),
+        RawBsonRef::Array(array) => array.iter_elements(),
+        _ => return Ok(()),
+    };
+    for element in elements {
+        let element = element?;
+        let checked = check(&element).and_then(|()| match element.element_type() {
+            ElementType::EmbeddedDocument | ElementType::Array => walk(element.value()?, check),
+            _ => Ok(()),
+        });
+        checked.map_err(|objection| objection.within(element.key().as_str()))?;
+    }
+    Ok(())
 }
 
 /// A field's path where no position in an array can be meant.

@@ -1,5 +1,6 @@
 use bson::RawBson;
 
+use super::Code::{Denied, Invalid};
 use super::*;
 use crate::host::ejson;
 
@@ -78,7 +79,6 @@ fn filters() {
             r#"{"owner":{"$ref":"users","$id":"x"},"owner.$id":"x","a":{"b":{"c":1}},"price$":1}"#,
         ],
     );
-    use Code::{Denied, Invalid};
     objects(
         FILTER,
         &[
@@ -134,7 +134,6 @@ fn updates() {
             r#"{"$set":{"owner":{"$ref":"users","$id":"x"}},"$pull":{"owners":{"$ref":"users","$id":"x"}}}"#,
         ],
     );
-    use Code::{Denied, Invalid};
     objects(
         UPDATE,
         &[
@@ -175,7 +174,6 @@ fn pipelines() {
             r#"[{"$set":{"a":{"x":1,"y":{"$size":"$l"}},"b":["$p",{"$literal":"$q"}],"c":"costs $5"}}]"#,
         ],
     );
-    use Code::{Denied, Invalid};
     objects(
         PIPELINE,
         &[
@@ -225,13 +223,13 @@ fn documents_to_be_stored() {
             r#"{"_id":{"user":"u","day":5}}"#,
         ],
     );
-    use Code::Invalid;
     objects(
         DOCUMENT,
         &[
             (r#"{"$set":{"a":1}}"#, Invalid, "$set: a document to be stored has no field `$set`"),
             (r#"{"$ref":"users","$id":"x"}"#, Invalid, "$ref: "),
             (r#"{"a":[{"$inc":1}]}"#, Invalid, "a.0.$inc: "),
+            (r#"{"at":{"$timestamp":{"t":0,"i":0}}}"#, Invalid, "at: an empty timestamp is MongoDB's clock"),
             (r#"{"_id":[1]}"#, Invalid, "_id: an `_id` is no array"),
             (r#"{"_id":{"$regularExpression":{"pattern":"x","options":""}}}"#, Invalid, "_id: an `_id` is no array"),
             (r#"{"_id":{"$undefined":true}}"#, Invalid, "_id: an `_id` is no array"),
@@ -241,7 +239,6 @@ fn documents_to_be_stored() {
 
 #[test]
 fn options_that_are_documents() {
-    use Code::{Denied, Invalid};
     allows(
         PROJECTION,
         &[r#"{"a":1,"b.c":true,"d":{"$slice":[1,2]},"e":{"$elemMatch":{"x":{"$gt":1}}},"f.$":1,"g":{"h":0}}"#],

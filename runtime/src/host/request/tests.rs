@@ -100,10 +100,13 @@ fn statements_are_those_of_the_commands() {
     }
 }
 
+/// A call, its arguments and options, and the document that it can touch.
+type Touching<'a> = (Verb, Vec<&'a str>, Option<&'a str>, Option<IdKey>);
+
 #[test]
 fn a_write_names_the_one_document_that_it_can_touch() {
     let set = r#"{"$set":{"a":1}}"#;
-    let cases: Vec<(Verb, Vec<&str>, Option<&str>, Option<IdKey>)> = vec![
+    let cases: Vec<Touching> = vec![
         (Verb::InsertOne, vec![r#"{"_id":"x"}"#], None, key("x")),
         (Verb::InsertMany, vec![r#"{"_id":"x"}"#, r#"{"_id":"y"}"#], None, None),
         (Verb::UpdateOne, vec![r#"{"_id":"x","a":{"$ne":1}}"#, set], None, key("x")),

@@ -13,6 +13,9 @@ use crate::host::operators::{self, Objection};
 use crate::host::refusal::Refusal;
 use crate::store::{IdKey, Kind, Write};
 
+/// What a BSON document begins with.
+const LENGTH_BYTES: usize = 4;
+
 /// What an `insert-one` or `insert-many` writes. A document without `_id` is given one derived from its origin.
 ///
 /// # Errors
@@ -193,18 +196,16 @@ fn append_shared(statement: &mut RawDocumentBuf, options: &Options) {
     }
 }
 
+/// The document with an `_id` before its first field.
 fn with_id(document: &RawDocument, id: ObjectId) -> RawDocumentBuf {
-    let mut with = RawDocumentBuf::new();
-    with.append(cstr!("_id"), id);
-    append_all(&mut with, document);
-    with
-}
-
-fn append_all(to: &mut RawDocumentBuf, document: &RawDocument) {
-    // What the host has parsed itself is well formed.
-    for (key, value) in document.into_iter().flatten() {
-        to.append(key, value);
-    }
+    let mut head = RawDocumentBuf::new();
+    head.append(cstr!("_id"), id);
+    let mut bytes = head.into_bytes();
+    bytes.pop();
+    bytes.extend_from_slice(&document.as_bytes()[LENGTH_BYTES..]);
+    let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+    bytes[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
+    RawDocumentBuf::from_bytes(bytes).expect("a length before and a NUL behind")
 }
 
 /// Gives an upsert whose filter does not name the `_id` one that is the same at every run. MongoDB would make one up,
