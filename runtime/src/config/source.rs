@@ -132,13 +132,14 @@ pub(super) fn of_environment(variables: &[(OsString, OsString)], wrong: &mut Vec
 
 /// As the environment; of a name that stands twice, the last line counts.
 pub(super) fn of_dotenv(text: &str, wrong: &mut Vec<String>) -> Vec<Entry> {
-    let text = text.trim_start_matches('\u{feff}');
+    // Its reader takes space at the very end for the beginning of more.
+    let text = format!("{}\n", text.trim_start_matches('\u{feff}'));
     let mut entries: Vec<Entry> = Vec::new();
     for line in dotenvy::from_read_iter(text.as_bytes()) {
         let (name, value) = match line {
             Ok(pair) => pair,
             Err(error) => {
-                wrong.extend(unreadable(&error));
+                wrong.extend(unreadable(&error, &text));
                 continue;
             }
         };
@@ -151,12 +152,21 @@ pub(super) fn of_dotenv(text: &str, wrong: &mut Vec<String>) -> Vec<Entry> {
     entries
 }
 
-/// The line itself may hold a secret, so it is not shown; one that sets another program's name is left to that one.
-fn unreadable(error: &dotenvy::Error) -> Option<String> {
-    let dotenvy::Error::LineParse(line, _) = error else {
+/// The line itself may hold a secret, so it is not shown. One that sets another program's name is left to that one,
+/// unless it has swallowed the lines below it.
+fn unreadable(error: &dotenvy::Error, text: &str) -> Option<String> {
+    let dotenvy::Error::LineParse(rest, _) = error else {
         return Some(format!(".env cannot be read: {error}"));
     };
-    let name = line.split('=').next().unwrap_or_default().trim().trim_start_matches("export ").trim();
+    // What is given is the line from some place on, such as its value.
+    let rest = rest.trim_end();
+    let start = text.find(rest).map_or(0, |at| text[..at].rfind('\n').map_or(0, |end| end + 1));
+    let name = text[start..].split(['=', '\n']).next().unwrap_or_default().trim();
+    let name = name.strip_prefix("export ").unwrap_or(name).trim();
+    if rest.contains('\n') {
+        let line = text[..start].lines().count() + 1;
+        return Some(format!(".env cannot be read from line {line} on: a quote is not closed"));
+    }
     let (setting, _) = named(&name.to_ascii_uppercase())?;
     Some(format!("{} (.env) cannot be read: put quotes around a value with space or special characters", setting.name))
 }

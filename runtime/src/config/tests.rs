@@ -154,8 +154,16 @@ fn everything_wrong_is_told_at_once() {
 #[test]
 fn names_of_other_programs_are_theirs() {
     let environment = [URI, ("KAFKA_TOPIK", "x"), ("PATH", "/bin"), ("KAFKA_TOPIC_FILE", "/nowhere")];
-    let dotenv = "COMPOSE_PROJECT_NAME=x\nOTHER=not quoted at all\n";
-    assert!(Settings::load(&sources(&[], &environment, dotenv, "")).is_ok());
+    let dotenv = "COMPOSE_PROJECT_NAME=x\nOTHER=not quoted at all\nKAFKA_TOPIC=space-at-the-end ";
+    let settings = Settings::load(&sources(&[], &environment, dotenv, "")).expect("all is right");
+    assert_eq!(settings.kafka_topic, "space-at-the-end");
+}
+
+#[test]
+fn a_line_that_swallows_others_is_told() {
+    let dotenv = "KAFKA_GROUP_ID=a\nNOTE=it's open\nKAFKA_TOPIC=b\n";
+    let wrong = lines(Settings::load(&sources(&[], &[URI], dotenv, "")));
+    assert_eq!(wrong, [".env cannot be read from line 2 on: a quote is not closed"]);
 }
 
 #[test]

@@ -90,7 +90,9 @@ impl Line<'_> {
             match value {
                 FieldValue::Text(text) if text.contains('\n') => {
                     let _ = write!(below, "    {}", paint("2", &format!("{name}:\n")));
-                    text.lines().for_each(|line| drop(writeln!(below, "      {}", printable(line))));
+                    for line in text.lines() {
+                        let _ = writeln!(below, "      {}", printable(line));
+                    }
                 }
                 FieldValue::Text(text) => {
                     let text =
