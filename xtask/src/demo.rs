@@ -57,17 +57,18 @@ fn insert_and_compare(instance: &Instance, args: &Args) -> Result<(Stats, Compar
     let mut progress = Progress::new();
     let mut rows = Rows::insert(instance, args.events, args.rate, args.seed)?;
     while !rows.done()? {
-        progress.show(weir.stats()?.line(rows.inserted()));
+        progress.show(&weir.stats()?.lines(rows.inserted()));
         interrupt::sleep(Duration::from_millis(200))?;
     }
     let stats = weir.settled(args.events, PATIENCE, &mut progress)?;
     println!("all processed {:.1} s after the first row was inserted", begin.elapsed().as_secs_f64());
-    drop(weir);
+    weir.stop()?;
     Ok((stats, comparison::compare(instance, since)?))
 }
 
 fn report(stats: &Stats, comparison: &Comparison) -> Result<()> {
-    print!("\ndeliveries by handler\n{}", stats.by_handler());
+    println!("\ndeliveries by handler");
+    stats.by_handler().for_each(|line| println!("{line}"));
     let list = |counts: &BTreeMap<String, u64>| {
         counts.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
     };

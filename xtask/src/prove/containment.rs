@@ -41,7 +41,7 @@ pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     let stats = weir.stats()?;
     let dropped = weir.metrics("log_lines_dropped")?;
     let log = fs::read_to_string(weir.log())?;
-    drop(weir);
+    weir.stop()?;
 
     let compared = comparison::compare(run.instance, since)?;
     let wrong = judge(&sent.counts, &counts::parked(run.instance)?, &stats, &dropped, &log);
@@ -153,7 +153,7 @@ impl Sent {
             let mut peak = 0;
             while !(hostile.is_finished() && rows.done()?) {
                 peak = peak.max(weir.resident_bytes()?);
-                progress.show(weir.stats()?.line(self.rows()));
+                progress.show(&weir.stats()?.lines(self.rows()));
                 interrupt::sleep(Duration::from_millis(200))?;
             }
             hostile.join().map_err(|_| anyhow!("the thread that inserts hostile rows panicked"))??;

@@ -36,6 +36,8 @@ pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     let stats = weir.settled(events, PATIENCE, &mut progress)?;
     let records = run.settled(events, PATIENCE)?;
 
+    weir.stop()?;
+
     let compared = comparison::compare(run.instance, since)?;
     let parked = counts::parked(run.instance)?;
     ensure!(parked.is_empty(), "deliveries were parked: {}", serde_json::to_string(&parked)?);
@@ -102,7 +104,7 @@ fn watch(weir: &Weir, rows: &mut Rows, duration: Duration, progress: &mut Progre
     loop {
         rows.done()?;
         let stats = weir.stats()?;
-        progress.show(stats.line(rows.inserted()));
+        progress.show(&stats.lines(rows.inserted()));
         if Instant::now() >= end {
             return Ok(stats);
         }

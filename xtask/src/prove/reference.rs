@@ -54,7 +54,7 @@ pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     unchanged(&inserted, &documents(run)?, "the delete of the row")?;
     println!("  its delete changed nothing");
 
-    weir.alive()?;
+    weir.stop()?;
     Ok(Verdict {
         holds: true,
         figure: format!(
