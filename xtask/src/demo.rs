@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: rows go into PostgreSQL, documents come out in MongoDB, and each is compared with the model.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -10,7 +11,7 @@ use crate::instance::{Instance, Temporary};
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::weir::{Stats, Weir};
-use crate::{cargo, guests, interrupt, paths, prerequisites};
+use crate::{cargo, guests, interrupt, prerequisites};
 
 const INSTANCE: &str = "demo";
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -36,10 +37,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     prerequisites::for_everything()?;
     println!("building weir and the handlers");
     cargo::build_weir()?;
-    guests::build()?;
+    let handlers = guests::build()?.handlers;
     println!("starting the pipeline");
     let instance = Temporary::up(INSTANCE, args.keep)?;
-    let (stats, comparison) = insert_and_compare(&instance.instance, args)?;
+    let (stats, comparison) = insert_and_compare(&instance.instance, &handlers, args)?;
     report(&stats, &comparison)?;
     if args.keep {
         let there = &instance.instance.environment;
@@ -49,9 +50,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn insert_and_compare(instance: &Instance, args: &Args) -> Result<(Stats, Comparison)> {
+fn insert_and_compare(instance: &Instance, handlers: &Path, args: &Args) -> Result<(Stats, Comparison)> {
     let since = comparison::moment();
-    let weir = Weir::start(instance, &paths::handlers())?;
+    let weir = Weir::start(instance, handlers)?;
     println!("weir is ready; inserting {} rows", args.events);
     let begin = Instant::now();
     let mut progress = Progress::new();

@@ -1,8 +1,153 @@
-//! Builds the guests.
+//! Builds the guests: the six handlers and the behaviours that tests need, a component each.
+//!
+//! They are built in runs of cargo of their own, for WebAssembly and in the profile `guest`, so that nothing of the
+//! host is built again for them. A component that has not changed is not written again: the host may know it by its
+//! digest, and a reader never sees half of one.
 
-use anyhow::Result;
+use std::collections::BTreeSet;
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command};
 
-/// Placeholder until the guests' own file is merged.
-pub(crate) fn build() -> Result<()> {
-    anyhow::bail!("no guests yet")
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+const TRIPLE: &str = "wasm32-wasip2";
+const PROFILE: &str = "guest";
+/// The package whose examples are the behaviours.
+const BEHAVIOURS: &str = "behaviours";
+
+/// Where the components are.
+#[derive(Debug, Clone)]
+pub(crate) struct Built {
+    /// The six handlers', a file `<name>.wasm` each.
+    pub(crate) handlers: PathBuf,
+    /// The behaviours', a file `<name>.wasm` each.
+    pub(crate) behaviours: PathBuf,
+}
+
+/// Builds all of them.
+pub(crate) fn build() -> Result<Built> {
+    let workspace = Workspace::read()?;
+    let built = Built { handlers: workspace.target.join("handlers"), behaviours: workspace.target.join("behaviours") };
+    workspace.build(workspace.handlers.iter().flat_map(|name| ["--package", name.as_str()]))?;
+    workspace.build(["--package", BEHAVIOURS, "--examples"])?;
+
+    let compiled = workspace.target.join(TRIPLE).join(PROFILE);
+    collect(&compiled, &workspace.handlers, &built.handlers, &BTreeSet::new())?;
+    let texts = workspace.guests.join(BEHAVIOURS).join("wat");
+    let encoded = encode(&texts, &built.behaviours)?;
+    collect(&compiled.join("examples"), &workspace.behaviours, &built.behaviours, &encoded)?;
+    Ok(built)
+}
+
+/// What cargo knows of the workspace.
+struct Workspace {
+    root: PathBuf,
+    target: PathBuf,
+    guests: PathBuf,
+    handlers: Vec<String>,
+    behaviours: Vec<String>,
+}
+
+impl Workspace {
+    fn read() -> Result<Self> {
+        let output = cargo(Path::new(env!("CARGO_MANIFEST_DIR")))
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .output()
+            .context("cargo metadata did not run")?;
+        if !output.status.success() {
+            bail!("cargo metadata failed: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata gave no JSON")?;
+        let path = |key: &str| metadata[key].as_str().map(PathBuf::from).with_context(|| format!("no `{key}`"));
+        let (root, target) = (path("workspace_root")?, path("target_directory")?);
+        let guests = root.join("guest-handlers");
+
+        let (mut handlers, mut behaviours) = (Vec::new(), Vec::new());
+        for package in metadata["packages"].as_array().context("no `packages`")? {
+            let manifest = Path::new(package["manifest_path"].as_str().context("no `manifest_path`")?);
+            let name = package["name"].as_str().context("no `name`")?;
+            if name == BEHAVIOURS {
+                behaviours = names(package, "example")?;
+            } else if manifest.starts_with(&guests) {
+                handlers.push(name.to_owned());
+            }
+        }
+        Ok(Self { root, target, guests, handlers, behaviours })
+    }
+
+    /// One run of cargo, with what is to be built.
+    fn build<'a>(&self, what: impl IntoIterator<Item = &'a str>) -> Result<()> {
+        let status = cargo(&self.root)
+            .args(["build", "--target", TRIPLE, "--profile", PROFILE])
+            .args(what)
+            .status()
+            .context("cargo build did not run")?;
+        if !status.success() {
+            bail!("the guests do not build; they need the target: rustup target add {TRIPLE}");
+        }
+        Ok(())
+    }
+}
+
+fn cargo(folder: &Path) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(folder);
+    command
+}
+
+/// The names of a package's targets of a kind.
+fn names(package: &Value, kind: &str) -> Result<Vec<String>> {
+    let targets = package["targets"].as_array().context("no `targets`")?;
+    let of_kind =
+        targets.iter().filter(|target| target["kind"].as_array().is_some_and(|kinds| kinds.contains(&kind.into())));
+    of_kind.map(|target| target["name"].as_str().map(str::to_owned).context("no `name`")).collect()
+}
+
+/// Puts the compiled components into `folder` under their names, and takes away what else is there but `keep`.
+fn collect(compiled: &Path, names: &[String], folder: &Path, keep: &BTreeSet<String>) -> Result<()> {
+    for name in names {
+        let from = compiled.join(format!("{}.wasm", name.replace('-', "_")));
+        let bytes = fs::read(&from).with_context(|| format!("{} was not built", from.display()))?;
+        write(folder, name, &bytes)?;
+    }
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let known = path
+            .file_stem()
+            .and_then(OsStr::to_str)
+            .is_some_and(|stem| keep.contains(stem) || names.iter().any(|name| name == stem));
+        if path.extension() == Some(OsStr::new("wasm")) && !known {
+            fs::remove_file(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Encodes the components that are written as text, and gives their names.
+fn encode(texts: &Path, folder: &Path) -> Result<BTreeSet<String>> {
+    let mut names = BTreeSet::new();
+    for entry in fs::read_dir(texts).with_context(|| format!("cannot read {}", texts.display()))? {
+        let path = entry?.path();
+        let name = path.file_stem().and_then(OsStr::to_str).context("a text's name is not UTF-8")?;
+        write(folder, name, &wat::parse_file(&path)?)?;
+        names.insert(name.to_owned());
+    }
+    Ok(names)
+}
+
+/// Writes a component whole, where it is not there already.
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let path = folder.join(format!("{name}.wasm"));
+    if fs::read(&path).is_ok_and(|there| there == bytes) {
+        return Ok(());
+    }
+    let unfinished = folder.join(format!("{name}.{}.tmp", process::id()));
+    fs::write(&unfinished, bytes)
+        .and_then(|()| fs::rename(&unfinished, &path))
+        .with_context(|| format!("cannot write {}", path.display()))
 }

@@ -50,6 +50,8 @@ enum Verb {
     Demo(demo::Args),
     /// Run a promise against the real services.
     Prove(prove::Args),
+    /// Build the six handlers and the behaviours for tests, a component each.
+    Guests,
     /// Copy the contract to the packages that need a copy of it.
     SyncWit(sync_wit::Args),
 }
@@ -62,6 +64,9 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Prove(args) => prove::run(&args),
+        Verb::Guests => {
+            guests::build().map(|built| println!("{}\n{}", built.handlers.display(), built.behaviours.display()))
+        }
         Verb::SyncWit(args) => sync_wit::run(&args),
     };
     match done {

@@ -12,7 +12,6 @@ use serde_json::json;
 use super::counts::{self, Group};
 use super::hostile::{self, End, Kind};
 use super::{Run, Verdict};
-use crate::instance::Instance;
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::weir::{self, Stats, Weir};
@@ -24,11 +23,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     let (hostile, good, warm_up) = if run.quick { (200, 300, 40) } else { (10_000, 5_000, 400) };
-    refused_at_load(run.instance)?;
+    refused_at_load(run)?;
 
     let since = comparison::moment();
     let behaviours: BTreeSet<&str> = hostile::KINDS.iter().map(|kind| kind.handler).collect();
-    let folder = handlers(run.instance, behaviours.into_iter())?;
+    let folder = handlers(run, behaviours.into_iter())?;
     let weir = Weir::start(run.instance, &folder)?;
     // What the host grows by once, such as its pools and the first documents, is no answer to hostility.
     let mut sent = Sent::default();
@@ -75,18 +74,18 @@ fn mib(bytes: u64) -> f64 {
 }
 
 /// A folder of the six handlers and some behaviours.
-fn handlers<'a>(instance: &Instance, behaviours: impl Iterator<Item = &'a str>) -> Result<PathBuf> {
-    let folder = instance.path("handlers");
+fn handlers<'a>(run: &Run<'_>, behaviours: impl Iterator<Item = &'a str>) -> Result<PathBuf> {
+    let folder = run.instance.path("handlers");
     paths::remove(&folder)?;
     paths::make(&folder)?;
-    for entry in fs::read_dir(paths::handlers()).context("there are no handlers")? {
+    for entry in fs::read_dir(&run.built.handlers).context("there are no handlers")? {
         let file = entry?.path();
         if file.extension().is_some_and(|extension| extension == "wasm") {
             copy(&file, &folder)?;
         }
     }
     for name in behaviours {
-        copy(&paths::behaviours().join(format!("{name}.wasm")), &folder)?;
+        copy(&run.built.behaviours.join(format!("{name}.wasm")), &folder)?;
     }
     Ok(folder)
 }
@@ -98,11 +97,11 @@ fn copy(file: &Path, folder: &Path) -> Result<()> {
 }
 
 /// A host does not start with a component that imports what nobody is given, and says what that is.
-fn refused_at_load(instance: &Instance) -> Result<()> {
+fn refused_at_load(run: &Run<'_>) -> Result<()> {
     let (name, import) = hostile::REFUSED_AT_LOAD;
-    let folder = handlers(instance, std::iter::once(name))?;
-    let daemon = instance.daemon("weir");
-    daemon.start(&mut weir::command(instance, &folder))?;
+    let folder = handlers(run, std::iter::once(name))?;
+    let daemon = run.instance.daemon("weir");
+    daemon.start(&mut weir::command(run.instance, &folder))?;
     let begin = Instant::now();
     while daemon.running().is_some() {
         if begin.elapsed() > Duration::from_secs(30) {

@@ -10,7 +10,7 @@ use crate::instance::Service;
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::weir::{Stats, Weir};
-use crate::{comparison, interrupt, paths};
+use crate::{comparison, interrupt};
 
 const RATE: u64 = 100;
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -23,7 +23,7 @@ pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     let events = seconds * RATE;
 
     let since = comparison::moment();
-    let weir = Weir::start(run.instance, &paths::handlers())?;
+    let weir = Weir::start(run.instance, &run.built.handlers)?;
     let mut progress = Progress::new();
     let mut rows = Rows::insert(run.instance, events, RATE, 11)?;
     watch(&weir, &mut rows, between, &mut progress)?;
