@@ -50,7 +50,7 @@ enum Verb {
     Demo(demo::Args),
     /// Run a promise against the real services.
     Prove(prove::Args),
-    /// Build the six handlers and the behaviours for tests, a component each.
+    /// Build the six handlers and the guests that tests need.
     Guests,
     /// Copy the contract to the packages that need a copy of it.
     SyncWit(sync_wit::Args),
@@ -64,9 +64,9 @@ fn main() -> ExitCode {
         Verb::Test(args) => test::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Prove(args) => prove::run(&args),
-        Verb::Guests => {
-            guests::build().map(|built| println!("{}\n{}", built.handlers.display(), built.behaviours.display()))
-        }
+        Verb::Guests => guests::build().map(|built| {
+            println!("handlers: {}\nbehaviours: {}", built.handlers.display(), built.behaviours.display());
+        }),
         Verb::SyncWit(args) => sync_wit::run(&args),
     };
     match done {
