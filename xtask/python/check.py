@@ -116,7 +116,7 @@ def main(postgres: str, mongodb: str, since_ms: str) -> None:
         }
         parked = client[OWN_DATABASE]["parked"].find({"event_type": {"$in": list(RULES)}})
         comparison.parked({(each["event_id"], each["reason"]) for each in parked}, model.parked)
-        shown = database["activities"].find_one({"participants.current_count": {"$gt": 1}}) or database["users"].find_one()
+        shown = database["activities"].find_one({"participants.current_count": 2}) or database["users"].find_one()
     json.dump(
         {
             "events": dict(events),

@@ -14,6 +14,8 @@ MEMBERS = [
     "event_type", "state", "reason", "message", "attempts", "log", "record",
 ]
 
+KIND = ["aggregate_type", "event_type", "handler.name", "state", "reason", "limit"]
+
 
 def value(document: dict, path: str):
     for name in path.split("."):
@@ -43,10 +45,7 @@ with pymongo.MongoClient(sys.argv[1], serverSelectionTimeoutMS=30_000) as client
     wrong: list[str] = []
     for document in database["parked"].find():
         wrong += flaws(document, records)
-        names = [value(document, path) for path in ("event_type", "handler.name", "state", "reason", "limit")]
-        group = groups.setdefault(
-            tuple(names),
-            dict(zip(("event_type", "handler", "state", "reason", "limit"), names), count=0, message=document.get("message")),
-        )
+        kind = {path.removesuffix(".name"): value(document, path) for path in KIND}
+        group = groups.setdefault(tuple(kind.values()), {**kind, "count": 0, "message": document.get("message")})
         group["count"] += 1
     json.dump({"groups": list(groups.values()), "wrong": len(wrong), "first": wrong[:10]}, sys.stdout)

@@ -14,8 +14,8 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Builds the binary `weir`. The whole workspace is named, so that features are the same in every build and nothing
-/// is built twice.
+/// Builds the binary `weir`. The whole workspace is named, and a small test with it, since features are then those of
+/// `cargo test`: nothing is built twice.
 pub(crate) fn build_weir() -> Result<()> {
-    process::run(cargo().args(["build", "--workspace", "--bins"]), "the build of weir")
+    process::run(cargo().args(["build", "--workspace", "--bins", "--test", "tidy"]), "the build of weir")
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask demo`: rows go into PostgreSQL, documents come out in MongoDB, and each is compared with the model.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -10,7 +11,7 @@ use crate::instance::{Instance, Temporary};
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::weir::{Stats, Weir};
-use crate::{cargo, guests, interrupt, paths, prerequisites};
+use crate::{cargo, guests, interrupt, prerequisites};
 
 const INSTANCE: &str = "demo";
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -36,10 +37,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     prerequisites::for_everything()?;
     println!("building weir and the handlers");
     cargo::build_weir()?;
-    guests::build()?;
+    let handlers = guests::build()?.handlers;
     println!("starting the pipeline");
     let instance = Temporary::up(INSTANCE, args.keep)?;
-    let (stats, comparison) = insert_and_compare(&instance.instance, args)?;
+    let (stats, comparison) = insert_and_compare(&instance.instance, &handlers, args)?;
     report(&stats, &comparison)?;
     if args.keep {
         let there = &instance.instance.environment;
@@ -49,25 +50,26 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn insert_and_compare(instance: &Instance, args: &Args) -> Result<(Stats, Comparison)> {
+fn insert_and_compare(instance: &Instance, handlers: &Path, args: &Args) -> Result<(Stats, Comparison)> {
     let since = comparison::moment();
-    let weir = Weir::start(instance, &paths::handlers())?;
+    let weir = Weir::start(instance, handlers)?;
     println!("weir is ready; inserting {} rows", args.events);
     let begin = Instant::now();
     let mut progress = Progress::new();
     let mut rows = Rows::insert(instance, args.events, args.rate, args.seed)?;
     while !rows.done()? {
-        progress.show(weir.stats()?.line(rows.inserted()));
+        progress.show(&weir.stats()?.lines(rows.inserted()));
         interrupt::sleep(Duration::from_millis(200))?;
     }
     let stats = weir.settled(args.events, PATIENCE, &mut progress)?;
     println!("all processed {:.1} s after the first row was inserted", begin.elapsed().as_secs_f64());
-    drop(weir);
+    weir.stop()?;
     Ok((stats, comparison::compare(instance, since)?))
 }
 
 fn report(stats: &Stats, comparison: &Comparison) -> Result<()> {
-    print!("\ndeliveries by handler\n{}", stats.by_handler());
+    println!("\ndeliveries by handler");
+    stats.by_handler().for_each(|line| println!("{line}"));
     let list = |counts: &BTreeMap<String, u64>| {
         counts.iter().map(|(name, count)| format!("{count} {name}")).collect::<Vec<_>>().join(", ")
     };

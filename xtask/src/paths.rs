@@ -27,16 +27,6 @@ pub(crate) fn weir() -> PathBuf {
     target().join("debug/weir")
 }
 
-/// The six handlers' components.
-pub(crate) fn handlers() -> PathBuf {
-    target().join("handlers")
-}
-
-/// The components that misbehave, one a behaviour.
-pub(crate) fn behaviours() -> PathBuf {
-    target().join("behaviours")
-}
-
 /// A script beside this package's sources.
 pub(crate) fn script(name: &str) -> PathBuf {
     root().join("xtask/python").join(name)

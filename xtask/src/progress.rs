@@ -1,44 +1,54 @@
-//! A line that tells how far something is: in place on a terminal, else a line now and then.
+//! Lines that tell how far something is: in place on a terminal, else the first of them now and then.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 const PLAIN_EVERY: Duration = Duration::from_secs(2);
 
-/// One line that changes.
+/// Lines that change.
 pub(crate) struct Progress {
     terminal: bool,
+    /// How many lines stand on the terminal.
+    standing: usize,
     said: Option<Instant>,
-    last: String,
+    unsaid: Option<String>,
 }
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        Self { terminal: io::stdout().is_terminal(), said: None, last: String::new() }
+        Self { terminal: io::stdout().is_terminal(), standing: 0, said: None, unsaid: None }
     }
 
     /// Shows where things are.
-    pub(crate) fn show(&mut self, line: String) {
+    pub(crate) fn show(&mut self, lines: &[String]) {
         if self.terminal {
-            print!("\r\x1b[2K{line}");
+            if self.standing > 0 {
+                print!("\x1b[{}A", self.standing);
+            }
+            for line in lines {
+                println!("\x1b[2K{line}");
+            }
+            // Where there are fewer lines than before, the rest must go.
+            print!("\x1b[J");
             let _ = io::stdout().flush();
-        } else if self.said.is_none_or(|said| said.elapsed() >= PLAIN_EVERY) {
-            println!("{line}");
-            self.said = Some(Instant::now());
-            self.last.clear();
-            return;
+            self.standing = lines.len();
+        } else if let Some(line) = lines.first() {
+            if self.said.is_none_or(|said| said.elapsed() >= PLAIN_EVERY) {
+                println!("{line}");
+                self.said = Some(Instant::now());
+                self.unsaid = None;
+            } else {
+                self.unsaid = Some(line.clone());
+            }
         }
-        self.last = line;
     }
 
     /// Leaves the last state standing.
     pub(crate) fn done(&mut self) {
-        if self.terminal {
-            println!();
-        } else if !self.last.is_empty() {
-            println!("{}", self.last);
+        if let Some(line) = self.unsaid.take() {
+            println!("{line}");
         }
-        self.last.clear();
+        self.standing = 0;
         self.said = None;
     }
 }

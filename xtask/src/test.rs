@@ -22,15 +22,15 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Result<()> {
     prerequisites::for_everything()?;
     build_weir()?;
-    guests::build()?;
+    let built = guests::build()?;
     let temporary = Temporary::up(INSTANCE, args.keep)?;
     let there = &temporary.instance.environment;
     let variables = [
         ("WEIR_TEST_KAFKA", there.kafka.clone()),
         ("WEIR_TEST_MONGODB", there.mongodb.clone()),
         ("WEIR_TEST_POSTGRES", there.postgres.clone()),
-        ("WEIR_TEST_HANDLERS", paths::handlers().display().to_string()),
-        ("WEIR_TEST_BEHAVIOURS", paths::behaviours().display().to_string()),
+        ("WEIR_TEST_HANDLERS", built.handlers.display().to_string()),
+        ("WEIR_TEST_BEHAVIOURS", built.behaviours.display().to_string()),
         ("WEIR_TEST_BIN", paths::weir().display().to_string()),
     ];
     let mut tests = cargo();

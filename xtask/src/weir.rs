@@ -43,32 +43,27 @@ pub(crate) struct Latency {
 }
 
 impl Stats {
-    /// One line for people.
-    pub(crate) fn line(&self, inserted: u64) -> String {
+    /// A line for people, and one a handler.
+    pub(crate) fn lines(&self, inserted: u64) -> Vec<String> {
         let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
-        let outcomes = |name: &str| self.handlers.values().filter_map(|counts| counts.get(name)).sum::<u64>();
-        format!(
-            "inserted {inserted}, processed {}, {:.0}/s, lag {}, p50 {} ms, p99 {} ms, deliveries: {} committed, {} skipped, \
-             {} parked, {} dead",
+        let line = format!(
+            "inserted {inserted}, processed {}, {:.0}/s, lag {}, p50 {} ms, p99 {} ms, failed {}",
             self.total_processed,
             self.rate_per_second,
             self.lag,
             ms(self.latency_ms.p50),
             ms(self.latency_ms.p99),
-            outcomes("committed"),
-            outcomes("skipped"),
-            outcomes("parked"),
-            outcomes("dead"),
-        )
+            self.total_errors,
+        );
+        std::iter::once(line).chain(self.by_handler()).collect()
     }
 
-    /// A line a handler.
-    pub(crate) fn by_handler(&self) -> String {
-        let line = |(name, counts): (&String, &BTreeMap<String, u64>)| {
+    /// What became of each handler's deliveries.
+    pub(crate) fn by_handler(&self) -> impl Iterator<Item = String> {
+        self.handlers.iter().map(|(name, counts)| {
             let counts: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
-            format!("  {name:<22} {}\n", counts.join(", "))
-        };
-        self.handlers.iter().map(line).collect()
+            format!("  {name:<24} {}", counts.join(", "))
+        })
     }
 }
 
@@ -131,7 +126,7 @@ impl Weir {
         let mut moved = (Instant::now(), 0);
         loop {
             let stats = self.stats()?;
-            progress.show(stats.line(events));
+            progress.show(&stats.lines(events));
             if stats.total_processed >= events && stats.lag == 0 {
                 progress.done();
                 return Ok(stats);
@@ -156,6 +151,11 @@ impl Weir {
     /// Fails with the log's end where it has ended.
     pub(crate) fn alive(&self) -> Result<()> {
         self.daemon.wait(Duration::ZERO, || Ok(true))
+    }
+
+    /// Stops it as an operator would; fails where it does not drain in time.
+    pub(crate) fn stop(self) -> Result<()> {
+        self.daemon.stop()
     }
 
     /// Its resident memory in bytes.
@@ -186,6 +186,7 @@ impl Weir {
 
 impl Drop for Weir {
     fn drop(&mut self) {
+        // Where it was stopped already, this does nothing.
         if let Err(error) = self.daemon.stop() {
             eprintln!("{error:#}");
         }

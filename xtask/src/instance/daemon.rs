@@ -15,7 +15,8 @@ use nix::unistd::Pid;
 
 use crate::{interrupt, paths, process};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Longer than Weir's own time for a drain.
+const PATIENCE: Duration = Duration::from_secs(40);
 const STEP: Duration = Duration::from_millis(50);
 
 /// A named process of an instance.
@@ -85,7 +86,7 @@ impl Daemon {
         }
     }
 
-    /// Asks it to end by SIGTERM, and ends it where it does not.
+    /// Asks it to end by SIGTERM; fails where it has to be killed.
     pub(crate) fn stop(&self) -> Result<()> {
         self.end(Signal::SIGTERM)
     }
@@ -97,19 +98,21 @@ impl Daemon {
 
     fn end(&self, first: Signal) -> Result<()> {
         let begin = Instant::now();
-        let mut asked = None;
+        let mut sent = None;
         while let Some(pid) = self.running() {
             let signal = if begin.elapsed() > PATIENCE { Signal::SIGKILL } else { first };
-            if asked != Some(signal) {
-                if signal == Signal::SIGKILL {
-                    eprintln!("{} did not stop in {} s: killed", self.name, PATIENCE.as_secs());
-                }
+            if sent != Some(signal) {
                 signal::kill(pid, signal).with_context(|| format!("cannot stop {} (process {pid})", self.name))?;
-                asked = Some(signal);
+                sent = Some(signal);
             }
             std::thread::sleep(STEP);
         }
-        paths::remove(&self.pid_file)
+        paths::remove(&self.pid_file)?;
+        if sent == Some(Signal::SIGKILL) {
+            let (name, seconds, log) = (&self.name, PATIENCE.as_secs(), self.log.display());
+            bail!("{name} did not stop in {seconds} s and was killed; the end of {log}:\n{}", process::tail(&self.log));
+        }
+        Ok(())
     }
 }
 

@@ -151,15 +151,17 @@ pub(crate) fn down(name: &str, wipe: bool) -> Result<()> {
     if wipe { paths::remove(&folder) } else { Ok(()) }
 }
 
+/// Stops everything, also where something of it does not stop as it should.
 fn stop_all(folder: &Path) -> Result<()> {
-    Daemon::new("weir", folder).stop()?;
-    thread::scope(|scope| {
+    let weir = Daemon::new("weir", folder).stop();
+    let services = thread::scope(|scope| {
         let others = [Service::Postgres, Service::Mongod].map(|service| scope.spawn(move || stop(folder, service)));
         // Connect leaves its group and flushes its offsets, so Kafka goes after it.
-        stop(folder, Service::Connect)?;
-        stop(folder, Service::Kafka)?;
-        others.into_iter().try_for_each(joined)
-    })
+        let connect = stop(folder, Service::Connect);
+        let kafka = stop(folder, Service::Kafka);
+        others.into_iter().map(joined).fold(connect.and(kafka), Result::and)
+    });
+    weir.and(services)
 }
 
 fn stop(folder: &Path, service: Service) -> Result<()> {

@@ -1,6 +1,6 @@
 //! Handlers that misbehave in every way, beside the six that do not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -12,7 +12,6 @@ use serde_json::json;
 use super::counts::{self, Group};
 use super::hostile::{self, End, Kind};
 use super::{Run, Verdict};
-use crate::instance::Instance;
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::weir::{self, Stats, Weir};
@@ -24,10 +23,11 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     let (hostile, good, warm_up) = if run.quick { (200, 300, 40) } else { (10_000, 5_000, 400) };
-    refused_at_load(run.instance)?;
+    refused_at_load(run)?;
 
     let since = comparison::moment();
-    let folder = handlers(run.instance, hostile::KINDS.iter().map(|kind| kind.name))?;
+    let behaviours: BTreeSet<&str> = hostile::KINDS.iter().map(|kind| kind.handler).collect();
+    let folder = handlers(run, behaviours.into_iter())?;
     let weir = Weir::start(run.instance, &folder)?;
     // What the host grows by once, such as its pools and the first documents, is no answer to hostility.
     let mut sent = Sent::default();
@@ -40,7 +40,7 @@ pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     let stats = weir.stats()?;
     let dropped = weir.metrics("log_lines_dropped")?;
     let log = fs::read_to_string(weir.log())?;
-    drop(weir);
+    weir.stop()?;
 
     let compared = comparison::compare(run.instance, since)?;
     let wrong = judge(&sent.counts, &counts::parked(run.instance)?, &stats, &dropped, &log);
@@ -74,18 +74,18 @@ fn mib(bytes: u64) -> f64 {
 }
 
 /// A folder of the six handlers and some behaviours.
-fn handlers<'a>(instance: &Instance, behaviours: impl Iterator<Item = &'a str>) -> Result<PathBuf> {
-    let folder = instance.path("handlers");
+fn handlers<'a>(run: &Run<'_>, behaviours: impl Iterator<Item = &'a str>) -> Result<PathBuf> {
+    let folder = run.instance.path("handlers");
     paths::remove(&folder)?;
     paths::make(&folder)?;
-    for entry in fs::read_dir(paths::handlers()).context("there are no handlers")? {
+    for entry in fs::read_dir(&run.built.handlers).context("there are no handlers")? {
         let file = entry?.path();
         if file.extension().is_some_and(|extension| extension == "wasm") {
             copy(&file, &folder)?;
         }
     }
     for name in behaviours {
-        copy(&paths::behaviours().join(format!("{name}.wasm")), &folder)?;
+        copy(&run.built.behaviours.join(format!("{name}.wasm")), &folder)?;
     }
     Ok(folder)
 }
@@ -97,11 +97,11 @@ fn copy(file: &Path, folder: &Path) -> Result<()> {
 }
 
 /// A host does not start with a component that imports what nobody is given, and says what that is.
-fn refused_at_load(instance: &Instance) -> Result<()> {
+fn refused_at_load(run: &Run<'_>) -> Result<()> {
     let (name, import) = hostile::REFUSED_AT_LOAD;
-    let folder = handlers(instance, std::iter::once(name))?;
-    let daemon = instance.daemon("weir");
-    daemon.start(&mut weir::command(instance, &folder))?;
+    let folder = handlers(run, std::iter::once(name))?;
+    let daemon = run.instance.daemon("weir");
+    daemon.start(&mut weir::command(run.instance, &folder))?;
     let begin = Instant::now();
     while daemon.running().is_some() {
         if begin.elapsed() > Duration::from_secs(30) {
@@ -119,7 +119,7 @@ fn refused_at_load(instance: &Instance) -> Result<()> {
 /// What was inserted so far.
 #[derive(Default)]
 struct Sent {
-    counts: BTreeMap<&'static str, u64>,
+    counts: BTreeMap<String, u64>,
     good: u64,
 }
 
@@ -136,10 +136,10 @@ impl Sent {
     /// that the host was seen to hold.
     fn insert(&mut self, run: &Run<'_>, weir: &Weir, hostile: u64, good: u64, seed: u64) -> Result<u64> {
         let counts = hostile::counts(hostile);
-        let by_type: BTreeMap<String, u64> = counts.iter().map(|(kind, count)| (kind.event_type(), *count)).collect();
-        let by_type = serde_json::to_string(&by_type)?;
+        let kinds = counts.iter().map(|(kind, count)| kind.rows(*count)).collect::<Result<Vec<_>>>()?;
+        let kinds = serde_json::to_string(&kinds)?;
         for (kind, count) in counts {
-            *self.counts.entry(kind.name).or_default() += count;
+            *self.counts.entry(kind.name()).or_default() += count;
         }
         self.good += good;
 
@@ -147,12 +147,12 @@ impl Sent {
         let mut rows = Rows::insert(run.instance, good, 0, seed)?;
         let seed = seed.to_string();
         let peak = thread::scope(|scope| {
-            let arguments = [&*run.instance.environment.postgres, &by_type, &seed];
+            let arguments = [&*run.instance.environment.postgres, &kinds, &seed];
             let hostile = scope.spawn(move || python::run(&run.instance.parts, "hostile.py", &arguments));
             let mut peak = 0;
             while !(hostile.is_finished() && rows.done()?) {
                 peak = peak.max(weir.resident_bytes()?);
-                progress.show(weir.stats()?.line(self.rows()));
+                progress.show(&weir.stats()?.lines(self.rows()));
                 interrupt::sleep(Duration::from_millis(200))?;
             }
             hostile.join().map_err(|_| anyhow!("the thread that inserts hostile rows panicked"))??;
@@ -185,85 +185,81 @@ fn resident(weir: &Weir) -> Result<u64> {
 
 /// What did not end as it must, in words; prints a line a kind.
 fn judge(
-    sent: &BTreeMap<&'static str, u64>,
+    sent: &BTreeMap<String, u64>,
     parked: &[Group],
     stats: &Stats,
     dropped: &BTreeMap<String, f64>,
     log: &str,
 ) -> Vec<String> {
-    let logged = counts::logged(log);
     let mut wrong = Vec::new();
+    let names: BTreeSet<String> = hostile::KINDS.iter().map(Kind::name).collect();
     for kind in hostile::KINDS {
-        let count = sent.get(kind.name).copied().unwrap_or_default();
-        let own: Vec<&Group> = parked.iter().filter(|group| group.handler.as_deref() == Some(kind.name)).collect();
-        let outcome =
-            |name: &str| stats.handlers.get(kind.name).and_then(|counts| counts.get(name)).copied().unwrap_or(0);
+        let name = kind.name();
+        let count = sent.get(&name).copied().unwrap_or_default();
+        let own: Vec<&Group> = parked.iter().filter(|group| group.aggregate_type.as_ref() == Some(&name)).collect();
+        let outcomes = stats.handlers.get(kind.handler);
+        let outcome = |name: &str| outcomes.and_then(|counts| counts.get(name)).copied().unwrap_or_default();
+        let lines = dropped.get(kind.handler).copied().unwrap_or_default();
         let met = match kind.end {
-            End::Dead(reasons) => failed(kind, "dead", reasons, count, &own, &logged),
-            End::Parked(reasons) => failed(kind, "parked", reasons, count, &own, &logged),
-            End::Committed => exactly(kind, "committed", count, outcome("committed"), &own),
-            End::Skipped => exactly(kind, "skipped", count, outcome("skipped"), &own),
-            End::CommittedWithLinesDropped => {
-                let lines = dropped.get(kind.name).copied().unwrap_or_default();
-                exactly(kind, "committed", count, outcome("committed"), &own).and_then(|met| {
-                    ensure!(lines > 0.0, "{}: no line of its log was counted as dropped", kind.name);
-                    Ok(format!("{met}, {lines:.0} lines dropped"))
-                })
+            End::Dead(reasons) => failed("dead", reasons, count, &own),
+            End::Parked(reasons) => failed("parked", reasons, count, &own),
+            End::Committed => exactly("committed", count, outcome("committed"), &own),
+            End::Skipped => exactly("skipped", count, outcome("skipped"), &own),
+            End::CommittedWithLinesDropped if lines == 0.0 => {
+                Err("no line of its log was counted as dropped".to_owned())
             }
+            End::CommittedWithLinesDropped => exactly("committed", count, outcome("committed"), &own)
+                .map(|met| format!("{met}, {lines:.0} lines dropped")),
         };
         match met {
-            Ok(met) => println!("  {:<22} {met}", kind.name),
-            Err(error) => wrong.push(error.to_string()),
+            Ok(met) => println!("  {name:<36} {met}"),
+            Err(error) => wrong.push(format!("{name}: {error}")),
         }
     }
-    let strangers =
-        parked.iter().filter(|group| !hostile::KINDS.iter().any(|kind| group.handler.as_deref() == Some(kind.name)));
-    wrong.extend(strangers.map(|group| format!("a good handler's delivery was parked: {group:?}")));
+    let strange = |group: &&Group| group.aggregate_type.as_ref().is_none_or(|name| !names.contains(name));
+    wrong.extend(parked.iter().filter(strange).map(|group| format!("nothing of this may be parked: {group:?}")));
+    wrong.extend(unlike_the_log(parked, log));
     wrong
 }
 
-/// All of a kind's deliveries must be parked for one of the reasons, and the log must name each.
-fn failed(
-    kind: &Kind,
-    state: &str,
-    reasons: &[&str],
-    count: u64,
-    own: &[&Group],
-    logged: &BTreeMap<(String, String), u64>,
-) -> Result<String> {
-    let fits = |group: &&&Group| {
+/// All of a kind's deliveries must be parked, for one of the reasons.
+fn failed(state: &str, reasons: &[&str], count: u64, own: &[&Group]) -> Result<String, String> {
+    let fits = |group: &&Group| {
         group.state.as_deref() == Some(state) && group.reason.as_deref().is_some_and(|reason| reasons.contains(&reason))
     };
-    let met: u64 = own.iter().filter(fits).map(|group| group.count).sum();
-    let all: u64 = own.iter().map(|group| group.count).sum();
-    ensure!(
-        met == count && all == count,
-        "{}: {met} of {count} deliveries are {state} for {}, all of its parked ones: {}",
-        kind.name,
-        reasons.join(" or "),
-        serde_json::to_string(own)?
-    );
-    for group in own {
-        let reason = group.reason.clone().unwrap_or_default();
-        let lines = logged.get(&(kind.name.to_owned(), reason.clone())).copied().unwrap_or_default();
-        ensure!(lines == group.count, "{}: {lines} lines of the log name {reason} and not {}", kind.name, group.count);
+    let found: u64 = own.iter().map(|group| group.count).sum();
+    if found != count || !own.iter().all(fits) {
+        let reasons = reasons.join(" or ");
+        return Err(format!("all of {count} deliveries must be {state} for {reasons}; parked are {own:#?}"));
     }
-    let list: Vec<String> = own
-        .iter()
-        .map(|group| {
-            let limit = group.limit.as_deref().map(|limit| format!(" by {limit}")).unwrap_or_default();
-            format!("{} {state}: {}{limit}", group.count, group.reason.as_deref().unwrap_or_default())
-        })
-        .collect();
-    Ok(list.join(", "))
+    let each = own.iter().map(|group| {
+        let limit = group.limit.as_deref().map(|limit| format!(" by {limit}")).unwrap_or_default();
+        format!("{} {state} for {}{limit}", group.count, group.reason.as_deref().unwrap_or_default())
+    });
+    Ok(each.collect::<Vec<_>>().join(", "))
 }
 
-fn exactly(kind: &Kind, outcome: &str, count: u64, found: u64, own: &[&Group]) -> Result<String> {
-    ensure!(
-        found == count && own.is_empty(),
-        "{}: {found} of {count} deliveries were {outcome}; parked: {}",
-        kind.name,
-        serde_json::to_string(own)?
-    );
+fn exactly(outcome: &str, count: u64, found: u64, own: &[&Group]) -> Result<String, String> {
+    if found != count || !own.is_empty() {
+        return Err(format!("all of {count} deliveries must be {outcome}, and {found} are; parked are {own:#?}"));
+    }
     Ok(format!("{found} {outcome}"))
+}
+
+/// The log must name each parked delivery with what stopped it.
+fn unlike_the_log(parked: &[Group], log: &str) -> Vec<String> {
+    let logged = counts::logged(log);
+    let mut expected: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for group in parked {
+        let key = (group.handler.clone().unwrap_or_default(), group.reason.clone().unwrap_or_default());
+        *expected.entry(key).or_default() += group.count;
+    }
+    let keys: BTreeSet<_> = logged.keys().chain(expected.keys()).collect();
+    keys.into_iter()
+        .filter(|key| logged.get(*key) != expected.get(*key))
+        .map(|key| {
+            let count = |of: &BTreeMap<_, u64>| of.get(key).copied().unwrap_or_default();
+            format!("{} parked for {}: {}, and in the log {}", key.0, key.1, count(&expected), count(&logged))
+        })
+        .collect()
 }

@@ -11,6 +11,7 @@ use crate::python;
 /// Parked deliveries that are alike.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Group {
+    pub(super) aggregate_type: Option<String>,
     pub(super) event_type: Option<String>,
     pub(super) handler: Option<String>,
     pub(super) state: Option<String>,

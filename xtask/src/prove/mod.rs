@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::guests::Built;
 use crate::instance::{Instance, TOPIC, Temporary};
 use crate::{cargo, guests, paths, prerequisites, python, weir};
 
@@ -62,6 +63,7 @@ const PROOFS: [Proof; 3] = [
 /// What a proof runs with: a fresh instance that is up.
 struct Run<'a> {
     quick: bool,
+    built: &'a Built,
     instance: &'a Instance,
 }
 
@@ -112,10 +114,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     prerequisites::for_everything()?;
     println!("building weir and the handlers");
     cargo::build_weir()?;
-    guests::build()?;
+    let built = guests::build()?;
     let mut short = Vec::new();
     for proof in chosen {
-        if !one(proof, args)? {
+        if !one(proof, args, &built)? {
             short.push(proof.name);
         }
     }
@@ -129,10 +131,10 @@ fn find(name: &str) -> Result<&'static Proof> {
     }
 }
 
-fn one(proof: &'static Proof, args: &Args) -> Result<bool> {
+fn one(proof: &'static Proof, args: &Args, built: &Built) -> Result<bool> {
     println!("\n{}: {}", proof.name, proof.promise);
     let begin = Instant::now();
-    let found = attempt(proof, args);
+    let found = attempt(proof, args, built);
     let seconds = begin.elapsed().as_secs_f64();
     let (verdict, error) = match found {
         Ok(verdict) => (Some(verdict), None),
@@ -154,7 +156,7 @@ fn one(proof: &'static Proof, args: &Args) -> Result<bool> {
     Ok(holds)
 }
 
-fn attempt(proof: &Proof, args: &Args) -> Result<Verdict> {
+fn attempt(proof: &Proof, args: &Args, built: &Built) -> Result<Verdict> {
     let temporary = Temporary::up(INSTANCE, args.keep)?;
-    (proof.run)(&Run { quick: args.quick, instance: &temporary.instance })
+    (proof.run)(&Run { quick: args.quick, built, instance: &temporary.instance })
 }

@@ -10,7 +10,7 @@ use crate::instance::Service;
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::weir::{Stats, Weir};
-use crate::{comparison, interrupt, paths};
+use crate::{comparison, interrupt};
 
 const RATE: u64 = 100;
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -23,7 +23,7 @@ pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     let events = seconds * RATE;
 
     let since = comparison::moment();
-    let weir = Weir::start(run.instance, &paths::handlers())?;
+    let weir = Weir::start(run.instance, &run.built.handlers)?;
     let mut progress = Progress::new();
     let mut rows = Rows::insert(run.instance, events, RATE, 11)?;
     watch(&weir, &mut rows, between, &mut progress)?;
@@ -35,6 +35,8 @@ pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     }
     let stats = weir.settled(events, PATIENCE, &mut progress)?;
     let records = run.settled(events, PATIENCE)?;
+
+    weir.stop()?;
 
     let compared = comparison::compare(run.instance, since)?;
     let parked = counts::parked(run.instance)?;
@@ -102,7 +104,7 @@ fn watch(weir: &Weir, rows: &mut Rows, duration: Duration, progress: &mut Progre
     loop {
         rows.done()?;
         let stats = weir.stats()?;
-        progress.show(stats.line(rows.inserted()));
+        progress.show(&stats.lines(rows.inserted()));
         if Instant::now() >= end {
             return Ok(stats);
         }

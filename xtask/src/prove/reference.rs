@@ -9,7 +9,7 @@ use super::{Run, Verdict};
 use crate::progress::Progress;
 use crate::rows::{self, Rows};
 use crate::weir::Weir;
-use crate::{comparison, interrupt, paths, python};
+use crate::{comparison, interrupt, python};
 
 const ROWS_BEFORE: u64 = 20;
 const LIMIT: Duration = Duration::from_mins(1);
@@ -26,7 +26,7 @@ const THE_ROW: &str = "payload @> '{\"email\": \"test@example.com\"}'";
 pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     let instance = run.instance;
     let since = comparison::moment();
-    let weir = Weir::start(instance, &paths::handlers())?;
+    let weir = Weir::start(instance, &run.built.handlers)?;
     let mut before = Rows::insert(instance, ROWS_BEFORE, 0, 7)?;
     while !before.done()? {
         interrupt::sleep(Duration::from_millis(50))?;
@@ -54,7 +54,7 @@ pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     unchanged(&inserted, &documents(run)?, "the delete of the row")?;
     println!("  its delete changed nothing");
 
-    weir.alive()?;
+    weir.stop()?;
     Ok(Verdict {
         holds: true,
         figure: format!(
