@@ -1,6 +1,7 @@
 //! Builds of the workspace's own packages.
 
 use std::env;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::Result;
@@ -9,8 +10,21 @@ use crate::{paths, process};
 
 /// Cargo, run at the repository's root.
 pub(crate) fn cargo() -> Command {
+    cargo_in(&paths::root())
+}
+
+/// Cargo, run in a folder, without what the cargo that runs this task has told of it: build scripts that look at such
+/// variables would run again, and all that rests on them be compiled again.
+pub(crate) fn cargo_in(folder: &Path) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(paths::root());
+    command.current_dir(folder);
+    for (name, _) in env::vars_os() {
+        let told =
+            name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
+        if told {
+            command.env_remove(name);
+        }
+    }
     command
 }
 

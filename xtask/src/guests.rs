@@ -9,10 +9,12 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
+use std::process;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+
+use crate::cargo::cargo_in;
 
 const TRIPLE: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
@@ -54,7 +56,7 @@ struct Workspace {
 
 impl Workspace {
     fn read() -> Result<Self> {
-        let output = cargo(Path::new(env!("CARGO_MANIFEST_DIR")))
+        let output = cargo_in(Path::new(env!("CARGO_MANIFEST_DIR")))
             .args(["metadata", "--no-deps", "--format-version", "1"])
             .output()
             .context("cargo metadata did not run")?;
@@ -81,7 +83,7 @@ impl Workspace {
 
     /// One run of cargo, with what is to be built.
     fn build<'a>(&self, what: impl IntoIterator<Item = &'a str>) -> Result<()> {
-        let status = cargo(&self.root)
+        let status = cargo_in(&self.root)
             .args(["build", "--target", TRIPLE, "--profile", PROFILE])
             .args(what)
             .status()
@@ -91,12 +93,6 @@ impl Workspace {
         }
         Ok(())
     }
-}
-
-fn cargo(folder: &Path) -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(folder);
-    command
 }
 
 /// The names of a package's targets of a kind.

@@ -3,7 +3,7 @@
 use crate::{DateTime, ObjectId, guest, host};
 
 /// The most bytes that the host gives at once.
-const MOST_AT_ONCE: usize = 4096;
+const MOST_AT_ONCE: u32 = 4096;
 
 /// The host's clock when this attempt was first begun: the same however often it is asked.
 #[must_use]
@@ -22,8 +22,8 @@ pub fn attempt() -> u32 {
 pub fn random(count: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while bytes.len() < count {
-        let wanted = (count - bytes.len()).min(MOST_AT_ONCE);
-        bytes.extend(host::random(u32::try_from(wanted).expect("4,096 at most")));
+        let wanted = u32::try_from(count - bytes.len()).unwrap_or(u32::MAX);
+        bytes.extend(host::random(wanted.min(MOST_AT_ONCE)));
     }
     bytes
 }
