@@ -28,6 +28,8 @@ pub use settings::{LogFormat, OffsetReset, Settings, table};
 pub use source::{Source, Sources};
 
 /// One row of the table of settings.
+// Each of the flags is a fact of its own about a setting; no two exclude each other.
+#[expect(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone)]
 pub struct Setting {
     /// The name in the environment and in `.env`, in upper case.

@@ -271,7 +271,7 @@ impl Reading {
             return;
         }
         position.read = message.offset() + 1;
-        let entry = decode(id, message, &self.decoding);
+        let entry = decode(id, message, self.decoding);
         self.metrics.record(kind(&entry.item));
         self.queue.push(entry);
     }
@@ -464,7 +464,7 @@ async fn finished(claims: &mut Option<JoinHandle<Vec<(PartitionId, Claimed)>>>) 
     }
 }
 
-fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, settings: &event::Settings) -> Entry {
+fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, settings: event::Settings) -> Entry {
     let headers: Vec<(&str, Option<&[u8]>)> = message
         .headers()
         .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
@@ -479,7 +479,7 @@ fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, settings: &even
         value: message.payload(),
         headers: &headers,
     };
-    let item = match event::decode(&record, settings) {
+    let item = match event::decode(&record, &settings) {
         Decoded::Event(event) => Item::Event(Arc::from(event)),
         Decoded::Ignored(ignored) => Item::Ignored(ignored),
         Decoded::Undecodable(undecodable) => Item::Undecodable(undecodable),

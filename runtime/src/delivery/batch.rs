@@ -107,12 +107,11 @@ impl Batch {
                     Item::Undecodable(what) => dead("undecodable", &what.reason),
                     Item::Event(event) => {
                         let marker = Marker { key: ledger.key(event), hash: event_hash(event), handlers: Vec::new() };
-                        match first.get(&marker.key) {
-                            Some(hash) => repeated(event, *hash == marker.hash),
-                            None => {
-                                first.insert(marker.key, marker.hash);
-                                Fate::Event { marker, deliveries: Vec::new() }
-                            }
+                        if let Some(hash) = first.get(&marker.key) {
+                            repeated(event, *hash == marker.hash)
+                        } else {
+                            first.insert(marker.key, marker.hash);
+                            Fate::Event { marker, deliveries: Vec::new() }
                         }
                     }
                 };
@@ -197,7 +196,9 @@ impl Batch {
         let accepted = matches!(outcome, Outcome::Committed);
         if accepted && !writes.is_empty() {
             let pending = Arc::make_mut(&mut self.pending);
-            writes.iter().for_each(|write| pending.note(write));
+            for write in &writes {
+                pending.note(write);
+            }
         }
         if let Some(delivery) = self.delivery_mut(at) {
             delivery.outcome = Some(outcome);

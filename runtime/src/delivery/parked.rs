@@ -14,24 +14,24 @@ pub(super) fn add(plan: &mut Plan, slot: &Slot, ledger: &Ledger, now_ms: i64) {
     match &slot.fate {
         Fate::Ignored | Fate::Duplicate => {}
         Fate::Dead(failure) => {
-            plan.parked.extend(raw(without_delivery(&slot.entry, failure, ledger, now_ms)));
+            plan.parked.extend(raw(&without_delivery(&slot.entry, failure, ledger, now_ms)));
         }
         Fate::Event { deliveries, .. } => {
             for delivery in deliveries {
                 if let Some(Outcome::Failed(failure)) = &delivery.outcome {
-                    plan.parked.extend(raw(of_delivery(&slot.entry, delivery, failure, ledger, now_ms)));
+                    plan.parked.extend(raw(&of_delivery(&slot.entry, delivery, failure, ledger, now_ms)));
                 }
             }
         }
     }
     if plan.parked.len() > before {
-        plan.records.extend(raw(record(&slot.entry, ledger)));
+        plan.records.extend(raw(&record(&slot.entry, ledger)));
     }
 }
 
 /// A document that this module has made itself.
-fn raw(document: Document) -> Option<RawDocumentBuf> {
-    let made = RawDocumentBuf::try_from(&document);
+fn raw(document: &Document) -> Option<RawDocumentBuf> {
+    let made = RawDocumentBuf::try_from(document);
     debug_assert!(made.is_ok(), "keys and texts without NUL were put in");
     made.ok()
 }

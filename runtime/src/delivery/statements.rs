@@ -90,7 +90,7 @@ fn push(command: Option<&mut Command>, owner: usize, write: &Write) -> Option<Co
 /// A collection's commands while they are put together: layer by layer, a command for each class in a layer.
 #[derive(Default)]
 struct Layers {
-    layers: Vec<Layer>,
+    all: Vec<Layer>,
     /// The layer below which nothing may be added: a barrier stands there.
     floor: usize,
     /// For each document the layer and class of the last statement on it.
@@ -122,7 +122,7 @@ fn grouped<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>) -> Vec<Comm
     order
         .iter()
         .filter_map(|collection| collections.remove(collection))
-        .flat_map(|layers| layers.layers)
+        .flat_map(|layers| layers.all)
         .flat_map(|layer| layer.groups)
         .map(|group| group.command)
         .collect()
@@ -155,23 +155,23 @@ impl Layers {
     /// statements in order. A must-match multi statement has a command of its own, since its `n` tells of more.
     fn place_of_barrier(&mut self, write: &Write, class: Class) -> usize {
         let alone = write.must_match && write.multi;
-        let top = self.layers.len();
-        let shared = self.layers.last().is_some_and(|layer| {
+        let top = self.all.len();
+        let shared = self.all.last().is_some_and(|layer| {
             layer.barrier && !alone && layer.groups.last().is_some_and(|group| group.class == class)
         });
         let place = if shared { top - 1 } else { top };
-        self.layers.resize_with(place + 1, Layer::default);
-        self.layers[place].barrier = true;
+        self.all.resize_with(place + 1, Layer::default);
+        self.all[place].barrier = true;
         self.floor = place + 1;
         place
     }
 
     fn put(&mut self, place: usize, class: Class, owner: usize, write: &Write) {
-        if self.layers.len() <= place {
-            self.layers.resize_with(place + 1, Layer::default);
+        if self.all.len() <= place {
+            self.all.resize_with(place + 1, Layer::default);
         }
         let bytes = write.bytes();
-        let groups = &mut self.layers[place].groups;
+        let groups = &mut self.all[place].groups;
         // The last group of the class: an earlier one is full, and statements on one document keep their order.
         let open = groups.iter_mut().rfind(|group| group.class == class).filter(|group| {
             group.bytes + bytes <= COMMAND_BYTES

@@ -179,17 +179,17 @@ impl log::Host for State {
             log::Level::Warn => Level::Warn,
             log::Level::Error => Level::Error,
         };
-        self.shared.log().push(level, message, fields.map(object));
+        self.shared.log().push(level, message, fields.as_deref().map(object));
         Ok(())
     }
 }
 
 /// The fields as an object: what is none is kept as the text of the one member `fields`, since logging never fails.
-fn object(fields: String) -> Box<RawValue> {
+fn object(fields: &str) -> Box<RawValue> {
     let is_object = fields.trim_start().starts_with('{');
     let wrap = |text: &str| serde_json::value::to_raw_value(&serde_json::json!({ "fields": text }));
-    let parsed = if is_object { RawValue::from_string(fields.clone()).ok() } else { None };
-    parsed.or_else(|| wrap(&fields).ok()).unwrap_or_else(|| RawValue::NULL.to_owned())
+    let parsed = if is_object { RawValue::from_string(fields.to_owned()).ok() } else { None };
+    parsed.or_else(|| wrap(fields).ok()).unwrap_or_else(|| RawValue::NULL.to_owned())
 }
 
 /// Passes the lines of a delivery on to the host's own log.
@@ -248,8 +248,8 @@ mod tests {
 
     #[test]
     fn fields_that_are_no_object_are_kept_as_text() {
-        assert_eq!(object(r#"{"n": 1.10}"#.to_owned()).get(), r#"{"n": 1.10}"#);
-        assert_eq!(object("[1]".to_owned()).get(), r#"{"fields":"[1]"}"#);
-        assert_eq!(object("{broken".to_owned()).get(), r#"{"fields":"{broken"}"#);
+        assert_eq!(object(r#"{"n": 1.10}"#).get(), r#"{"n": 1.10}"#);
+        assert_eq!(object("[1]").get(), r#"{"fields":"[1]"}"#);
+        assert_eq!(object("{broken").get(), r#"{"fields":"{broken"}"#);
     }
 }

@@ -31,7 +31,7 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn uri(error: mongodb::error::Error) -> Self {
+    pub(super) fn uri(error: &mongodb::error::Error) -> Self {
         Self::Uri(error.kind.to_string())
     }
 

@@ -67,7 +67,7 @@ impl Store {
     /// # Errors
     /// The connection string is not valid.
     pub async fn new(options: &Options) -> Result<Self, Error> {
-        let mut client_options = ClientOptions::parse(&options.uri).await.map_err(Error::uri)?;
+        let mut client_options = ClientOptions::parse(&options.uri).await.map_err(|error| Error::uri(&error))?;
         client_options.app_name.get_or_insert_with(|| "weir".to_owned());
         client_options.connect_timeout = Some(options.connect_timeout);
         client_options.server_selection_timeout = Some(options.server_selection_timeout);
@@ -75,7 +75,7 @@ impl Store {
         client_options.write_concern = Some(WriteConcern::majority());
         client_options.selection_criteria =
             Some(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary));
-        let client = Client::with_options(client_options).map_err(Error::uri)?;
+        let client = Client::with_options(client_options).map_err(|error| Error::uri(&error))?;
         Ok(Self {
             data: client.database(&options.database),
             own: client.database(&options.own_database),

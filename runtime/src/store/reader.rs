@@ -7,7 +7,7 @@ use super::{Error, Query};
 
 /// As many documents as a reply of MongoDB's holds.
 const BATCH: i32 = i32::MAX;
-/// MongoDB's code for what is over its bound of a reply (BSONObjectTooLarge).
+/// MongoDB's code for what is over its bound of a reply (`BSONObjectTooLarge`).
 const TOO_LARGE: i32 = 10_334;
 
 /// Reads for a delivery that runs in a batch: outside any transaction, with majority read concern.

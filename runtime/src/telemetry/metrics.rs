@@ -285,7 +285,7 @@ impl Metrics {
         self.inner.oldest_uncommitted_ms.store(created_at_ms.unwrap_or(NONE_MS), Ordering::Relaxed);
     }
 
-    /// All metrics as OpenMetrics text.
+    /// All metrics in the text form of `OpenMetrics`.
     #[must_use]
     pub fn render(&self) -> String {
         let families = &self.inner.families;
@@ -296,7 +296,9 @@ impl Metrics {
             families.resident_memory.set(bytes);
         }
         let mut text = String::new();
-        encode(&mut text, &self.inner.registry).expect("writing to a string does not fail");
+        if let Err(error) = encode(&mut text, &self.inner.registry) {
+            tracing::error!(%error, "metrics_not_written");
+        }
         text
     }
 
@@ -330,12 +332,13 @@ impl HandlerMetrics {
         let outcome = |outcome: &&str| {
             families.deliveries.get_or_create_owned(&[handler.clone(), ("outcome", (*outcome).to_owned())])
         };
+        let labels = [handler.clone()];
         Self {
             name: name.to_owned(),
             outcomes: Outcome::NAMES.iter().map(outcome).collect(),
-            delivery: families.delivery.get_or_create_owned(&[handler.clone()]),
-            fuel: families.fuel.get_or_create_owned(&[handler.clone()]),
-            log_lines_dropped: families.log_lines_dropped.get_or_create_owned(&[handler]),
+            delivery: families.delivery.get_or_create_owned(&labels),
+            fuel: families.fuel.get_or_create_owned(&labels),
+            log_lines_dropped: families.log_lines_dropped.get_or_create_owned(&labels),
             metrics,
         }
     }
