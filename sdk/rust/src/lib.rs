@@ -34,6 +34,9 @@
 //! The crate owns the way between Rust's types and the texts of the contract; it must not know how the host carries
 //! anything out. Its invariant: a call that failed decides the delivery, whether or not the handler looked at it.
 
+// The literals push one value after another, since a value may be spread; outside this crate no lint sees that.
+#![cfg_attr(test, allow(clippy::vec_init_then_push))]
+
 mod collection;
 mod datetime;
 mod decimal;
