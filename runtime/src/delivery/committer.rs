@@ -93,19 +93,17 @@ impl Committer {
         let partitions: Vec<PartitionId> = entries.iter().map(|entry| entry.partition.clone()).collect();
         while !entries.is_empty() {
             entries.retain(|entry| self.claims.get(&entry.partition).is_some_and(|claim| entry.offset >= claim.next));
-            match self.one(entries).await {
-                Ok(rest) => entries = rest,
-                Err(GivenUp) => {
-                    // Some of these records are not accounted for, so nothing behind them may be: the next claim of
-                    // their partitions begins where progress stands.
-                    for partition in &partitions {
-                        if self.claims.remove(partition).is_some() {
-                            self.lost.push(partition.clone());
-                        }
+            let Ok(rest) = self.one(entries).await else {
+                // Some of these records are not accounted for, so nothing behind them may be: the next claim of their
+                // partitions begins where progress stands.
+                for partition in &partitions {
+                    if self.claims.remove(partition).is_some() {
+                        self.lost.push(partition.clone());
                     }
-                    break;
                 }
-            }
+                break;
+            };
+            entries = rest;
         }
         let next = partitions.into_iter().filter_map(|partition| {
             let claim = self.claims.get(&partition)?;
