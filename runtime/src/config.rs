@@ -1,4 +1,4 @@
-//! Every setting: its name, default, check and help stand once, in [`settings`], and flags, `weir.toml`, the error texts
+//! Every setting: its name, default, check and help stand once, in `settings`, and flags, `weir.toml`, the error texts
 //! and the reference page are made from there.
 //!
 //! A setting is taken from the first of: flag, environment, `.env`, `weir.toml`, default. This module reads those and

@@ -19,6 +19,8 @@ use crate::telemetry::health::{Health, MONGODB};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stats;
 
+/// How long the last word to MongoDB may take.
+const RETIRE: Duration = Duration::from_secs(2);
 /// How long to wait before MongoDB is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -71,9 +73,11 @@ async fn process(settings: &Settings, shutdown: &Shutdown, metrics: &Metrics, he
     let kafka = Kafka::new(settings)?;
     let reading = Reading::new(kafka, store.clone(), committer, settings, seen, give_up);
     let Some(reading) = reading.subscribe(shutdown).await? else { return Ok(()) };
-    reading.run(shutdown).await;
-    if let Err(error) = store.retire().await {
-        tracing::warn!(%error, "owner_record_left");
+    reading.run(shutdown).await.context("the committer failed")?;
+    match tokio::time::timeout(RETIRE, store.retire()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::warn!(%error, "owner_record_left"),
+        Err(_) => tracing::warn!("owner_record_left"),
     }
     Ok(())
 }

@@ -5,27 +5,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use nix::sys::signal::{SigSet, Signal};
+use anyhow::{Context, Result, bail};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Takes over both signals; to be called before the first thread or child. A second signal ends the command at once.
-pub(crate) fn watch() {
-    let mut signals = SigSet::empty();
-    signals.add(Signal::SIGINT);
-    signals.add(Signal::SIGTERM);
-    if signals.thread_block().is_err() {
-        return;
-    }
-    thread::spawn(move || {
-        while signals.wait().is_ok() {
-            if INTERRUPTED.swap(true, Ordering::Relaxed) {
-                process::exit(130);
-            }
-            eprintln!("stopping; once more to stop at once");
+/// Takes over both signals. A second one ends the command at once. A handler and no mask, which children would inherit
+/// and then not hear SIGTERM.
+pub(crate) fn watch() -> Result<()> {
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            process::exit(130);
         }
-    });
+        eprintln!("stopping; once more to stop at once");
+    })
+    .context("signals cannot be handled")
 }
 
 /// Fails once a signal has come.

@@ -57,8 +57,18 @@ enum Verb {
 }
 
 fn main() -> ExitCode {
-    interrupt::watch();
-    let done = match Line::parse().verb {
+    let done = interrupt::watch().and_then(|()| run(Line::parse().verb));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(verb: Verb) -> anyhow::Result<()> {
+    match verb {
         Verb::Up(args) => up::run(&args),
         Verb::Down(args) => down::run(&args),
         Verb::Test(args) => test::run(&args),
@@ -68,12 +78,5 @@ fn main() -> ExitCode {
             println!("handlers: {}\nbehaviours: {}", built.handlers.display(), built.behaviours.display());
         }),
         Verb::SyncWit(args) => sync_wit::run(&args),
-    };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
     }
 }

@@ -9,7 +9,7 @@ use futures_util::FutureExt as _;
 use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
 use super::claiming::{Claimed, Claiming};
 use super::committing::{self, Hop, Work};
@@ -29,6 +29,8 @@ const BATCH_BYTES: usize = 8 << 20;
 const TICK: Duration = Duration::from_millis(100);
 /// How long a revoked partition may drain before it is given up.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long the committer may take to give up: what it waits for may take as long as a server is looked for.
+const GIVE_UP: Duration = Duration::from_secs(6);
 /// How long a partition rests whose claim another host took, for that host may own it by right.
 const LOST_PAUSE: Duration = Duration::from_millis(500);
 /// How long to wait before Kafka is asked again.
@@ -139,7 +141,10 @@ impl Reading {
     }
 
     /// Runs until it is asked to stop and has drained.
-    pub async fn run(mut self, shutdown: &Shutdown) {
+    ///
+    /// # Errors
+    /// The committer has panicked: nothing can be committed any more.
+    pub async fn run(mut self, shutdown: &Shutdown) -> Result<(), JoinError> {
         self.health.waiting_for(ASSIGNMENT, format!("partitions of {}", self.settings.kafka_topic));
         let mut tick = tokio::time::interval(TICK);
         let client = Arc::clone(&self.kafka.client);
@@ -148,7 +153,10 @@ impl Reading {
                 () = shutdown.wait() => break,
                 Some(change) = self.kafka.changes.recv() => self.changes.push_back(change),
                 claimed = finished(&mut self.claims) => self.claimed(claimed).await,
-                Some(done) = self.hop.done.recv() => self.done(done),
+                done = self.hop.done.recv() => match done {
+                    Some(done) => self.done(done),
+                    None => break,
+                },
                 received = client.recv() => self.received(received, &client),
                 Some(ends) = self.kafka.log_ends.recv() => self.log_ends(&ends),
                 _ = tick.tick() => self.tick(),
@@ -157,7 +165,7 @@ impl Reading {
             self.turn().await;
         }
         drop(client);
-        self.stop().await;
+        self.stop().await
     }
 
     /// What may follow from any of it: the next change of the assignment, and the next batch.
@@ -399,7 +407,7 @@ impl Reading {
             return true;
         }
         self.give_up.store(true, Ordering::Relaxed);
-        if let Ok(Some(done)) = tokio::time::timeout(within, self.hop.done.recv()).await {
+        if let Ok(Some(done)) = tokio::time::timeout(GIVE_UP, self.hop.done.recv()).await {
             self.done(done);
         }
         self.give_up.store(false, Ordering::Relaxed);
@@ -432,13 +440,9 @@ impl Reading {
     }
 
     /// Drains, gives everything back, leaves the group.
-    async fn stop(mut self) {
+    async fn stop(mut self) -> Result<(), JoinError> {
         self.health.draining();
         tracing::info!("draining");
-        if let Some(claims) = self.claims.take() {
-            self.give_up.store(true, Ordering::Relaxed);
-            claims.abort();
-        }
         let partitions: Vec<PartitionId> = self.owned.keys().cloned().collect();
         for partition in &partitions {
             self.queue.drop_partition(partition);
@@ -446,13 +450,16 @@ impl Reading {
         if self.drain(self.settings.shutdown_timeout).await {
             self.hand_over(&partitions).await;
         }
+        if let Some(claims) = self.claims.take() {
+            claims.abort();
+        }
         let Self { kafka, questions, claiming, hop, committer, .. } = self;
         drop((questions, claiming));
         drop(hop.work);
-        if committer.await.is_err() {
-            tracing::error!("committer_panicked");
-        }
+        let ended = tokio::time::timeout(GIVE_UP, committer).await;
         kafka::close(kafka.client).await;
+        // One that still waits for MongoDB ends with the process; the next claim ends its session.
+        ended.unwrap_or(Ok(()))
     }
 }
 

@@ -24,10 +24,9 @@ enum Try {
 
 impl Committer {
     /// Runs and commits the batch's first event alone; gives back the rest.
-    pub(super) async fn alone(&mut self, mut batch: Batch, why: &'static str) -> Result<Vec<Entry>, GivenUp> {
+    pub(super) async fn alone(&mut self, mut batch: Batch) -> Result<Vec<Entry>, GivenUp> {
         batch.cut(1);
         batch.forget_commits();
-        self.report.escalated(&batch, why);
         let mut redo = Redo::strict(true);
         loop {
             let begun = Instant::now();
@@ -78,7 +77,7 @@ impl Committer {
     async fn run_alone(&mut self, batch: &mut Batch, live: Live) -> Try {
         let mut at = None;
         while let Some(next) = batch.next(at) {
-            let Some(run) = self.deliver(batch, next, Mode::Alone(live.clone())).await else { break };
+            let run = self.deliver(batch, next, Mode::Alone(live.clone())).await;
             let decision = decide(run.verdict, run.log);
             let accepted = matches!(decision, Decision::Accept);
             match batch.ran(next, decision, run.writes, run.reads) {

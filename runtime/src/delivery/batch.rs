@@ -177,6 +177,12 @@ impl Batch {
         Some((Arc::clone(event), handler, begun_ms))
     }
 
+    /// To whom the delivery goes.
+    #[must_use]
+    pub fn handler(&self, at: DeliveryRef) -> Option<Arc<Identity>> {
+        self.deliveries().find(|(found, _)| *found == at).map(|(_, delivery)| Arc::clone(&delivery.handler))
+    }
+
     /// What the deliveries that have ended well will write.
     #[must_use]
     pub fn pending(&self) -> Arc<Pending> {

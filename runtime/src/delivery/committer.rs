@@ -14,7 +14,7 @@ use super::redo::{Redo, Step};
 use super::report::Report;
 use crate::clock;
 use crate::host::{Call, Mode, Run};
-use crate::registry::Registry;
+use crate::registry::{Identity, Registry};
 use crate::store::{self, Claim, MarkerKey, PartitionId, Plan, Store};
 use crate::telemetry::health::{Health, MONGODB};
 use crate::telemetry::metrics::{Metrics, Service};
@@ -95,7 +95,16 @@ impl Committer {
             entries.retain(|entry| self.claims.get(&entry.partition).is_some_and(|claim| entry.offset >= claim.next));
             match self.one(entries).await {
                 Ok(rest) => entries = rest,
-                Err(GivenUp) => break,
+                Err(GivenUp) => {
+                    // Some of these records are not accounted for, so nothing behind them may be: the next claim of
+                    // their partitions begins where progress stands.
+                    for partition in &partitions {
+                        if self.claims.remove(partition).is_some() {
+                            self.lost.push(partition.clone());
+                        }
+                    }
+                    break;
+                }
             }
         }
         let next = partitions.into_iter().filter_map(|partition| {
@@ -113,8 +122,9 @@ impl Committer {
         let mut batch = Batch::new(entries, &self.ledger);
         let seen = self.seen(&batch.keys()).await?;
         batch.route(&seen, self.registry.routes());
-        if let Some(why) = self.run(&mut batch).await? {
-            return self.alone(batch, why).await;
+        if let Some((handler, why)) = self.run(&mut batch).await? {
+            self.report.escalated(&batch, &handler, why);
+            return self.alone(batch).await;
         }
         self.finish(batch).await
     }
@@ -131,12 +141,12 @@ impl Committer {
         }
     }
 
-    /// Runs the batch's deliveries; a text where its first event has to run alone.
-    async fn run(&mut self, batch: &mut Batch) -> Result<Option<&'static str>, GivenUp> {
+    /// Runs the batch's deliveries; gives the handler and its reason where the first event has to run alone.
+    async fn run(&mut self, batch: &mut Batch) -> Result<Option<(Arc<Identity>, &'static str)>, GivenUp> {
         let mut at = None;
         while let Some(next) = batch.next(at) {
             let mode = Mode::Batch { reader: self.store.reader(), pending: batch.pending() };
-            let Some(run) = self.deliver(batch, next, mode).await else { break };
+            let run = self.deliver(batch, next, mode).await;
             match batch.ran(next, decide(run.verdict, run.log), run.writes, run.reads) {
                 Next::Go => at = Some(next),
                 Next::Again(why) => self.wait(PAUSE, &why).await?,
@@ -144,23 +154,23 @@ impl Committer {
                     self.metrics.batch_cut(why);
                     break;
                 }
-                Next::Alone(why) => return Ok(Some(why)),
+                Next::Alone(why) => return Ok(batch.handler(next).map(|handler| (handler, why))),
             }
         }
         Ok(None)
     }
 
     /// Calls the handler of one delivery.
-    pub(super) async fn deliver(&self, batch: &mut Batch, at: DeliveryRef, mode: Mode) -> Option<Run> {
-        let (event, identity, now_ms) = batch.begin(at, clock::now_ms())?;
-        let deployed = self.registry.deployed(identity.id)?;
+    pub(super) async fn deliver(&self, batch: &mut Batch, at: DeliveryRef, mode: Mode) -> Run {
+        let (event, identity, now_ms) = batch.begin(at, clock::now_ms()).expect("the batch named this delivery");
+        let deployed = self.registry.deployed(identity.id).expect("what is routed is deployed");
         let call = Call { event, handler: deployed.key(), attempt: 1, now_ms, mode };
         let run = deployed.handler().deliver(call).await;
         deployed.metrics().ran(run.running, run.fuel);
         if run.log_lines_dropped > 0 {
             deployed.metrics().log_lines_dropped(run.log_lines_dropped);
         }
-        Some(run)
+        run
     }
 
     /// Commits the batch, whatever it takes; gives back what was cut off, or all of it where it is to begin anew.

@@ -1,7 +1,7 @@
 //! What is said of a batch once it is committed: metrics, and a line for whatever did not go as expected.
 
 use crate::clock;
-use crate::registry::Registry;
+use crate::registry::{Identity, Registry};
 use crate::telemetry::metrics::{EventResult, Metrics, Outcome as Counted};
 
 use super::batch::{Batch, Delivery, Fate, Outcome, Slot};
@@ -47,13 +47,12 @@ impl Report {
         }
     }
 
-    /// An event goes into a transaction of its own.
-    pub(super) fn escalated(&self, batch: &Batch, why: &'static str) {
-        let Some(slot) = batch.slots().first() else { return };
-        let (Item::Event(event), Fate::Event { deliveries, .. }) = (&slot.entry.item, &slot.fate) else { return };
-        tracing::debug!(event_id = event.id, event_type = event.event_type, why, "event_runs_alone");
-        for delivery in deliveries.iter().filter(|delivery| delivery.outcome.is_none()).take(1) {
-            self.metrics.handler(&delivery.handler.name).escalation(why);
+    /// The batch's first event goes into a transaction of its own, for what a handler did.
+    pub(super) fn escalated(&self, batch: &Batch, handler: &Identity, why: &'static str) {
+        self.metrics.handler(&handler.name).escalation(why);
+        if let Some(Item::Event(event)) = batch.slots().first().map(|slot| &slot.entry.item) {
+            let handler = &*handler.name;
+            tracing::debug!(handler, event_id = event.id, event_type = event.event_type, why, "event_runs_alone");
         }
     }
 

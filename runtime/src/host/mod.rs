@@ -1,6 +1,6 @@
 //! What a handler may import: documents, log, delivery, an empty WASI; and the checks on what it asks for.
 //!
-//! It knows nothing of how handlers are loaded, called or limited in fuel: it is given a [`Budget`](state::Budget) and
+//! It knows nothing of how handlers are loaded, called or limited in fuel: it is given a `Budget` and
 //! keeps it.
 
 mod bindings;

@@ -1,6 +1,6 @@
 //! What a filter, an update, a pipeline and the options may hold: allow-lists, and the walk that holds to them.
 //!
-//! The lists are data, in [`names`]; a `$` name that stands in none is denied wherever it stands, so an operator that
+//! The lists are data, in `names`; a `$` name that stands in none is denied wherever it stands, so an operator that
 //! a later MongoDB brings is closed until somebody has thought about it. Whether an operator's arguments make sense
 //! is MongoDB's to say.
 //!
