@@ -1,0 +1,8 @@
+//! The sandbox from outside: components go in, what came of a call comes out. No service is needed.
+
+mod behaviours;
+mod calls;
+mod fixture;
+mod limits;
+mod load;
+mod wasi;
