@@ -29,6 +29,7 @@ pub use source::{Source, Sources};
 
 /// One row of the table of settings.
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "columns of a table, each of them a fact of its own")]
 pub struct Setting {
     /// The name in the environment and in `.env`, in upper case.
     pub name: &'static str,

@@ -1,4 +1,4 @@
-//! `/metrics`: all metrics as OpenMetrics text.
+//! `/metrics`: all metrics as `OpenMetrics` text.
 
 use axum::extract::State;
 use axum::http::header;

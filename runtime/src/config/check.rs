@@ -93,7 +93,7 @@ fn with_unit<T: 'static>(check: Check<T>, unit: &str) -> Check<T> {
 
 /// A truth, as Python's settings read one.
 pub(super) fn truth() -> Check<bool> {
-    Check { switch: true, ..Check::new("true or false", |text| read_truth(text)) }
+    Check { switch: true, ..Check::new("true or false", read_truth) }
 }
 
 /// Kafka's own commits are never wanted.

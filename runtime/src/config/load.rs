@@ -59,13 +59,13 @@ impl Found {
                 self.given.insert(name, None);
             } else if !self.given.contains_key(name) {
                 taken.push(name);
-                let value = if entry.in_file { self.from_file(entry) } else { Some((entry.text, entry.source)) };
+                let value = if entry.in_file { self.take_file(entry) } else { Some((entry.text, entry.source)) };
                 self.given.insert(name, value);
             }
         }
     }
 
-    fn from_file(&mut self, entry: Entry) -> Option<(String, Source)> {
+    fn take_file(&mut self, entry: Entry) -> Option<(String, Source)> {
         let Entry { setting, text: path, source, .. } = entry;
         match std::fs::read_to_string(&path) {
             Ok(text) => Some((text.trim().to_owned(), Source::File { named_in: Box::new(source), path })),

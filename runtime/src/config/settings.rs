@@ -84,7 +84,7 @@ settings! {
     /// How long a call waits for a server that can answer it.
     "MONGODB_SERVER_SELECTION_TIMEOUT_MS" mongodb_server_selection_timeout: Duration =
         check::milliseconds(100, 600_000).default("5000");
-    /// The database of Weir's own collections; another one than MONGODB_DATABASE.
+    /// The database of Weir's own collections; another one than `MONGODB_DATABASE`.
     "WEIR_DATABASE" weir_database: String = check::database().default("weir");
 
     /// PostgreSQL's host, for the outbox rows' status.

@@ -1,6 +1,7 @@
 //! Every metric's name, once, and the methods that the others call. Names carry their unit; a counter's `_total` and a
 //! unit's suffix are added by the encoding.
 
+use std::array;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -285,7 +286,7 @@ impl Metrics {
         self.inner.oldest_uncommitted_ms.store(created_at_ms.unwrap_or(NONE_MS), Ordering::Relaxed);
     }
 
-    /// All metrics as OpenMetrics text.
+    /// All metrics as `OpenMetrics` text.
     #[must_use]
     pub fn render(&self) -> String {
         let families = &self.inner.families;
@@ -296,7 +297,8 @@ impl Metrics {
             families.resident_memory.set(bytes);
         }
         let mut text = String::new();
-        encode(&mut text, &self.inner.registry).expect("writing to a string does not fail");
+        // Writing to a string does not fail.
+        let _ = encode(&mut text, &self.inner.registry);
         text
     }
 
@@ -333,9 +335,9 @@ impl HandlerMetrics {
         Self {
             name: name.to_owned(),
             outcomes: Outcome::NAMES.iter().map(outcome).collect(),
-            delivery: families.delivery.get_or_create_owned(&[handler.clone()]),
-            fuel: families.fuel.get_or_create_owned(&[handler.clone()]),
-            log_lines_dropped: families.log_lines_dropped.get_or_create_owned(&[handler]),
+            delivery: families.delivery.get_or_create_owned(array::from_ref(&handler)),
+            fuel: families.fuel.get_or_create_owned(array::from_ref(&handler)),
+            log_lines_dropped: families.log_lines_dropped.get_or_create_owned(array::from_ref(&handler)),
             metrics,
         }
     }
