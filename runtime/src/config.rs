@@ -31,6 +31,7 @@ pub use source::{Source, Sources};
 // Each of the flags is a fact of its own about a setting; no two exclude each other.
 #[expect(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools, reason = "columns of a table, each of them a fact of its own")]
 pub struct Setting {
     /// The name in the environment and in `.env`, in upper case.
     pub name: &'static str,
