@@ -28,8 +28,6 @@ pub use settings::{LogFormat, OffsetReset, Settings, table};
 pub use source::{Source, Sources};
 
 /// One row of the table of settings.
-// Each of the flags is a fact of its own about a setting; no two exclude each other.
-#[expect(clippy::struct_excessive_bools)]
 #[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "columns of a table, each of them a fact of its own")]
 pub struct Setting {

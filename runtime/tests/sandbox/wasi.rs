@@ -23,7 +23,7 @@ fn guest(handle: &str) -> Guest<'_> {
 }
 
 #[tokio::test]
-async fn clocks_give_the_deliverys_time() {
+async fn clocks_give_the_time_of_the_delivery() {
     let body = "
         (local $before i64)
         (call $wall (i32.const 64))
@@ -85,7 +85,7 @@ async fn there_are_no_arguments() {
 }
 
 #[tokio::test]
-async fn a_languages_random_numbers_are_the_deliverys() {
+async fn the_random_numbers_of_a_language_are_those_of_the_delivery() {
     // A number's low four bits, as a letter, sixteen times.
     let body = "
         (local $n i32)
