@@ -156,7 +156,7 @@ async fn random_gives_so_much_at_once() {
 }
 
 #[tokio::test]
-async fn now_and_attempt_are_the_delivery_is() {
+async fn now_and_attempt_are_those_of_the_delivery() {
     let body = "
         (if (i64.ne (call $now) (i64.const 1700000001456)) (then unreachable))
         (if (i32.ne (call $attempt) (i32.const 3)) (then unreachable))";
