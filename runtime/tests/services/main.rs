@@ -1,0 +1,12 @@
+//! The real binary against the real services: what MongoDB, Kafka and HTTP show of it.
+//!
+//! `cargo xtask test` brings the services up and says where they are; without that each test fails and says so. Every
+//! test has a topic, a group, databases and handlers of its own.
+
+mod failures;
+mod life;
+mod once;
+mod reads;
+mod records;
+mod starts;
+mod world;

@@ -1,0 +1,62 @@
+//! Reads, effects, and events that run alone.
+
+use bson::doc;
+use serde_json::json;
+
+use crate::world::{World, row};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn to_read_change_and_write_back_loses_no_update() {
+    let world = World::new(3).await;
+    world.handlers(&["counter"]);
+    let events = (0..300).map(|number| (number % 3, row("Counter", format!("c{}", number % 5), json!({})).created()));
+    world.send(events).await;
+    let first = world.host(&[("PROCESSING_BATCH_SIZE", "50")]).await;
+    // Somebody else counts in the same documents meanwhile.
+    for _ in 0..50 {
+        let other = doc! { "$inc": { "n": 1 } };
+        world.data("counters").update_one(doc! { "_id": "c0" }, other).upsert(true).await.expect("mongodb");
+    }
+    world.until_passed(300).await;
+    for number in 0..5 {
+        let found = world.data("counters").find_one(doc! { "_id": format!("c{number}") }).await.expect("mongodb");
+        let n = found.and_then(|found| found.get("n").and_then(|n| n.as_i64().or(n.as_i32().map(i64::from))));
+        assert_eq!(n, Some(if number == 0 { 110 } else { 60 }), "c{number}");
+    }
+    assert!(world.find(&world.own("parked"), doc! {}).await.is_empty());
+    drop(first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn effects_and_own_writes_are_real_in_a_transaction_of_the_events_own() {
+    let world = World::new(1).await;
+    world.handlers(&["effect-of", "reads-own-write", "queries-then-writes"]);
+    let effects: Vec<_> = (0..3).map(|_| row("EffectOf", "a", json!({}))).collect();
+    let own = row("ReadsOwnWrite", "w", json!({}));
+    let members: Vec<_> = (0..20).map(|_| row("QueriesThenWrites", "m", json!({ "group": "g" }))).collect();
+    world.send(effects.iter().chain([&own]).chain(&members).map(|row| (0, row.created()))).await;
+    let host = world.host(&[]).await;
+    world.until_passed(24).await;
+
+    let effect = async |place: usize, name: &str| {
+        let found = world.data("effects").find_one(doc! { "_id": &effects[place].id }).await.expect("mongodb");
+        let found = found.expect("an effect");
+        found.get(name).and_then(|n| n.as_i64().or(n.as_i32().map(i64::from)))
+    };
+    assert_eq!(effect(0, "matched").await, Some(0));
+    assert_eq!(effect(1, "matched").await, Some(1));
+    assert_eq!(effect(2, "modified").await, Some(1));
+    let seen = world.data("own").find_one(doc! { "_id": &own.id }).await.expect("mongodb").expect("its document");
+    assert_eq!(seen.get_document("seen").expect("what it saw").get_str("written_by").ok(), Some("w"));
+    let mut numbers: Vec<i64> = world
+        .find(&world.data("members"), doc! {})
+        .await
+        .iter()
+        .filter_map(|member| member.get("number").and_then(|n| n.as_i64().or(n.as_i32().map(i64::from))))
+        .collect();
+    numbers.sort_unstable();
+    assert_eq!(numbers, (1..=20).collect::<Vec<i64>>());
+    let (_, metrics) = host.get("/metrics").await.expect("the host answers");
+    let escalated = |name: &str| metrics.lines().any(|line| line.contains("escalations") && line.contains(name));
+    assert!(escalated("effect-of") && escalated("reads-own-write") && escalated("queries-then-writes"), "{metrics}");
+}
