@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// How long anything may take before a test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn given(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`, which sets it"))
@@ -291,6 +291,8 @@ impl Row {
         json!({ "before": null, "after": after, "source": { "connector": "postgresql" }, "op": op }).to_string()
     }
 
+    /// The value of its record, where a tombstone has none.
+    #[expect(clippy::unnecessary_wraps, reason = "what `send` takes")]
     pub(crate) fn created(&self) -> Option<String> {
         Some(self.op("c"))
     }
