@@ -31,7 +31,6 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     let (metrics, health) = (Metrics::new(), Health::new());
     let listener = admin::bind(settings.admin_listen).await?;
-    tracing::info!(admin_listen = %settings.admin_listen, version = env!("CARGO_PKG_VERSION"), "starting");
     let (ended, end) = oneshot::channel::<()>();
     let state = admin::State { health: health.clone(), metrics: metrics.clone() };
     let admin = tokio::spawn(admin::serve(listener, state, async {

@@ -39,14 +39,6 @@ impl Routes {
     pub fn handlers(&self, event_type: &str) -> &[Arc<Identity>] {
         self.by_type.get(event_type).map_or(&[], Vec::as_slice)
     }
-
-    /// The event types that somebody wants, sorted.
-    #[must_use]
-    pub fn event_types(&self) -> Vec<&str> {
-        let mut types: Vec<&str> = self.by_type.keys().map(AsRef::as_ref).collect();
-        types.sort_unstable();
-        types
-    }
 }
 
 /// For each handler, by its place in `grants`, the line it stands in: handlers that may write a common collection,

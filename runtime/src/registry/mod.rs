@@ -17,7 +17,6 @@ use crate::telemetry::metrics::{HandlerMetrics, Metrics};
 /// A handler that is loaded and entered.
 #[derive(Debug)]
 pub struct Deployed {
-    identity: Arc<Identity>,
     handler: Handler,
     key: HandlerKey,
     metrics: HandlerMetrics,
@@ -83,14 +82,14 @@ impl Registry {
                 version: Arc::from(handler.digest()),
                 line,
             });
-            registry.add(identity, handler, metrics);
+            registry.add(&identity, handler, metrics);
         }
         Ok(registry)
     }
 
-    fn add(&mut self, identity: Arc<Identity>, handler: Handler, metrics: &Metrics) {
+    fn add(&mut self, identity: &Arc<Identity>, handler: Handler, metrics: &Metrics) {
         for event_type in handler.events() {
-            self.routes.register(event_type, &identity);
+            self.routes.register(event_type, identity);
         }
         tracing::info!(
             handler = &*identity.name,
@@ -105,7 +104,7 @@ impl Registry {
             generation: u32::try_from(identity.generation).unwrap_or_default(),
         };
         let metrics = metrics.handler(&identity.name);
-        self.deployed.insert(identity.id, Deployed { identity, handler, key, metrics });
+        self.deployed.insert(identity.id, Deployed { handler, key, metrics });
     }
 
     /// Which handlers an event type has.
@@ -118,14 +117,6 @@ impl Registry {
     #[must_use]
     pub fn deployed(&self, id: i32) -> Option<&Deployed> {
         self.deployed.get(&id)
-    }
-
-    /// The names of the handlers, sorted.
-    #[must_use]
-    pub fn names(&self) -> Vec<&str> {
-        let mut names: Vec<&str> = self.deployed.values().map(|deployed| &*deployed.identity.name).collect();
-        names.sort_unstable();
-        names
     }
 }
 

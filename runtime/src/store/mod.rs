@@ -98,12 +98,6 @@ impl Store {
         Ok(())
     }
 
-    /// The name under which this process owns partitions.
-    #[must_use]
-    pub fn owner(&self) -> &str {
-        &self.owner
-    }
-
     /// Reads for deliveries that run in a batch.
     #[must_use]
     pub fn reader(&self) -> Reader {

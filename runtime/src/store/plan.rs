@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bson::RawDocumentBuf;
 
-use super::{Advance, Kind, PartitionId, ReadById};
+use super::{Advance, Kind, ReadById};
 
 /// The key of an event in the ledger: 16 bytes of a digest over group, source and event id.
 pub type MarkerKey = [u8; 16];
@@ -96,11 +96,4 @@ pub enum WriteError {
         /// MongoDB's own words.
         message: String,
     },
-}
-
-impl Plan {
-    /// The partitions that it speaks for.
-    pub fn partitions(&self) -> impl Iterator<Item = &PartitionId> {
-        self.advances.iter().map(|advance| &advance.partition)
-    }
 }

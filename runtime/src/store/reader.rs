@@ -26,9 +26,7 @@ impl Reader {
     /// # Errors
     /// What MongoDB answers.
     pub async fn find(&self, query: &Query) -> Result<Vec<RawDocumentBuf>, Error> {
-        let mut command = find_command(query);
-        command.append(cstr!("readConcern"), rawdoc! { "level": "majority" });
-        documents(&self.database.run_raw_command(command).await?)
+        documents(&self.run(find_command(query)).await?)
     }
 
     /// The number of documents that the query finds.
@@ -36,10 +34,22 @@ impl Reader {
     /// # Errors
     /// What MongoDB answers.
     pub async fn count(&self, query: &Query) -> Result<u64, Error> {
-        let mut command = count_command(query);
-        command.append(cstr!("readConcern"), rawdoc! { "level": "majority" });
-        number(&self.database.run_raw_command(command).await?)
+        number(&self.run(count_command(query)).await?)
     }
+
+    async fn run(&self, mut command: RawDocumentBuf) -> Result<Document, Error> {
+        command.append(cstr!("readConcern"), rawdoc! { "level": "majority" });
+        let database = self.database.clone();
+        to_its_end(async move { Ok(database.run_raw_command(command).await?) }).await
+    }
+}
+
+/// Runs an operation of the driver in a task of its own: who waits for it may stop waiting, since a handler's time in
+/// `documents` is bounded, but no future of the driver is dropped halfway.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    operation: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    tokio::spawn(operation).await.unwrap_or_else(|error| Err(Error::Fault(error.to_string())))
 }
 
 pub(super) async fn find_in(

@@ -9,7 +9,7 @@ use mongodb::{ClientSession, Database};
 use tokio::sync::Mutex;
 
 use super::collections::{LEDGER, PARKED, PROGRESS, RECORDS};
-use super::reader::{count_in, find_in};
+use super::reader::{count_in, find_in, to_its_end};
 use super::{
     Advance, Command, Effect, Error, FailedWrite, Kind, Marker, Plan, Query, ReadById, Reply, Store, Write, WriteError,
     digest, ledger,
@@ -196,7 +196,8 @@ impl Live {
     /// # Errors
     /// What MongoDB answers.
     pub async fn find(&self, query: &Query) -> Result<Vec<RawDocumentBuf>, Error> {
-        find_in(&self.data, &mut *self.session.lock().await, query).await
+        let (live, query) = (self.clone(), query.clone());
+        to_its_end(async move { find_in(&live.data, &mut *live.session.lock().await, &query).await }).await
     }
 
     /// As [`super::Reader::count`], in the transaction.
@@ -204,7 +205,8 @@ impl Live {
     /// # Errors
     /// What MongoDB answers.
     pub async fn count(&self, query: &Query) -> Result<u64, Error> {
-        count_in(&self.data, &mut *self.session.lock().await, query).await
+        let (live, query) = (self.clone(), query.clone());
+        to_its_end(async move { count_in(&live.data, &mut *live.session.lock().await, &query).await }).await
     }
 
     /// Does a write in the transaction and says what it did.
@@ -219,15 +221,19 @@ impl Live {
             statements: write.statements.clone(),
             owners: Vec::new(),
         };
-        let mut session = self.session.lock().await;
-        match run(&self.data, &mut session, &command).await {
-            Ok(reply) => Ok(effect(write.kind, &reply)),
-            Err(Problem::Write { why: WriteError::MustMatch, .. }) => Err(Error::MustMatch),
-            Err(Problem::Write { why: WriteError::Refused { code, message }, .. }) => {
-                Err(Error::Refused { code, message })
+        let live = self.clone();
+        to_its_end(async move {
+            let mut session = live.session.lock().await;
+            match run(&live.data, &mut session, &command).await {
+                Ok(reply) => Ok(effect(command.kind, &reply)),
+                Err(Problem::Write { why: WriteError::MustMatch, .. }) => Err(Error::MustMatch),
+                Err(Problem::Write { why: WriteError::Refused { code, message }, .. }) => {
+                    Err(Error::Refused { code, message })
+                }
+                Err(Problem::TooLarge(message) | Problem::Transient(message)) => Err(Error::Fault(message)),
             }
-            Err(Problem::TooLarge(message) | Problem::Transient(message)) => Err(Error::Fault(message)),
-        }
+        })
+        .await
     }
 }
 
