@@ -91,11 +91,7 @@ async fn load(settings: &Settings) -> anyhow::Result<Vec<Handler>> {
         let hint = "Linux 6.7 and later have it";
         tracing::warn!(hint, "no_pagemap_scan: a fresh instance for every delivery costs several times more here");
     }
-    let handlers = registry::read(&engine, settings).await?;
-    if handlers.is_empty() {
-        tracing::warn!(folder = %settings.handlers.display(), "no_handlers");
-    }
-    Ok(handlers)
+    Ok(registry::read(&engine, settings).await?)
 }
 
 /// Waits for MongoDB, makes what is missing in it, and enters the handlers; none where it was asked to stop meanwhile.

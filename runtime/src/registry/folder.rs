@@ -33,6 +33,12 @@ pub enum Error {
         /// Why.
         source: Box<LoadError>,
     },
+    /// Nothing to run.
+    #[error("HANDLERS: {} holds no .wasm: events would be passed for good, since nobody wants them", folder.display())]
+    Empty {
+        /// The folder.
+        folder: PathBuf,
+    },
     /// Limits for a handler that is not there.
     #[error("weir.toml: [handlers.{name}] names a handler that {} does not hold", folder.display())]
     Unknown {
@@ -60,6 +66,9 @@ pub async fn read(engine: &Engine, settings: &Settings) -> Result<Vec<Handler>, 
             .await
             .map_err(|source| Error::Refused { path: path.clone(), source: Box::new(source) })?;
         handlers.push(handler);
+    }
+    if handlers.is_empty() {
+        return Err(Error::Empty { folder: folder.clone() });
     }
     let unknown = settings.handler_limits.keys().find(|name| handlers.iter().all(|handler| handler.name() != *name));
     match unknown {

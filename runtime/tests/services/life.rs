@@ -27,6 +27,7 @@ async fn a_stop_drains_and_hands_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_waits_for_mongodb_and_says_so_and_still_stops() {
     let world = World::new(1).await;
+    world.handlers(&["echo"]);
     let host = world.start(&[("MONGODB_URI", "mongodb://127.0.0.1:9/?replicaSet=rs0")]);
     until("it says what it waits for", async || {
         host.get("/readyz").await.is_some_and(|(status, body)| status == 503 && body.contains("mongodb"))
@@ -39,6 +40,7 @@ async fn it_waits_for_mongodb_and_says_so_and_still_stops() {
 #[tokio::test(flavor = "multi_thread")]
 async fn it_waits_for_kafka_and_says_so_and_still_stops() {
     let world = World::new(1).await;
+    world.handlers(&["echo"]);
     let host = world.start(&[("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:9")]);
     until("it says what it waits for", async || {
         host.get("/readyz").await.is_some_and(|(status, body)| status == 503 && body.contains("kafka"))
@@ -50,6 +52,9 @@ async fn it_waits_for_kafka_and_says_so_and_still_stops() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_component_that_is_refused_stops_the_start() {
     let world = World::new(1).await;
+    let (status, said) = world.fails(&[], &[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("holds no .wasm"), "{said}");
     world.handlers(&["echo", "sockets"]);
     let (status, said) = world.fails(&[], &[]);
     assert_eq!(status, Some(1), "{said}");
