@@ -189,6 +189,7 @@ impl Layers {
 #[cfg(test)]
 mod tests {
     use bson::{RawBsonRef, rawdoc};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -272,5 +273,44 @@ mod tests {
         let multi = Write { multi: true, ..write("users", Kind::Update, None, true) };
         let writes = [multi.clone(), multi];
         assert_eq!(shape(&writes, Form::Grouped).len(), 2);
+    }
+
+    /// A write with few names, so that they meet; its statement tells which it is.
+    fn any_write() -> impl Strategy<Value = Write> {
+        let kind = prop_oneof![Just(Kind::Insert), Just(Kind::Update), Just(Kind::Delete)];
+        let id = proptest::option::weighted(0.8, prop_oneof![Just("x"), Just("y"), Just("z")]);
+        (prop_oneof![Just("a"), Just("b")], kind, id, any::<bool>())
+            .prop_map(|(collection, kind, id, must_match)| write(collection, kind, id, must_match))
+    }
+
+    proptest! {
+        #[test]
+        fn only_statements_on_different_documents_pass_each_other(writes in proptest::collection::vec(any_write(), 0..40)) {
+            for form in [Form::Grouped, Form::Strict] {
+                let order: Vec<usize> =
+                    commands(writes.iter().enumerate(), form).into_iter().flat_map(|command| command.owners).collect();
+                let mut all = order.clone();
+                all.sort_unstable();
+                prop_assert_eq!(all, (0..writes.len()).collect::<Vec<_>>(), "each stands in one command");
+                for (at, later) in order.iter().enumerate() {
+                    for earlier in &order[at + 1..] {
+                        let (first, second) = (&writes[*earlier], &writes[*later]);
+                        let passed = earlier < later && first.collection == second.collection;
+                        let apart = first.id.is_some() && second.id.is_some() && first.id != second.id;
+                        prop_assert!(!passed || apart, "{} passed {} in {:?}", later, earlier, form);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_command_never_mixes_what_must_match_with_the_rest(writes in proptest::collection::vec(any_write(), 0..40)) {
+            for command in commands(writes.iter().enumerate(), Form::Grouped) {
+                for owner in &command.owners {
+                    prop_assert_eq!(writes[*owner].must_match, command.must_match);
+                    prop_assert_eq!(writes[*owner].kind, command.kind);
+                }
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! It runs what others have decided and reports what MongoDB answered; it decides nothing about events.
 
+mod checks;
 mod claims;
 mod collections;
 mod deployed;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, cstr, doc, rawdoc};
+use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, cstr, doc};
 use mongodb::error::{TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
 use mongodb::options::{ReadConcern, TransactionOptions, WriteConcern};
 use mongodb::{ClientSession, Database};
@@ -11,8 +11,8 @@ use tokio::sync::Mutex;
 use super::collections::{LEDGER, PARKED, PROGRESS, RECORDS};
 use super::reader::{count_in, find_in, to_its_end};
 use super::{
-    Advance, Command, Effect, Error, FailedWrite, Kind, Marker, Plan, Query, ReadById, Reply, Store, Write, WriteError,
-    digest, ledger,
+    Advance, Command, Effect, Error, FailedWrite, Kind, Marker, Plan, Query, Reply, Store, Write, WriteError, checks,
+    ledger,
 };
 
 const DUPLICATE_KEY: i32 = 11_000;
@@ -97,7 +97,9 @@ impl Session {
     async fn fill(&self, session: &mut ClientSession, plan: &Plan) -> Result<(), Reply> {
         self.advance(session, &plan.advances).await?;
         self.mark(session, &plan.markers).await?;
-        self.check(session, &plan.checks).await?;
+        if !checks::hold(&self.store.data, session, &plan.checks).await.map_err(|error| fault(&error))? {
+            return Err(Reply::Changed);
+        }
         for (place, command) in plan.commands.iter().enumerate() {
             run(&self.store.data, session, command)
                 .await
@@ -135,32 +137,6 @@ impl Session {
             Some((_, code, message)) => Err(refused_own(LEDGER, code, &message)),
             None => Ok(()),
         }
-    }
-
-    /// Reads again, in the transaction, what deliveries have read by `_id`.
-    async fn check(&self, session: &mut ClientSession, checks: &[ReadById]) -> Result<(), Reply> {
-        for check in checks {
-            let query = Query {
-                collection: Arc::clone(&check.collection),
-                filter: rawdoc! { "_id": check.id.clone() },
-                by_id: None,
-                id: None,
-                limit: Some(1),
-                skip: None,
-                sort: None,
-                projection: check.projection.clone(),
-                collation: None,
-                hint: None,
-            };
-            let found = find_in(&self.store.data, session, &query).await.map_err(|error| match error {
-                Error::Refused { code, message } => refused_own(&check.collection, code, &message),
-                other => Reply::Transient(other.to_string()),
-            })?;
-            if digest(found.first().map(AsRef::as_ref)) != check.digest {
-                return Err(Reply::Changed);
-            }
-        }
-        Ok(())
     }
 
     /// Inserts into a collection of Weir's own. A parked delivery has an `_id` of its own making, so one that is there
@@ -307,6 +283,11 @@ fn own(error: &mongodb::error::Error) -> Reply {
         Problem::Transient(message) => Reply::Transient(message),
         Problem::Write { why, .. } => Reply::Transient(format!("{why:?}")),
     }
+}
+
+/// An error of a read that MongoDB has answered before.
+fn fault(error: &Error) -> Reply {
+    Reply::Transient(error.to_string())
 }
 
 fn refused_own(collection: &str, code: i32, message: &str) -> Reply {

@@ -1,0 +1,87 @@
+//! What deliveries have read by `_id`, read again in the transaction that commits what rests on it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bson::{RawArrayBuf, RawBson, RawDocumentBuf, rawdoc};
+use mongodb::{ClientSession, Database};
+
+use super::reader::find_in;
+use super::{Digest, Error, IdKey, Query, ReadById, digest};
+
+/// The most documents of one find, so that its reply stays within MongoDB's bound for all but the largest.
+const AT_ONCE: usize = 100;
+
+/// Whether every read would give the same now: one find a collection, or a few, where nothing was projected.
+pub(super) async fn hold(database: &Database, session: &mut ClientSession, reads: &[ReadById]) -> Result<bool, Error> {
+    let mut whole: HashMap<&Arc<str>, Vec<(IdKey, &ReadById)>> = HashMap::new();
+    for read in reads {
+        match IdKey::of(read.id.as_raw_bson_ref()).filter(|_| read.projection.is_none()) {
+            Some(key) => whole.entry(&read.collection).or_default().push((key, read)),
+            None => {
+                if !holds(database, session, read).await? {
+                    return Ok(false);
+                }
+            }
+        }
+    }
+    for (collection, reads) in whole {
+        for reads in reads.chunks(AT_ONCE) {
+            if !all_hold(database, session, collection, reads).await? {
+                return Ok(false);
+            }
+        }
+    }
+    Ok(true)
+}
+
+async fn all_hold(
+    database: &Database,
+    session: &mut ClientSession,
+    collection: &Arc<str>,
+    reads: &[(IdKey, &ReadById)],
+) -> Result<bool, Error> {
+    let ids: RawArrayBuf = reads.iter().map(|(_, read)| read.id.clone()).collect();
+    let filter = rawdoc! { "_id": { "$in": ids } };
+    let found = match find_in(database, session, &query(collection, filter, None)).await {
+        Ok(found) => found,
+        // More than one reply holds, since that is all that can be wrong with it: one by one.
+        Err(Error::Refused { .. }) => {
+            for (_, read) in reads {
+                if !holds(database, session, read).await? {
+                    return Ok(false);
+                }
+            }
+            return Ok(true);
+        }
+        Err(error) => return Err(error),
+    };
+    let mut now: HashMap<IdKey, Digest> = HashMap::new();
+    for document in &found {
+        let id = document.get("_id").ok().flatten().and_then(IdKey::of);
+        now.extend(id.map(|id| (id, digest(Some(document)))));
+    }
+    let nothing = digest(None);
+    Ok(reads.iter().all(|(key, read)| *now.get(key).unwrap_or(&nothing) == read.digest))
+}
+
+async fn holds(database: &Database, session: &mut ClientSession, read: &ReadById) -> Result<bool, Error> {
+    let filter = rawdoc! { "_id": RawBson::clone(&read.id) };
+    let found = find_in(database, session, &query(&read.collection, filter, read.projection.clone())).await?;
+    Ok(digest(found.first().map(AsRef::as_ref)) == read.digest)
+}
+
+fn query(collection: &Arc<str>, filter: RawDocumentBuf, projection: Option<RawDocumentBuf>) -> Query {
+    Query {
+        collection: Arc::clone(collection),
+        filter,
+        by_id: None,
+        id: None,
+        limit: None,
+        skip: None,
+        sort: None,
+        projection,
+        collation: None,
+        hint: None,
+    }
+}
