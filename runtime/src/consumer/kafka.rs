@@ -42,16 +42,26 @@ pub(super) enum Change {
     Lost(Vec<PartitionId>),
 }
 
+/// What the client sees of Kafka, once a second.
+#[derive(Debug)]
+pub(super) struct View {
+    /// Whether a broker is connected.
+    pub(super) connected: bool,
+    /// The offset after the last record, by partition.
+    pub(super) log_ends: HashMap<PartitionId, i64>,
+}
+
 /// The callbacks: they send a message and do nothing else.
 #[derive(Debug)]
 pub(super) struct Context {
     changes: mpsc::Sender<Change>,
-    log_ends: mpsc::Sender<HashMap<PartitionId, i64>>,
+    views: mpsc::Sender<View>,
     closing: AtomicBool,
 }
 
 impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
+        let connected = statistics.brokers.values().any(|broker| broker.state == "UP");
         let ends = statistics.topics.into_iter().flat_map(|(topic, statistics)| {
             let topic: Arc<str> = Arc::from(topic);
             statistics
@@ -63,7 +73,7 @@ impl ClientContext for Context {
                 })
         });
         // One that nobody has taken yet says the same, a second older.
-        let _ = self.log_ends.try_send(ends.collect());
+        let _ = self.views.try_send(View { connected, log_ends: ends.collect() });
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -99,7 +109,7 @@ impl ConsumerContext for Context {
 pub struct Kafka {
     pub(super) client: Arc<StreamConsumer<Context>>,
     pub(super) changes: mpsc::Receiver<Change>,
-    pub(super) log_ends: mpsc::Receiver<HashMap<PartitionId, i64>>,
+    pub(super) views: mpsc::Receiver<View>,
 }
 
 impl Kafka {
@@ -109,10 +119,10 @@ impl Kafka {
     /// A setting that librdkafka refuses.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         let (changes_in, changes) = mpsc::channel(16);
-        let (log_ends_in, log_ends) = mpsc::channel(1);
-        let context = Context { changes: changes_in, log_ends: log_ends_in, closing: AtomicBool::new(false) };
+        let (views_in, views) = mpsc::channel(1);
+        let context = Context { changes: changes_in, views: views_in, closing: AtomicBool::new(false) };
         let client: StreamConsumer<Context> = configuration(settings).create_with_context(context)?;
-        Ok(Self { client: Arc::new(client), changes, log_ends })
+        Ok(Self { client: Arc::new(client), changes, views })
     }
 }
 

@@ -13,7 +13,7 @@ use tokio::task::{JoinError, JoinHandle};
 
 use super::claiming::{Claimed, Claiming};
 use super::committing::{self, Hop, Work};
-use super::kafka::{self, Change, Kafka, Questions};
+use super::kafka::{self, Change, Kafka, Questions, View};
 use super::queue::{BatchBounds, Bounds, Queue};
 use crate::config::Settings;
 use crate::delivery::{Committer, Done, Entry, Item, RawRecord};
@@ -158,7 +158,7 @@ impl Reading {
                     None => break,
                 },
                 received = client.recv() => self.received(received, &client),
-                Some(ends) = self.kafka.log_ends.recv() => self.log_ends(&ends),
+                Some(view) = self.kafka.views.recv() => self.viewed(&view),
                 _ = tick.tick() => self.tick(),
             }
             self.heartbeat.beat();
@@ -296,9 +296,7 @@ impl Reading {
                 tracing::error!(error = why, "log_left_progress_behind");
                 self.health.partition_stopped(&self.settings.kafka_topic, -1, why);
             }
-            _ => {
-                self.health.waiting_for(KAFKA, error.to_string());
-            }
+            _ => tracing::debug!(%error, "kafka_fault"),
         }
     }
 
@@ -324,10 +322,21 @@ impl Reading {
         }
     }
 
-    fn log_ends(&mut self, ends: &HashMap<PartitionId, i64>) {
-        self.health.found(KAFKA);
+    fn viewed(&mut self, view: &View) {
+        if view.connected {
+            self.health.found(KAFKA);
+            if !self.owned.is_empty() && self.claims.is_none() {
+                self.health.found(ASSIGNMENT);
+            }
+        } else {
+            self.health.waiting_for(KAFKA, "no broker is connected");
+        }
         for (partition, position) in &mut self.owned {
-            position.log_end = ends.get(partition).copied().or(position.log_end);
+            position.log_end = view.log_ends.get(partition).copied().or(position.log_end);
+            // What was committed while nobody listened is committed again.
+            if !view.connected {
+                position.committed = -1;
+            }
         }
     }
 
