@@ -62,7 +62,8 @@ async fn what_is_read_by_id_is_what_was_committed_before() {
     world.send([(0, known.created()), (0, unknown.created())]).await;
     let _host = world.host(&[]).await;
     world.until_passed(2).await;
-    let copy = async |id: &str| world.data("copies").find_one(doc! { "_id": id }).await.expect("mongodb").expect("a copy");
+    let copy =
+        async |id: &str| world.data("copies").find_one(doc! { "_id": id }).await.expect("mongodb").expect("a copy");
     let found = copy(&known.id).await;
     assert_eq!(found.get_document("found").expect("what it read").get_str("name").ok(), Some("Ann"));
     assert_eq!(copy(&unknown.id).await.get("found"), Some(&bson::Bson::Null));

@@ -47,14 +47,18 @@ async fn a_host_that_was_paused_does_not_undo_what_its_successor_did() {
     world.handlers(&["user-statistics", "user-created"]);
     let settings = [("PROCESSING_BATCH_SIZE", "10")];
     let paused = world.host(&settings).await;
-    world.send((0..1_500).map(|number| (number % 2, row("UserCreated", number.to_string(), json!({})).created()))).await;
+    world
+        .send((0..1_500).map(|number| (number % 2, row("UserCreated", number.to_string(), json!({})).created())))
+        .await;
     world.until_passed(200).await;
     paused.pause();
     let successor = world.host(&settings).await;
     world.until_passed(1_500).await;
     paused.go_on();
     until("both own a partition", async || owned(&world).await.len() == 2).await;
-    world.send((0..100).map(|number| (number % 2, row("UserCreated", format!("{number}b"), json!({})).created()))).await;
+    world
+        .send((0..100).map(|number| (number % 2, row("UserCreated", format!("{number}b"), json!({})).created())))
+        .await;
     world.until_passed(1_600).await;
     let counted = world.data("statistics").find_one(doc! { "_id": "global_stats" }).await.expect("mongodb");
     assert_eq!(counted.expect("it is counted").get_i32("total_users").ok(), Some(1_600));
@@ -79,10 +83,8 @@ async fn two_hosts_own_half_each_and_one_that_stops_hands_its_half_over() {
     world.send(rows(1)).await;
     assert_eq!(first.stop().await.code(), Some(0));
     world.send(rows(2)).await;
-    until("all partitions are the second's", async || {
-        owned(&world).await.into_values().collect::<Vec<_>>() == [12]
-    })
-    .await;
+    until("all partitions are the second's", async || owned(&world).await.into_values().collect::<Vec<_>>() == [12])
+        .await;
     world.until_passed(1_800).await;
     let counted = world.data("statistics").find_one(doc! { "_id": "global_stats" }).await.expect("mongodb");
     assert_eq!(counted.expect("it is counted").get_i32("total_users").ok(), Some(1_800));
