@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::proxy::Proxy;
 use crate::world::{World, given, row, until};
 
-/// What a stop may take beyond SHUTDOWN_TIMEOUT_SECONDS: for the committer to give up, for Kafka, for a slow machine.
+/// What a stop may take beyond `SHUTDOWN_TIMEOUT_SECONDS`: to give up, for Kafka, for a slow machine.
 const BEYOND: Duration = Duration::from_secs(20);
 
 async fn stops_in_time(partitions: i32, cut: impl FnOnce(&Proxy), with_work: bool) {
@@ -82,7 +82,7 @@ async fn a_broken_connection_costs_no_event_and_no_attempt() {
     let counted = world.data("statistics").find_one(doc! { "_id": "global_stats" }).await.expect("mongodb");
     assert_eq!(counted.expect("it is counted").get_i32("total_users").ok(), Some(600));
     assert_eq!(world.data("users").count_documents(doc! {}).await.expect("mongodb"), 600);
-    let counter = world.data("counters").find_one(doc! { "_id": "c" }).await.expect("mongodb").expect("the counter");
-    assert_eq!(counter.get("n").and_then(|n| n.as_i64().or(n.as_i32().map(i64::from))), Some(600));
+    let stood = world.data("counters").find_one(doc! { "_id": "c" }).await.expect("mongodb").expect("the counter");
+    assert_eq!(stood.get("n").and_then(|n| n.as_i64().or(n.as_i32().map(i64::from))), Some(600));
     assert!(world.find(&world.own("parked"), doc! {}).await.is_empty());
 }
