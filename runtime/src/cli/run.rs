@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Arg, ArgMatches, Command, value_parser};
@@ -10,6 +11,8 @@ use crate::config::{Setting, Settings, Sources, table};
 use crate::{server, shutdown, telemetry};
 
 const CONFIG: &str = "config";
+/// What threads that block are waited for at the end.
+const LAST: Duration = Duration::from_secs(1);
 
 pub(super) fn command() -> Command {
     Command::new("run")
@@ -83,7 +86,10 @@ fn serve(settings: Settings) -> anyhow::Result<()> {
     log_settings(&settings);
     let shutdown = shutdown::on_signals().context("signals cannot be listened to")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime can be had")?;
-    runtime.block_on(server::run(settings, shutdown))
+    let result = runtime.block_on(server::run(settings, shutdown));
+    // What still waits for Kafka or MongoDB was given up, and must not keep the process.
+    runtime.shutdown_timeout(LAST);
+    result
 }
 
 /// Says which version runs, what is not at its default, and what has no effect yet.

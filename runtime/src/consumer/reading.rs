@@ -19,7 +19,7 @@ use crate::config::Settings;
 use crate::delivery::{Committer, Done, Entry, Item, RawRecord};
 use crate::event::{self, Decoded, Ignored, Record};
 use crate::shutdown::Shutdown;
-use crate::store::{PartitionId, Store};
+use crate::store::{Claim, PartitionId, Store};
 use crate::telemetry::health::{ASSIGNMENT, Health, Heartbeat, KAFKA};
 use crate::telemetry::metrics::{Metrics, RecordKind, Service};
 
@@ -31,6 +31,8 @@ const TICK: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long the committer may take to give up: what it waits for may take as long as a server is looked for.
 const GIVE_UP: Duration = Duration::from_secs(6);
+/// How long Kafka and MongoDB may take to hear that partitions are given back.
+const HAND_OVER: Duration = Duration::from_secs(3);
 /// How long a partition rests whose claim another host took, for that host may own it by right.
 const LOST_PAUSE: Duration = Duration::from_millis(500);
 /// How long to wait before Kafka is asked again.
@@ -39,8 +41,10 @@ const PAUSE: Duration = Duration::from_millis(250);
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
 /// A partition that this process owns.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Position {
+    /// The claim's.
+    epoch: i64,
     /// The offset of the next record to take from Kafka.
     read: i64,
     /// The offset of the first record that is not accounted for.
@@ -216,8 +220,9 @@ impl Reading {
         for (partition, claimed) in claimed {
             match claimed {
                 Claimed::Owned(claim) => {
-                    let (read, next) = (claim.next, claim.next);
-                    self.owned.insert(partition.clone(), Position { read, next, committed: -1, log_end: None });
+                    let Claim { epoch, next } = claim;
+                    let position = Position { epoch, read: next, next, committed: -1, log_end: None };
+                    self.owned.insert(partition.clone(), position);
                     starts.push((partition.clone(), Some(claim.next)));
                     claims.push((partition, claim));
                 }
@@ -423,28 +428,31 @@ impl Reading {
         false
     }
 
-    /// The last offsets to Kafka, this owner's name out of progress.
+    /// The last offsets to Kafka, this owner's name out of progress. What is not done in time is given up: the next
+    /// owner finds the name and ends sessions that have ended already.
     async fn hand_over(&mut self, partitions: &[PartitionId]) {
-        let owned = partitions.iter().filter_map(|partition| {
-            let position = self.owned.get(partition)?;
-            Some((partition, Some(position.next)))
-        });
-        let owned: Vec<_> = owned.collect();
+        let owned: Vec<_> = partitions.iter().filter_map(|id| Some((id.clone(), *self.owned.get(id)?))).collect();
         if owned.is_empty() {
             return;
         }
-        match kafka::list(owned.iter().copied()) {
-            Ok(list) => {
-                if let Err(error) = self.questions.commit(list).await {
-                    tracing::warn!(%error, "offsets_not_committed");
-                }
+        let (questions, store) = (self.questions.clone(), self.store.clone());
+        // A task of its own, since no call of the driver is dropped halfway.
+        let handing = tokio::spawn(async move {
+            let claims: Vec<_> = owned.iter().map(|(id, position)| (id, position.epoch)).collect();
+            let offsets = async {
+                let list = kafka::list(owned.iter().map(|(id, position)| (id, Some(position.next))))?;
+                questions.commit(list).await
+            };
+            let (offsets, release) = tokio::join!(offsets, store.release(&claims));
+            if let Err(error) = offsets {
+                tracing::warn!(%error, "offsets_not_committed");
             }
-            Err(error) => tracing::warn!(%error, "offsets_not_committed"),
-        }
-        for (partition, _) in owned {
-            if let Err(error) = self.store.release(partition).await {
-                tracing::warn!(%error, partition = %partition, "release_failed");
+            if let Err(error) = release {
+                tracing::warn!(%error, "release_failed");
             }
+        });
+        if tokio::time::timeout(HAND_OVER, handing).await.is_err() {
+            tracing::warn!("hand_over_given_up");
         }
     }
 

@@ -90,16 +90,22 @@ impl Store {
         Ok(Claim { epoch: number("epoch")?, next: number("next")? })
     }
 
-    /// Takes this owner's name out of the partition's progress: it has drained, nothing of it is open.
+    /// Takes this owner's name out of the progress of partitions, each with the epoch of its claim: it has drained,
+    /// nothing of it is open.
     ///
     /// # Errors
     /// What MongoDB answers.
-    pub async fn release(&self, partition: &PartitionId) -> Result<(), Error> {
-        let id = partition.progress_id(&self.group);
+    pub async fn release(&self, claims: &[(&PartitionId, i64)]) -> Result<(), Error> {
+        let statements = claims.iter().map(|(partition, epoch)| {
+            let id = partition.progress_id(&self.group);
+            Bson::Document(doc! {
+                "q": { "_id": id, "owner": &*self.owner, "epoch": *epoch }, "u": { "$unset": { "owner": "" } },
+            })
+        });
         self.own
             .run_command(doc! {
                 "update": PROGRESS,
-                "updates": [{ "q": { "_id": id, "owner": &*self.owner }, "u": { "$unset": { "owner": "" } } }],
+                "updates": statements.collect::<Vec<_>>(),
                 "writeConcern": { "w": "majority" },
             })
             .await?;

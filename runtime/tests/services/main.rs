@@ -3,10 +3,15 @@
 //! `cargo xtask test` brings the services up and says where they are; without that each test fails and says so. Every
 //! test has a topic, a group, databases and handlers of its own.
 
+mod dead;
 mod failures;
 mod life;
 mod once;
+mod outage;
+mod owners;
+mod proxy;
 mod reads;
 mod records;
+mod refused;
 mod starts;
 mod world;

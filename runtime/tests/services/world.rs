@@ -20,7 +20,7 @@ use uuid::Uuid;
 /// How long anything may take before a test fails.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn given(name: &str) -> String {
+pub(crate) fn given(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `cargo xtask test`, which sets it"))
 }
 
@@ -74,6 +74,11 @@ impl World {
                 .unwrap_or_else(|| panic!("{file} is not built"));
             std::fs::copy(found, self.folder.path().join(&file)).expect("a copy");
         }
+    }
+
+    /// Gives a file in the hosts' folder another name.
+    pub(crate) fn rename(&self, from: &str, to: &str) {
+        std::fs::rename(self.folder.path().join(from), self.folder.path().join(to)).expect("a new name");
     }
 
     /// Sends records, in their order.
@@ -247,9 +252,22 @@ impl Host {
         self.child.wait().expect("it ran");
     }
 
+    /// It stands still, with everything open.
+    pub(crate) fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    pub(crate) fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")), signal).expect("it runs");
+    }
+
     /// SIGTERM, and its exit status.
     pub(crate) async fn stop(mut self) -> ExitStatus {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")), Signal::SIGTERM).expect("it runs");
+        self.signal(Signal::SIGTERM);
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().expect("it ran") {

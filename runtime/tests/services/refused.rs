@@ -1,0 +1,80 @@
+//! What keeps a host from starting.
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+
+use bson::{Document, doc};
+
+use crate::world::World;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_string_is_asked_for() {
+    let world = World::new(1).await;
+    let (status, said) = world.fails(&[], &[("MONGODB_URI", "")]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("MONGODB_URI"), "{said}");
+    let output = world.command(&[]).env_remove("MONGODB_URI").output().expect("weir starts");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_names_no_handler_stops_the_start() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    world.rename("echo.wasm", "Echo_1.wasm");
+    let (status, said) = world.fails(&[], &[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("Echo_1.wasm") && said.contains("a to z"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_transactions_is_refused_with_what_to_do() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let uri = format!("mongodb://{}/", listener.local_addr().expect("a port"));
+    std::thread::spawn(move || {
+        for client in listener.incoming().filter_map(Result::ok) {
+            std::thread::spawn(move || answer_as_standalone(client));
+        }
+    });
+    let (status, said) = world.fails(&[], &[("MONGODB_URI", uri.as_str())]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("--replSet"), "{said}");
+}
+
+/// Says to everything what a mongod that is no member of a replica set says to `hello`.
+fn answer_as_standalone(mut client: TcpStream) {
+    const REPLY: i32 = 1;
+    const QUERY: i32 = 2004;
+    const MSG: i32 = 2013;
+    let hello = doc! {
+        "ok": 1.0, "helloOk": true, "isWritablePrimary": true, "ismaster": true, "minWireVersion": 0,
+        "maxWireVersion": 17, "maxBsonObjectSize": 16_777_216, "maxMessageSizeBytes": 48_000_000,
+        "maxWriteBatchSize": 100_000, "logicalSessionTimeoutMinutes": 30,
+    };
+    let mut header = [0; 16];
+    while client.read_exact(&mut header).is_ok() {
+        let number = |at: usize| i32::from_le_bytes(header[at..at + 4].try_into().expect("four bytes"));
+        let length = usize::try_from(number(0)).expect("a length");
+        let mut body = vec![0; length - header.len()];
+        if client.read_exact(&mut body).is_err() {
+            return;
+        }
+        let (operation, before): (i32, Vec<u8>) = match number(12) {
+            QUERY => (REPLY, [[0; 4], [0; 4], [0; 4], [0; 4], 1_i32.to_le_bytes()].concat()),
+            MSG => (MSG, vec![0; 5]),
+            other => panic!("operation {other} is not one that the driver sends"),
+        };
+        let sent = [before, document(&hello)].concat();
+        let length = i32::try_from(header.len() + sent.len()).expect("a length");
+        let head = [length, 0, number(4), operation].map(i32::to_le_bytes).concat();
+        if client.write_all(&[head, sent].concat()).is_err() {
+            return;
+        }
+    }
+}
+
+fn document(document: &Document) -> Vec<u8> {
+    bson::serialize_to_vec(document).expect("a document")
+}
