@@ -84,6 +84,8 @@ impl Partitions {
                 Claimed::Owned { claim, last } => {
                     let Claim { epoch, next, .. } = claim;
                     let read = last.as_ref().map_or(next, |last| last.offset);
+                    // What was read under an older claim is read again under this one.
+                    self.queue.drop_partition(&partition);
                     let position = Position { epoch, read, next, committed: -1, log_end: None, last };
                     self.owned.insert(partition.clone(), position);
                     assigned.starts.push((partition.clone(), Some(read)));
@@ -226,9 +228,9 @@ impl Partitions {
 
     /// The lag of each partition of which the end is known.
     pub fn lags(&self) -> impl Iterator<Item = (&PartitionId, i64)> {
-        self.owned.iter().filter_map(|(partition, position)| {
-            Some((partition, (position.log_end? - position.next).max(0)))
-        })
+        self.owned
+            .iter()
+            .filter_map(|(partition, position)| Some((partition, (position.log_end? - position.next).max(0))))
     }
 
     /// Those of which every record up to the end given is accounted for.

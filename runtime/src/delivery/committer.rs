@@ -95,7 +95,7 @@ impl Committer {
                 self.take(work).await;
                 continue;
             }
-            let suspect = self.suspect();
+            let suspect = self.is_suspect(self.todo.front());
             let entries = next_batch(&mut self.todo, if suspect { 1 } else { self.batch_size });
             if suspect && !self.note_running(&entries).await {
                 self.todo.extend(entries);
@@ -117,6 +117,15 @@ impl Committer {
         let count = batch.len();
         let before = Before::of(&batch);
         let heads = heads_after(&self.transactor.claims, &batch);
+        if self.is_suspect(batch.slots().first().map(|slot| &slot.entry)) {
+            // What runs singly has nothing beside it: a host that dies now died of this event.
+            let finished = self.transactor.finish(&self.runner, &mut batch).await;
+            let left = self.left(finished, batch, count);
+            put_first(&mut self.todo, left);
+            self.drop_unclaimed();
+            self.tell(hop, Some(&heads)).await;
+            return None;
+        }
         let mut aside = None;
         let (finished, trial) = {
             let trial = Ahead {
@@ -188,7 +197,12 @@ impl Committer {
     }
 
     /// What a batch leaves to be done.
-    fn left(&mut self, finished: Result<Finished, GivenUp>, mut batch: super::batch::Batch, count: usize) -> Vec<Entry> {
+    fn left(
+        &mut self,
+        finished: Result<Finished, GivenUp>,
+        mut batch: super::batch::Batch,
+        count: usize,
+    ) -> Vec<Entry> {
         let left = match finished {
             Ok(Finished::Committed) => batch.take_behind(),
             Ok(Finished::Anew) => batch.into_entries(),
@@ -206,7 +220,15 @@ impl Committer {
 
     async fn take(&mut self, work: Work) {
         match work {
-            Work::Own(claims) => self.transactor.claims.extend(claims),
+            Work::Own(claims) => {
+                // What was read under an older claim is read again under this one.
+                let owned: HashSet<&PartitionId> = claims.iter().map(|(partition, _)| partition).collect();
+                let before = self.todo.len();
+                self.todo.retain(|entry| !owned.contains(&entry.partition));
+                self.finished += before - self.todo.len();
+                self.transactor.claims.extend(claims);
+                self.runner.forget_buckets();
+            }
             Work::Disown(partitions) => {
                 for partition in &partitions {
                     self.transactor.claims.remove(partition);
@@ -235,9 +257,9 @@ impl Committer {
         }
     }
 
-    /// Whether the first record's partition has lost owner after owner.
-    fn suspect(&self) -> bool {
-        let claim = self.todo.front().and_then(|entry| self.transactor.claims.get(&entry.partition));
+    /// Whether the record's partition has lost owner after owner.
+    fn is_suspect(&self, entry: Option<&Entry>) -> bool {
+        let claim = entry.and_then(|entry| self.transactor.claims.get(&entry.partition));
         claim.is_some_and(|claim| claim.unclean >= SUSPECT)
     }
 
