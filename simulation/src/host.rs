@@ -14,7 +14,7 @@ use weir::consumer::claiming::{Claimed, Claiming};
 use weir::consumer::queue::{BatchBounds, Bounds};
 use weir::delivery::hop::Later;
 use weir::delivery::{Committer, Entry, Hop, Ledger, Said, Work};
-use weir::store::{Options, PartitionId, Store};
+use weir::store::{GroupProgress, Options, PartitionId, Store};
 use weir::telemetry::health::Health;
 use weir::telemetry::metrics::Metrics;
 
@@ -136,14 +136,23 @@ pub(crate) struct Process {
     /// What stands still until somebody acts, and why.
     pub(crate) stopped: BTreeMap<i32, String>,
     give_up: Arc<AtomicBool>,
-    idle: Option<Slot<Option<(i64, Vec<(PartitionId, i64)>)>>>,
+    idle: Option<Slot<Option<(GroupProgress, Vec<(PartitionId, i64)>)>>>,
     looked: Duration,
     batch: usize,
 }
 
 impl fmt::Debug for Process {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Process({:?})", self.life)
+        formatter
+            .debug_struct("Process")
+            .field("life", &self.life)
+            .field("positions", &self.positions)
+            .field("changes", &self.changes)
+            .field("claiming", &self.claims.is_some())
+            .field("drained", &self.partitions.is_drained())
+            .field("draining", &self.draining.as_ref().map(|draining| &draining.partitions))
+            .field("stopped", &self.stopped)
+            .finish()
     }
 }
 
@@ -236,13 +245,13 @@ impl Process {
         }
         if self.claims.is_none() {
             match self.changes.pop_front() {
-                Some(Change::Assigned(partitions)) => self.claim(ids(&partitions), Duration::ZERO),
+                Some(Change::Assigned(partitions)) => self.claim(ids(&partitions), Duration::ZERO, true),
                 Some(Change::Revoked(partitions)) => self.begin_drain(partitions, true),
                 Some(Change::Lost(partitions)) => self.begin_drain(partitions, false),
                 None if !self.partitions.to_reclaim().is_empty() => {
                     let again = self.partitions.to_reclaim().to_vec();
                     self.kernel.count("outcome: claimed anew");
-                    self.claim(again, Duration::from_millis(500));
+                    self.claim(again, Duration::from_millis(500), false);
                 }
                 None => {}
             }
@@ -286,12 +295,12 @@ impl Process {
         }
     }
 
-    fn claim(&mut self, partitions: Vec<PartitionId>, rest: Duration) {
+    fn claim(&mut self, partitions: Vec<PartitionId>, rest: Duration, taken_over: bool) {
         let slot = Slot::default();
         let (claiming, filled, kernel) = (self.claiming.clone(), slot.clone(), self.kernel.clone());
         self.kernel.spawn(Some(self.life), async move {
             kernel.sleep(rest).await;
-            filled.fill(claiming.all(partitions).await);
+            filled.fill(claiming.all(partitions, taken_over).await);
         });
         self.claims = Some(slot);
     }
@@ -328,7 +337,8 @@ impl Process {
             }
             let most = usize::try_from(self.kernel.below(20) + 1).unwrap_or(1);
             let Some(records) = lock(&self.kafka).fetch(partition, from, most) else {
-                self.stop(partition, "out of range".to_owned());
+                self.positions.remove(&partition);
+                self.partitions.lose(&[id(partition)]);
                 continue;
             };
             for (offset, stored) in records {
@@ -346,9 +356,12 @@ impl Process {
     fn look_at_idle(&mut self) {
         if let Some(seen) = self.idle.as_ref().and_then(Slot::take) {
             self.idle = None;
-            if let Some((highest_ms, ends)) = seen {
+            if let Some((seen, ends)) = seen {
                 let at_end = self.partitions.at_end(&ends);
-                self.channel.send(Work::AtEnd(at_end, highest_ms));
+                if let Some(highest_ms) = seen.highest_created_at_ms {
+                    self.channel.send(Work::AtEnd(at_end, highest_ms));
+                }
+                self.partitions.compare(&seen.epochs);
             }
         }
         if self.idle.is_some() || self.kernel.now().saturating_sub(self.looked) < IDLE {
@@ -360,13 +373,13 @@ impl Process {
             (slot.clone(), self.store.clone(), Arc::clone(&self.kafka), self.partitions.owned());
         self.kernel.spawn(Some(self.life), async move {
             let _ = store.sweep_ledger(RETENTION_MS).await;
-            let highest = store.group_highest_created_at().await.ok().flatten();
+            let seen = store.group_progress().await.ok();
             let ends = || {
                 let kafka = lock(&kafka);
                 let end = |id: &PartitionId| Some(kafka.partitions.get(usize::try_from(id.partition).ok()?)?.end);
                 owned.iter().filter_map(|id| Some((id.clone(), end(id)?))).collect()
             };
-            filled.fill(highest.map(|highest| (highest, ends())));
+            filled.fill(seen.map(|seen| (seen, ends())));
         });
         self.idle = Some(slot);
     }

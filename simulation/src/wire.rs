@@ -92,6 +92,7 @@ impl Line {
                 Request::Command { database, command, place } => {
                     match command::run(&mut mongo, database, command, place.as_ref()) {
                         Outcome::Blocked => {
+                            self.replicate(&mongo, before);
                             drop(mongo);
                             self.kernel.count("outcome: waited for a transaction");
                             let pause = self.kernel.between(5, 50);
@@ -112,16 +113,21 @@ impl Line {
                     (Ok(doc! { "ok": 1 }), None)
                 }
             };
-            if mongo.clock() > before {
-                let (to, term, line) = (mongo.clock(), mongo.term(), self.clone());
-                self.kernel.after(self.kernel.between(1, 6), move || lock(&line.mongo).replicated(to, term));
-            }
+            self.replicate(&mongo, before);
             (reply, needs.map(|at| (at, mongo.term())))
         };
         let reply = if loses { Err(lost(&request)) } else { reply };
         let slow = self.kernel.chance(lock(&self.weather).slow);
         let back = if slow { self.kernel.between(500, 4_000) } else { self.kernel.between(0, 3) };
         self.answer(back, &slot, reply, needs.map(|needs| (needs, lost(&request))));
+    }
+
+    /// What was written since then comes to a majority soon.
+    fn replicate(&self, mongo: &Mongo, before: u64) {
+        if mongo.clock() > before {
+            let (to, term, line) = (mongo.clock(), mongo.term(), self.clone());
+            self.kernel.after(self.kernel.between(1, 6), move || lock(&line.mongo).replicated(to, term));
+        }
     }
 
     /// The reply, once a majority has what it needs; an error where the primary is lost meanwhile.

@@ -50,6 +50,8 @@ pub(crate) struct World {
     pub(crate) kafka: Arc<Mutex<Kafka>>,
     pub(crate) line: Line,
     members: Vec<Member>,
+    /// The weather of this storm.
+    usual: Weather,
     /// Whose each partition is, as the coordinator sees it.
     owners: BTreeMap<i32, Life>,
     /// Who is to hear later that a partition is lost.
@@ -79,6 +81,7 @@ impl World {
             kafka,
             line,
             members: (0..hosts).map(|_| Member::default()).collect(),
+            usual: Weather::default(),
             owners: BTreeMap::new(),
             unheard: Vec::new(),
             logs: vec![Vec::new(); PARTITIONS],
@@ -186,7 +189,11 @@ impl World {
         let kernel = lock(world).kernel.clone();
         let share = |most: u64| kernel.below(most + 1);
         let weather = Weather { before: share(15), late: share(8), after: share(15), slow: share(10) };
-        *lock(&lock(world).line.weather) = weather;
+        {
+            let mut it = lock(world);
+            it.usual = weather;
+            *lock(&it.line.weather) = weather;
+        }
         let times = 4 + kernel.below(10);
         for _ in 0..times {
             let at = kernel.between(500, 38_000);
@@ -208,9 +215,10 @@ impl World {
         };
         let host = usize::try_from(kernel.below(hosts)).unwrap_or(0);
         // A host that dies a third time with nothing committed between is taken for the event's victim.
-        let suspect = lock(world).progress().iter().any(|(_, progress)| progress.get_i32("unclean").is_ok_and(|n| n > 1));
+        let suspect =
+            lock(world).progress().iter().any(|(_, progress)| progress.get_i32("unclean").is_ok_and(|n| n > 0));
         match kernel.below(10) {
-            0..=4 if suspect => {}
+            0..=4 | 7 if suspect => {}
             0..=2 => {
                 let life = lock(world).members[host].process.as_ref().map(|process| process.life);
                 if let Some(life) = life {
@@ -226,10 +234,13 @@ impl World {
             6 => {
                 kernel.count("fault: mongodb away");
                 let line = lock(world).line.clone();
-                let before =
-                    std::mem::replace(&mut *lock(&line.weather), Weather { before: 1_000, ..Weather::default() });
-                let weather = Arc::clone(&line.weather);
-                kernel.after(kernel.between(500, 7_000), move || *lock(&weather) = before);
+                *lock(&line.weather) = Weather { before: 1_000, ..Weather::default() };
+                let (back, weather) = (Arc::clone(world), Arc::clone(&line.weather));
+                kernel.after(kernel.between(500, 7_000), move || {
+                    let world = lock(&back);
+                    let calm = world.kernel.now() >= STORM;
+                    *lock(&weather) = if calm { Weather::default() } else { world.usual };
+                });
             }
             7 => lock(world).assign_twice(host),
             8 => lock(world).grow(),
@@ -366,6 +377,10 @@ impl World {
     /// Kafka forgets what everybody has read.
     fn truncate(&self) {
         for (partition, progress) in self.progress() {
+            // The record that tells a new topic from the old one stays.
+            if self.setting.contains(&partition) {
+                continue;
+            }
             let mut kafka = lock(&self.kafka);
             let Some(log) = usize::try_from(partition).ok().and_then(|at| kafka.partitions.get_mut(at)) else {
                 continue;
@@ -440,7 +455,12 @@ impl World {
             let kernel = self.kernel.clone();
             let world = Arc::clone(world);
             self.kernel.spawn(None, async move {
-                while store.set_next(&id(partition), 0, "a person").await.is_err() {
+                // A person who heard nothing looks first whether it was done.
+                let done = async || {
+                    let progress = store.progress(&id(partition)).await.ok().flatten();
+                    progress.is_some_and(|it| it.get_str("start_because").is_ok_and(|because| because == "a person"))
+                };
+                while !matches!(store.set_next(&id(partition), 0, "a person").await, Ok(true)) && !done().await {
                     kernel.sleep(Duration::from_millis(500)).await;
                 }
                 let mut world = lock(&world);

@@ -96,7 +96,8 @@ impl Committer {
                 continue;
             }
             let suspect = self.is_suspect(self.todo.front());
-            let entries = next_batch(&mut self.todo, if suspect { 1 } else { self.batch_size });
+            let most = if suspect { 1 } else { self.batch_size };
+            let entries = next_batch(&mut self.todo, most, &self.transactor.claims);
             if suspect && !self.note_running(&entries).await {
                 self.todo.extend(entries);
                 continue;
@@ -259,8 +260,7 @@ impl Committer {
 
     /// Whether the record's partition has lost owner after owner.
     fn is_suspect(&self, entry: Option<&Entry>) -> bool {
-        let claim = entry.and_then(|entry| self.transactor.claims.get(&entry.partition));
-        claim.is_some_and(|claim| claim.unclean >= SUSPECT)
+        entry.is_some_and(|entry| is_suspect(&self.transactor.claims, entry))
     }
 
     /// Notes the event that is about to run singly; false where the partition had to be given up.
@@ -340,11 +340,10 @@ impl Ahead<'_> {
                 None => return Trial::Nothing,
             }
         }
-        let suspect = |entry: &Entry| heads.get(&entry.partition).is_none_or(|claim| claim.unclean >= SUSPECT);
-        if self.todo.front().is_some_and(suspect) {
+        if self.todo.front().is_some_and(|entry| is_suspect(heads, entry)) {
             return Trial::Nothing;
         }
-        let entries = next_batch(self.todo, self.batch_size);
+        let entries = next_batch(self.todo, self.batch_size, heads);
         let (partitions, count) = (partitions(&entries), entries.len());
         match self.runner.prepare(entries, heads, Some(before)).await {
             Ok(ready) => Trial::Ready(ready),
@@ -364,13 +363,19 @@ fn heads_after(claims: &Heads, batch: &super::batch::Batch) -> Heads {
     heads
 }
 
-/// The first records, as many as a batch holds; one at least, where there is any.
-fn next_batch(todo: &mut VecDeque<Entry>, events: usize) -> Vec<Entry> {
+/// Whether the record's partition has lost owner after owner, or is nobody's.
+fn is_suspect(claims: &Heads, entry: &Entry) -> bool {
+    claims.get(&entry.partition).is_none_or(|claim| claim.unclean >= SUSPECT)
+}
+
+/// The first records, as many as a batch holds; one at least, where there is any. What is suspect runs singly.
+fn next_batch(todo: &mut VecDeque<Entry>, events: usize, claims: &Heads) -> Vec<Entry> {
     let mut taken = Vec::new();
     let mut bytes = 0;
     while let Some(entry) = todo.front() {
         bytes += entry.bytes();
-        if !taken.is_empty() && (taken.len() >= events || bytes > BATCH_BYTES) {
+        let full = taken.len() >= events || bytes > BATCH_BYTES || is_suspect(claims, entry);
+        if !taken.is_empty() && full {
             break;
         }
         taken.extend(todo.pop_front());
