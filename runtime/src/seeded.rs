@@ -18,8 +18,6 @@ pub enum Bug {
     DuplicateInBatch,
     /// Progress passes an event of which only the first delivery is done.
     HalfDone,
-    /// An unknown commit is settled by a read of progress.
-    UnknownByRead,
     /// Nobody looks at `writeErrors`.
     WriteErrorsIgnored,
     /// A new partition starts at its end.
@@ -36,15 +34,11 @@ pub enum Bug {
     SharedCount,
     /// The same id with another hash counts as seen.
     HashIgnored,
-    /// What was read by `_id` is not read again in the transaction.
-    ReadsUnchecked,
-    /// An event is committed though what it read was not committed yet.
-    PendingIgnored,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 15] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -52,7 +46,6 @@ impl Bug {
         Self::RetryWithoutFence,
         Self::DuplicateInBatch,
         Self::HalfDone,
-        Self::UnknownByRead,
         Self::WriteErrorsIgnored,
         Self::NewPartitionAtEnd,
         Self::FaultIsFailure,
@@ -61,8 +54,6 @@ impl Bug {
         Self::TopicAnew,
         Self::SharedCount,
         Self::HashIgnored,
-        Self::ReadsUnchecked,
-        Self::PendingIgnored,
     ];
 }
 

@@ -26,8 +26,9 @@ pub struct Known {
 pub fn decide(known: &Known) -> StartDecision {
     let (next, because) = match known.committed {
         Some(committed) => (committed, "the group's committed offset in kafka".to_owned()),
-        None if known.partition >= known.partitions_at_first_claim && !seeded::on(Bug::NewPartitionAtEnd) => {
-            (known.log_start, "the partition is newer than the group".to_owned())
+        None if known.partition >= known.partitions_at_first_claim => {
+            let next = if seeded::on(Bug::NewPartitionAtEnd) { known.log_end } else { known.log_start };
+            (next, "the partition is newer than the group".to_owned())
         }
         None => {
             let next = match known.reset {

@@ -151,7 +151,7 @@ impl Committer {
             }
         };
         let left = self.left(finished, batch, count);
-        let kept = left.is_empty() && (self.transactor.lost.is_empty() || seeded::on(Bug::TrialKept));
+        let kept = left.is_empty() && self.transactor.lost.is_empty() || seeded::on(Bug::TrialKept);
         let ready = match trial {
             Trial::Ready(ready) if kept => Some(ready),
             Trial::Ready(ready) => {

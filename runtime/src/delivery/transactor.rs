@@ -82,10 +82,6 @@ impl Transactor {
                     return Ok(Finished::Anew);
                 }
                 Step::Claim { why, unknown } => {
-                    if unknown && seeded::on(Bug::UnknownByRead) && self.reads_as_committed(runner, &plan).await {
-                        self.committed(runner, batch, &plan, Duration::ZERO);
-                        return Ok(Finished::Committed);
-                    }
                     self.lose(runner, &plan, &why, unknown).await;
                     return Ok(Finished::Anew);
                 }
@@ -187,16 +183,6 @@ impl Transactor {
         let number = |name| progress.as_ref().and_then(|progress| progress.get_i64(name).ok());
         let claim = self.claims.get(partition);
         claim.is_some_and(|claim| number("epoch") == Some(claim.epoch) && number("next") == Some(claim.next))
-    }
-
-    async fn reads_as_committed(&self, runner: &Runner, plan: &Plan) -> bool {
-        for advance in &plan.advances {
-            let progress = runner.store.progress(&advance.partition).await.ok().flatten();
-            if progress.and_then(|progress| progress.get_i64("next").ok()) != Some(advance.to) {
-                return false;
-            }
-        }
-        true
     }
 
     /// The partition is to be claimed anew.
