@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from envelope import HEADERS
 from progress import Progress
@@ -32,8 +32,9 @@ class Load:
         )
         self.topic, self.lag, self.events = topic, lag, events
         self.streams = [Stream(mix, seed * 1_000 + partition) for partition in range(partitions)]
-        self.sent = [0] * partitions
-        self.ends = [0] * partitions
+        # Offsets: what is there already counts as sent.
+        self.ends = ends(kafka, topic, partitions)
+        self.sent = list(self.ends)
         self.failed: str | None = None
         self.stopped = threading.Event()
 
@@ -75,6 +76,13 @@ class Load:
             "all_sent": self.stopped.is_set() and self.sent == self.ends,
             "partitions": [{**partition, "end": end} for partition, end in zip(partitions, self.ends)],
         }
+
+
+def ends(kafka: str, topic: str, partitions: int) -> list[int]:
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": "load", "enable.auto.commit": False})
+    found = [consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1] for number in range(partitions)]
+    consumer.close()
+    return found
 
 
 def listen(load: Load, closed: threading.Event) -> None:

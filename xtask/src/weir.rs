@@ -202,6 +202,11 @@ impl Weir {
         Ok(sums)
     }
 
+    /// Where it serves what it says of itself.
+    pub(crate) fn admin(&self) -> &str {
+        &self.admin
+    }
+
     /// Where its log is.
     pub(crate) fn log(&self) -> PathBuf {
         self.daemon.log.clone()

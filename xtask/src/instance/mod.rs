@@ -5,7 +5,7 @@
 mod connect;
 mod daemon;
 mod kafka;
-mod mongod;
+pub(crate) mod mongod;
 pub(crate) mod ports;
 mod postgres;
 mod temporary;

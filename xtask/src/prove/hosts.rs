@@ -101,6 +101,12 @@ impl<'a> Hosts<'a> {
         self.all.iter().try_for_each(|host| host.weir()?.alive())
     }
 
+    /// Asks one to stop, and waits until it has done so well.
+    pub(super) fn stop_one(&mut self, index: usize) -> Result<()> {
+        self.all[index].weir()?.signal(Signal::SIGTERM)?;
+        self.all[index].stopped()
+    }
+
     /// Asks all to stop; fails where one does not do so well.
     pub(super) fn stop(&mut self) -> Result<()> {
         for host in &self.all {

@@ -3,14 +3,21 @@
 mod chance;
 mod containment;
 mod counts;
+mod culprit;
 mod deaths;
 mod exactly;
 mod exactly_once;
+mod faults;
 mod hostile;
 mod hosts;
 mod load;
 mod outage;
+mod proxy;
+mod reads;
+mod recovery;
 mod reference;
+mod replica_set;
+mod takeover;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -53,7 +60,7 @@ struct Proof {
 /// What a proof needs that puts records into Kafka by itself.
 const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
 
-const PROOFS: [Proof; 4] = [
+const PROOFS: [Proof; 8] = [
     Proof {
         name: "reference",
         promise: "a row inserted by SQL gives its documents once; updates and a delete of it change nothing",
@@ -77,6 +84,30 @@ const PROOFS: [Proof; 4] = [
         promise: "each event takes effect once and in its aggregate's order, whatever is killed and whatever comes twice",
         services: &WITHOUT_OUTBOX,
         run: exactly_once::run,
+    },
+    Proof {
+        name: "faults",
+        promise: "each event takes effect once and in order, whoever stands still, restarts or loses a connection",
+        services: &[Service::Kafka],
+        run: faults::run,
+    },
+    Proof {
+        name: "recovery",
+        promise: "when a host dies or is stopped, another goes on soon; a stop makes no delivery run again",
+        services: &WITHOUT_OUTBOX,
+        run: recovery::run,
+    },
+    Proof {
+        name: "reads",
+        promise: "to read a document, change it and write it back loses no update; the reference mix runs in batches",
+        services: &WITHOUT_OUTBOX,
+        run: reads::run,
+    },
+    Proof {
+        name: "culprit",
+        promise: "a write that always fails is found in its batch, parked alone, and costs the rest one transaction",
+        services: &WITHOUT_OUTBOX,
+        run: culprit::run,
     },
 ];
 
