@@ -1,9 +1,63 @@
 //! The host's clock: the only place that reads it. What ages and leases depend on is MongoDB's time, not this.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::fmt;
+use std::pin::Pin;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use time::OffsetDateTime;
 use time::macros::format_description;
+
+/// Time and chance for what decides, so that a simulation can have its own.
+pub trait Clock: fmt::Debug + Send + Sync {
+    /// The host's time, in milliseconds since 1970. It may be wrong, and jump.
+    fn now_ms(&self) -> i64;
+
+    /// Time since any fixed point, which never goes back.
+    fn elapsed(&self) -> Duration;
+
+    /// Ends after that time.
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
+
+    /// Any number.
+    fn random(&self) -> u64;
+}
+
+/// The clock of this machine.
+#[derive(Debug)]
+pub struct HostClock {
+    begun: Instant,
+}
+
+impl Default for HostClock {
+    fn default() -> Self {
+        Self { begun: Instant::now() }
+    }
+}
+
+impl Clock for HostClock {
+    fn now_ms(&self) -> i64 {
+        now_ms()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        Box::pin(tokio::time::sleep(duration))
+    }
+
+    fn random(&self) -> u64 {
+        uuid::Uuid::new_v4().as_u64_pair().1
+    }
+}
+
+/// Half of the pause to all of it, so that hosts that conflict do not meet again.
+#[must_use]
+pub fn jittered(clock: &dyn Clock, pause: Duration) -> Duration {
+    let share = u32::try_from(clock.random() % 512).unwrap_or(0) + 512;
+    pause * share / 1024
+}
 
 /// Milliseconds since 1970-01-01T00:00:00Z, rounded down.
 #[must_use]

@@ -13,6 +13,7 @@
 //! - [`store`]: MongoDB; the only module that sees the driver.
 //! - [`admin`], [`cli`], [`telemetry`]: how people and programs look in.
 //! - [`shutdown`], [`clock`]: the wish to stop, the host's time.
+//! - [`failpoint`], [`seeded`]: what proofs switch on.
 
 pub mod admin;
 pub mod cli;
@@ -21,9 +22,11 @@ pub mod config;
 pub mod consumer;
 pub mod delivery;
 pub mod event;
+pub mod failpoint;
 pub mod host;
 pub mod registry;
 pub mod sandbox;
+pub mod seeded;
 pub mod server;
 pub mod shutdown;
 pub mod store;

@@ -6,21 +6,25 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use crate::admin;
+use crate::clock::{Clock, HostClock};
 use crate::config::Settings;
 use crate::consumer::{Kafka, Reading};
 use crate::delivery::{Committer, Ledger};
 use crate::registry::{self, Registry};
 use crate::sandbox::{Engine, EngineSettings, Handler};
 use crate::shutdown::Shutdown;
-use crate::store::{self, Session, Store};
+use crate::store::{self, Address, Driver, Session, Store};
 use crate::telemetry::health::{Health, MONGODB};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stats;
 
 /// How long the last word to MongoDB may take.
 const RETIRE: Duration = Duration::from_secs(2);
+/// How often the ledger is swept.
+const SWEEP: Duration = Duration::from_mins(1);
 /// How long to wait before MongoDB is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -49,15 +53,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
 
 async fn process(settings: &Settings, shutdown: &Shutdown, metrics: &Metrics, health: &Health) -> anyhow::Result<()> {
     let handlers = load(settings).await?;
-    let store = Store::new(&store::Options {
-        uri: settings.mongodb_uri.expose().to_owned(),
-        database: settings.mongodb_database.clone(),
-        own_database: settings.weir_database.clone(),
-        group: settings.kafka_group_id.clone(),
-        connect_timeout: settings.mongodb_connect_timeout,
-        server_selection_timeout: settings.mongodb_server_selection_timeout,
-    })
-    .await?;
+    let store = connect(settings).await?;
     let Some((registry, session)) = prepare(handlers, &store, metrics, health, shutdown).await? else {
         return Ok(());
     };
@@ -65,12 +61,21 @@ async fn process(settings: &Settings, shutdown: &Shutdown, metrics: &Metrics, he
     let ledger = Ledger {
         group: Arc::from(settings.kafka_group_id.as_str()),
         source: Arc::from(settings.outbox_source.as_str()),
+        retention_ms: i64::try_from(settings.ledger_retention.as_millis()).unwrap_or(i64::MAX),
     };
+    tokio::spawn(sweep(store.clone(), ledger.retention_ms, shutdown.clone()));
     let seen = (metrics.clone(), health.clone());
-    let committer =
-        Committer::new(store.clone(), session, Arc::new(registry), ledger, seen.clone(), Arc::clone(&give_up));
+    let clock: Arc<dyn Clock> = Arc::new(HostClock::default());
+    let committer = Committer::new(
+        (store.clone(), session),
+        Arc::new(registry),
+        (ledger, settings.processing_batch_size),
+        Arc::clone(&clock),
+        seen.clone(),
+        Arc::clone(&give_up),
+    );
     let kafka = Kafka::new(settings)?;
-    let reading = Reading::new(kafka, store.clone(), committer, settings, seen, give_up);
+    let reading = Reading::new(kafka, store.clone(), committer, settings, clock, seen, give_up);
     let Some(reading) = reading.subscribe(shutdown).await? else { return Ok(()) };
     reading.run(shutdown).await.context("the committer failed")?;
     match tokio::time::timeout(RETIRE, store.retire()).await {
@@ -79,6 +84,41 @@ async fn process(settings: &Settings, shutdown: &Shutdown, metrics: &Metrics, he
         Err(_) => tracing::warn!("owner_record_left"),
     }
     Ok(())
+}
+
+/// MongoDB as the settings name it; nothing is sent yet.
+///
+/// # Errors
+/// The connection string is not valid.
+pub async fn connect(settings: &Settings) -> Result<Store, store::Error> {
+    let driver = Driver::new(&Address {
+        uri: settings.mongodb_uri.expose().to_owned(),
+        connect_timeout: settings.mongodb_connect_timeout,
+        server_selection_timeout: settings.mongodb_server_selection_timeout,
+    })
+    .await?;
+    let options = store::Options {
+        database: settings.mongodb_database.clone(),
+        own_database: settings.weir_database.clone(),
+        group: settings.kafka_group_id.clone(),
+        owner: Uuid::now_v7().to_string(),
+    };
+    Ok(Store::new(Arc::new(Arc::new(driver)), &options))
+}
+
+/// Drops what the ledger need not remember, again and again.
+async fn sweep(store: Store, retention_ms: i64, shutdown: Shutdown) {
+    while !shutdown.requested() {
+        match store.sweep_ledger(retention_ms).await {
+            Ok(past) if past.is_empty() => {}
+            Ok(past) => tracing::info!(buckets = past.len(), "ledger_swept"),
+            Err(error) => tracing::debug!(%error, "ledger_not_swept"),
+        }
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = tokio::time::sleep(SWEEP) => {}
+        }
+    }
 }
 
 async fn load(settings: &Settings) -> anyhow::Result<Vec<Handler>> {

@@ -1,41 +1,59 @@
-//! Claims the partitions of an assignment: the start decided and stored, the epoch raised, the log looked at.
+//! Claims the partitions of an assignment: the start decided and stored, the epoch raised, the log looked at. Pure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use super::kafka::{Error, Questions};
+use futures_util::stream::{self, StreamExt as _};
+
+use super::broker::{Broker, Unanswered};
 use super::start::{self, Known};
+use crate::clock::Clock;
 use crate::config::OffsetReset;
-use crate::store::{self, Claim, PartitionId, Store};
+use crate::store::{self, Claim, LastRecord, PartitionId, Store};
 use crate::telemetry::health::{Health, KAFKA, MONGODB};
 
 const PAUSE: Duration = Duration::from_millis(250);
+/// How many partitions are claimed at a time.
+const AT_ONCE: usize = 8;
 
 /// What came of claiming a partition.
 #[derive(Debug)]
-pub(super) enum Claimed {
+pub enum Claimed {
     /// It is to be read from the claim's `next`.
-    Owned(Claim),
-    /// It may not go on; the text says why and what to do.
+    Owned {
+        /// The claim.
+        claim: Claim,
+        /// The last record that was accounted for, where the log still holds its offset: reading begins there, to see
+        /// that it is still the same.
+        last: Option<LastRecord>,
+    },
+    /// It may not go on; the text says why.
     Stopped(String),
     /// Somebody asked to give up.
     GivenUp,
 }
 
 /// Claims partitions, however long Kafka and MongoDB take.
-#[derive(Clone)]
-pub(super) struct Claiming {
-    pub(super) store: Store,
-    pub(super) kafka: Questions,
-    pub(super) health: Health,
-    pub(super) reset: OffsetReset,
-    pub(super) give_up: Arc<AtomicBool>,
+#[derive(Debug, Clone)]
+pub struct Claiming {
+    /// MongoDB.
+    pub store: Store,
+    /// Kafka.
+    pub broker: Arc<dyn Broker>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// What is waited for.
+    pub health: Health,
+    /// `KAFKA_AUTO_OFFSET_RESET`.
+    pub reset: OffsetReset,
+    /// Ends the waiting.
+    pub give_up: Arc<AtomicBool>,
 }
 
 enum Problem {
     Store(store::Error),
-    Kafka(Error),
+    Kafka(Unanswered),
 }
 
 impl From<store::Error> for Problem {
@@ -44,8 +62,8 @@ impl From<store::Error> for Problem {
     }
 }
 
-impl From<Error> for Problem {
-    fn from(error: Error) -> Self {
+impl From<Unanswered> for Problem {
+    fn from(error: Unanswered) -> Self {
         Self::Kafka(error)
     }
 }
@@ -53,9 +71,9 @@ impl From<Error> for Problem {
 impl Claiming {
     /// How many partitions the topic has, stored where this is the group's first start; none where Kafka or MongoDB did
     /// not answer.
-    pub(super) async fn first_start(&self, topic: &str) -> Option<i32> {
+    pub async fn first_start(&self, topic: &str) -> Option<i32> {
         let found = async {
-            let count = self.kafka.partition_count(topic).await?;
+            let count = self.broker.partition_count(topic).await?;
             self.store.partitions_at_first_claim(topic, count).await?;
             Ok(count)
         };
@@ -63,13 +81,12 @@ impl Claiming {
     }
 
     /// Claims each of the partitions.
-    pub(super) async fn all(self, partitions: Vec<PartitionId>) -> Vec<(PartitionId, Claimed)> {
-        let mut claimed = Vec::with_capacity(partitions.len());
-        for partition in partitions {
-            let claim = self.until_answered(&partition).await;
-            claimed.push((partition, claim));
-        }
-        claimed
+    pub async fn all(self, partitions: Vec<PartitionId>) -> Vec<(PartitionId, Claimed)> {
+        let each = stream::iter(partitions).map(async |partition| {
+            let claimed = self.until_answered(&partition).await;
+            (partition, claimed)
+        });
+        each.buffered(AT_ONCE).collect().await
     }
 
     async fn until_answered(&self, partition: &PartitionId) -> Claimed {
@@ -80,7 +97,7 @@ impl Claiming {
             if self.give_up.load(Ordering::Relaxed) {
                 return Claimed::GivenUp;
             }
-            tokio::time::sleep(PAUSE).await;
+            self.clock.sleep(PAUSE).await;
         }
     }
 
@@ -102,20 +119,26 @@ impl Claiming {
         if self.store.progress(partition).await?.is_none() {
             self.decide_start(partition).await?;
         }
-        let claim = self.store.claim(partition).await?;
-        let log = self.kafka.log(partition).await?;
-        Ok(match start::gone(claim.next, log.start, log.end) {
-            Some(why) => Claimed::Stopped(why),
-            None => Claimed::Owned(claim),
-        })
+        let store::Claimed { claim, last, clean } = self.store.claim(partition).await?;
+        let log = self.broker.log(partition).await?;
+        if let Some(why) = start::gone(claim.next, log.start, log.end) {
+            return Ok(Claimed::Stopped(why));
+        }
+        let committed = self.broker.committed(partition).await?;
+        if let Some(offset) = committed.filter(|offset| start::was_reset(*offset, &claim, clean)) {
+            let hint = "the group's offsets in kafka have no effect: use weir progress set";
+            let (topic, partition, next) = (&*partition.topic, partition.partition, claim.next);
+            tracing::warn!(topic, partition, offset, next, hint, "offset_was_reset_in_kafka");
+        }
+        Ok(Claimed::Owned { claim, last: last.filter(|last| last.offset >= log.start) })
     }
 
     async fn decide_start(&self, partition: &PartitionId) -> Result<(), Problem> {
-        let log = self.kafka.log(partition).await?;
-        let count = self.kafka.partition_count(&partition.topic).await?;
+        let log = self.broker.log(partition).await?;
+        let count = self.broker.partition_count(&partition.topic).await?;
         let start = start::decide(&Known {
             partition: partition.partition,
-            committed: self.kafka.committed(partition).await?,
+            committed: self.broker.committed(partition).await?,
             partitions_at_first_claim: self.store.partitions_at_first_claim(&partition.topic, count).await?,
             log_start: log.start,
             log_end: log.end,

@@ -1,44 +1,41 @@
 //! The committer's own task: one bounded hop between Kafka and the commit.
 
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
-use crate::delivery::{Committer, Done, Entry};
-use crate::store::{Claim, PartitionId};
-
-/// What the loop asks of the committer, in this order.
-#[derive(Debug)]
-pub(super) enum Work {
-    /// These claims are its own now.
-    Own(Vec<(PartitionId, Claim)>),
-    /// These no longer are.
-    Disown(Vec<PartitionId>),
-    /// Account for these records.
-    Commit(Vec<Entry>),
-}
+use crate::delivery::hop::Later;
+use crate::delivery::{Committer, Hop, Said, Work};
 
 /// The loop's ends of the two channels.
 #[derive(Debug)]
-pub(super) struct Hop {
+pub(super) struct Ends {
     pub(super) work: mpsc::Sender<Work>,
-    pub(super) done: mpsc::Receiver<Done>,
+    pub(super) said: mpsc::Receiver<Said>,
 }
 
-/// Starts the task; it ends when the sender of work is dropped, and gives the committer back.
-pub(super) fn start(mut committer: Committer) -> (Hop, tokio::task::JoinHandle<()>) {
-    let (work, mut works) = mpsc::channel(4);
-    let (dones, done) = mpsc::channel(4);
-    let task = tokio::spawn(async move {
-        while let Some(work) = works.recv().await {
-            match work {
-                Work::Own(claims) => claims.into_iter().for_each(|(partition, claim)| committer.own(partition, claim)),
-                Work::Disown(partitions) => partitions.iter().for_each(|partition| committer.disown(partition)),
-                Work::Commit(entries) => {
-                    if dones.send(committer.commit(entries).await).await.is_err() {
-                        return;
-                    }
-                }
-            }
-        }
-    });
-    (Hop { work, done }, task)
+/// The committer's.
+struct Channels {
+    works: Mutex<mpsc::Receiver<Work>>,
+    say: mpsc::Sender<Said>,
+}
+
+impl Hop for Channels {
+    fn next(&self) -> Later<'_, Option<Work>> {
+        Box::pin(async { self.works.lock().await.recv().await })
+    }
+
+    fn say(&self, said: Said) -> Later<'_, ()> {
+        Box::pin(async {
+            // Nobody listens any more where the loop has given up waiting: so does what is said.
+            let _ = self.say.send(said).await;
+        })
+    }
+}
+
+/// Starts the task; it ends when the sender of work is dropped.
+pub(super) fn start(committer: Committer) -> (Ends, tokio::task::JoinHandle<()>) {
+    let (work, works) = mpsc::channel(4);
+    let (say, said) = mpsc::channel(16);
+    let channels = Channels { works: Mutex::new(works), say };
+    let task = tokio::spawn(async move { committer.run(&channels).await });
+    (Ends { work, said }, task)
 }

@@ -1,19 +1,22 @@
 //! Kafka's client: how it is set, and what its callbacks send.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, StreamConsumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc;
 
+use super::broker::{Answer, Broker, Log, Unanswered};
 use crate::config::Settings;
 use crate::store::PartitionId;
 
@@ -26,9 +29,12 @@ pub enum Error {
     /// What the client says.
     #[error("kafka: {0}")]
     Kafka(#[from] KafkaError),
-    /// The thread that asked has ended.
-    #[error("kafka: the call did not end: {0}")]
-    Join(#[from] tokio::task::JoinError),
+    /// The topic is compacted.
+    #[error(
+        "the topic {0} is compacted (cleanup.policy): events of it may vanish before they are read; use a topic with \
+         cleanup.policy=delete"
+    )]
+    Compacted(String),
 }
 
 /// What a callback has to say.
@@ -49,6 +55,8 @@ pub(super) struct View {
     pub(super) connected: bool,
     /// The offset after the last record, by partition.
     pub(super) log_ends: HashMap<PartitionId, i64>,
+    /// How many partitions the topic has.
+    pub(super) partitions: usize,
 }
 
 /// The callbacks: they send a message and do nothing else.
@@ -62,18 +70,22 @@ pub(super) struct Context {
 impl ClientContext for Context {
     fn stats(&self, statistics: Statistics) {
         let connected = statistics.brokers.values().any(|broker| broker.state == "UP");
-        let ends = statistics.topics.into_iter().flat_map(|(topic, statistics)| {
+        let mut log_ends = HashMap::new();
+        let mut partitions = 0;
+        for (topic, statistics) in statistics.topics {
             let topic: Arc<str> = Arc::from(topic);
-            statistics
-                .partitions
-                .into_values()
-                .filter(|partition| partition.partition >= 0 && partition.hi_offset >= 0)
-                .map(move |found| {
-                    (PartitionId { topic: Arc::clone(&topic), partition: found.partition }, found.hi_offset)
-                })
-        });
+            // One of them, -1, stands for none.
+            let numbered = statistics.partitions.into_values().filter(|partition| partition.partition >= 0);
+            for found in numbered {
+                partitions += 1;
+                if found.hi_offset >= 0 {
+                    let id = PartitionId { topic: Arc::clone(&topic), partition: found.partition };
+                    log_ends.insert(id, found.hi_offset);
+                }
+            }
+        }
         // One that nobody has taken yet says the same, a second older.
-        let _ = self.views.try_send(View { connected, log_ends: ends.collect() });
+        let _ = self.views.try_send(View { connected, log_ends, partitions });
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
@@ -155,6 +167,10 @@ fn configuration(settings: &Settings) -> ClientConfig {
     ] {
         config.set(name, value);
     }
+    #[cfg(feature = "proofs")]
+    if let Ok(interval) = std::env::var("WEIR_MAX_POLL_INTERVAL_MS") {
+        config.set("max.poll.interval.ms", interval);
+    }
     config
 }
 
@@ -177,17 +193,16 @@ pub(super) fn list<'a>(
     Ok(list)
 }
 
-/// What Kafka knows of a partition.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Log {
-    pub(super) start: i64,
-    pub(super) end: i64,
-}
-
 /// Questions to Kafka that block: each runs on a thread of its own.
 #[derive(Clone)]
 pub(super) struct Questions {
     client: Arc<StreamConsumer<Context>>,
+}
+
+impl fmt::Debug for Questions {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Questions").finish_non_exhaustive()
+    }
 }
 
 impl Questions {
@@ -195,44 +210,70 @@ impl Questions {
         Self { client }
     }
 
-    /// How many partitions the topic has; 0 where it does not exist.
-    pub(super) async fn partition_count(&self, topic: &str) -> Result<i32, Error> {
-        let (client, topic) = (Arc::clone(&self.client), topic.to_owned());
-        tokio::task::spawn_blocking(move || {
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&StreamConsumer<Context>) -> Result<T, KafkaError> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let client = Arc::clone(&self.client);
+        Box::pin(async move {
+            match tokio::task::spawn_blocking(move || question(&client)).await {
+                Ok(answer) => answer.map_err(|error| Unanswered(error.to_string())),
+                Err(error) => Err(Unanswered(error.to_string())),
+            }
+        })
+    }
+
+    /// Commits offsets and waits for Kafka's word.
+    pub(super) async fn commit(&self, offsets: TopicPartitionList) -> Result<(), Unanswered> {
+        self.ask(move |client| client.commit(&offsets, CommitMode::Sync)).await
+    }
+}
+
+impl Broker for Questions {
+    fn partition_count<'a>(&'a self, topic: &'a str) -> Answer<'a, i32> {
+        let topic = topic.to_owned();
+        self.ask(move |client| {
             let metadata = client.fetch_metadata(Some(&topic), TIMEOUT)?;
             let found = metadata.topics().iter().find(|found| found.name() == topic);
             let count = found.map_or(0, |found| found.partitions().len());
             Ok(i32::try_from(count).unwrap_or(i32::MAX))
         })
-        .await?
     }
 
-    pub(super) async fn log(&self, partition: &PartitionId) -> Result<Log, Error> {
-        let (client, partition) = (Arc::clone(&self.client), partition.clone());
-        tokio::task::spawn_blocking(move || {
+    fn log<'a>(&'a self, partition: &'a PartitionId) -> Answer<'a, Log> {
+        let partition = partition.clone();
+        self.ask(move |client| {
             let (start, end) = client.fetch_watermarks(&partition.topic, partition.partition, TIMEOUT)?;
             Ok(Log { start, end })
         })
-        .await?
     }
 
-    pub(super) async fn committed(&self, partition: &PartitionId) -> Result<Option<i64>, Error> {
-        let client = Arc::clone(&self.client);
-        let list = list([(partition, None)])?;
-        tokio::task::spawn_blocking(move || {
-            let committed = client.committed_offsets(list, TIMEOUT)?;
+    fn committed<'a>(&'a self, partition: &'a PartitionId) -> Answer<'a, Option<i64>> {
+        let partition = partition.clone();
+        self.ask(move |client| {
+            let committed = client.committed_offsets(list([(&partition, None)])?, TIMEOUT)?;
             Ok(committed.elements().first().and_then(|element| match element.offset() {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
             }))
         })
-        .await?
     }
+}
 
-    /// Commits offsets and waits for Kafka's word.
-    pub(super) async fn commit(&self, offsets: TopicPartitionList) -> Result<(), Error> {
-        let client = Arc::clone(&self.client);
-        tokio::task::spawn_blocking(move || Ok(client.commit(&offsets, CommitMode::Sync)?)).await?
+/// Whether the topic is compacted: a record of it may vanish before it is read. None where it does not exist.
+pub(super) async fn is_compacted(settings: &Settings) -> Result<Option<bool>, Unanswered> {
+    let told = |error: KafkaError| Unanswered(error.to_string());
+    let admin: AdminClient<DefaultClientContext> = configuration(settings).create().map_err(told)?;
+    let topic = ResourceSpecifier::Topic(&settings.kafka_topic);
+    let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+    let answer = admin.describe_configs([&topic], &options).await.map_err(told)?;
+    match answer.into_iter().next() {
+        Some(Ok(resource)) => {
+            let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.clone());
+            Ok(Some(policy.is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact"))))
+        }
+        Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition)) | None => Ok(None),
+        Some(Err(code)) => Err(Unanswered(code.to_string())),
     }
 }
 

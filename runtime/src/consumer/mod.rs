@@ -3,12 +3,16 @@
 //! It reads records, decodes them and hands them to the one committer; it reads a partition only from where a claim
 //! says, and correctness rests on the claim, never on Kafka's callbacks.
 
-mod claiming;
+pub mod broker;
+pub mod claiming;
 mod committing;
 mod kafka;
+pub mod partitions;
 pub mod queue;
 mod reading;
+mod record;
 pub mod start;
 
 pub use kafka::{Error, Kafka};
+pub use partitions::Partitions;
 pub use reading::Reading;

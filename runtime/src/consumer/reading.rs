@@ -1,6 +1,7 @@
-//! The loop: records in, batches to the committer, offsets to Kafka, and a partition's life from claim to drain.
+//! The loop: records in, batches to the committer, offsets to Kafka. What it does with a partition is decided by
+//! `partitions`.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,25 +9,30 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Message as _};
 use tokio::task::{JoinError, JoinHandle};
 
+use super::broker::Broker as _;
 use super::claiming::{Claimed, Claiming};
-use super::committing::{self, Hop, Work};
+use super::committing::{self, Ends};
 use super::kafka::{self, Change, Kafka, Questions, View};
-use super::queue::{BatchBounds, Bounds, Queue};
+use super::partitions::{Assigned, Partitions};
+use super::queue::{BatchBounds, Bounds};
+use super::record;
+use crate::clock::Clock;
 use crate::config::Settings;
-use crate::delivery::{Committer, Done, Entry, Item, RawRecord};
-use crate::event::{self, Decoded, Ignored, Record};
+use crate::delivery::{BATCH_BYTES, Committer, Said, Work};
+use crate::event;
+use crate::failpoint;
 use crate::shutdown::Shutdown;
-use crate::store::{Claim, PartitionId, Store};
-use crate::telemetry::health::{ASSIGNMENT, Health, Heartbeat, KAFKA};
-use crate::telemetry::metrics::{Metrics, RecordKind, Service};
+use crate::store::{PartitionId, Store};
+use crate::telemetry::health::{ASSIGNMENT, Health, Heartbeat, KAFKA, PROGRESS};
+use crate::telemetry::metrics::{Metrics, Service};
 
-/// The most bytes of records in a batch.
-const BATCH_BYTES: usize = 8 << 20;
 /// How often offsets go to Kafka, and the flow is looked at.
 const TICK: Duration = Duration::from_millis(100);
+/// How often idle partitions are looked at, for the ledger's sake.
+const IDLE: Duration = Duration::from_mins(1);
 /// How long a revoked partition may drain before it is given up.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long the committer may take to give up: what it waits for may take as long as a server is looked for.
@@ -40,42 +46,32 @@ const PAUSE: Duration = Duration::from_millis(250);
 /// The loop is dead where it has not come round in this time.
 const HEARTBEAT: Duration = Duration::from_secs(30);
 
-/// A partition that this process owns.
-#[derive(Debug, Clone, Copy, Default)]
-struct Position {
-    /// The claim's.
-    epoch: i64,
-    /// The offset of the next record to take from Kafka.
-    read: i64,
-    /// The offset of the first record that is not accounted for.
-    next: i64,
-    /// What of it has gone to Kafka.
-    committed: i64,
-    /// The end of its log, as Kafka last said.
-    log_end: Option<i64>,
-}
-
 /// The loop and what it owns.
 pub struct Reading {
     kafka: Kafka,
     questions: Questions,
     claiming: Claiming,
     store: Store,
-    hop: Hop,
+    ends: Ends,
     committer: JoinHandle<()>,
-    queue: Queue,
-    owned: HashMap<PartitionId, Position>,
-    stopped: Vec<PartitionId>,
+    partitions: Partitions,
     changes: VecDeque<Change>,
     claims: Option<JoinHandle<Vec<(PartitionId, Claimed)>>>,
-    reclaim: Vec<PartitionId>,
-    in_flight: bool,
+    idle: Option<JoinHandle<Option<Idle>>>,
+    topic_partitions: usize,
     give_up: Arc<AtomicBool>,
+    clock: Arc<dyn Clock>,
     settings: Settings,
     decoding: event::Settings,
     metrics: Metrics,
     health: Health,
     heartbeat: Heartbeat,
+}
+
+/// Where logs end, seen after the group's latest event was.
+struct Idle {
+    highest_ms: i64,
+    ends: Vec<(PartitionId, i64)>,
 }
 
 impl Reading {
@@ -86,15 +82,17 @@ impl Reading {
         store: Store,
         committer: Committer,
         settings: &Settings,
+        clock: Arc<dyn Clock>,
         (metrics, health): (Metrics, Health),
         give_up: Arc<AtomicBool>,
     ) -> Self {
         let questions = Questions::new(Arc::clone(&kafka.client));
-        let (hop, task) = committing::start(committer);
+        let (ends, task) = committing::start(committer);
         Self {
             claiming: Claiming {
                 store: store.clone(),
-                kafka: questions.clone(),
+                broker: Arc::new(questions.clone()),
+                clock: Arc::clone(&clock),
                 health: health.clone(),
                 reset: settings.kafka_auto_offset_reset,
                 give_up: Arc::clone(&give_up),
@@ -102,16 +100,15 @@ impl Reading {
             kafka,
             questions,
             store,
-            hop,
+            ends,
             committer: task,
-            queue: Queue::new(Bounds::default()),
-            owned: HashMap::new(),
-            stopped: Vec::new(),
+            partitions: Partitions::new(Bounds::default()),
             changes: VecDeque::new(),
             claims: None,
-            reclaim: Vec::new(),
-            in_flight: false,
+            idle: None,
+            topic_partitions: 0,
             give_up,
+            clock,
             settings: settings.clone(),
             decoding: event::Settings { snapshot_events: settings.snapshot_events },
             heartbeat: health.heartbeat("consumer", HEARTBEAT),
@@ -124,18 +121,20 @@ impl Reading {
     /// asked to stop while it waited for Kafka. Nothing is read before a claim.
     ///
     /// # Errors
-    /// The topic's name is not one.
+    /// The topic's name is not one, or it is compacted.
     pub async fn subscribe(self, shutdown: &Shutdown) -> Result<Option<Self>, kafka::Error> {
         let topic = &self.settings.kafka_topic;
         while !shutdown.requested() {
-            match self.claiming.first_start(topic).await {
-                Some(0) => {
-                    tracing::warn!(topic, "topic_does_not_exist_yet");
-                    break;
-                }
-                Some(_) => break,
-                None => tokio::time::sleep(PAUSE).await,
+            match kafka::is_compacted(&self.settings).await {
+                Ok(Some(true)) => return Err(kafka::Error::Compacted(topic.clone())),
+                Ok(Some(false)) => {}
+                Ok(None) => tracing::warn!(topic, "topic_does_not_exist_yet"),
+                Err(error) => self.health.waiting_for(KAFKA, error.to_string()),
             }
+            if self.claiming.first_start(topic).await.is_some() {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
         if shutdown.requested() {
             return Ok(None);
@@ -151,19 +150,22 @@ impl Reading {
     pub async fn run(mut self, shutdown: &Shutdown) -> Result<(), JoinError> {
         self.health.waiting_for(ASSIGNMENT, format!("partitions of {}", self.settings.kafka_topic));
         let mut tick = tokio::time::interval(TICK);
+        let mut idle = tokio::time::interval(IDLE);
         let client = Arc::clone(&self.kafka.client);
         loop {
             tokio::select! {
                 () = shutdown.wait() => break,
                 Some(change) = self.kafka.changes.recv() => self.changes.push_back(change),
-                claimed = finished(&mut self.claims) => self.claimed(claimed).await,
-                done = self.hop.done.recv() => match done {
-                    Some(done) => self.done(done),
+                claimed = finished(&mut self.claims) => self.claimed(claimed.unwrap_or_default()).await,
+                said = self.ends.said.recv() => match said {
+                    Some(said) => self.said(said),
                     None => break,
                 },
                 received = client.recv() => self.received(received, &client),
                 Some(view) = self.kafka.views.recv() => self.viewed(&view),
+                seen = finished(&mut self.idle) => self.seen_idle(seen.flatten()).await,
                 _ = tick.tick() => self.tick(),
+                _ = idle.tick() => self.look_at_idle(),
             }
             self.heartbeat.beat();
             self.turn().await;
@@ -179,18 +181,36 @@ impl Reading {
         {
             self.change(change).await;
         }
-        if self.in_flight || self.queue.is_empty() {
-            return;
-        }
         let bounds = BatchBounds { events: self.settings.processing_batch_size, bytes: BATCH_BYTES };
-        let entries = self.queue.take(bounds);
-        self.in_flight = true;
-        self.send(Work::Commit(entries)).await;
+        if let Some(entries) = self.partitions.batch(bounds) {
+            self.send(Work::Commit(entries)).await;
+        }
     }
 
-    async fn send(&self, work: Work) {
-        if self.hop.work.send(work).await.is_err() {
-            tracing::error!("committer_ended");
+    /// Gives the committer work, and hears what it says until there is room.
+    async fn send(&mut self, work: Work) {
+        loop {
+            tokio::select! {
+                permit = self.ends.work.reserve() => {
+                    match permit {
+                        Ok(permit) => permit.send(work),
+                        Err(_) => tracing::error!("committer_ended"),
+                    }
+                    return;
+                }
+                Some(said) = self.ends.said.recv() => hear(said, &mut self.partitions, &*self.clock),
+            }
+        }
+    }
+
+    fn said(&mut self, said: Said) {
+        hear(said, &mut self.partitions, &*self.clock);
+        if !self.partitions.to_reclaim().is_empty() && self.claims.is_none() {
+            let (claiming, partitions) = (self.claiming.clone(), self.partitions.to_reclaim().to_vec());
+            self.claims = Some(tokio::spawn(async move {
+                tokio::time::sleep(LOST_PAUSE).await;
+                claiming.all(partitions).await
+            }));
         }
     }
 
@@ -213,31 +233,15 @@ impl Reading {
 
     /// Claims are made: the partitions are read from where these say.
     async fn claimed(&mut self, claimed: Vec<(PartitionId, Claimed)>) {
-        self.claims = None;
-        let again = std::mem::take(&mut self.reclaim);
-        let mut claims = Vec::new();
-        let mut starts = Vec::new();
-        for (partition, claimed) in claimed {
-            match claimed {
-                Claimed::Owned(claim) => {
-                    let Claim { epoch, next } = claim;
-                    let position = Position { epoch, read: next, next, committed: -1, log_end: None };
-                    self.owned.insert(partition.clone(), position);
-                    starts.push((partition.clone(), Some(claim.next)));
-                    claims.push((partition, claim));
-                }
-                Claimed::Stopped(why) => {
-                    self.stop_partition(&partition, why);
-                    starts.push((partition, None));
-                }
-                Claimed::GivenUp => starts.push((partition, None)),
-            }
+        let Assigned { claims, starts, again, stopped } = self.partitions.claimed(claimed);
+        for (partition, why) in stopped {
+            self.stop_partition(&partition, why);
         }
         self.send(Work::Own(claims)).await;
         if let Err(error) = self.assign(&starts, &again) {
             tracing::error!(%error, "assign_failed");
         }
-        self.metrics.partitions_owned(self.owned.len());
+        self.metrics.partitions_owned(self.partitions.count());
         self.health.found(ASSIGNMENT);
     }
 
@@ -253,13 +257,13 @@ impl Reading {
         self.kafka.client.pause(&kafka::list(idle)?)
     }
 
-    fn stop_partition(&mut self, partition: &PartitionId, why: String) {
+    fn stop_partition(&self, partition: &PartitionId, why: String) {
         let PartitionId { topic, partition: number } = partition;
-        let hint = "set the group's progress by hand once you know what was lost";
+        let group = &self.settings.kafka_group_id;
+        let hint = format!("weir progress set --topic {topic} --partition {number} --offset <n> (group {group})");
         tracing::error!(topic = &**topic, partition = number, error = why, hint, "partition_stopped");
-        self.health.partition_stopped(topic, *number, why);
+        self.health.partition_stopped(topic, *number, format!("{why}; once you know what was lost: {hint}"));
         self.metrics.partition_stopped(topic, *number, true);
-        self.stopped.push(partition.clone());
     }
 
     fn received(
@@ -267,6 +271,7 @@ impl Reading {
         received: Result<BorrowedMessage<'_>, KafkaError>,
         client: &rdkafka::consumer::StreamConsumer<kafka::Context>,
     ) {
+        failpoint::pass("after-poll");
         let mut received = Some(received);
         for _ in 0..self.settings.kafka_max_poll_records {
             match received.take().or_else(|| client.recv().now_or_never()) {
@@ -279,14 +284,14 @@ impl Reading {
 
     fn record(&mut self, message: &BorrowedMessage<'_>) {
         let id = PartitionId { topic: Arc::from(message.topic()), partition: message.partition() };
-        let Some(position) = self.owned.get_mut(&id) else { return };
-        if message.offset() < position.read {
+        if !self.partitions.takes(&id, message.offset()) {
             return;
         }
-        position.read = message.offset() + 1;
-        let entry = decode(id, message, self.decoding);
-        self.metrics.record(kind(&entry.item));
-        self.queue.push(entry);
+        let entry = record::decode(id.clone(), message, self.decoding);
+        self.metrics.record(record::kind(&entry.item));
+        if let Some(why) = self.partitions.record(entry) {
+            self.stop_partition(&id, why);
+        }
     }
 
     fn kafka_error(&mut self, error: &KafkaError) {
@@ -305,53 +310,38 @@ impl Reading {
         }
     }
 
-    fn done(&mut self, done: Done) {
-        self.in_flight = false;
-        for (partition, next) in done.next {
-            if let Some(position) = self.owned.get_mut(&partition) {
-                position.next = next;
-            }
-        }
-        for partition in done.lost {
-            self.queue.drop_partition(&partition);
-            if self.owned.remove(&partition).is_some() {
-                self.reclaim.push(partition);
-            }
-        }
-        if !self.reclaim.is_empty() && self.claims.is_none() {
-            let (claiming, partitions) = (self.claiming.clone(), self.reclaim.clone());
-            self.claims = Some(tokio::spawn(async move {
-                tokio::time::sleep(LOST_PAUSE).await;
-                claiming.all(partitions).await
-            }));
-        }
-    }
-
     fn viewed(&mut self, view: &View) {
         if view.connected {
             self.health.found(KAFKA);
-            if !self.owned.is_empty() && self.claims.is_none() {
+            if self.partitions.count() > 0 && self.claims.is_none() {
                 self.health.found(ASSIGNMENT);
             }
         } else {
             self.health.waiting_for(KAFKA, "no broker is connected");
-        }
-        for (partition, position) in &mut self.owned {
-            position.log_end = view.log_ends.get(partition).copied().or(position.log_end);
             // What was committed while nobody listened is committed again.
-            if !view.connected {
-                position.committed = -1;
-            }
+            self.partitions.forget_offsets();
+        }
+        self.partitions.log_ends(&view.log_ends);
+        let known = self.topic_partitions;
+        self.topic_partitions = known.max(view.partitions);
+        if known > 0 && view.partitions > known {
+            let (topic, now) = (&self.settings.kafka_topic, view.partitions);
+            tracing::info!(topic, before = known, now, "topic_has_more_partitions");
         }
     }
 
     fn tick(&mut self) {
-        for (partition, position) in &self.owned {
-            if let Some(end) = position.log_end {
-                self.metrics.lag(&partition.topic, partition.partition, (end - position.next).max(0));
-            }
+        for (partition, lag) in self.partitions.lags() {
+            self.metrics.lag(&partition.topic, partition.partition, lag);
         }
-        self.metrics.oldest_uncommitted(self.queue.oldest_created_at_ms());
+        self.metrics.oldest_uncommitted(self.partitions.oldest_created_at_ms());
+        match self.partitions.stalled(self.clock.elapsed()) {
+            Some(still) => {
+                let why = format!("no progress for {} s or more while there is lag", still.as_secs() / 30 * 30);
+                self.health.waiting_for(PROGRESS, why);
+            }
+            None => self.health.found(PROGRESS),
+        }
         if let Err(error) = self.commit_offsets().and_then(|()| self.flow()) {
             tracing::warn!(%error, "kafka_call_failed");
         }
@@ -359,24 +349,17 @@ impl Reading {
 
     /// Offsets go to Kafka for lag tools and for a hand-over; nothing waits for them.
     fn commit_offsets(&mut self) -> Result<(), KafkaError> {
-        let moved: Vec<_> = self
-            .owned
-            .iter_mut()
-            .filter(|(_, position)| position.next != position.committed)
-            .map(|(partition, position)| {
-                position.committed = position.next;
-                (partition.clone(), Some(position.next))
-            })
-            .collect();
+        let moved = self.partitions.offsets();
         if moved.is_empty() {
             return Ok(());
         }
-        let list = kafka::list(moved.iter().map(|(partition, next)| (partition, *next)))?;
+        failpoint::pass("before-offsets");
+        let list = kafka::list(moved.iter().map(|(partition, next)| (partition, Some(*next))))?;
         self.kafka.client.commit(&list, CommitMode::Async)
     }
 
     fn flow(&mut self) -> Result<(), KafkaError> {
-        let flow = self.queue.flow(self.owned.keys());
+        let flow = self.partitions.flow();
         if !flow.pause.is_empty() {
             self.kafka.client.pause(&kafka::list(flow.pause.iter().map(|partition| (partition, None)))?)?;
         }
@@ -386,24 +369,44 @@ impl Reading {
         Ok(())
     }
 
+    /// Asks how far the group has come, and after that where the logs end.
+    fn look_at_idle(&mut self) {
+        if self.idle.is_some() || self.partitions.count() == 0 {
+            return;
+        }
+        let (store, questions, owned) = (self.store.clone(), self.questions.clone(), self.partitions.owned());
+        self.idle = Some(tokio::spawn(async move {
+            let highest_ms = store.group_highest_created_at().await.ok().flatten()?;
+            let mut ends = Vec::new();
+            for partition in owned {
+                let log = questions.log(&partition).await.ok()?;
+                ends.push((partition, log.end));
+            }
+            Some(Idle { highest_ms, ends })
+        }));
+    }
+
+    async fn seen_idle(&mut self, seen: Option<Idle>) {
+        if let Some(Idle { highest_ms, ends }) = seen {
+            let at_end = self.partitions.at_end(&ends);
+            self.send(Work::AtEnd(at_end, highest_ms)).await;
+        }
+    }
+
     /// Drains partitions and gives them back to Kafka; in an orderly way where they were not lost.
     async fn give_back(&mut self, partitions: &[PartitionId], orderly: bool) {
-        for partition in partitions {
-            self.queue.drop_partition(partition);
-        }
+        self.partitions.close(partitions);
         let drained = self.drain(DRAIN).await;
         self.send(Work::Disown(partitions.to_vec())).await;
         if orderly && drained {
             self.hand_over(partitions).await;
         }
+        self.partitions.remove(partitions);
         for partition in partitions {
-            self.owned.remove(partition);
-            self.reclaim.retain(|known| known != partition);
             self.metrics.partition_gone(&partition.topic, partition.partition);
             self.health.partition_resumed(&partition.topic, partition.partition);
         }
-        self.stopped.retain(|stopped| !partitions.contains(stopped));
-        self.metrics.partitions_owned(self.owned.len());
+        self.metrics.partitions_owned(self.partitions.count());
         let answer = kafka::list(partitions.iter().map(|partition| (partition, None)))
             .and_then(|list| self.kafka.client.incremental_unassign(&list));
         if let Err(error) = answer {
@@ -411,48 +414,47 @@ impl Reading {
         }
     }
 
-    /// Waits for the batch that is with the committer; false where it had to be given up.
+    /// Waits for what is with the committer; false where it had to be given up.
     async fn drain(&mut self, within: Duration) -> bool {
-        if !self.in_flight {
-            return true;
-        }
-        if let Ok(Some(done)) = tokio::time::timeout(within, self.hop.done.recv()).await {
-            self.done(done);
+        if tokio::time::timeout(within, self.drained()).await.is_ok() {
             return true;
         }
         self.give_up.store(true, Ordering::Relaxed);
-        if let Ok(Some(done)) = tokio::time::timeout(GIVE_UP, self.hop.done.recv()).await {
-            self.done(done);
-        }
+        let _ = tokio::time::timeout(GIVE_UP, self.drained()).await;
         self.give_up.store(false, Ordering::Relaxed);
         false
+    }
+
+    async fn drained(&mut self) {
+        while !self.partitions.is_drained() {
+            match self.ends.said.recv().await {
+                Some(said) => hear(said, &mut self.partitions, &*self.clock),
+                None => return,
+            }
+        }
     }
 
     /// The last offsets to Kafka, this owner's name out of progress. What is not done in time is given up: the next
     /// owner finds the name and ends sessions that have ended already.
     async fn hand_over(&mut self, partitions: &[PartitionId]) {
-        let owned: Vec<_> = partitions.iter().filter_map(|id| Some((id.clone(), *self.owned.get(id)?))).collect();
+        let owned = self.partitions.standing(partitions);
         if owned.is_empty() {
             return;
         }
         let (questions, store) = (self.questions.clone(), self.store.clone());
-        // A task of its own, since no call of the driver is dropped halfway.
-        let handing = tokio::spawn(async move {
-            let claims: Vec<_> = owned.iter().map(|(id, position)| (id, position.epoch)).collect();
-            let offsets = async {
-                let list = kafka::list(owned.iter().map(|(id, position)| (id, Some(position.next))))?;
-                questions.commit(list).await
-            };
-            let (offsets, release) = tokio::join!(offsets, store.release(&claims));
-            if let Err(error) = offsets {
-                tracing::warn!(%error, "offsets_not_committed");
+        let handing = async move {
+            let claims: Vec<_> = owned.iter().map(|(id, epoch, _)| (id, *epoch)).collect();
+            match kafka::list(owned.iter().map(|(id, _, next)| (id, Some(*next)))) {
+                // Kafka first: an owner that is gone from progress has committed all of it.
+                Ok(list) => questions.commit(list).await?,
+                Err(error) => tracing::warn!(%error, "offsets_not_committed"),
             }
-            if let Err(error) = release {
-                tracing::warn!(%error, "release_failed");
-            }
-        });
-        if tokio::time::timeout(HAND_OVER, handing).await.is_err() {
-            tracing::warn!("hand_over_given_up");
+            store.release(&claims).await.map_err(anyhow::Error::from)
+        };
+        match tokio::time::timeout(HAND_OVER, handing).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "hand_over_failed"),
+            Err(_) => tracing::warn!("hand_over_given_up"),
         }
     }
 
@@ -460,19 +462,17 @@ impl Reading {
     async fn stop(mut self) -> Result<(), JoinError> {
         self.health.draining();
         tracing::info!("draining");
-        let partitions: Vec<PartitionId> = self.owned.keys().cloned().collect();
-        for partition in &partitions {
-            self.queue.drop_partition(partition);
-        }
+        let partitions = self.partitions.owned();
+        self.partitions.close(&partitions);
         if self.drain(self.settings.shutdown_timeout).await {
             self.hand_over(&partitions).await;
         }
         if let Some(claims) = self.claims.take() {
             claims.abort();
         }
-        let Self { kafka, questions, claiming, hop, committer, .. } = self;
-        drop((questions, claiming));
-        drop(hop.work);
+        let Self { kafka, questions, claiming, ends, committer, idle, .. } = self;
+        drop((questions, claiming, idle));
+        drop(ends);
         let ended = tokio::time::timeout(GIVE_UP, committer).await;
         kafka::close(kafka.client).await;
         // One that still waits for MongoDB ends with the process; the next claim ends its session.
@@ -480,56 +480,22 @@ impl Reading {
     }
 }
 
-/// The claims that are being made, once they are; never, where there are none.
-async fn finished(claims: &mut Option<JoinHandle<Vec<(PartitionId, Claimed)>>>) -> Vec<(PartitionId, Claimed)> {
-    match claims {
-        Some(task) => task.await.unwrap_or_default(),
-        None => std::future::pending().await,
+fn hear(said: Said, partitions: &mut Partitions, clock: &dyn Clock) {
+    match said {
+        Said::Wants => partitions.wants(),
+        Said::Done(done) => partitions.done(done, clock.elapsed()),
     }
 }
 
-fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, settings: event::Settings) -> Entry {
-    let headers: Vec<(&str, Option<&[u8]>)> = message
-        .headers()
-        .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
-        .unwrap_or_default();
-    let timestamp_ms = message.timestamp().to_millis();
-    let record = Record {
-        topic: message.topic(),
-        partition: message.partition(),
-        offset: message.offset(),
-        timestamp_ms,
-        key: message.key(),
-        value: message.payload(),
-        headers: &headers,
-    };
-    let item = match event::decode(&record, &settings) {
-        Decoded::Event(event) => Item::Event(Arc::from(event)),
-        Decoded::Ignored(ignored) => Item::Ignored(ignored),
-        Decoded::Undecodable(undecodable) => Item::Undecodable(undecodable),
-    };
-    let raw = RawRecord {
-        key: message.key().map(<[u8]>::to_vec),
-        value: message.payload().map(<[u8]>::to_vec),
-        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec))).collect(),
-        timestamp_ms,
-    };
-    Entry { partition, offset: message.offset(), item, raw: Arc::new(raw), begun_ms: None }
-}
-
-fn kind(item: &Item) -> RecordKind {
-    match item {
-        Item::Event(_) => RecordKind::Event,
-        Item::Undecodable(_) => RecordKind::Undecodable,
-        Item::Ignored(ignored) => match ignored {
-            Ignored::Update => RecordKind::Update,
-            Ignored::Delete => RecordKind::Delete,
-            Ignored::Snapshot => RecordKind::Snapshot,
-            Ignored::Truncate => RecordKind::Truncate,
-            Ignored::LogicalMessage => RecordKind::LogicalMessage,
-            Ignored::Tombstone => RecordKind::Tombstone,
-            Ignored::Heartbeat => RecordKind::Heartbeat,
-        },
+/// What a task gives, once it has ended; never, where there is none.
+async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
+    match task {
+        Some(running) => {
+            let ended = running.await.ok();
+            *task = None;
+            ended
+        }
+        None => std::future::pending().await,
     }
 }
 

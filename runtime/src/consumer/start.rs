@@ -1,7 +1,8 @@
 //! Where a partition starts, and whether it may go on from where it was. Pure.
 
 use crate::config::OffsetReset;
-use crate::store::StartDecision;
+use crate::seeded::{self, Bug};
+use crate::store::{Claim, LastRecord, StartDecision};
 
 /// What is known of a partition without progress.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +26,7 @@ pub struct Known {
 pub fn decide(known: &Known) -> StartDecision {
     let (next, because) = match known.committed {
         Some(committed) => (committed, "the group's committed offset in kafka".to_owned()),
-        None if known.partition >= known.partitions_at_first_claim => {
+        None if known.partition >= known.partitions_at_first_claim && !seeded::on(Bug::NewPartitionAtEnd) => {
             (known.log_start, "the partition is newer than the group".to_owned())
         }
         None => {
@@ -37,6 +38,36 @@ pub fn decide(known: &Known) -> StartDecision {
         }
     };
     StartDecision { next, because }
+}
+
+/// Whether somebody has reset the group's offset in Kafka, which has no effect. Weir never commits beyond progress; and
+/// an owner that gave the partition back (`clean`) has committed all of it.
+#[must_use]
+pub fn was_reset(committed: i64, claim: &Claim, clean: bool) -> bool {
+    committed > claim.next || (clean && claim.epoch > 1 && committed < claim.next)
+}
+
+/// The record that stands at an offset, as Kafka has it now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// Its timestamp, in milliseconds since 1970.
+    pub timestamp_ms: Option<i64>,
+    /// The id of its event, where it is one.
+    pub event_id: Option<String>,
+}
+
+/// Why a partition may not go on: the last record that was accounted for is another one now. `standing` is none where
+/// the log no longer holds that offset, which tells nothing.
+#[must_use]
+pub fn anew(last: &LastRecord, standing: Option<&Standing>) -> Option<String> {
+    let standing = standing.filter(|_| !seeded::on(Bug::TopicAnew))?;
+    let same = standing.timestamp_ms == last.timestamp_ms && standing.event_id == last.event_id;
+    (!same).then(|| {
+        format!(
+            "the record at offset {}, the last that was accounted for, is another one now: the topic was made anew",
+            last.offset
+        )
+    })
 }
 
 /// Why a partition may not go on: its log no longer goes with its progress. Text for people; none where it may.
@@ -76,6 +107,25 @@ mod tests {
     #[test]
     fn a_partition_that_is_newer_than_the_group_starts_at_its_beginning() {
         assert_eq!(decide(&Known { partitions_at_first_claim: 3, ..KNOWN }).next, 10);
+    }
+
+    #[test]
+    fn an_offset_that_weir_did_not_commit_was_reset() {
+        let claim = Claim::new(2, 50);
+        assert!(was_reset(51, &claim, false));
+        assert!(was_reset(49, &claim, true));
+        assert!(!was_reset(49, &claim, false), "a killed owner may not have committed the last ones");
+        assert!(!was_reset(50, &claim, true));
+    }
+
+    #[test]
+    fn a_last_record_that_is_another_one_now_stops_the_partition() {
+        let last = LastRecord { offset: 7, event_id: Some("e".to_owned()), timestamp_ms: Some(1) };
+        let standing = |id: &str, timestamp_ms| Standing { timestamp_ms, event_id: Some(id.to_owned()) };
+        assert_eq!(anew(&last, Some(&standing("e", Some(1)))), None);
+        assert_eq!(anew(&last, None), None, "the log no longer holds it");
+        assert!(anew(&last, Some(&standing("f", Some(1)))).is_some_and(|why| why.contains("offset 7")));
+        assert!(anew(&last, Some(&standing("e", Some(2)))).is_some());
     }
 
     #[test]

@@ -1,14 +1,12 @@
-//! An event alone in a transaction of its own, where its handlers' reads and effects are real.
-
-use std::time::Instant;
+//! An event alone in a transaction of its own, where its handlers' reads and effects are real. Pure.
 
 use super::batch::{Batch, Next};
-use super::committer::{Committer, GivenUp};
-use super::entry::Entry;
 use super::outcome::{Decision, Failure, State, decide};
 use super::redo::{Redo, Step};
+use super::runner::{GivenUp, Runner};
 use super::statements::Form;
-use crate::clock;
+use super::transactor::{Finished, Transactor};
+use crate::failpoint;
 use crate::host::Mode;
 use crate::store::{Live, Reply};
 
@@ -22,19 +20,19 @@ enum Try {
     Fault(String),
 }
 
-impl Committer {
-    /// Runs and commits the batch's first event alone; gives back the rest.
-    pub(super) async fn alone(&mut self, mut batch: Batch) -> Result<Vec<Entry>, GivenUp> {
-        batch.cut(1);
+impl Transactor {
+    /// Runs and commits the batch's only event.
+    pub(super) async fn alone(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
         batch.forget_commits();
         let mut redo = Redo::strict(true);
         loop {
-            let begun = Instant::now();
-            let plan = batch.plan(&self.claims, &self.ledger, Form::Strict, clock::now_ms());
-            let Some(advance) = plan.advances.first() else { return Ok(batch.into_behind()) };
+            self.fresh_session(runner).await?;
+            let begun = runner.clock.elapsed();
+            let plan = batch.plan(&self.claims, &runner.ledger, Form::Strict, runner.clock.now_ms());
+            let Some(advance) = plan.advances.first() else { return Ok(Finished::Anew) };
             let reply = match self.session.open(advance).await {
                 Err(reply) => reply,
-                Ok(live) => match self.run_alone(&mut batch, live).await {
+                Ok(live) => match run_alone(runner, batch, live).await {
                     Try::Without => {
                         self.session.abandon().await;
                         batch.forget_commits();
@@ -45,48 +43,49 @@ impl Committer {
                         Reply::Transient(why)
                     }
                     Try::Ready => {
-                        let mut rest = batch.plan(&self.claims, &self.ledger, Form::Strict, clock::now_ms());
+                        let mut rest = batch.plan(&self.claims, &runner.ledger, Form::Strict, runner.clock.now_ms());
                         rest.commands.clear();
                         self.session.close(&rest).await
                     }
                 },
             };
-            match redo.after(reply, &plan, 1, self.elapsed()) {
+            failpoint::pass("after-commit");
+            match redo.after(reply, &plan, 1, runner.clock.elapsed()) {
                 Step::Done => {
-                    self.committed(&batch, &plan, begun.elapsed());
-                    return Ok(batch.into_behind());
+                    self.committed(runner, batch, &plan, runner.clock.elapsed().saturating_sub(begun));
+                    return Ok(Finished::Committed);
                 }
-                Step::Claim(why) => {
-                    self.lose(&plan, &why).await;
-                    return Ok(batch.into_entries());
+                Step::Claim { why, unknown } => {
+                    self.lose(runner, &plan, &why, unknown).await;
+                    return Ok(Finished::Anew);
                 }
-                Step::LookAgain => return Ok(batch.into_entries()),
-                Step::Again { pause, why } => self.redo(pause, &why).await?,
+                Step::LookAgain => return Ok(Finished::Anew),
+                Step::Again { pause, why } => self.again(runner, pause, &why).await?,
                 Step::FailLargest(why) => {
                     if let Some(at) = batch.largest() {
                         batch.fail(at, Failure::new(State::Dead, "too-large", why));
                     }
                 }
                 // The writes have acted already, so that none of these can follow; the next try would tell.
-                Step::Strict | Step::Fail { .. } | Step::Rerun | Step::Halve(_) => {}
+                Step::Strict | Step::Fail { .. } | Step::Rerun | Step::Halve(_) | Step::Lease { .. } => {}
             }
             batch.forget_commits();
         }
     }
+}
 
-    async fn run_alone(&mut self, batch: &mut Batch, live: Live) -> Try {
-        let mut at = None;
-        while let Some(next) = batch.next(at) {
-            let run = self.deliver(batch, next, Mode::Alone(live.clone())).await;
-            let decision = decide(run.verdict, run.log);
-            let accepted = matches!(decision, Decision::Accept);
-            match batch.ran(next, decision, run.writes, run.reads) {
-                Next::Go if accepted => at = Some(next),
-                Next::Go => return Try::Without,
-                Next::Again(why) => return Try::Fault(why),
-                Next::Cut(why) | Next::Alone(why) => return Try::Fault(format!("in a transaction of its own: {why}")),
-            }
+async fn run_alone(runner: &Runner, batch: &mut Batch, live: Live) -> Try {
+    let mut at = None;
+    while let Some(next) = batch.next(at) {
+        let run = runner.deliver(batch, next, Mode::Alone(live.clone())).await;
+        let decision = decide(run.verdict, run.log);
+        let accepted = matches!(decision, Decision::Accept);
+        match batch.ran(next, decision, run.writes, run.reads) {
+            Next::Go if accepted => at = Some(next),
+            Next::Go => return Try::Without,
+            Next::Again(why) => return Try::Fault(why),
+            Next::Cut(why) | Next::Alone(why) => return Try::Fault(format!("in a transaction of its own: {why}")),
         }
-        Try::Ready
     }
+    Try::Ready
 }

@@ -3,7 +3,7 @@
 //! Invariant: the plan accounts for every delivery of every record from the first to where the batch is cut, and for
 //! nothing behind it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::entry::{Entry, Item, Ledger, event_hash};
@@ -13,7 +13,10 @@ use super::statements::{self, Form};
 use crate::event::Event;
 use crate::host::Pending;
 use crate::registry::{Identity, Routes};
-use crate::store::{Advance, Claim, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById, Write};
+use crate::seeded::{self, Bug};
+use crate::store::{
+    Advance, Buckets, Claim, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById, Write,
+};
 
 /// How one delivery ended.
 #[derive(Debug, Clone)]
@@ -35,6 +38,14 @@ pub struct Delivery {
     pub outcome: Option<Outcome>,
     writes: Vec<Write>,
     reads: Vec<ReadById>,
+}
+
+impl Delivery {
+    fn new(handler: &Arc<Identity>, fatal: bool) -> Self {
+        let what = "the host died twice while this event ran by itself";
+        let outcome = fatal.then(|| Outcome::Failed(Box::new(Failure::new(State::Dead, "host-crash", what))));
+        Self { handler: Arc::clone(handler), outcome, writes: Vec::new(), reads: Vec::new() }
+    }
 }
 
 /// What became of a record.
@@ -86,19 +97,46 @@ pub enum Next {
     Alone(&'static str),
 }
 
+/// What decides, besides an event itself, whether it is run and for whom.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    /// The hashes of the events that the ledger has.
+    pub seen: &'a HashMap<MarkerKey, i64>,
+    /// Who handles what.
+    pub routes: &'a Routes,
+    /// The claims under which the batch will be committed.
+    pub heads: &'a BTreeMap<PartitionId, Claim>,
+    /// The ledger's buckets.
+    pub buckets: &'a Buckets,
+    /// How long the ledger remembers (`LEDGER_RETENTION_HOURS`), in milliseconds.
+    pub retention_ms: i64,
+    /// MongoDB's clock, in milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+/// How many owners an event that runs singly may cost.
+const DEATHS: i32 = 2;
+
 /// Records on their way to one transaction.
 #[derive(Debug)]
 pub struct Batch {
     slots: Vec<Slot>,
     behind: Vec<Entry>,
     pending: Arc<Pending>,
+    writes: usize,
+    /// MongoDB's clock when it was begun.
+    now_ms: i64,
 }
 
 impl Batch {
-    /// Decides what needs no look at the ledger: what is no event, what cannot be read, and what comes twice here.
+    /// Decides what needs no look at the ledger: what is no event, what cannot be read, and what comes twice, here or in
+    /// what is being committed, of which `before` has the hashes.
     #[must_use]
-    pub fn new(entries: Vec<Entry>, ledger: &Ledger) -> Self {
+    pub fn new(entries: Vec<Entry>, ledger: &Ledger, before: Option<&HashMap<MarkerKey, i64>>) -> Self {
         let mut first: HashMap<MarkerKey, i64> = HashMap::new();
+        let known = |first: &HashMap<MarkerKey, i64>, key: &MarkerKey| {
+            first.get(key).or_else(|| before.and_then(|before| before.get(key))).copied()
+        };
         let slots = entries
             .into_iter()
             .map(|entry| {
@@ -106,9 +144,11 @@ impl Batch {
                     Item::Ignored(_) => Fate::Ignored,
                     Item::Undecodable(what) => dead("undecodable", &what.reason),
                     Item::Event(event) => {
-                        let marker = Marker { key: ledger.key(event), hash: event_hash(event), handlers: Vec::new() };
-                        if let Some(hash) = first.get(&marker.key) {
-                            repeated(event, *hash == marker.hash)
+                        let (key, hash) = (ledger.key(event), event_hash(event));
+                        let marker = Marker { key, bucket: 0, hash, handlers: Vec::new() };
+                        let twice = known(&first, &key).filter(|_| !seeded::on(Bug::DuplicateInBatch));
+                        if let Some(known) = twice {
+                            repeated(event, known == marker.hash)
                         } else {
                             first.insert(marker.key, marker.hash);
                             Fate::Event { marker, deliveries: Vec::new() }
@@ -118,42 +158,66 @@ impl Batch {
                 Slot { entry, fate }
             })
             .collect();
-        Self { slots, behind: Vec::new(), pending: Arc::default() }
+        Self { slots, behind: Vec::new(), pending: Arc::default(), writes: 0, now_ms: i64::MAX }
     }
 
     /// The events that the ledger is to be asked for.
     #[must_use]
     pub fn keys(&self) -> Vec<MarkerKey> {
-        self.slots
-            .iter()
-            .filter_map(|slot| match &slot.fate {
-                Fate::Event { marker, .. } => Some(marker.key),
-                _ => None,
-            })
-            .collect()
+        self.markers().map(|marker| marker.key).collect()
     }
 
-    /// Takes out what the ledger has, and gives the rest their handlers.
-    pub fn route(&mut self, seen: &HashMap<MarkerKey, i64>, routes: &Routes) {
+    /// The hashes of its events.
+    #[must_use]
+    pub fn hashes(&self) -> HashMap<MarkerKey, i64> {
+        self.markers().map(|marker| (marker.key, marker.hash)).collect()
+    }
+
+    /// The buckets of the ledger that it writes to.
+    #[must_use]
+    pub fn buckets(&self) -> BTreeSet<i64> {
+        self.markers().map(|marker| marker.bucket).collect()
+    }
+
+    fn markers(&self) -> impl Iterator<Item = &Marker> {
+        self.slots.iter().filter_map(|slot| match &slot.fate {
+            Fate::Event { marker, .. } => Some(marker),
+            _ => None,
+        })
+    }
+
+    /// Takes out what the ledger has or no longer would have, and gives the rest their handlers.
+    pub fn route(&mut self, judge: &Judge<'_>) {
+        self.now_ms = judge.now_ms;
+        let mut highest: HashMap<&PartitionId, i64> = HashMap::new();
         for slot in &mut self.slots {
             let (Item::Event(event), Fate::Event { marker, deliveries }) = (&slot.entry.item, &mut slot.fate) else {
                 continue;
             };
-            if let Some(hash) = seen.get(&marker.key) {
+            let claim = judge.heads.get(&slot.entry.partition);
+            let stored = claim.and_then(|claim| claim.highest_created_at_ms).unwrap_or(i64::MIN);
+            let highest = highest.entry(&slot.entry.partition).or_insert(stored);
+            let created_at_ms = event.created_at_ms.min(judge.now_ms);
+            if let Some(hash) = judge.seen.get(&marker.key) {
                 slot.fate = repeated(event, *hash == marker.hash);
                 continue;
             }
-            let handlers = routes.handlers(&event.event_type);
+            if created_at_ms < highest.saturating_sub(judge.retention_ms) {
+                slot.fate = dead(
+                    "beyond-ledger",
+                    "created longer before the partition's latest event than the ledger remembers \
+                     (LEDGER_RETENTION_HOURS), so nobody knows whether it had its effect already",
+                );
+                continue;
+            }
+            *highest = created_at_ms.max(*highest);
+            marker.bucket = judge.buckets.of(created_at_ms, judge.now_ms);
+            let handlers = judge.routes.handlers(&event.event_type);
             marker.handlers = handlers.iter().map(|handler| (handler.id, handler.generation)).collect();
-            *deliveries = handlers
-                .iter()
-                .map(|handler| Delivery {
-                    handler: Arc::clone(handler),
-                    outcome: None,
-                    writes: Vec::new(),
-                    reads: Vec::new(),
-                })
-                .collect();
+            let fatal = claim
+                .and_then(|claim| claim.running)
+                .is_some_and(|running| running.offset == slot.entry.offset && running.deaths >= DEATHS);
+            *deliveries = handlers.iter().map(|handler| Delivery::new(handler, fatal)).collect();
         }
     }
 
@@ -193,13 +257,16 @@ impl Batch {
     pub fn ran(&mut self, at: DeliveryRef, decision: Decision, writes: Vec<Write>, reads: Vec<ReadById>) -> Next {
         let outcome = match decision {
             Decision::Again(why) => return Next::Again(why),
-            Decision::NeedsCommit => return self.cut_before(at.slot, "a read of what is pending"),
-            Decision::NeedsAlone(why) => return self.cut_before(at.slot, why),
+            Decision::NeedsCommit => return self.cut_before(at, "a read of what is pending"),
+            Decision::NeedsAlone(why) => return self.cut_before(at, why),
             Decision::Accept => Outcome::Committed,
             Decision::Skip(_) => Outcome::Skipped,
             Decision::Fail(failure) => Outcome::Failed(failure),
         };
         let accepted = matches!(outcome, Outcome::Committed);
+        if accepted {
+            self.writes += writes.iter().map(|write| write.statements.len()).sum::<usize>();
+        }
         if accepted && !writes.is_empty() {
             let pending = Arc::make_mut(&mut self.pending);
             for write in &writes {
@@ -217,11 +284,12 @@ impl Batch {
     }
 
     /// An event's end: either what is before it commits first, or, where nothing is, it runs alone.
-    fn cut_before(&mut self, slot: usize, why: &'static str) -> Next {
-        if slot == 0 {
+    fn cut_before(&mut self, at: DeliveryRef, why: &'static str) -> Next {
+        let half_done = at.place > 0 && seeded::on(Bug::HalfDone);
+        if at.slot == 0 && !half_done {
             return Next::Alone(why);
         }
-        self.cut(slot);
+        self.cut(if half_done { at.slot + 1 } else { at.slot });
         Next::Cut(why)
     }
 
@@ -241,9 +309,16 @@ impl Batch {
         }
     }
 
+    /// How many statements its deliveries have made.
+    #[must_use]
+    pub fn writes(&self) -> usize {
+        self.writes
+    }
+
     /// Forgets what went well, for it is to be run again; what failed or was skipped stays so.
     pub fn forget_commits(&mut self) {
         self.pending = Arc::default();
+        self.writes = 0;
         for slot in &mut self.slots {
             if let Fate::Event { deliveries, .. } = &mut slot.fate {
                 for delivery in deliveries {
@@ -280,9 +355,8 @@ impl Batch {
     }
 
     /// What was cut off, for the next batch.
-    #[must_use]
-    pub fn into_behind(self) -> Vec<Entry> {
-        self.behind
+    pub fn take_behind(&mut self) -> Vec<Entry> {
+        std::mem::take(&mut self.behind)
     }
 
     /// The delivery that makes the largest writes.
@@ -294,6 +368,13 @@ impl Batch {
             .map(|(_, at)| at)
     }
 
+    /// The deliveries that write, with their numbers in the plan's commands.
+    #[must_use]
+    pub fn writers(&self) -> Vec<(usize, DeliveryRef)> {
+        let numbered = self.deliveries().enumerate();
+        numbered.filter(|(_, (_, delivery))| !delivery.writes.is_empty()).map(|(n, (at, _))| (n, at)).collect()
+    }
+
     /// The delivery behind a number in the plan's commands.
     #[must_use]
     pub fn owner(&self, number: usize) -> Option<DeliveryRef> {
@@ -303,7 +384,7 @@ impl Batch {
     /// The one transaction that accounts for the batch. Partitions without a claim are not in it: the caller has
     /// taken their records out.
     #[must_use]
-    pub fn plan(&self, claims: &HashMap<PartitionId, Claim>, ledger: &Ledger, form: Form, now_ms: i64) -> Plan {
+    pub fn plan(&self, claims: &BTreeMap<PartitionId, Claim>, ledger: &Ledger, form: Form, now_ms: i64) -> Plan {
         let writes = self
             .deliveries()
             .enumerate()
@@ -315,7 +396,9 @@ impl Batch {
             ..Plan::default()
         };
         for slot in &self.slots {
-            if let Fate::Event { marker, .. } = &slot.fate {
+            if let Fate::Event { marker, .. } = &slot.fate
+                && !seeded::on(Bug::NoLedger)
+            {
                 plan.markers.push(marker.clone());
             }
             parked::add(&mut plan, slot, ledger, now_ms);
@@ -331,7 +414,7 @@ impl Batch {
 
     /// The claims as they stand once the plan is committed.
     #[must_use]
-    pub fn advances(&self, claims: &HashMap<PartitionId, Claim>) -> Vec<Advance> {
+    pub fn advances(&self, claims: &BTreeMap<PartitionId, Claim>) -> Vec<Advance> {
         let mut order: Vec<Advance> = Vec::new();
         for slot in &self.slots {
             let entry = &slot.entry;
@@ -345,7 +428,9 @@ impl Batch {
                 event_id: event.map(|event| event.id.clone()),
                 timestamp_ms: entry.raw.timestamp_ms,
             };
-            let created_at_ms = event.map(|event| event.created_at_ms);
+            let created_at_ms = event
+                .filter(|_| !matches!(&slot.fate, Fate::Dead(_)))
+                .map(|event| event.created_at_ms.min(self.now_ms));
             match order.iter_mut().find(|advance| advance.partition == entry.partition) {
                 Some(advance) => {
                     advance.to = entry.offset + 1;
@@ -383,7 +468,7 @@ impl Batch {
 }
 
 fn repeated(event: &Event, same: bool) -> Fate {
-    if same {
+    if same || seeded::on(Bug::HashIgnored) {
         return Fate::Duplicate;
     }
     let what = format!(

@@ -1,278 +1,367 @@
-//! Drives batches: asks the ledger, runs the deliveries, commits. What it does next is decided by `batch` and `redo`.
+//! The one committer of a group in a process: takes records, makes one batch ready while another commits. Pure.
 //!
-//! Invariant: one transaction at a time, under the claims that it was given; what it could not commit it gives back.
+//! Invariant: records leave in the order in which they came, but for those whose claim is lost; what a transaction does
+//! not account for stands before all that came later.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
 
-use super::batch::{Batch, DeliveryRef, Next};
+use futures_util::future::{Either, select};
+
 use super::entry::{Entry, Ledger};
-use super::outcome::{Failure, State, decide};
-use super::redo::{Redo, Step};
-use super::report::Report;
-use crate::clock;
-use crate::host::{Call, Mode, Run};
-use crate::registry::{Identity, Registry};
-use crate::store::{self, Claim, MarkerKey, PartitionId, Plan, Store};
-use crate::telemetry::health::{Health, MONGODB};
-use crate::telemetry::metrics::{Metrics, Service};
+use super::handlers::Handlers;
+use super::hop::{Done, Hop, Said, Work};
+use super::runner::{Before, GivenUp, Heads, Ready, Runner};
+use super::transactor::{Finished, Transactor};
+use crate::clock::Clock;
+use crate::seeded::{self, Bug};
+use crate::store::{PartitionId, Session, Store};
+use crate::telemetry::health::Health;
+use crate::telemetry::metrics::Metrics;
 
-/// How long to wait where MongoDB fails outside a transaction.
-const PAUSE: Duration = Duration::from_millis(250);
+/// The most bytes of records in a batch.
+pub const BATCH_BYTES: usize = 8 << 20;
+/// From so many owners in a row that did not give the partition back, its events run singly.
+const SUSPECT: i32 = 3;
 
-/// What came of records that were given to the committer.
-#[derive(Debug, Default)]
-pub struct Done {
-    /// For each partition, the offset of the first record that is not accounted for.
-    pub next: HashMap<PartitionId, i64>,
-    /// Partitions whose claim no longer holds, or may not: they are to be claimed anew before more of them is read.
-    pub lost: Vec<PartitionId>,
-}
-
-/// The work was given up, since somebody asked for that: nothing of it is committed, or a claim will tell.
-#[derive(Debug)]
-pub(super) struct GivenUp;
-
-/// The one committer of a group in this process.
+/// The committer.
 #[derive(Debug)]
 pub struct Committer {
-    store: Store,
-    pub(super) session: store::Session,
-    registry: Arc<Registry>,
-    pub(super) ledger: Ledger,
-    pub(super) claims: HashMap<PartitionId, Claim>,
-    lost: Vec<PartitionId>,
-    give_up: Arc<AtomicBool>,
-    pub(super) report: Report,
-    health: Health,
-    metrics: Metrics,
-    started: Instant,
+    runner: Runner,
+    pub(super) transactor: Transactor,
+    /// The most events of a batch.
+    batch_size: usize,
+    todo: VecDeque<Entry>,
+    finished: usize,
+    wanted: bool,
+}
+
+/// What ran while another batch was committed.
+enum Trial {
+    Nothing,
+    Ready(Ready),
+    /// It was given up, with these records' partitions.
+    GivenUp(HashSet<PartitionId>, usize),
 }
 
 impl Committer {
     /// A committer without claims; `give_up` ends what it is waiting for.
     #[must_use]
     pub fn new(
-        store: Store,
-        session: store::Session,
-        registry: Arc<Registry>,
-        ledger: Ledger,
-        (metrics, health): (Metrics, Health),
+        (store, session): (Store, Session),
+        handlers: Arc<dyn Handlers>,
+        (ledger, batch_size): (Ledger, usize),
+        clock: Arc<dyn Clock>,
+        seen: (Metrics, Health),
         give_up: Arc<AtomicBool>,
     ) -> Self {
         Self {
-            store,
-            session,
-            registry,
-            ledger,
-            claims: HashMap::new(),
-            lost: Vec::new(),
-            give_up,
-            report: Report::new(metrics.clone()),
-            health,
-            metrics,
-            started: Instant::now(),
+            runner: Runner::new(store, handlers, ledger, clock, seen, give_up),
+            transactor: Transactor::new(session),
+            batch_size,
+            todo: VecDeque::new(),
+            finished: 0,
+            wanted: false,
         }
     }
 
-    /// Takes a claim that was made for it.
-    pub fn own(&mut self, partition: PartitionId, claim: Claim) {
-        self.claims.insert(partition, claim);
-    }
-
-    /// Gives a claim back.
-    pub fn disown(&mut self, partition: &PartitionId) {
-        self.claims.remove(partition);
-    }
-
-    /// Accounts for the records, in as many transactions as it takes. Records of partitions without a claim are
-    /// passed over.
-    pub async fn commit(&mut self, mut entries: Vec<Entry>) -> Done {
-        let partitions: Vec<PartitionId> = entries.iter().map(|entry| entry.partition.clone()).collect();
-        while !entries.is_empty() {
-            entries.retain(|entry| self.claims.get(&entry.partition).is_some_and(|claim| entry.offset >= claim.next));
-            let Ok(rest) = self.one(entries).await else {
-                // Some of these records are not accounted for, so nothing behind them may be: the next claim of their
-                // partitions begins where progress stands.
-                for partition in &partitions {
-                    if self.claims.remove(partition).is_some() {
-                        self.lost.push(partition.clone());
-                    }
-                }
-                break;
+    /// Works until there will be no more.
+    pub async fn run(mut self, hop: &dyn Hop) {
+        let mut ready = None;
+        loop {
+            let now = match ready.take() {
+                Some(now) => now,
+                None => match self.first(hop).await {
+                    Some(now) => now,
+                    None => return,
+                },
             };
-            entries = rest;
+            ready = if now.alone.is_some() { self.alone(now, hop).await } else { self.batch(now, hop).await };
         }
-        let next = partitions.into_iter().filter_map(|partition| {
-            let claim = self.claims.get(&partition)?;
-            Some((partition, claim.next))
-        });
-        Done { next: next.collect(), lost: std::mem::take(&mut self.lost) }
     }
 
-    /// One transaction's worth of the records; gives back what is left.
-    async fn one(&mut self, entries: Vec<Entry>) -> Result<Vec<Entry>, GivenUp> {
-        if entries.is_empty() {
-            return Ok(entries);
-        }
-        let mut batch = Batch::new(entries, &self.ledger);
-        let seen = self.seen(&batch.keys()).await?;
-        batch.route(&seen, self.registry.routes());
-        if let Some((handler, why)) = self.run(&mut batch).await? {
-            self.report.escalated(&batch, &handler, why);
-            return self.alone(batch).await;
-        }
-        self.finish(batch).await
-    }
-
-    async fn seen(&self, keys: &[MarkerKey]) -> Result<HashMap<MarkerKey, i64>, GivenUp> {
+    /// The next batch, when nothing is being committed; none where there will be none.
+    async fn first(&mut self, hop: &dyn Hop) -> Option<Ready> {
         loop {
-            match self.store.seen(keys).await {
-                Ok(seen) => {
-                    self.health.found(MONGODB);
-                    return Ok(seen);
+            self.drop_unclaimed();
+            self.tell(hop, None).await;
+            if self.todo.is_empty() {
+                if !std::mem::replace(&mut self.wanted, true) {
+                    hop.say(Said::Wants).await;
                 }
-                Err(error) => self.wait(PAUSE, &error.to_string()).await?,
-            }
-        }
-    }
-
-    /// Runs the batch's deliveries; gives the handler and its reason where the first event has to run alone.
-    async fn run(&mut self, batch: &mut Batch) -> Result<Option<(Arc<Identity>, &'static str)>, GivenUp> {
-        let mut at = None;
-        while let Some(next) = batch.next(at) {
-            let mode = Mode::Batch { reader: self.store.reader(), pending: batch.pending() };
-            let run = self.deliver(batch, next, mode).await;
-            match batch.ran(next, decide(run.verdict, run.log), run.writes, run.reads) {
-                Next::Go => at = Some(next),
-                Next::Again(why) => self.wait(PAUSE, &why).await?,
-                Next::Cut(why) => {
-                    self.metrics.batch_cut(why);
-                    break;
-                }
-                Next::Alone(why) => return Ok(batch.handler(next).map(|handler| (handler, why))),
-            }
-        }
-        Ok(None)
-    }
-
-    /// Calls the handler of one delivery.
-    pub(super) async fn deliver(&self, batch: &mut Batch, at: DeliveryRef, mode: Mode) -> Run {
-        let (event, identity, now_ms) = batch.begin(at, clock::now_ms()).expect("the batch named this delivery");
-        let deployed = self.registry.deployed(identity.id).expect("what is routed is deployed");
-        let call = Call { event, handler: deployed.key(), attempt: 1, now_ms, mode };
-        let run = deployed.handler().deliver(call).await;
-        deployed.metrics().ran(run.running, run.fuel);
-        if run.log_lines_dropped > 0 {
-            deployed.metrics().log_lines_dropped(run.log_lines_dropped);
-        }
-        run
-    }
-
-    /// Commits the batch, whatever it takes; gives back what was cut off, or all of it where it is to begin anew.
-    async fn finish(&mut self, mut batch: Batch) -> Result<Vec<Entry>, GivenUp> {
-        let mut redo = Redo::strict(batch.has_one_writer());
-        loop {
-            let plan = batch.plan(&self.claims, &self.ledger, redo.form(), clock::now_ms());
-            let begun = Instant::now();
-            let reply = self.session.commit(&plan).await;
-            match redo.after(reply, &plan, batch.len(), self.elapsed()) {
-                Step::Done => {
-                    self.committed(&batch, &plan, begun.elapsed());
-                    return Ok(batch.into_behind());
-                }
-                Step::Again { pause, why } => self.redo(pause, &why).await?,
-                Step::Strict => self.metrics.transaction_redone("strict"),
-                Step::Fail { owner, failure } => self.blame(&mut batch, owner, *failure),
-                Step::Rerun => {
-                    self.metrics.transaction_redone("changed");
-                    return Ok(batch.into_entries());
-                }
-                Step::LookAgain => {
-                    self.metrics.transaction_redone("seen");
-                    return Ok(batch.into_entries());
-                }
-                Step::Claim(why) => {
-                    self.lose(&plan, &why).await;
-                    return Ok(batch.into_entries());
-                }
-                Step::Halve(why) => {
-                    tracing::warn!(events = batch.len(), error = why, "batch_halved");
-                    batch.cut(batch.len() / 2);
-                }
-                Step::FailLargest(why) => {
-                    if let Some(at) = batch.largest() {
-                        batch.fail(at, Failure::new(State::Dead, "too-large", why));
-                    }
-                }
-            }
-        }
-    }
-
-    pub(super) fn elapsed(&self) -> Duration {
-        self.started.elapsed()
-    }
-
-    fn blame(&self, batch: &mut Batch, owner: usize, failure: Failure) {
-        self.metrics.transaction_redone("culprit");
-        if let Some(at) = batch.owner(owner) {
-            batch.fail(at, failure);
-        }
-    }
-
-    /// A pause before the same transaction is tried again.
-    pub(super) async fn redo(&self, pause: Duration, why: &str) -> Result<(), GivenUp> {
-        self.metrics.transaction_redone("transient");
-        self.wait(pause, why).await
-    }
-
-    pub(super) fn committed(&mut self, batch: &Batch, plan: &Plan, took: Duration) {
-        for advance in &plan.advances {
-            if let Some(claim) = self.claims.get_mut(&advance.partition) {
-                claim.next = advance.to;
-            }
-        }
-        self.health.found(MONGODB);
-        self.metrics.batch(batch.len());
-        self.metrics.commit(took);
-        self.report.committed(batch, &self.registry);
-    }
-
-    /// Finds out which of the plan's partitions are still owned as they were, and gives up the rest.
-    pub(super) async fn lose(&mut self, plan: &Plan, why: &str) {
-        for advance in &plan.advances {
-            let progress = self.store.progress(&advance.partition).await.ok().flatten();
-            let number = |name| progress.as_ref().and_then(|progress| progress.get_i64(name).ok());
-            let stands = number("epoch") == Some(advance.claim.epoch) && number("next") == Some(advance.claim.next);
-            // A read proves nothing about a commit of unknown result: only where the claim itself was lost, it may.
-            if stands && why.starts_with("another host") {
+                let work = hop.next().await?;
+                self.take(work).await;
                 continue;
             }
-            tracing::warn!(partition = %advance.partition, error = why, "claim_lost");
-            self.claims.remove(&advance.partition);
-            self.lost.push(advance.partition.clone());
+            let suspect = self.suspect();
+            let entries = next_batch(&mut self.todo, if suspect { 1 } else { self.batch_size });
+            if suspect && !self.note_running(&entries).await {
+                self.todo.extend(entries);
+                continue;
+            }
+            let (partitions, count) = (partitions(&entries), entries.len());
+            let Ok(ready) = self.runner.prepare(entries, &self.transactor.claims, None).await else {
+                self.forget(&partitions, count);
+                continue;
+            };
+            return Some(ready);
         }
     }
 
-    /// Waits, and says for what; an error where it was told to give up meanwhile.
-    pub(super) async fn wait(&self, pause: Duration, why: &str) -> Result<(), GivenUp> {
-        if self.give_up.load(Ordering::Relaxed) {
-            return Err(GivenUp);
+    /// Commits a batch, and makes the next one ready on trial meanwhile.
+    async fn batch(&mut self, ready: Ready, hop: &dyn Hop) -> Option<Ready> {
+        let Ready { mut batch, .. } = ready;
+        put_first(&mut self.todo, batch.take_behind());
+        let count = batch.len();
+        let before = Before::of(&batch);
+        let heads = heads_after(&self.transactor.claims, &batch);
+        let mut aside = None;
+        let (finished, trial) = {
+            let trial = Ahead {
+                runner: &self.runner,
+                hop,
+                todo: &mut self.todo,
+                wanted: &mut self.wanted,
+                aside: &mut aside,
+                batch_size: self.batch_size,
+            };
+            let idle = AtomicBool::new(false);
+            let finishing = pin!(self.transactor.finish(&self.runner, &mut batch));
+            let ahead = pin!(trial.run(&before, &heads, &idle));
+            match select(finishing, ahead).await {
+                Either::Left((finished, ahead)) => {
+                    before.settle(matches!(finished, Ok(Finished::Committed)));
+                    // One that waits for records waits no longer: the next batch is the first again.
+                    let trial = if idle.load(Ordering::Relaxed) { Trial::Nothing } else { ahead.await };
+                    (finished, trial)
+                }
+                Either::Right((trial, finishing)) => (finishing.await, trial),
+            }
+        };
+        let left = self.left(finished, batch, count);
+        let kept = left.is_empty() && (self.transactor.lost.is_empty() || seeded::on(Bug::TrialKept));
+        let ready = match trial {
+            Trial::Ready(ready) if kept => Some(ready),
+            Trial::Ready(ready) => {
+                put_first(&mut self.todo, ready.batch.into_entries());
+                None
+            }
+            Trial::GivenUp(partitions, count) => {
+                self.forget(&partitions, count);
+                None
+            }
+            Trial::Nothing => None,
+        };
+        put_first(&mut self.todo, left);
+        self.drop_unclaimed();
+        self.tell(hop, Some(&heads)).await;
+        match aside {
+            // What is asked for aside comes after what is ready.
+            Some(work) => {
+                if let Some(ready) = ready {
+                    put_first(&mut self.todo, ready.batch.into_entries());
+                }
+                self.take(work).await;
+                None
+            }
+            None => ready,
         }
-        self.metrics.fault(Service::Mongodb);
-        if pause >= PAUSE {
-            self.health.waiting_for(MONGODB, why);
+    }
+
+    /// Commits the first event of a batch in a transaction of its own.
+    async fn alone(&mut self, ready: Ready, hop: &dyn Hop) -> Option<Ready> {
+        let Ready { mut batch, alone } = ready;
+        if let Some((handler, why)) = alone {
+            self.runner.report.escalated(&batch, &handler, why);
         }
-        tokio::time::sleep(jittered(pause)).await;
-        Ok(())
+        batch.cut(1);
+        put_first(&mut self.todo, batch.take_behind());
+        let heads = heads_after(&self.transactor.claims, &batch);
+        let finished = self.transactor.alone(&self.runner, &mut batch).await;
+        let left = self.left(finished, batch, 1);
+        put_first(&mut self.todo, left);
+        self.drop_unclaimed();
+        self.tell(hop, Some(&heads)).await;
+        None
+    }
+
+    /// What a batch leaves to be done.
+    fn left(&mut self, finished: Result<Finished, GivenUp>, mut batch: super::batch::Batch, count: usize) -> Vec<Entry> {
+        let left = match finished {
+            Ok(Finished::Committed) => batch.take_behind(),
+            Ok(Finished::Anew) => batch.into_entries(),
+            // Some of these records are not accounted for, so nothing behind them may be: the next claim of their
+            // partitions begins where progress stands.
+            Err(GivenUp) => {
+                let entries = batch.into_entries();
+                partitions(&entries).iter().for_each(|partition| self.transactor.give_up(partition));
+                entries
+            }
+        };
+        self.finished += count - left.len();
+        left
+    }
+
+    async fn take(&mut self, work: Work) {
+        match work {
+            Work::Own(claims) => self.transactor.claims.extend(claims),
+            Work::Disown(partitions) => {
+                for partition in &partitions {
+                    self.transactor.claims.remove(partition);
+                }
+            }
+            Work::Commit(entries) => {
+                self.wanted = false;
+                self.todo.extend(entries);
+            }
+            Work::AtEnd(partitions, highest_ms) => {
+                for partition in &partitions {
+                    self.at_end(partition, highest_ms).await;
+                }
+            }
+        }
+    }
+
+    async fn at_end(&mut self, partition: &PartitionId, highest_ms: i64) {
+        let Some(claim) = self.transactor.claims.get_mut(partition) else { return };
+        if claim.highest_created_at_ms >= Some(highest_ms) {
+            return;
+        }
+        match self.runner.store.raise_highest(partition, claim, highest_ms).await {
+            Ok(()) => claim.highest_created_at_ms = Some(highest_ms),
+            Err(error) => tracing::debug!(%error, "highest_not_raised"),
+        }
+    }
+
+    /// Whether the first record's partition has lost owner after owner.
+    fn suspect(&self) -> bool {
+        let claim = self.todo.front().and_then(|entry| self.transactor.claims.get(&entry.partition));
+        claim.is_some_and(|claim| claim.unclean >= SUSPECT)
+    }
+
+    /// Notes the event that is about to run singly; false where the partition had to be given up.
+    async fn note_running(&mut self, entries: &[Entry]) -> bool {
+        let Some(partition) = entries.first().map(|entry| &entry.partition) else { return false };
+        let Some(claim) = self.transactor.claims.get(partition) else { return false };
+        loop {
+            match self.runner.store.note_running(partition, claim).await {
+                Ok(true) => return true,
+                Err(error) if self.runner.wait(super::runner::PAUSE, &error.to_string()).await.is_ok() => {}
+                Ok(false) | Err(_) => break,
+            }
+        }
+        self.transactor.give_up(partition);
+        false
+    }
+
+    /// Records that were given up, with all their partitions.
+    fn forget(&mut self, partitions: &HashSet<PartitionId>, count: usize) {
+        self.finished += count;
+        partitions.iter().for_each(|partition| self.transactor.give_up(partition));
+    }
+
+    /// Drops the records that no claim speaks for, and those that are accounted for already.
+    fn drop_unclaimed(&mut self) {
+        let claims = &self.transactor.claims;
+        let before = self.todo.len();
+        self.todo.retain(|entry| claims.get(&entry.partition).is_some_and(|claim| entry.offset >= claim.next));
+        self.finished += before - self.todo.len();
+    }
+
+    /// Says what has come of records, where anything has.
+    async fn tell(&mut self, hop: &dyn Hop, moved: Option<&Heads>) {
+        let lost = std::mem::take(&mut self.transactor.lost);
+        let finished = std::mem::take(&mut self.finished);
+        if finished == 0 && lost.is_empty() {
+            return;
+        }
+        let next: BTreeMap<PartitionId, i64> = moved
+            .into_iter()
+            .flat_map(|heads| heads.keys())
+            .filter_map(|partition| Some((partition.clone(), self.transactor.claims.get(partition)?.next)))
+            .collect();
+        hop.say(Said::Done(Done { next, lost, finished })).await;
     }
 }
 
-/// Half of the pause to all of it, so that hosts that conflict do not meet again.
-fn jittered(pause: Duration) -> Duration {
-    let random = uuid::Uuid::new_v4().as_u128();
-    let share = u32::try_from(random % 512).unwrap_or(0) + 512;
-    pause * share / 1024
+/// The side that runs while a batch is committed.
+struct Ahead<'a> {
+    runner: &'a Runner,
+    hop: &'a dyn Hop,
+    todo: &'a mut VecDeque<Entry>,
+    wanted: &'a mut bool,
+    aside: &'a mut Option<Work>,
+    batch_size: usize,
+}
+
+impl Ahead<'_> {
+    /// Makes the next batch ready; `idle` is set while it waits for records, when it may be dropped.
+    async fn run(self, before: &Before, heads: &Heads, idle: &AtomicBool) -> Trial {
+        while self.todo.is_empty() {
+            if !std::mem::replace(self.wanted, true) {
+                self.hop.say(Said::Wants).await;
+            }
+            idle.store(true, Ordering::Relaxed);
+            let work = self.hop.next().await;
+            idle.store(false, Ordering::Relaxed);
+            match work {
+                Some(Work::Commit(entries)) => {
+                    *self.wanted = false;
+                    self.todo.extend(entries);
+                }
+                Some(work) => {
+                    *self.aside = Some(work);
+                    return Trial::Nothing;
+                }
+                None => return Trial::Nothing,
+            }
+        }
+        let suspect = |entry: &Entry| heads.get(&entry.partition).is_none_or(|claim| claim.unclean >= SUSPECT);
+        if self.todo.front().is_some_and(suspect) {
+            return Trial::Nothing;
+        }
+        let entries = next_batch(self.todo, self.batch_size);
+        let (partitions, count) = (partitions(&entries), entries.len());
+        match self.runner.prepare(entries, heads, Some(before)).await {
+            Ok(ready) => Trial::Ready(ready),
+            Err(GivenUp) => Trial::GivenUp(partitions, count),
+        }
+    }
+}
+
+/// The claims as they stand once the batch is committed.
+fn heads_after(claims: &Heads, batch: &super::batch::Batch) -> Heads {
+    let mut heads = claims.clone();
+    for advance in batch.advances(claims) {
+        if let Some(claim) = heads.get_mut(&advance.partition) {
+            advance.step(claim);
+        }
+    }
+    heads
+}
+
+/// The first records, as many as a batch holds; one at least, where there is any.
+fn next_batch(todo: &mut VecDeque<Entry>, events: usize) -> Vec<Entry> {
+    let mut taken = Vec::new();
+    let mut bytes = 0;
+    while let Some(entry) = todo.front() {
+        bytes += entry.bytes();
+        if !taken.is_empty() && (taken.len() >= events || bytes > BATCH_BYTES) {
+            break;
+        }
+        taken.extend(todo.pop_front());
+    }
+    taken
+}
+
+fn put_first(todo: &mut VecDeque<Entry>, entries: Vec<Entry>) {
+    for entry in entries.into_iter().rev() {
+        todo.push_front(entry);
+    }
+}
+
+fn partitions(entries: &[Entry]) -> HashSet<PartitionId> {
+    entries.iter().map(|entry| entry.partition.clone()).collect()
 }

@@ -69,6 +69,8 @@ pub struct Ledger {
     pub group: Arc<str>,
     /// The outbox's name (`OUTBOX_SOURCE`): two tables with equal ids do not meet.
     pub source: Arc<str>,
+    /// How long an event is remembered (`LEDGER_RETENTION_HOURS`), in milliseconds.
+    pub retention_ms: i64,
 }
 
 impl Ledger {

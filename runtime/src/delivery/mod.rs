@@ -1,16 +1,22 @@
 //! A batch: run its deliveries, decide, commit, park.
 //!
-//! What decides is pure and stands in files that say so; [`committer`] drives it with the sandbox and the store.
+//! All of it is pure: the sandbox, MongoDB and time are passed in, so that a simulation can drive it.
 
 mod alone;
 pub mod batch;
 pub mod committer;
 pub mod entry;
+pub mod handlers;
+pub mod hop;
 pub mod outcome;
 mod parked;
 pub mod redo;
 mod report;
+mod runner;
 pub mod statements;
+mod transactor;
 
-pub use committer::{Committer, Done};
+pub use committer::{BATCH_BYTES, Committer};
 pub use entry::{Entry, Item, Ledger, RawRecord};
+pub use handlers::Handlers;
+pub use hop::{Done, Hop, Said, Work};

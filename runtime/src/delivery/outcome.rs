@@ -4,6 +4,7 @@
 //! suffered) become an outcome. Invariant: a fault of Kafka or MongoDB never costs a handler an attempt.
 
 use crate::host::{Action, Code, LogLine, StopKind, Verdict};
+use crate::seeded::{self, Bug};
 use crate::store::WriteError;
 
 /// What becomes of a delivery that did not succeed.
@@ -88,6 +89,7 @@ pub enum Decision {
 pub fn decide(verdict: Verdict, log: Vec<LogLine>) -> Decision {
     let mut failure = match verdict {
         Verdict::Accepted => return Decision::Accept,
+        Verdict::Fault(why) if seeded::on(Bug::FaultIsFailure) => Failure::new(State::Parked, "retry", why),
         Verdict::Fault(why) => return Decision::Again(why),
         Verdict::NeedsCommit => return Decision::NeedsCommit,
         Verdict::NeedsAlone(why) => return Decision::NeedsAlone(why),

@@ -1,5 +1,6 @@
 //! What follows from MongoDB's answer to a transaction. Pure: time is passed in.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::Failure;
@@ -38,8 +39,20 @@ pub enum Step {
     Rerun,
     /// The ledger has one of the events by now: look again.
     LookAgain,
+    /// A turn at this collection first, then the same plan once more.
+    Lease {
+        /// The collection.
+        collection: Arc<str>,
+        /// What MongoDB said.
+        why: String,
+    },
     /// Only a claim can tell who owns the partitions and whether this is committed.
-    Claim(String),
+    Claim {
+        /// What MongoDB said.
+        why: String,
+        /// Whether it may be committed.
+        unknown: bool,
+    },
     /// Half of the batch first.
     Halve(String),
     /// The event alone is more than a transaction takes: its largest delivery is the culprit.
@@ -53,6 +66,8 @@ pub struct Redo {
     too_large: u32,
     since: Option<Duration>,
     strict: bool,
+    /// The collection of the last conflict.
+    contested: Option<Arc<str>>,
 }
 
 impl Redo {
@@ -72,11 +87,26 @@ impl Redo {
     pub fn after(&mut self, reply: Reply, plan: &Plan, events: usize, now: Duration) -> Step {
         match reply {
             Reply::Committed => Step::Done,
-            Reply::LostClaim => Step::Claim("another host has claimed one of the partitions".to_owned()),
-            Reply::Unknown(why) => Step::Claim(why),
+            Reply::LostClaim => {
+                let why = "another host has claimed one of the partitions".to_owned();
+                Step::Claim { why, unknown: false }
+            }
+            Reply::Unknown(why) => Step::Claim { why, unknown: true },
             Reply::SeenBefore => Step::LookAgain,
             Reply::Changed => Step::Rerun,
             Reply::Transient(why) => self.transient(why, events, now),
+            Reply::Conflict { collection, why } => {
+                let twice = self.contested.as_ref() == Some(&collection);
+                let step = self.transient(why, events, now);
+                self.contested = Some(Arc::clone(&collection));
+                match step {
+                    Step::Again { why, .. } if twice => {
+                        self.contested = None;
+                        Step::Lease { collection, why }
+                    }
+                    step => step,
+                }
+            }
             Reply::TooLarge(why) => self.too_large(why, events),
             Reply::Failed(failed) => {
                 let command = plan.commands.get(failed.command);
@@ -122,8 +152,6 @@ impl Redo {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::store::{Command, FailedWrite, Kind, WriteError};
 
@@ -169,6 +197,15 @@ mod tests {
     }
 
     #[test]
+    fn a_second_conflict_in_a_row_on_a_collection_asks_for_a_lease() {
+        let mut redo = Redo::default();
+        let conflict = |name: &str| Reply::Conflict { collection: Arc::from(name), why: String::new() };
+        assert!(matches!(redo.after(conflict("a"), &plan(), 8, START), Step::Again { .. }));
+        assert!(matches!(redo.after(conflict("b"), &plan(), 8, START), Step::Again { .. }));
+        assert!(matches!(redo.after(conflict("b"), &plan(), 8, START), Step::Lease { collection, .. } if &*collection == "b"));
+    }
+
+    #[test]
     fn conflicts_of_an_event_alone_are_never_counted() {
         let mut redo = Redo::default();
         for second in 0..10_000 {
@@ -190,7 +227,7 @@ mod tests {
     #[test]
     fn an_unknown_commit_is_settled_by_a_claim() {
         let mut redo = Redo::default();
-        assert!(matches!(redo.after(Reply::Unknown(String::new()), &plan(), 4, START), Step::Claim(_)));
-        assert!(matches!(redo.after(Reply::LostClaim, &plan(), 4, START), Step::Claim(_)));
+        assert!(matches!(redo.after(Reply::Unknown(String::new()), &plan(), 4, START), Step::Claim { .. }));
+        assert!(matches!(redo.after(Reply::LostClaim, &plan(), 4, START), Step::Claim { .. }));
     }
 }

@@ -1,8 +1,10 @@
 //! What is said of a batch once it is committed: metrics, and a line for whatever did not go as expected.
 
-use crate::clock;
-use crate::registry::{Identity, Registry};
-use crate::telemetry::metrics::{EventResult, Metrics, Outcome as Counted};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::registry::Identity;
+use crate::telemetry::metrics::{EventResult, HandlerMetrics, Metrics, Outcome as Counted};
 
 use super::batch::{Batch, Delivery, Fate, Outcome, Slot};
 use super::entry::Item;
@@ -13,16 +15,17 @@ use crate::event::Event;
 #[derive(Debug)]
 pub(super) struct Report {
     metrics: Metrics,
+    handlers: Mutex<HashMap<i32, HandlerMetrics>>,
 }
 
 impl Report {
     pub(super) fn new(metrics: Metrics) -> Self {
-        Self { metrics }
+        Self { metrics, handlers: Mutex::default() }
     }
 
     /// A batch is committed.
-    pub(super) fn committed(&self, batch: &Batch, registry: &Registry) {
-        let now_ms = clock::now_ms();
+    pub(super) fn committed(&self, batch: &Batch, now_ms: i64) {
+        let mut handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
         for slot in batch.slots() {
             match &slot.fate {
                 Fate::Ignored => {}
@@ -33,7 +36,7 @@ impl Report {
                 }
                 Fate::Event { deliveries, .. } => {
                     let Item::Event(event) = &slot.entry.item else { continue };
-                    self.event(event, deliveries, registry);
+                    self.event(event, deliveries, &mut handlers);
                     self.metrics.event_latency(event.created_at_ms, now_ms);
                     let processing_time_ms = slot.entry.begun_ms.map(|begun| now_ms - begun);
                     tracing::debug!(
@@ -56,7 +59,7 @@ impl Report {
         }
     }
 
-    fn event(&self, event: &Event, deliveries: &[Delivery], registry: &Registry) {
+    fn event(&self, event: &Event, deliveries: &[Delivery], handlers: &mut HashMap<i32, HandlerMetrics>) {
         if deliveries.is_empty() {
             self.metrics.event(EventResult::NoHandler);
             tracing::warn!(event_id = event.id, event_type = event.event_type, "no_handler");
@@ -64,17 +67,18 @@ impl Report {
         }
         self.metrics.event(EventResult::Committed);
         for delivery in deliveries {
-            let Some(deployed) = registry.deployed(delivery.handler.id) else { continue };
+            let handler = &delivery.handler;
+            let metrics = handlers.entry(handler.id).or_insert_with(|| self.metrics.handler(&handler.name));
             match &delivery.outcome {
-                Some(Outcome::Committed) | None => deployed.metrics().delivery(Counted::Committed),
+                Some(Outcome::Committed) | None => metrics.delivery(Counted::Committed),
                 Some(Outcome::Skipped) => {
-                    deployed.metrics().delivery(Counted::Skipped);
+                    metrics.delivery(Counted::Skipped);
                     let handler = &*delivery.handler.name;
                     tracing::warn!(handler, event_id = event.id, event_type = event.event_type, "delivery_skipped");
                 }
                 Some(Outcome::Failed(failure)) => {
-                    deployed.metrics().failure(failure.reason);
-                    deployed.metrics().delivery(match failure.state {
+                    metrics.failure(failure.reason);
+                    metrics.delivery(match failure.state {
                         State::Parked => Counted::Parked,
                         State::Dead => Counted::Dead,
                     });

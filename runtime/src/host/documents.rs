@@ -1,7 +1,4 @@
 //! `documents` of the contract: what a handler asks of MongoDB, checked, counted, and kept or passed on.
-//!
-//! In a batch a write is kept and a read goes outside any transaction; where that could show the handler something that
-//! the commit then contradicts, the delivery is ended and run again: after a commit, or alone in a transaction.
 
 use std::future::Future;
 use std::time::Instant;
@@ -10,9 +7,10 @@ use bson::RawDocumentBuf;
 
 use super::bindings::weir::handler::{documents, types};
 use super::request::{self, Origin, Verb};
-use super::state::{Abandoned, Access, CallError};
+use super::state::{Abandoned, CallError};
+use super::view::Source;
 use super::{Code, Refusal, State, ejson};
-use crate::store::{self, Query, ReadById, Write};
+use crate::store::{self, Query, Write};
 
 type Answer<T> = Result<T, CallError>;
 
@@ -118,25 +116,19 @@ impl documents::Host for State {
     async fn effect_of(&mut self, write: u32) -> Answer<documents::Effect> {
         self.called()?;
         self.only_in_delivery("documents.effect-of")?;
-        let number = write as usize;
-        if number >= self.writes.len() {
-            let message = format!("effect-of: this delivery has no write {write}, it has {}", self.writes.len());
+        let (number, count) = (write as usize, self.written());
+        if number >= count {
+            let message = format!("effect-of: this delivery has no write {write}, it has {count}");
             return Err(Refusal { code: Code::Invalid, message }.into());
         }
-        let Some(effect) = self.effects.get(number) else {
-            return Err(self.abandoned(Abandoned::NeedsAlone("asks for a write's effect")));
-        };
+        let effect = self.view()?.effect(number).cloned();
+        let effect = effect.map_err(|needs| self.abandoned(Abandoned::Needs(needs)))?;
         let upserted_id = effect.upserted_id.as_ref().map(ejson::bson_to_canonical).transpose();
         let (inserted, matched) = (effect.inserted, effect.matched);
         let (modified, deleted) = (effect.modified, effect.deleted);
         let upserted_id = upserted_id.map_err(|error| self.malformed(&error))?;
         Ok(documents::Effect { inserted, matched, modified, deleted, upserted_id })
     }
-}
-
-enum Source {
-    Reader(store::Reader),
-    Live(store::Live),
 }
 
 impl State {
@@ -172,23 +164,8 @@ impl State {
 
     /// Where a query may be answered from, or why the delivery has to be run again.
     fn reads_from(&mut self, query: &Query) -> Answer<Source> {
-        let again = match &self.scene.access {
-            Access::Alone(live) => return Ok(Source::Live(live.clone())),
-            Access::Describe => return Err(wasmtime::Error::msg("describe reads nothing").into()),
-            Access::Batch { reader, pending } => {
-                if self.own.may_touch(&query.collection, query.id.as_ref()) {
-                    Abandoned::NeedsAlone("reads what it has itself written")
-                } else if query.by_id.is_none() && !self.writes.is_empty() {
-                    Abandoned::NeedsAlone("writes, and queries by more than _id")
-                } else if pending.may_touch(&query.collection, query.id.as_ref()) {
-                    Abandoned::NeedsCommit
-                } else {
-                    self.queried |= query.by_id.is_none();
-                    return Ok(Source::Reader(reader.clone()));
-                }
-            }
-        };
-        Err(self.abandoned(again))
+        let source = self.view()?.source(query);
+        source.map_err(|needs| self.abandoned(Abandoned::Needs(needs)))
     }
 
     async fn read(&mut self, verb: Verb, query: Query) -> Answer<Vec<RawDocumentBuf>> {
@@ -197,11 +174,7 @@ impl State {
             Source::Reader(reader) => reader,
         };
         let found = self.wait(verb, &query.collection, reader.find(&query)).await?;
-        if let Some((id, _)) = query.by_id {
-            let digest = store::read::digest(found.first().map(AsRef::as_ref));
-            let (collection, projection) = (query.collection, query.projection);
-            self.reads.push(ReadById { collection, id, projection, digest });
-        }
+        self.view()?.found(query, &found);
         Ok(found)
     }
 
@@ -219,17 +192,13 @@ impl State {
                 format!("{} in {name}: writes: more than {} in one delivery", verb.as_str(), self.budget.writes);
             return Err(Refusal { code: Code::Limit, message }.into());
         }
-        if let Access::Alone(live) = &self.scene.access {
-            let live = live.clone();
-            let effect = self.wait(verb, name, live.write(&write)).await?;
-            self.effects.push(effect);
-        } else if self.queried {
-            return Err(self.abandoned(Abandoned::NeedsAlone("writes, and queries by more than _id")));
-        } else {
-            self.own.note(&write);
-        }
-        let number = u32::try_from(self.writes.len()).unwrap_or(u32::MAX);
-        self.writes.push(write);
+        let acts_in = self.view()?.acts_in().map_err(|needs| self.abandoned(Abandoned::Needs(needs)))?;
+        let effect = match acts_in {
+            Some(live) => Some(self.wait(verb, name, live.write(&write)).await?),
+            None => None,
+        };
+        let number = u32::try_from(self.written()).unwrap_or(u32::MAX);
+        self.view()?.wrote(write, effect);
         Ok(number)
     }
 
@@ -241,7 +210,7 @@ impl State {
     ) -> Result<Write, Refusal> {
         let collection = self.scene.grants.check(verb, name)?;
         let event = self.scene.event.as_ref().map_or("", |event| event.id.as_str());
-        let write = u32::try_from(self.writes.len()).unwrap_or(u32::MAX);
+        let write = u32::try_from(self.written()).unwrap_or(u32::MAX);
         build(&request::Call { verb, collection }, &Origin { event, handler: &self.scene.handler.id, write })
     }
 

@@ -18,6 +18,7 @@ pub mod refusal;
 pub mod request;
 pub mod run;
 mod state;
+pub mod view;
 mod wasi;
 mod wasi_clocks;
 
@@ -32,7 +33,7 @@ pub(crate) use bindings::weir::handler::types;
 pub(crate) use bindings::{EventHandler, EventHandlerPre};
 pub(crate) use log::emit;
 pub(crate) use random::Seed;
-pub(crate) use state::{Access, Budget, Scene, State};
+pub(crate) use state::{Budget, Scene, State};
 pub(crate) use wasi::INTERFACES;
 
 use wasmtime::component::{HasSelf, Linker};

@@ -41,8 +41,10 @@ pub enum Mode {
     Batch {
         /// Where reads go.
         reader: Reader,
-        /// What earlier deliveries have written and nobody has committed.
+        /// What earlier deliveries of the batch have written.
         pending: Arc<Pending>,
+        /// What the batch before it is committing.
+        committing: Arc<Pending>,
     },
     /// Alone in an open transaction: reads are real and writes act at once.
     Alone(Live),

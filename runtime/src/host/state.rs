@@ -14,9 +14,9 @@ use super::log::LogBuffer;
 use super::meter::Meter;
 use super::random::{Seed, Sequence};
 use super::wasi_clocks::Clock;
-use super::{Code, Grants, HandlerKey, Pending, Refusal, Stop, StopKind, Verdict};
+use super::view::{Needs, View};
+use super::{Code, Grants, HandlerKey, Mode, Refusal, Stop, StopKind, Verdict};
 use crate::event::Event;
-use crate::store::{Effect, Live, ReadById, Reader, Write};
 
 /// What one call may use of the host. See the sandbox's limits for what each means.
 #[derive(Debug, Clone)]
@@ -35,23 +35,11 @@ pub(crate) struct Budget {
     pub(crate) handles: usize,
 }
 
-/// How a call reaches MongoDB, if at all.
-#[derive(Debug)]
-pub(crate) enum Access {
-    /// `describe`: nothing but `log` is answered.
-    Describe,
-    /// See [`super::Mode::Batch`].
-    Batch { reader: Reader, pending: Arc<Pending> },
-    /// See [`super::Mode::Alone`].
-    Alone(Live),
-}
-
 /// Why the host gives up a delivery without it being the handler's doing.
 #[derive(Debug)]
 pub(crate) enum Abandoned {
     Fault(String),
-    NeedsCommit,
-    NeedsAlone(&'static str),
+    Needs(Needs),
 }
 
 /// A call of `documents` that gave no result.
@@ -98,7 +86,8 @@ pub(crate) struct Scene {
     pub(crate) attempt: u32,
     pub(crate) now_ms: i64,
     pub(crate) grants: Arc<Grants>,
-    pub(crate) access: Access,
+    /// How it reaches MongoDB; none for `describe`, which does not.
+    pub(crate) mode: Option<Mode>,
     pub(crate) seed: Seed,
 }
 
@@ -114,16 +103,10 @@ pub(crate) struct State {
     pub(super) boundary_bytes: u64,
     /// Statements of all writes.
     pub(super) statements: u64,
-    /// What this delivery has written.
-    pub(super) own: Pending,
-    /// It has queried by more than `_id`, outside a transaction.
-    pub(super) queried: bool,
-    /// What each write did, where it has acted.
-    pub(super) effects: Vec<Effect>,
+    /// What it has read and written; none for `describe`.
+    pub(crate) view: Option<View>,
     pub(super) random: Option<Sequence>,
     pub(super) wasi_random: Option<Sequence>,
-    pub(crate) writes: Vec<Write>,
-    pub(crate) reads: Vec<ReadById>,
     pub(crate) in_documents: Duration,
     abandoned: Option<Abandoned>,
     refusal: Option<Refusal>,
@@ -131,32 +114,38 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(scene: Scene, budget: Budget) -> Self {
+    pub(crate) fn new(mut scene: Scene, budget: Budget) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(budget.handles);
         let log = Mutex::new(LogBuffer::new(budget.log_bytes));
         Self {
             shared: Arc::new(Shared { meter: Meter::new(), clock: Clock::default(), log }),
             growth: Growth::new(budget.memory_bytes, budget.table_elements),
-            scene,
-            budget,
             table,
             filesystem: WasiFilesystemCtx::default(),
             host_calls: 0,
             boundary_bytes: 0,
             statements: 0,
-            own: Pending::default(),
-            queried: false,
-            effects: Vec::new(),
+            view: scene.mode.take().map(View::new),
+            scene,
+            budget,
             random: None,
             wasi_random: None,
-            writes: Vec::new(),
-            reads: Vec::new(),
             in_documents: Duration::ZERO,
             abandoned: None,
             refusal: None,
             stop: None,
         }
+    }
+
+    /// What the delivery has read and written.
+    pub(super) fn view(&mut self) -> wasmtime::Result<&mut View> {
+        self.view.as_mut().ok_or_else(|| wasmtime::Error::msg("describe has no documents"))
+    }
+
+    /// How many writes it has made.
+    pub(super) fn written(&self) -> usize {
+        self.view.as_ref().map_or(0, View::count)
     }
 
     /// Counts a call of the contract.
@@ -206,7 +195,7 @@ impl State {
 
     /// Ends a call that only a delivery may make.
     pub(super) fn only_in_delivery(&mut self, call: &str) -> wasmtime::Result<()> {
-        if matches!(self.scene.access, Access::Describe) {
+        if self.view.is_none() {
             let refusal = Refusal { code: Code::Denied, message: format!("{call}: describe may call nothing but log") };
             self.refused(&refusal);
             return Err(wasmtime::Error::msg(refusal.message));
@@ -219,8 +208,8 @@ impl State {
     pub(crate) fn take_cause(&mut self) -> Option<Verdict> {
         let abandoned = self.abandoned.take().map(|cause| match cause {
             Abandoned::Fault(fault) => Verdict::Fault(fault),
-            Abandoned::NeedsCommit => Verdict::NeedsCommit,
-            Abandoned::NeedsAlone(why) => Verdict::NeedsAlone(why),
+            Abandoned::Needs(Needs::Commit) => Verdict::NeedsCommit,
+            Abandoned::Needs(Needs::Alone(why)) => Verdict::NeedsAlone(why),
         });
         abandoned
             .or_else(|| self.refusal.take().map(Verdict::Refused))

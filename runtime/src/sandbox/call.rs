@@ -8,7 +8,7 @@ use wasmtime::{Store, UpdateDeadline};
 use super::{Engine, Limits, Reason, trap};
 use crate::event::Event;
 use crate::host::{
-    Access, Action, Budget, EventHandler, EventHandlerPre, Failure, Grants, HandlerKey, LogLine, Scene, Seed, State,
+    Action, Budget, EventHandler, EventHandlerPre, Failure, Grants, HandlerKey, LogLine, Scene, Seed, State,
     Stop, StopKind, Verdict, exports, types,
 };
 
@@ -165,7 +165,7 @@ pub(super) async fn describe(caller: &Caller, name: &str, digest: &str, limits: 
         attempt: 0,
         now_ms: 0,
         grants: Arc::new(Grants::default()),
-        access: Access::Describe,
+        mode: None,
         seed: Seed::of_description(digest),
     };
     let state = State::new(scene, limits.describe_budget());

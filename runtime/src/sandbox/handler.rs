@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::call::{Caller, Ended, handle};
 use super::{Description, Limits};
-use crate::host::{self, Access, Call, Grants, Mode, Run, Scene, Seed};
+use crate::host::view::View;
+use crate::host::{self, Call, Grants, Run, Scene, Seed};
 
 /// A loaded handler. Cheap to clone.
 #[derive(Clone)]
@@ -75,20 +76,17 @@ impl Handler {
     /// nothing.
     pub async fn deliver(&self, call: Call) -> Run {
         let Call { event, handler, attempt, now_ms, mode } = call;
-        let access = match mode {
-            Mode::Batch { reader, pending } => Access::Batch { reader, pending },
-            Mode::Alone(live) => Access::Alone(live),
-        };
         let seed = Seed::of_delivery(&event.id, &handler);
         let grants = Arc::clone(&self.inner.grants);
-        let scene = Scene { event: Some(Arc::clone(&event)), handler, attempt, now_ms, grants, access, seed };
+        let scene = Scene { event: Some(Arc::clone(&event)), handler, attempt, now_ms, grants, mode: Some(mode), seed };
         let ended = handle(&self.inner.caller, &self.inner.limits, scene, &event).await;
         let Ended { result, state, log, log_lines_dropped, fuel, running } = ended;
         let verdict = result.unwrap_or_else(|verdict| verdict);
         if !verdict.runs_again() {
             host::emit(&self.inner.name, &event.id, attempt, &log, log_lines_dropped);
         }
-        let (writes, reads, in_documents) = (state.writes, state.reads, state.in_documents);
+        let in_documents = state.in_documents;
+        let (writes, reads) = state.view.map(View::into_parts).unwrap_or_default();
         Run { verdict, writes, reads, log, log_lines_dropped, fuel, running, in_documents }
     }
 }

@@ -1,20 +1,20 @@
 //! What deliveries have read by `_id`, read again in the transaction that commits what rests on it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use bson::{RawArrayBuf, RawBson, RawDocumentBuf, rawdoc};
-use mongodb::{ClientSession, Database};
 
 use super::reader::find_in;
+use super::wire::Transactions;
 use super::{Digest, Error, IdKey, Query, ReadById, digest};
 
 /// The most documents of one find, so that its reply stays within MongoDB's bound for all but the largest.
 const AT_ONCE: usize = 100;
 
 /// Whether every read would give the same now: one find a collection, or a few, where nothing was projected.
-pub(super) async fn hold(database: &Database, session: &mut ClientSession, reads: &[ReadById]) -> Result<bool, Error> {
-    let mut whole: HashMap<&Arc<str>, Vec<(IdKey, &ReadById)>> = HashMap::new();
+pub(super) async fn hold(database: &str, session: &dyn Transactions, reads: &[ReadById]) -> Result<bool, Error> {
+    let mut whole: BTreeMap<&Arc<str>, Vec<(IdKey, &ReadById)>> = BTreeMap::new();
     for read in reads {
         match IdKey::of(read.id.as_raw_bson_ref()).filter(|_| read.projection.is_none()) {
             Some(key) => whole.entry(&read.collection).or_default().push((key, read)),
@@ -36,8 +36,8 @@ pub(super) async fn hold(database: &Database, session: &mut ClientSession, reads
 }
 
 async fn all_hold(
-    database: &Database,
-    session: &mut ClientSession,
+    database: &str,
+    session: &dyn Transactions,
     collection: &Arc<str>,
     reads: &[(IdKey, &ReadById)],
 ) -> Result<bool, Error> {
@@ -65,7 +65,7 @@ async fn all_hold(
     Ok(reads.iter().all(|(key, read)| *now.get(key).unwrap_or(&nothing) == read.digest))
 }
 
-async fn holds(database: &Database, session: &mut ClientSession, read: &ReadById) -> Result<bool, Error> {
+async fn holds(database: &str, session: &dyn Transactions, read: &ReadById) -> Result<bool, Error> {
     let filter = rawdoc! { "_id": RawBson::clone(&read.id) };
     let found = find_in(database, session, &query(&read.collection, filter, read.projection.clone())).await?;
     Ok(digest(found.first().map(AsRef::as_ref)) == read.digest)

@@ -1,9 +1,9 @@
-//! Claims: the epoch of a partition, its stored start, and the end of its predecessor's transactions.
+//! Claims: the epoch of a partition, its stored start, and the end of its predecessor's transactions. Pure.
 
 use bson::{Bson, Document, doc};
 
 use super::collections::{GROUPS, OWNERS, PROGRESS};
-use super::{Claim, Error, PartitionId, Store};
+use super::{Claim, Error, LastRecord, PartitionId, Running, Store};
 
 /// Where a partition starts that has no progress yet, and why; stored before the first record is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,17 @@ pub struct StartDecision {
     pub because: String,
 }
 
+/// What a claim found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The right to commit.
+    pub claim: Claim,
+    /// The last record that was accounted for, to know the topic again.
+    pub last: Option<LastRecord>,
+    /// Whether nobody's name stood there: the last owner gave it back.
+    pub clean: bool,
+}
+
 impl Store {
     /// The number of partitions that the topic had at the group's first claim; `now` is stored where this is it.
     ///
@@ -21,8 +32,7 @@ impl Store {
     /// What MongoDB answers.
     pub async fn partitions_at_first_claim(&self, topic: &str, now: i32) -> Result<i32, Error> {
         let reply = self
-            .own
-            .run_command(doc! {
+            .own(doc! {
                 "findAndModify": GROUPS,
                 "query": { "_id": { "group": &*self.group, "topic": topic } },
                 "update": { "$setOnInsert": { "partitions": now } },
@@ -37,8 +47,16 @@ impl Store {
     /// # Errors
     /// What MongoDB answers.
     pub async fn progress(&self, partition: &PartitionId) -> Result<Option<Document>, Error> {
-        let id = partition.progress_id(&self.group);
-        Ok(self.own.collection::<Document>(PROGRESS).find_one(doc! { "_id": id }).await?)
+        self.first(PROGRESS, doc! { "_id": partition.progress_id(&self.group) }, None).await
+    }
+
+    /// The progress of all partitions of the group.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn all_progress(&self) -> Result<Vec<Document>, Error> {
+        let filter = doc! { "_id.group": &*self.group };
+        self.all(PROGRESS, filter, Some(doc! { "_id": 1 }), i64::from(i32::MAX)).await
     }
 
     /// Stores where a partition starts, unless that is decided already.
@@ -46,21 +64,19 @@ impl Store {
     /// # Errors
     /// What MongoDB answers.
     pub async fn store_start(&self, partition: &PartitionId, start: &StartDecision) -> Result<(), Error> {
-        let id = partition.progress_id(&self.group);
-        self.own
-            .run_command(doc! {
-                "update": PROGRESS,
-                "updates": [{
-                    "q": { "_id": id },
-                    "u": { "$setOnInsert": {
-                        "epoch": 0_i64, "next": start.next, "commits": 0_i64, "start": start.next,
-                        "start_because": &start.because,
-                    } },
-                    "upsert": true,
-                }],
-                "writeConcern": { "w": "majority" },
-            })
-            .await?;
+        self.own(doc! {
+            "update": PROGRESS,
+            "updates": [{
+                "q": { "_id": partition.progress_id(&self.group) },
+                "u": { "$setOnInsert": {
+                    "epoch": 0_i64, "next": start.next, "commits": 0_i64, "start": start.next,
+                    "start_because": &start.because,
+                } },
+                "upsert": true,
+            }],
+            "writeConcern": { "w": "majority" },
+        })
+        .await?;
         Ok(())
     }
 
@@ -69,25 +85,101 @@ impl Store {
     ///
     /// # Errors
     /// What MongoDB answers; a partition without a stored start is a [`Error::Fault`].
-    pub async fn claim(&self, partition: &PartitionId) -> Result<Claim, Error> {
-        let progress = self.progress(partition).await?;
-        let predecessor = progress.as_ref().and_then(|progress| progress.get_str("owner").ok());
-        if let Some(predecessor) = predecessor.filter(|name| *name != &*self.owner) {
-            self.kill_sessions_of(predecessor).await?;
+    pub async fn claim(&self, partition: &PartitionId) -> Result<Claimed, Error> {
+        loop {
+            let progress = self.progress(partition).await?.ok_or_else(|| no_progress(partition))?;
+            let epoch = progress.get_i64("epoch").map_err(|_| no_progress(partition))?;
+            let predecessor = progress.get_str("owner").ok().filter(|name| *name != self.owner());
+            if let Some(predecessor) = predecessor {
+                self.kill_sessions_of(predecessor).await?;
+            }
+            let died = predecessor.is_some_and(|name| process(name) != self.owner.name);
+            let reply = self
+                .own(doc! {
+                    "findAndModify": PROGRESS,
+                    "query": { "_id": partition.progress_id(&self.group), "epoch": epoch },
+                    "update": self.step(&progress, died),
+                    "new": true, "writeConcern": { "w": "majority" },
+                })
+                .await?;
+            // Somebody else has claimed meanwhile: their sessions are to be ended too.
+            let Ok(value) = reply.get_document("value") else { continue };
+            return read(value, predecessor.is_none()).ok_or_else(|| no_progress(partition));
         }
-        let id = partition.progress_id(&self.group);
+    }
+
+    /// What a claim changes. A predecessor whose name still stands did not give the partition back: it died, or hangs.
+    fn step(&self, progress: &Document, unclean: bool) -> Document {
+        let mut rise = doc! { "epoch": 1_i64 };
+        if unclean {
+            rise.insert("unclean", 1);
+            let running = progress.get_document("running").and_then(|running| running.get_i64("offset"));
+            if running.ok() == progress.get_i64("next").ok() {
+                rise.insert("running.deaths", 1);
+            }
+        }
+        doc! { "$inc": rise, "$set": { "owner": self.owner() } }
+    }
+
+    /// Notes that the partition's next event is about to run, singly; where the process dies of it, the next claim
+    /// counts that. False where the claim no longer holds.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn note_running(&self, partition: &PartitionId, claim: &Claim) -> Result<bool, Error> {
+        let deaths = claim.running.map_or(0, |running| running.deaths);
         let reply = self
-            .own
-            .run_command(doc! {
-                "findAndModify": PROGRESS,
-                "query": { "_id": id },
-                "update": { "$inc": { "epoch": 1_i64 }, "$set": { "owner": &*self.owner } },
-                "new": true, "writeConcern": { "w": "majority" },
+            .own(doc! {
+                "update": PROGRESS,
+                "updates": [{
+                    "q": { "_id": partition.progress_id(&self.group), "epoch": claim.epoch, "next": claim.next },
+                    "u": { "$set": { "running": { "offset": claim.next, "deaths": deaths } } },
+                }],
+                "writeConcern": { "w": "majority" },
             })
             .await?;
-        let value = reply.get_document("value").map_err(|_| no_progress(partition))?;
-        let number = |name| value.get_i64(name).map_err(|_| no_progress(partition));
-        Ok(Claim { epoch: number("epoch")?, next: number("next")? })
+        Ok(reply.get_i32("n").is_ok_and(|n| n == 1))
+    }
+
+    /// Raises the highest time of creation of a partition that has been read to its end, so that an idle one does not
+    /// keep the ledger's old buckets: what comes to it now was emitted after what others hold. Does nothing where the
+    /// claim no longer holds, or the partition has moved.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn raise_highest(&self, partition: &PartitionId, claim: &Claim, to_ms: i64) -> Result<(), Error> {
+        self.own(doc! {
+            "update": PROGRESS,
+            "updates": [{
+                "q": { "_id": partition.progress_id(&self.group), "epoch": claim.epoch, "next": claim.next },
+                "u": { "$max": { "highest_created_at": bson::DateTime::from_millis(to_ms) } },
+            }],
+            "writeConcern": { "w": "majority" },
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// Sets where a partition goes on, by hand; makes its progress where it has none. Every claim of before is void.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn set_next(&self, partition: &PartitionId, next: i64, because: &str) -> Result<(), Error> {
+        self.own(doc! {
+            "update": PROGRESS,
+            "updates": [{
+                "q": { "_id": partition.progress_id(&self.group) },
+                "u": {
+                    "$set": { "next": next, "start": next, "start_because": because },
+                    "$unset": { "last": "", "running": "", "unclean": "" },
+                    "$inc": { "epoch": 1_i64, "commits": 1_i64 },
+                },
+                "upsert": true,
+            }],
+            "writeConcern": { "w": "majority" },
+        })
+        .await?;
+        Ok(())
     }
 
     /// Takes this owner's name out of the progress of partitions, each with the epoch of its claim: it has drained,
@@ -99,39 +191,35 @@ impl Store {
         let statements = claims.iter().map(|(partition, epoch)| {
             let id = partition.progress_id(&self.group);
             Bson::Document(doc! {
-                "q": { "_id": id, "owner": &*self.owner, "epoch": *epoch }, "u": { "$unset": { "owner": "" } },
+                "q": { "_id": id, "epoch": *epoch },
+                "u": { "$unset": { "owner": "", "unclean": "", "running": "" } },
             })
         });
-        self.own
-            .run_command(doc! {
-                "update": PROGRESS,
-                "updates": statements.collect::<Vec<_>>(),
-                "writeConcern": { "w": "majority" },
-            })
-            .await?;
+        self.own(doc! {
+            "update": PROGRESS,
+            "updates": statements.collect::<Vec<_>>(),
+            "writeConcern": { "w": "majority" },
+        })
+        .await?;
         Ok(())
     }
 
     /// Stores the ids of this process's sessions, before any of them is used.
-    ///
-    /// # Errors
-    /// What MongoDB answers.
     pub(super) async fn record_session(&self, session: &Document) -> Result<(), Error> {
-        self.own
-            .run_command(doc! {
-                "update": OWNERS,
-                "updates": [{
-                    "q": { "_id": &*self.owner },
-                    "u": {
-                        "$addToSet": { "sessions": session },
-                        "$setOnInsert": { "group": &*self.group },
-                        "$currentDate": { "started_at": true },
-                    },
-                    "upsert": true,
-                }],
-                "writeConcern": { "w": "majority" },
-            })
-            .await?;
+        self.own(doc! {
+            "update": OWNERS,
+            "updates": [{
+                "q": { "_id": &self.owner.name },
+                "u": {
+                    "$addToSet": { "sessions": { "owner": self.owner(), "id": session } },
+                    "$setOnInsert": { "group": &*self.group },
+                    "$currentDate": { "started_at": true },
+                },
+                "upsert": true,
+            }],
+            "writeConcern": { "w": "majority" },
+        })
+        .await?;
         Ok(())
     }
 
@@ -140,19 +228,53 @@ impl Store {
     /// # Errors
     /// What MongoDB answers.
     pub async fn retire(&self) -> Result<(), Error> {
-        self.own.collection::<Document>(OWNERS).delete_one(doc! { "_id": &*self.owner }).await?;
+        self.own(doc! {
+            "delete": OWNERS, "deletes": [{ "q": { "_id": &self.owner.name }, "limit": 1 }],
+            "writeConcern": { "w": "majority" },
+        })
+        .await?;
         Ok(())
     }
 
+    /// Ends every session of the owner's process, but those of this process that are in use.
     async fn kill_sessions_of(&self, owner: &str) -> Result<(), Error> {
-        let record = self.own.collection::<Document>(OWNERS).find_one(doc! { "_id": owner }).await?;
-        let sessions = record.as_ref().and_then(|record| record.get_array("sessions").ok());
-        let Some(sessions) = sessions.filter(|sessions| !sessions.is_empty()) else { return Ok(()) };
-        let sessions: Vec<Bson> = sessions.clone();
-        self.admin(doc! { "killSessions": sessions }).await?;
-        tracing::info!(predecessor = owner, "predecessor_sessions_killed");
+        let record = self.first(OWNERS, doc! { "_id": process(owner) }, None).await?;
+        let recorded = record.as_ref().and_then(|record| record.get_array("sessions").ok());
+        let current = self.owner();
+        let sessions: Vec<Bson> = recorded
+            .into_iter()
+            .flatten()
+            .filter_map(Bson::as_document)
+            .filter(|session| session.get_str("owner").ok() != Some(current.as_str()))
+            .filter_map(|session| session.get("id").cloned())
+            .collect();
+        if !sessions.is_empty() {
+            self.run("admin", &doc! { "killSessions": sessions }).await?;
+            tracing::info!(predecessor = owner, "predecessor_sessions_killed");
+        }
         Ok(())
     }
+}
+
+/// The process of an owner's name: what stands before the number of its session.
+fn process(owner: &str) -> &str {
+    owner.rsplit_once('.').map_or(owner, |(process, _)| process)
+}
+
+/// The claim as the progress document has it.
+fn read(progress: &Document, clean: bool) -> Option<Claimed> {
+    let running = progress.get_document("running").ok().and_then(|running| {
+        Some(Running { offset: running.get_i64("offset").ok()?, deaths: running.get_i32("deaths").unwrap_or(0) })
+    });
+    let claim = Claim {
+        epoch: progress.get_i64("epoch").ok()?,
+        next: progress.get_i64("next").ok()?,
+        highest_created_at_ms: progress.get_datetime("highest_created_at").ok().map(|time| time.timestamp_millis()),
+        unclean: progress.get_i32("unclean").unwrap_or(0),
+        running,
+    };
+    let last = progress.get_document("last").ok().and_then(LastRecord::read);
+    Some(Claimed { claim, last, clean })
 }
 
 fn no_progress(partition: &PartitionId) -> Error {

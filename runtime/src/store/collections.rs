@@ -1,4 +1,4 @@
-//! Weir's own collections, and those of the handlers: names, and their making.
+//! Weir's own collections, and those of the handlers: names, and their making. Pure.
 
 use bson::doc;
 
@@ -7,7 +7,9 @@ use super::{Error, Store};
 pub(super) const PROGRESS: &str = "progress";
 pub(super) const GROUPS: &str = "groups";
 pub(super) const OWNERS: &str = "owners";
-pub(super) const LEDGER: &str = "ledger_0";
+/// Before the number of a bucket.
+pub(super) const LEDGER: &str = "ledger_";
+pub(super) const LEASES: &str = "leases";
 pub(super) const HANDLERS: &str = "handlers";
 pub(super) const PARKED: &str = "parked";
 pub(super) const RECORDS: &str = "records";
@@ -20,17 +22,15 @@ impl Store {
     /// # Errors
     /// What MongoDB answers.
     pub async fn create_own_collections(&self) -> Result<(), Error> {
-        for name in [PROGRESS, GROUPS, OWNERS, LEDGER, HANDLERS, PARKED, RECORDS] {
-            create(&self.own, name).await?;
+        for name in [PROGRESS, GROUPS, OWNERS, LEASES, HANDLERS, PARKED, RECORDS] {
+            self.create(&self.own, name).await?;
         }
-        self.own
-            .run_command(doc! {
-                "createIndexes": HANDLERS,
-                "indexes": [{ "key": { "team": 1, "name": 1 }, "name": "team_name", "unique": true }],
-            })
-            .await?;
-        self.own
-            .run_command(doc! {
+        self.own(doc! {
+            "createIndexes": HANDLERS,
+            "indexes": [{ "key": { "team": 1, "name": 1 }, "name": "team_name", "unique": true }],
+        })
+        .await?;
+        self.own(doc! {
                 "createIndexes": PARKED,
                 "indexes": [
                     { "key": { "group": 1, "state": 1, "parked_at": 1 }, "name": "group_state_time" },
@@ -48,15 +48,15 @@ impl Store {
     /// What MongoDB answers.
     pub async fn create_collections<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
         for name in names {
-            create(&self.data, name).await?;
+            self.create(&self.data, name).await?;
         }
         Ok(())
     }
-}
 
-async fn create(database: &mongodb::Database, name: &str) -> Result<(), Error> {
-    match database.run_command(doc! { "create": name }).await.map_err(Error::from) {
-        Ok(_) | Err(Error::Refused { code: NAMESPACE_EXISTS, .. }) => Ok(()),
-        Err(error) => Err(error),
+    pub(super) async fn create(&self, database: &str, name: &str) -> Result<(), Error> {
+        match self.run(database, &doc! { "create": name }).await {
+            Ok(_) | Err(Error::Refused { code: NAMESPACE_EXISTS, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! The handlers that are deployed: their internal ids, generations and digests.
+//! The handlers that are deployed: their internal ids, generations and digests. Pure.
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, doc};
 
 use super::collections::HANDLERS;
 use super::{Error, Store};
@@ -44,18 +44,20 @@ impl Store {
                 "_id": id, "team": "default", "name": deployment.name, "generation": 1, "digest": deployment.digest,
                 "events": deployment.events, "description": deployment.description,
             };
-            match self.own.collection::<Document>(HANDLERS).insert_one(document).await {
+            let command = doc! {
+                "insert": HANDLERS, "documents": [document], "writeConcern": { "w": "majority" },
+            };
+            match self.own(command).await {
                 Ok(_) => return Ok(DeployedHandler { id, generation: 1 }),
-                Err(error) if is_duplicate(&error) => {}
-                Err(error) => return Err(error.into()),
+                Err(Error::Refused { code: DUPLICATE_KEY, .. }) => {}
+                Err(error) => return Err(error),
             }
         }
     }
 
     async fn update_deployed(&self, deployment: &Deployment<'_>) -> Result<Option<DeployedHandler>, Error> {
         let reply = self
-            .own
-            .run_command(doc! {
+            .own(doc! {
                 "findAndModify": HANDLERS,
                 "query": { "team": "default", "name": deployment.name },
                 "update": { "$set": {
@@ -72,12 +74,7 @@ impl Store {
     }
 
     async fn next_handler_id(&self) -> Result<i32, Error> {
-        let last = self.own.collection::<Document>(HANDLERS).find_one(doc! {}).sort(doc! { "_id": -1 }).await?;
+        let last = self.first(HANDLERS, doc! {}, Some(doc! { "_id": -1 })).await?;
         Ok(last.as_ref().and_then(|last| last.get_i32("_id").ok()).unwrap_or(0) + 1)
     }
-}
-
-fn is_duplicate(error: &mongodb::error::Error) -> bool {
-    use mongodb::error::{ErrorKind, WriteFailure};
-    matches!(error.kind.as_ref(), ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == DUPLICATE_KEY)
 }

@@ -1,6 +1,6 @@
-//! Why MongoDB did not do what it was asked.
+//! Why MongoDB did not do what it was asked. Pure.
 
-use mongodb::error::ErrorKind;
+use super::wire;
 
 /// Why MongoDB did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -31,27 +31,25 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn uri(error: &mongodb::error::Error) -> Self {
-        Self::Uri(error.kind.to_string())
-    }
-
     /// Whether another try may succeed without anybody changing anything.
     #[must_use]
     pub fn is_fault(&self) -> bool {
         matches!(self, Self::Fault(_))
     }
+
+    pub(super) fn odd(what: &str) -> Self {
+        Self::Fault(format!("mongodb answered {what} in another form"))
+    }
 }
 
-/// What the driver's error means: a command that the server refused, or a fault that passes.
-impl From<mongodb::error::Error> for Error {
-    fn from(error: mongodb::error::Error) -> Self {
-        let passes = error.contains_label(mongodb::error::TRANSIENT_TRANSACTION_ERROR)
-            || error.contains_label(mongodb::error::RETRYABLE_WRITE_ERROR);
-        match error.kind.as_ref() {
-            ErrorKind::Command(command) if !passes && !is_passing(command.code) => {
-                Self::Refused { code: command.code, message: command.message.clone() }
+/// What the error means: a command that the server refused, or a fault that passes.
+impl From<wire::Error> for Error {
+    fn from(error: wire::Error) -> Self {
+        match error.code {
+            Some(code) if !error.transient && !error.retryable && !is_passing(code) => {
+                Self::Refused { code, message: error.message }
             }
-            kind => Self::Fault(kind.to_string()),
+            _ => Self::Fault(error.message),
         }
     }
 }

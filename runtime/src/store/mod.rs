@@ -1,4 +1,4 @@
-//! MongoDB: the only module that sees the driver.
+//! MongoDB: the only module that sees the driver, which stands in `driver.rs`; the rest speaks to a [`wire::Wire`].
 //!
 //! It runs what others have decided and reports what MongoDB answered; it decides nothing about events.
 
@@ -6,7 +6,9 @@ mod checks;
 mod claims;
 mod collections;
 mod deployed;
+mod driver;
 mod error;
+mod leases;
 mod ledger;
 pub mod plan;
 pub mod progress;
@@ -14,13 +16,16 @@ pub mod query;
 pub mod read;
 mod reader;
 mod transaction;
+pub mod wire;
 pub mod write;
 
-pub use claims::StartDecision;
+pub use claims::{Claimed, StartDecision};
 pub use deployed::{DeployedHandler, Deployment};
+pub use driver::{Address, Driver};
 pub use error::Error;
+pub use ledger::{BUCKET_MS, Buckets, Seen};
 pub use plan::{Command, FailedWrite, Marker, MarkerKey, Plan, Reply, WriteError};
-pub use progress::{Advance, Claim, LastRecord, PartitionId};
+pub use progress::{Advance, Claim, LastRecord, PartitionId, Running};
 pub use query::Query;
 pub use read::{Digest, ReadById, digest};
 pub use reader::Reader;
@@ -28,62 +33,53 @@ pub use transaction::{Live, Session};
 pub use write::{Effect, IdKey, Kind, Write};
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use bson::{Document, doc};
-use mongodb::options::{ClientOptions, ReadConcern, SelectionCriteria, WriteConcern};
-use mongodb::{Client, Database};
-use uuid::Uuid;
+use bson::{Bson, Document, RawDocumentBuf, doc};
 
-/// How MongoDB is reached, and which databases are whose.
+use wire::Wire;
+
+/// Whose the data is, and where it lies.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The connection string, with its secrets.
-    pub uri: String,
     /// The handlers' database (`MONGODB_DATABASE`).
     pub database: String,
     /// Weir's own database (`WEIR_DATABASE`).
     pub own_database: String,
     /// The consumer group for which partitions are claimed.
     pub group: String,
-    /// How long a connection may take.
-    pub connect_timeout: Duration,
-    /// How long to look for a server before an operation fails.
-    pub server_selection_timeout: Duration,
+    /// A name that no other process has, nor an earlier one of this machine.
+    pub owner: String,
 }
 
-/// A connection to MongoDB for one process; cheap to clone.
+/// MongoDB for one process and group; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
-    client: Client,
-    data: Database,
-    own: Database,
+    wire: Arc<dyn Wire>,
+    data: Arc<str>,
+    own: Arc<str>,
     group: Arc<str>,
-    owner: Arc<str>,
+    owner: Arc<Owner>,
+}
+
+/// The name under which partitions are claimed; another one after each session that was given up.
+#[derive(Debug)]
+struct Owner {
+    name: String,
+    sessions: AtomicU32,
 }
 
 impl Store {
-    /// Prepares the connection; nothing is sent yet.
-    ///
-    /// # Errors
-    /// The connection string is not valid.
-    pub async fn new(options: &Options) -> Result<Self, Error> {
-        let mut client_options = ClientOptions::parse(&options.uri).await.map_err(|error| Error::uri(&error))?;
-        client_options.app_name.get_or_insert_with(|| "weir".to_owned());
-        client_options.connect_timeout = Some(options.connect_timeout);
-        client_options.server_selection_timeout = Some(options.server_selection_timeout);
-        client_options.read_concern = Some(ReadConcern::majority());
-        client_options.write_concern = Some(WriteConcern::majority());
-        client_options.selection_criteria =
-            Some(SelectionCriteria::ReadPreference(mongodb::options::ReadPreference::Primary));
-        let client = Client::with_options(client_options).map_err(|error| Error::uri(&error))?;
-        Ok(Self {
-            data: client.database(&options.database),
-            own: client.database(&options.own_database),
-            client,
+    /// Nothing is sent yet.
+    #[must_use]
+    pub fn new(wire: Arc<dyn Wire>, options: &Options) -> Self {
+        Self {
+            wire,
+            data: Arc::from(options.database.as_str()),
+            own: Arc::from(options.own_database.as_str()),
             group: Arc::from(options.group.as_str()),
-            owner: Arc::from(Uuid::now_v7().to_string()),
-        })
+            owner: Arc::new(Owner { name: options.owner.clone(), sessions: AtomicU32::new(0) }),
+        }
     }
 
     /// Asks MongoDB what it is, and refuses one that has no transactions.
@@ -91,7 +87,7 @@ impl Store {
     /// # Errors
     /// [`Error::Standalone`], or MongoDB is not to be reached.
     pub async fn check(&self) -> Result<(), Error> {
-        let hello = self.own.run_command(doc! { "hello": 1 }).await?;
+        let hello = self.own(doc! { "hello": 1 }).await?;
         let sharded = hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
         if hello.get_str("setName").is_err() && !sharded {
             return Err(Error::Standalone);
@@ -102,10 +98,67 @@ impl Store {
     /// Reads for deliveries that run in a batch.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader::new(self.data.clone())
+        Reader { wire: Arc::clone(&self.wire), database: Arc::clone(&self.data) }
     }
 
-    async fn admin(&self, command: Document) -> Result<Document, Error> {
-        Ok(self.client.database("admin").run_command(command).await?)
+    /// The name in the progress of what this process has claimed.
+    fn owner(&self) -> String {
+        format!("{}.{}", self.owner.name, self.owner.sessions.load(Ordering::Relaxed))
+    }
+
+    /// Runs a command on Weir's own database; a write error or a failed write concern in the reply is an error too.
+    async fn own(&self, command: Document) -> Result<Document, Error> {
+        self.run(&self.own, &command).await
+    }
+
+    async fn run(&self, database: &str, command: &Document) -> Result<Document, Error> {
+        let command = RawDocumentBuf::try_from(command).map_err(|error| Error::Fault(error.to_string()))?;
+        let reply = self.wire.run(database, command).await?;
+        match transaction::first_write_error(&reply) {
+            Some((_, code, message)) => Err(wire::Error { code: Some(code), message, ..wire::Error::default() }.into()),
+            None => Ok(reply),
+        }
+    }
+
+    /// The first document that a filter finds.
+    async fn first(
+        &self,
+        collection: &str,
+        filter: Document,
+        sort: Option<Document>,
+    ) -> Result<Option<Document>, Error> {
+        Ok(self.all(collection, filter, sort, 1).await?.into_iter().next())
+    }
+
+    /// The documents that a filter finds, as one reply holds them.
+    async fn all(
+        &self,
+        collection: &str,
+        filter: Document,
+        sort: Option<Document>,
+        limit: i64,
+    ) -> Result<Vec<Document>, Error> {
+        let mut command = doc! { "find": collection, "filter": filter, "limit": limit };
+        command.insert("batchSize", i32::MAX);
+        command.insert("readConcern", doc! { "level": "majority" });
+        if let Some(sort) = sort {
+            command.insert("sort", sort);
+        }
+        first_batch(&self.own(command).await?)
+    }
+}
+
+/// What stands in a reply's first batch.
+fn first_batch(reply: &Document) -> Result<Vec<Document>, Error> {
+    let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+    let batch = batch.map_err(|_| Error::odd("a find"))?;
+    batch.iter().map(|found| found.as_document().cloned().ok_or_else(|| Error::odd("a find"))).collect()
+}
+
+/// MongoDB's clock as the reply tells it: the time of the last operation, in milliseconds since 1970.
+fn clock_ms(reply: &Document) -> Option<i64> {
+    match reply.get("operationTime") {
+        Some(Bson::Timestamp(time)) => Some(i64::from(time.time) * 1000),
+        _ => None,
     }
 }

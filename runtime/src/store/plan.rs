@@ -14,6 +14,8 @@ pub type MarkerKey = [u8; 16];
 pub struct Marker {
     /// Which event.
     pub key: MarkerKey,
+    /// The bucket of the ledger that it stands in.
+    pub bucket: i64,
     /// A digest of aggregate id, type and the row's own time: the same id with another one is another event.
     pub hash: i64,
     /// The handlers that it was for: internal id and generation.
@@ -65,8 +67,15 @@ pub enum Reply {
     Changed,
     /// A handler's write failed; nothing is committed.
     Failed(FailedWrite),
-    /// Nobody's doing, such as a conflict or a lost connection; nothing is committed.
+    /// Nobody's doing, such as a lost connection; nothing is committed.
     Transient(String),
+    /// Another transaction was faster on a document of this collection; nothing is committed.
+    Conflict {
+        /// The collection.
+        collection: Arc<str>,
+        /// MongoDB's words.
+        why: String,
+    },
     /// The transaction is more than MongoDB takes in size or time; nothing is committed.
     TooLarge(String),
     /// Nobody knows whether it is committed: only a claim can tell.

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 
+use crate::seeded::{self, Bug};
+
 /// A partition of a topic.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PartitionId {
@@ -35,6 +37,29 @@ pub struct Claim {
     pub epoch: i64,
     /// The offset of the first record that is not accounted for.
     pub next: i64,
+    /// The highest time of an event's creation among those accounted for, in milliseconds since 1970.
+    pub highest_created_at_ms: Option<i64>,
+    /// How many owners in a row did not give the partition back, with no commit between.
+    pub unclean: i32,
+    /// The event that was running singly when an owner was last heard of.
+    pub running: Option<Running>,
+}
+
+impl Claim {
+    /// A claim of a partition that nobody has held before.
+    #[must_use]
+    pub fn new(epoch: i64, next: i64) -> Self {
+        Self { epoch, next, highest_created_at_ms: None, unclean: 0, running: None }
+    }
+}
+
+/// An event that runs singly, since owners died one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Running {
+    /// Its offset.
+    pub offset: i64,
+    /// How many owners did not outlive it.
+    pub deaths: i32,
 }
 
 /// A step of a partition's progress, in the transaction that accounts for what it passes.
@@ -53,6 +78,12 @@ pub struct Advance {
 }
 
 impl Advance {
+    /// The claim once it is committed.
+    pub fn step(&self, claim: &mut Claim) {
+        let highest_created_at_ms = claim.highest_created_at_ms.max(self.highest_created_at_ms);
+        *claim = Claim { highest_created_at_ms, ..Claim::new(claim.epoch, self.to) };
+    }
+
     /// The statement of an `update` command that does it, and matches nothing where another owner has claimed.
     #[must_use]
     pub fn statement(&self, group: &str) -> Document {
@@ -65,13 +96,17 @@ impl Advance {
             },
         };
         let mut update = doc! { "$set": set, "$inc": { "commits": 1_i64 } };
+        if self.claim.unclean > 0 || self.claim.running.is_some() {
+            update.insert("$unset", doc! { "unclean": "", "running": "" });
+        }
         if let Some(highest) = self.highest_created_at_ms {
             update.insert("$max", doc! { "highest_created_at": bson::DateTime::from_millis(highest) });
         }
-        doc! {
-            "q": { "_id": self.partition.progress_id(group), "epoch": self.claim.epoch, "next": self.claim.next },
-            "u": update,
+        let id = self.partition.progress_id(group);
+        if seeded::on(Bug::MaxAsFence) {
+            return doc! { "q": { "_id": id }, "u": { "$max": { "next": self.to } } };
         }
+        doc! { "q": { "_id": id, "epoch": self.claim.epoch, "next": self.claim.next }, "u": update }
     }
 }
 
@@ -84,4 +119,16 @@ pub struct LastRecord {
     pub event_id: Option<String>,
     /// Kafka's timestamp.
     pub timestamp_ms: Option<i64>,
+}
+
+impl LastRecord {
+    /// As the progress document has it.
+    #[must_use]
+    pub fn read(document: &Document) -> Option<Self> {
+        Some(Self {
+            offset: document.get_i64("offset").ok()?,
+            event_id: document.get_str("event_id").ok().map(str::to_owned),
+            timestamp_ms: document.get_i64("timestamp_ms").ok(),
+        })
+    }
 }

@@ -1,8 +1,10 @@
-//! Reads for handlers: a query becomes a command, its reply becomes documents.
+//! Reads for handlers: a query becomes a command, its reply becomes documents. Pure.
+
+use std::sync::Arc;
 
 use bson::{Document, RawDocumentBuf, cstr, doc, rawdoc};
-use mongodb::{ClientSession, Database};
 
+use super::wire::{Transactions, Wire};
 use super::{Error, Query};
 
 /// As many documents as a reply of MongoDB's holds.
@@ -13,13 +15,11 @@ const TOO_LARGE: i32 = 10_334;
 /// Reads for a delivery that runs in a batch: outside any transaction, with majority read concern.
 #[derive(Debug, Clone)]
 pub struct Reader {
-    database: Database,
+    pub(super) wire: Arc<dyn Wire>,
+    pub(super) database: Arc<str>,
 }
 
 impl Reader {
-    pub(super) fn new(database: Database) -> Self {
-        Self { database }
-    }
 
     /// The documents that the query finds, at most `query.limit`.
     ///
@@ -39,29 +39,20 @@ impl Reader {
 
     async fn run(&self, mut command: RawDocumentBuf) -> Result<Document, Error> {
         command.append(cstr!("readConcern"), rawdoc! { "level": "majority" });
-        let database = self.database.clone();
-        to_its_end(async move { Ok(database.run_raw_command(command).await?) }).await
+        Ok(self.wire.run(&self.database, command).await?)
     }
 }
 
-/// Runs an operation of the driver in a task of its own: who waits for it may stop waiting, since a handler's time in
-/// `documents` is bounded, but no future of the driver is dropped halfway.
-pub(super) async fn to_its_end<T: Send + 'static>(
-    operation: impl Future<Output = Result<T, Error>> + Send + 'static,
-) -> Result<T, Error> {
-    tokio::spawn(operation).await.unwrap_or_else(|error| Err(Error::Fault(error.to_string())))
-}
-
 pub(super) async fn find_in(
-    database: &Database,
-    session: &mut ClientSession,
+    database: &str,
+    session: &dyn Transactions,
     query: &Query,
 ) -> Result<Vec<RawDocumentBuf>, Error> {
-    documents(&database.run_raw_command(find_command(query)).session(session).await?)
+    documents(&session.run(database, find_command(query)).await?)
 }
 
-pub(super) async fn count_in(database: &Database, session: &mut ClientSession, query: &Query) -> Result<u64, Error> {
-    number(&database.run_raw_command(count_command(query)).session(session).await?)
+pub(super) async fn count_in(database: &str, session: &dyn Transactions, query: &Query) -> Result<u64, Error> {
+    number(&session.run(database, count_command(query)).await?)
 }
 
 fn find_command(query: &Query) -> RawDocumentBuf {

@@ -1,23 +1,26 @@
-//! One transaction: the fence, the marks, the checks, the writes, what is parked; and what MongoDB said to it.
+//! One transaction: the fence, the marks, the checks, the writes, what is parked; and what MongoDB said to it. Pure.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, cstr, doc};
-use mongodb::error::{TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT};
-use mongodb::options::{ReadConcern, TransactionOptions, WriteConcern};
-use mongodb::{ClientSession, Database};
-use tokio::sync::Mutex;
 
-use super::collections::{LEDGER, PARKED, PROGRESS, RECORDS};
-use super::reader::{count_in, find_in, to_its_end};
+use super::collections::{PARKED, PROGRESS, RECORDS};
+use super::reader::{count_in, find_in};
+use super::wire::{self, Transactions};
 use super::{
     Advance, Command, Effect, Error, FailedWrite, Kind, Marker, Plan, Query, Reply, Store, Write, WriteError, checks,
     ledger,
 };
+use crate::failpoint;
+use crate::seeded::{self, Bug};
 
 const DUPLICATE_KEY: i32 = 11_000;
+/// The command's own time is over (`MaxTimeMSExpired`).
+const OUT_OF_TIME: i32 = 50;
 /// A document or a command over 16 MiB, a transaction over the cache's or the oplog's bound, or over its time.
-const TOO_LARGE: [i32; 5] = [10_334, 17_420, 257, 262, 290];
+const TOO_LARGE: [i32; 6] = [10_334, 17_420, 257, 262, 290, OUT_OF_TIME];
 /// How often a commit of which nobody knows the result is sent again before a claim has to settle it.
 const COMMIT_TRIES: u32 = 3;
 
@@ -25,14 +28,14 @@ const COMMIT_TRIES: u32 = 3;
 #[derive(Debug)]
 pub struct Session {
     store: Store,
-    session: Arc<Mutex<ClientSession>>,
+    session: Arc<dyn Transactions>,
 }
 
 /// An open transaction, for an event that runs alone: reads see its writes, writes act at once. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Live {
-    data: Database,
-    session: Arc<Mutex<ClientSession>>,
+    data: Arc<str>,
+    session: Arc<dyn Transactions>,
 }
 
 impl Store {
@@ -41,25 +44,70 @@ impl Store {
     /// # Errors
     /// What MongoDB answers.
     pub async fn session(&self) -> Result<Session, Error> {
-        let session = self.client.start_session().await?;
-        self.record_session(session.id()).await?;
-        Ok(Session { store: self.clone(), session: Arc::new(Mutex::new(session)) })
+        Ok(Session { session: self.recorded_session().await?, store: self.clone() })
+    }
+
+    async fn recorded_session(&self) -> Result<Arc<dyn Transactions>, Error> {
+        let session = self.wire.session().await?;
+        self.record_session(&session.id()).await?;
+        Ok(session)
+    }
+
+    /// What a session has left in doubt is another owner's: this process gets a new name, so that its next claim ends that
+    /// session as it would end a dead predecessor's.
+    fn rename(&self) {
+        self.owner.sessions.fetch_add(1, Ordering::Relaxed);
     }
 }
 
 impl Session {
     /// Does everything that the plan says, or nothing of it.
     pub async fn commit(&mut self, plan: &Plan) -> Reply {
-        let session = Arc::clone(&self.session);
-        let mut session = session.lock().await;
-        if let Err(error) = start(&mut session).await {
-            return transient(error);
-        }
-        if let Err(reply) = self.fill(&mut session, plan).await {
-            abort(&mut session).await;
+        if let Err(reply) = self.begin(plan).await {
             return reply;
         }
-        commit(&mut session).await
+        failpoint::pass("before-commit");
+        self.end().await
+    }
+
+    /// What MongoDB says to the plan, of which nothing is committed.
+    pub async fn probe(&mut self, plan: &Plan) -> Reply {
+        match self.begin(plan).await {
+            Err(reply) => reply,
+            Ok(()) => {
+                self.abort().await;
+                Reply::Committed
+            }
+        }
+    }
+
+    async fn begin(&self, plan: &Plan) -> Result<(), Reply> {
+        if seeded::on(Bug::ProgressFirst) {
+            self.beside(&Plan { advances: plan.advances.clone(), ..Plan::default() }).await?;
+        }
+        if seeded::on(Bug::LedgerOutside) {
+            self.beside(&Plan { markers: plan.markers.clone(), ..Plan::default() }).await?;
+        }
+        let w = if seeded::on(Bug::OneMember) { "1" } else { "majority" };
+        self.session.start(w).await.map_err(|error| self.failed(error, None))?;
+        let filled = self.fill(plan).await;
+        if filled.is_err() {
+            self.abort().await;
+        }
+        filled
+    }
+
+    /// A seeded bug's: in a transaction of its own.
+    async fn beside(&self, plan: &Plan) -> Result<(), Reply> {
+        self.session.start("majority").await.map_err(|error| self.failed(error, None))?;
+        if let Err(reply) = async { self.advance(&plan.advances).await?; self.mark(&plan.markers).await }.await {
+            self.abort().await;
+            return Err(reply);
+        }
+        match self.end().await {
+            Reply::Committed => Ok(()),
+            reply => Err(reply),
+        }
     }
 
     /// Opens a transaction for an event that runs alone; its fence comes first.
@@ -67,102 +115,164 @@ impl Session {
     /// # Errors
     /// [`Reply::LostClaim`] and what MongoDB answers.
     pub async fn open(&mut self, advance: &Advance) -> Result<Live, Reply> {
-        let session = Arc::clone(&self.session);
-        let mut session = session.lock().await;
-        start(&mut session).await.map_err(transient)?;
-        if let Err(reply) = self.advance(&mut session, std::slice::from_ref(advance)).await {
-            abort(&mut session).await;
+        self.session.start("majority").await.map_err(|error| self.failed(error, None))?;
+        if let Err(reply) = self.advance(std::slice::from_ref(advance)).await {
+            self.abort().await;
             return Err(reply);
         }
-        Ok(Live { data: self.store.data.clone(), session: Arc::clone(&self.session) })
+        Ok(Live { data: Arc::clone(&self.store.data), session: Arc::clone(&self.session) })
     }
 
     /// Commits the transaction that is open, with the rest of the plan; its progress is already in it.
     pub async fn close(&mut self, plan: &Plan) -> Reply {
-        let session = Arc::clone(&self.session);
-        let mut session = session.lock().await;
         let rest = Plan { advances: Vec::new(), ..plan.clone() };
-        if let Err(reply) = self.fill(&mut session, &rest).await {
-            abort(&mut session).await;
+        if let Err(reply) = self.fill(&rest).await {
+            self.abort().await;
             return reply;
         }
-        commit(&mut session).await
+        self.end().await
     }
 
     /// Throws the open transaction away.
     pub async fn abandon(&mut self) {
-        abort(&mut *self.session.lock().await).await;
+        self.abort().await;
     }
 
-    async fn fill(&self, session: &mut ClientSession, plan: &Plan) -> Result<(), Reply> {
-        self.advance(session, &plan.advances).await?;
-        self.mark(session, &plan.markers).await?;
-        if !checks::hold(&self.store.data, session, &plan.checks).await.map_err(|error| fault(&error))? {
+    /// Takes a new session where the client of the old one was given up.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn renew(&mut self) -> Result<(), Error> {
+        self.session = self.store.recorded_session().await?;
+        Ok(())
+    }
+
+    async fn fill(&self, plan: &Plan) -> Result<(), Reply> {
+        if !seeded::on(Bug::ProgressFirst) {
+            self.advance(&plan.advances).await?;
+        }
+        if !seeded::on(Bug::LedgerOutside) {
+            self.mark(&plan.markers).await?;
+        }
+        let data = &*self.store.data;
+        if !seeded::on(Bug::ReadsUnchecked) && !checks::hold(data, &*self.session, &plan.checks).await.map_err(|error| fault(&error))? {
             return Err(Reply::Changed);
         }
         for (place, command) in plan.commands.iter().enumerate() {
-            run(&self.store.data, session, command)
-                .await
-                .map_err(|problem| problem.into_reply(place, command.statements.len()))?;
+            run(data, &*self.session, command).await.map_err(|problem| self.reply(problem, place, command))?;
         }
-        self.insert(session, PARKED, &plan.parked).await?;
-        self.insert(session, RECORDS, &plan.records).await
+        self.insert(PARKED, &plan.parked).await?;
+        self.insert(RECORDS, &plan.records).await
     }
 
-    async fn advance(&self, session: &mut ClientSession, advances: &[Advance]) -> Result<(), Reply> {
+    async fn advance(&self, advances: &[Advance]) -> Result<(), Reply> {
         if advances.is_empty() {
             return Ok(());
         }
         let statements: Vec<Bson> =
             advances.iter().map(|advance| Bson::Document(advance.statement(&self.store.group))).collect();
-        let reply = self.own(session, doc! { "update": PROGRESS, "updates": statements }).await?;
-        match first_write_error(&reply) {
-            Some((_, code, message)) => Err(refused_own(PROGRESS, code, &message)),
-            None if matched(&reply) == advances.len() as u64 => Ok(()),
-            None => Err(Reply::LostClaim),
-        }
+        let command = raw(&doc! { "update": PROGRESS, "updates": statements })?;
+        let reply = self.own(PROGRESS, command).await?;
+        if matched(&reply) == advances.len() as u64 { Ok(()) } else { Err(Reply::LostClaim) }
     }
 
-    async fn mark(&self, session: &mut ClientSession, markers: &[Marker]) -> Result<(), Reply> {
-        if markers.is_empty() {
-            return Ok(());
+    async fn mark(&self, markers: &[Marker]) -> Result<(), Reply> {
+        let mut buckets: BTreeMap<i64, RawArrayBuf> = BTreeMap::new();
+        for marker in markers {
+            buckets.entry(marker.bucket).or_default().push(ledger::document(marker));
         }
-        let documents: RawArrayBuf = markers.iter().map(ledger::document).collect();
-        let mut command = RawDocumentBuf::new();
-        command.append(cstr!("insert"), LEDGER);
-        command.append(cstr!("documents"), documents);
-        let reply = self.store.own.run_raw_command(command).session(session).await.map_err(|error| own(&error))?;
-        match first_write_error(&reply) {
-            Some((_, DUPLICATE_KEY, _)) => Err(Reply::SeenBefore),
-            Some((_, code, message)) => Err(refused_own(LEDGER, code, &message)),
-            None => Ok(()),
+        for (bucket, documents) in buckets {
+            self.insert_all(&ledger::collection(bucket), documents).await?;
         }
+        Ok(())
     }
 
-    /// Inserts into a collection of Weir's own. A parked delivery has an `_id` of its own making, so one that is there
-    /// already means that this event is accounted for; a record may be there for another handler's sake.
-    async fn insert(
-        &self,
-        session: &mut ClientSession,
-        collection: &str,
-        documents: &[RawDocumentBuf],
-    ) -> Result<(), Reply> {
+    async fn insert(&self, collection: &str, documents: &[RawDocumentBuf]) -> Result<(), Reply> {
         if documents.is_empty() {
             return Ok(());
         }
+        self.insert_all(collection, documents.iter().cloned().collect()).await
+    }
+
+    /// Inserts into a collection of Weir's own. A marker, a parked delivery and a record each have an `_id` of their own
+    /// making, so one that is there already means that this event is accounted for.
+    async fn insert_all(&self, collection: &str, documents: RawArrayBuf) -> Result<(), Reply> {
         let mut command = RawDocumentBuf::new();
         command.append(cstr!("insert"), collection);
-        command.append(cstr!("documents"), documents.iter().cloned().collect::<RawArrayBuf>());
-        let reply = self.store.own.run_raw_command(command).session(session).await.map_err(|error| own(&error))?;
+        command.append(cstr!("documents"), documents);
+        self.own(collection, command).await.map(|_| ())
+    }
+
+    /// A command on Weir's own database in the transaction.
+    async fn own(&self, collection: &str, command: RawDocumentBuf) -> Result<Document, Reply> {
+        let reply = self.session.run(&self.store.own, command).await;
+        let reply = reply.map_err(|error| self.failed(error, Some(collection)))?;
         match first_write_error(&reply) {
             Some((_, DUPLICATE_KEY, _)) => Err(Reply::SeenBefore),
-            Some((_, code, message)) => Err(refused_own(collection, code, &message)),
-            None => Ok(()),
+            Some((_, code, why)) if is_conflict(code) => Err(Reply::Conflict { collection: collection.into(), why }),
+            Some((_, code, message)) => Err(Reply::Transient(format!("{collection}: {message} (code {code})"))),
+            None => Ok(reply),
         }
     }
 
-    async fn own(&self, session: &mut ClientSession, command: Document) -> Result<Document, Reply> {
-        self.store.own.run_command(command).session(session).await.map_err(|error| own(&error))
+    /// An error of a command as a whole, other than a handler's.
+    fn failed(&self, error: wire::Error, collection: Option<&str>) -> Reply {
+        if error.abandoned {
+            self.store.rename();
+            return Reply::Unknown(error.message);
+        }
+        match problem(error) {
+            Problem::TooLarge(why) => Reply::TooLarge(why),
+            Problem::Conflict(why) if collection.is_some() => {
+                Reply::Conflict { collection: collection.unwrap_or_default().into(), why }
+            }
+            Problem::Conflict(why) | Problem::Transient(why) => Reply::Transient(why),
+            Problem::Abandoned(why) => Reply::Unknown(why),
+            Problem::Write { why, .. } => Reply::Transient(format!("{why:?}")),
+        }
+    }
+
+    fn reply(&self, problem: Problem, command: usize, of: &Command) -> Reply {
+        match problem {
+            Problem::Write { statement, why } => {
+                let only = (of.statements.len() == 1).then_some(0);
+                Reply::Failed(FailedWrite { command, statement: statement.or(only), why })
+            }
+            Problem::TooLarge(message) => Reply::TooLarge(message),
+            Problem::Conflict(why) => Reply::Conflict { collection: Arc::clone(&of.collection), why },
+            Problem::Transient(message) => Reply::Transient(message),
+            Problem::Abandoned(why) => {
+                self.store.rename();
+                Reply::Unknown(why)
+            }
+        }
+    }
+
+    async fn end(&self) -> Reply {
+        let mut tries = 1;
+        loop {
+            let Err(error) = self.session.commit().await else { return Reply::Committed };
+            if error.abandoned {
+                self.store.rename();
+                return Reply::Unknown(error.message);
+            }
+            if error.transient && !error.unknown {
+                return Reply::Transient(error.message);
+            }
+            if !error.unknown || tries == COMMIT_TRIES {
+                self.store.rename();
+                return Reply::Unknown(error.message);
+            }
+            tries += 1;
+        }
+    }
+
+    /// Nothing hangs on it: what is not aborted ends by MongoDB's own bound, and the next transaction of the session
+    /// ends it too.
+    async fn abort(&self) {
+        if let Err(error) = self.session.abort().await {
+            tracing::debug!(%error, "abort_failed");
+        }
     }
 }
 
@@ -172,8 +282,7 @@ impl Live {
     /// # Errors
     /// What MongoDB answers.
     pub async fn find(&self, query: &Query) -> Result<Vec<RawDocumentBuf>, Error> {
-        let (live, query) = (self.clone(), query.clone());
-        to_its_end(async move { find_in(&live.data, &mut *live.session.lock().await, &query).await }).await
+        find_in(&self.data, &*self.session, query).await
     }
 
     /// As [`super::Reader::count`], in the transaction.
@@ -181,8 +290,7 @@ impl Live {
     /// # Errors
     /// What MongoDB answers.
     pub async fn count(&self, query: &Query) -> Result<u64, Error> {
-        let (live, query) = (self.clone(), query.clone());
-        to_its_end(async move { count_in(&live.data, &mut *live.session.lock().await, &query).await }).await
+        count_in(&self.data, &*self.session, query).await
     }
 
     /// Does a write in the transaction and says what it did.
@@ -197,19 +305,19 @@ impl Live {
             statements: write.statements.clone(),
             owners: Vec::new(),
         };
-        let live = self.clone();
-        to_its_end(async move {
-            let mut session = live.session.lock().await;
-            match run(&live.data, &mut session, &command).await {
-                Ok(reply) => Ok(effect(command.kind, &reply)),
-                Err(Problem::Write { why: WriteError::MustMatch, .. }) => Err(Error::MustMatch),
-                Err(Problem::Write { why: WriteError::Refused { code, message }, .. }) => {
-                    Err(Error::Refused { code, message })
-                }
-                Err(Problem::TooLarge(message) | Problem::Transient(message)) => Err(Error::Fault(message)),
+        match run(&self.data, &*self.session, &command).await {
+            Ok(reply) => Ok(effect(command.kind, &reply)),
+            Err(Problem::Write { why: WriteError::MustMatch, .. }) => Err(Error::MustMatch),
+            Err(Problem::Write { why: WriteError::Refused { code, message }, .. }) => {
+                Err(Error::Refused { code, message })
             }
-        })
-        .await
+            Err(
+                Problem::TooLarge(message)
+                | Problem::Transient(message)
+                | Problem::Conflict(message)
+                | Problem::Abandoned(message),
+            ) => Err(Error::Fault(message)),
+        }
     }
 }
 
@@ -217,23 +325,12 @@ impl Live {
 enum Problem {
     Write { statement: Option<usize>, why: WriteError },
     TooLarge(String),
+    Conflict(String),
     Transient(String),
+    Abandoned(String),
 }
 
-impl Problem {
-    fn into_reply(self, command: usize, statements: usize) -> Reply {
-        match self {
-            Self::Write { statement, why } => {
-                let only = (statements == 1).then_some(0);
-                Reply::Failed(FailedWrite { command, statement: statement.or(only), why })
-            }
-            Self::TooLarge(message) => Reply::TooLarge(message),
-            Self::Transient(message) => Reply::Transient(message),
-        }
-    }
-}
-
-async fn run(database: &Database, session: &mut ClientSession, command: &Command) -> Result<Document, Problem> {
+async fn run(database: &str, session: &dyn Transactions, command: &Command) -> Result<Document, Problem> {
     let (name, list) = match command.kind {
         Kind::Insert => (cstr!("insert"), cstr!("documents")),
         Kind::Update => (cstr!("update"), cstr!("updates")),
@@ -242,10 +339,10 @@ async fn run(database: &Database, session: &mut ClientSession, command: &Command
     let mut body = RawDocumentBuf::new();
     body.append(name, &*command.collection);
     body.append(list, command.statements.iter().cloned().collect::<RawArrayBuf>());
-    let reply = database.run_raw_command(body).session(session).await.map_err(|error| problem(&error))?;
+    let reply = session.run(database, body).await.map_err(problem)?;
     if let Some((statement, code, message)) = first_write_error(&reply) {
         return Err(if is_conflict(code) {
-            Problem::Transient(message)
+            Problem::Conflict(message)
         } else if TOO_LARGE[2..].contains(&code) {
             Problem::TooLarge(message)
         } else {
@@ -259,29 +356,19 @@ async fn run(database: &Database, session: &mut ClientSession, command: &Command
     Ok(reply)
 }
 
-fn problem(error: &mongodb::error::Error) -> Problem {
-    if error.contains_label(TRANSIENT_TRANSACTION_ERROR) {
-        return Problem::Transient(error.to_string());
+fn problem(error: wire::Error) -> Problem {
+    if error.abandoned {
+        return Problem::Abandoned(error.message);
     }
-    match error.kind.as_ref() {
-        mongodb::error::ErrorKind::Command(command) if TOO_LARGE.contains(&command.code) => {
-            Problem::TooLarge(command.message.clone())
+    match error.code {
+        Some(code) if is_conflict(code) => Problem::Conflict(error.message),
+        _ if error.transient => Problem::Transient(error.message),
+        Some(code) if TOO_LARGE.contains(&code) => Problem::TooLarge(error.message),
+        Some(code) => {
+            Problem::Write { statement: None, why: WriteError::Refused { code, message: error.message } }
         }
-        mongodb::error::ErrorKind::Command(command) => Problem::Write {
-            statement: None,
-            why: WriteError::Refused { code: command.code, message: command.message.clone() },
-        },
-        mongodb::error::ErrorKind::InvalidArgument { message, .. } => Problem::TooLarge(message.clone()),
-        kind => Problem::Transient(kind.to_string()),
-    }
-}
-
-/// An error of a command on Weir's own collections.
-fn own(error: &mongodb::error::Error) -> Reply {
-    match problem(error) {
-        Problem::TooLarge(message) => Reply::TooLarge(message),
-        Problem::Transient(message) => Reply::Transient(message),
-        Problem::Write { why, .. } => Reply::Transient(format!("{why:?}")),
+        None if error.oversized => Problem::TooLarge(error.message),
+        None => Problem::Transient(error.message),
     }
 }
 
@@ -290,51 +377,20 @@ fn fault(error: &Error) -> Reply {
     Reply::Transient(error.to_string())
 }
 
-fn refused_own(collection: &str, code: i32, message: &str) -> Reply {
-    Reply::Transient(format!("{collection}: {message} (code {code})"))
-}
-
+/// `WriteConflict`. A `NoSuchTransaction` that follows another error says nothing of its own.
 fn is_conflict(code: i32) -> bool {
-    matches!(code, 112 | 251)
+    code == 112
 }
 
-async fn start(session: &mut ClientSession) -> Result<(), mongodb::error::Error> {
-    let options = TransactionOptions::builder()
-        .read_concern(ReadConcern::snapshot())
-        .write_concern(WriteConcern::majority())
-        .build();
-    session.start_transaction().with_options(options).await
-}
-
-fn transient(error: impl std::fmt::Display) -> Reply {
-    Reply::Transient(error.to_string())
-}
-
-/// Nothing hangs on it: what is not aborted ends by MongoDB's own bound, and the next transaction of the session ends
-/// it too.
-async fn abort(session: &mut ClientSession) {
-    if let Err(error) = session.abort_transaction().await {
-        tracing::debug!(%error, "abort_failed");
-    }
-}
-
-async fn commit(session: &mut ClientSession) -> Reply {
-    let mut tries = 1;
-    loop {
-        let Err(error) = session.commit_transaction().await else { return Reply::Committed };
-        let unknown = error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT);
-        if error.contains_label(TRANSIENT_TRANSACTION_ERROR) && !unknown {
-            return Reply::Transient(error.to_string());
-        }
-        if !unknown || tries == COMMIT_TRIES {
-            return Reply::Unknown(error.to_string());
-        }
-        tries += 1;
-    }
+fn raw(document: &Document) -> Result<RawDocumentBuf, Reply> {
+    RawDocumentBuf::try_from(document).map_err(|error| Reply::Transient(error.to_string()))
 }
 
 /// The first error of a reply: where, its code, its words. `ok: 1` says nothing of it.
-fn first_write_error(reply: &Document) -> Option<(Option<usize>, i32, String)> {
+pub(super) fn first_write_error(reply: &Document) -> Option<(Option<usize>, i32, String)> {
+    if seeded::on(Bug::WriteErrorsIgnored) {
+        return None;
+    }
     let error = match reply.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
         Some(error) => error.as_document()?,
         None => reply.get_document("writeConcernError").ok()?,

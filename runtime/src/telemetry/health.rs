@@ -13,6 +13,9 @@ pub const MONGODB: &str = "mongodb";
 /// Waits for the group's first assignment, and for the partitions in it to be claimed.
 pub const ASSIGNMENT: &str = "assignment";
 
+/// Waits for records to be accounted for, of which there are some.
+pub const PROGRESS: &str = "progress";
+
 /// The health of a process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Health {

@@ -1,0 +1,35 @@
+//! What is asked of Kafka before a partition is read. Pure.
+
+use std::fmt;
+use std::pin::Pin;
+
+use crate::store::PartitionId;
+
+/// Why Kafka did not answer; to be asked again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("kafka: {0}")]
+pub struct Unanswered(pub String);
+
+/// What comes back, in time.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unanswered>> + Send + 'a>>;
+
+/// What Kafka holds of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Log {
+    /// The first offset that it holds.
+    pub start: i64,
+    /// The offset after the last record.
+    pub end: i64,
+}
+
+/// A Kafka that can be asked.
+pub trait Broker: fmt::Debug + Send + Sync {
+    /// How many partitions the topic has; 0 where it does not exist.
+    fn partition_count<'a>(&'a self, topic: &'a str) -> Answer<'a, i32>;
+
+    /// What the partition's log holds.
+    fn log<'a>(&'a self, partition: &'a PartitionId) -> Answer<'a, Log>;
+
+    /// The offset that the group has committed.
+    fn committed<'a>(&'a self, partition: &'a PartitionId) -> Answer<'a, Option<i64>>;
+}

@@ -1,0 +1,261 @@
+//! The partitions of this process, from claim to give-back: what is read of them, handed on, and accounted for. Pure.
+//!
+//! Invariant: a record goes to the committer only under the claim under which it was read, in the order of offsets.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use super::claiming::Claimed;
+use super::queue::{BatchBounds, Bounds, Flow, Queue};
+use super::start::{self, Standing};
+use crate::delivery::{Done, Entry, Item};
+use crate::store::{Claim, LastRecord, PartitionId};
+
+/// How long nothing may be accounted for while there is lag.
+const STALLED: Duration = Duration::from_secs(30);
+
+/// A partition that this process owns.
+#[derive(Debug, Clone, Default)]
+struct Position {
+    /// The claim's.
+    epoch: i64,
+    /// The offset of the next record to take from Kafka.
+    read: i64,
+    /// The offset of the first record that is not accounted for.
+    next: i64,
+    /// What of it has gone to Kafka.
+    committed: i64,
+    /// The end of its log, as Kafka last said.
+    log_end: Option<i64>,
+    /// The last record that was accounted for before the claim, until it has been seen again.
+    last: Option<LastRecord>,
+}
+
+/// What follows from claims.
+#[derive(Debug, Default)]
+pub struct Assigned {
+    /// What the committer owns now.
+    pub claims: Vec<(PartitionId, Claim)>,
+    /// From where Kafka is to be read; none: assigned, and not read.
+    pub starts: Vec<(PartitionId, Option<i64>)>,
+    /// What was assigned before, and is to be taken back first.
+    pub again: Vec<PartitionId>,
+    /// What may not go on, and why.
+    pub stopped: Vec<(PartitionId, String)>,
+}
+
+/// The partitions of this process.
+#[derive(Debug, Default)]
+pub struct Partitions {
+    owned: BTreeMap<PartitionId, Position>,
+    stopped: Vec<PartitionId>,
+    reclaim: Vec<PartitionId>,
+    queue: Queue,
+    /// How many records the committer holds.
+    handed: usize,
+    wanted: bool,
+    moved: Option<Duration>,
+}
+
+impl Partitions {
+    /// None yet.
+    #[must_use]
+    pub fn new(bounds: Bounds) -> Self {
+        Self { queue: Queue::new(bounds), ..Self::default() }
+    }
+
+    /// How many it owns.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.owned.len()
+    }
+
+    /// Which it owns.
+    #[must_use]
+    pub fn owned(&self) -> Vec<PartitionId> {
+        self.owned.keys().cloned().collect()
+    }
+
+    /// Claims are made: the partitions are read from where these say.
+    pub fn claimed(&mut self, claimed: Vec<(PartitionId, Claimed)>) -> Assigned {
+        let mut assigned = Assigned { again: std::mem::take(&mut self.reclaim), ..Assigned::default() };
+        for (partition, claimed) in claimed {
+            match claimed {
+                Claimed::Owned { claim, last } => {
+                    let Claim { epoch, next, .. } = claim;
+                    let read = last.as_ref().map_or(next, |last| last.offset);
+                    let position = Position { epoch, read, next, committed: -1, log_end: None, last };
+                    self.owned.insert(partition.clone(), position);
+                    assigned.starts.push((partition.clone(), Some(read)));
+                    assigned.claims.push((partition, claim));
+                }
+                Claimed::Stopped(why) => {
+                    self.stopped.push(partition.clone());
+                    assigned.starts.push((partition.clone(), None));
+                    assigned.stopped.push((partition, why));
+                }
+                Claimed::GivenUp => assigned.starts.push((partition, None)),
+            }
+        }
+        assigned
+    }
+
+    /// Whether a record at that offset is to be taken.
+    #[must_use]
+    pub fn takes(&self, partition: &PartitionId, offset: i64) -> bool {
+        self.owned.get(partition).is_some_and(|position| offset >= position.read)
+    }
+
+    /// Takes a record; gives why its partition may not go on, where that shows.
+    pub fn record(&mut self, entry: Entry) -> Option<String> {
+        let position = self.owned.get_mut(&entry.partition)?;
+        if entry.offset < position.read {
+            return None;
+        }
+        position.read = entry.offset + 1;
+        if let Some(last) = position.last.take()
+            && entry.offset <= last.offset
+        {
+            let event_id = match &entry.item {
+                Item::Event(event) => Some(event.id.clone()),
+                _ => None,
+            };
+            let standing = Standing { timestamp_ms: entry.raw.timestamp_ms, event_id };
+            let why = start::anew(&last, Some(&standing))?;
+            self.owned.remove(&entry.partition);
+            self.stopped.push(entry.partition.clone());
+            return Some(why);
+        }
+        if entry.offset >= position.next {
+            self.queue.push(entry);
+        }
+        None
+    }
+
+    /// The committer could take records.
+    pub fn wants(&mut self) {
+        self.wanted = true;
+    }
+
+    /// The records for the committer, where it wants any and there are some.
+    pub fn batch(&mut self, bounds: BatchBounds) -> Option<Vec<Entry>> {
+        if !self.wanted || self.queue.is_empty() {
+            return None;
+        }
+        self.wanted = false;
+        let entries = self.queue.take(bounds);
+        self.handed += entries.len();
+        Some(entries)
+    }
+
+    /// Some of the committer's records are done with.
+    pub fn done(&mut self, done: Done, now: Duration) {
+        self.handed = self.handed.saturating_sub(done.finished);
+        for (partition, next) in done.next {
+            if let Some(position) = self.owned.get_mut(&partition)
+                && next > position.next
+            {
+                position.next = next;
+                self.moved = Some(now);
+            }
+        }
+        for partition in done.lost {
+            self.queue.drop_partition(&partition);
+            if self.owned.remove(&partition).is_some() {
+                self.reclaim.push(partition);
+            }
+        }
+    }
+
+    /// Whether the committer holds none of its records.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.handed == 0
+    }
+
+    /// What is to be claimed anew.
+    #[must_use]
+    pub fn to_reclaim(&self) -> &[PartitionId] {
+        &self.reclaim
+    }
+
+    /// Nothing more of these is handed on: they are to be given back.
+    pub fn close(&mut self, partitions: &[PartitionId]) {
+        partitions.iter().for_each(|partition| self.queue.drop_partition(partition));
+    }
+
+    /// They are given back.
+    pub fn remove(&mut self, partitions: &[PartitionId]) {
+        for partition in partitions {
+            self.queue.drop_partition(partition);
+            self.owned.remove(partition);
+        }
+        self.reclaim.retain(|known| !partitions.contains(known));
+        self.stopped.retain(|known| !partitions.contains(known));
+    }
+
+    /// Epoch and `next` of those that it owns among these.
+    #[must_use]
+    pub fn standing(&self, partitions: &[PartitionId]) -> Vec<(PartitionId, i64, i64)> {
+        let standing = partitions.iter().filter_map(|id| Some((id, self.owned.get(id)?)));
+        standing.map(|(id, position)| (id.clone(), position.epoch, position.next)).collect()
+    }
+
+    /// What has moved since it was last asked: the offsets for Kafka.
+    pub fn offsets(&mut self) -> Vec<(PartitionId, i64)> {
+        let moved = self.owned.iter_mut().filter(|(_, position)| position.next != position.committed);
+        moved
+            .map(|(partition, position)| {
+                position.committed = position.next;
+                (partition.clone(), position.next)
+            })
+            .collect()
+    }
+
+    /// What was sent to Kafka may not have come there: it is to be sent again.
+    pub fn forget_offsets(&mut self) {
+        self.owned.values_mut().for_each(|position| position.committed = -1);
+    }
+
+    /// Kafka has told where logs end.
+    pub fn log_ends(&mut self, ends: &HashMap<PartitionId, i64>) {
+        for (partition, position) in &mut self.owned {
+            position.log_end = ends.get(partition).copied().or(position.log_end);
+        }
+    }
+
+    /// The lag of each partition of which the end is known.
+    pub fn lags(&self) -> impl Iterator<Item = (&PartitionId, i64)> {
+        self.owned.iter().filter_map(|(partition, position)| {
+            Some((partition, (position.log_end? - position.next).max(0)))
+        })
+    }
+
+    /// Those of which every record up to the end given is accounted for.
+    #[must_use]
+    pub fn at_end(&self, ends: &[(PartitionId, i64)]) -> Vec<PartitionId> {
+        let reached = ends.iter().filter(|(id, end)| self.owned.get(id).is_some_and(|position| position.next >= *end));
+        reached.map(|(partition, _)| partition.clone()).collect()
+    }
+
+    /// Since when nothing was accounted for although there is lag, where that is too long ago.
+    pub fn stalled(&mut self, now: Duration) -> Option<Duration> {
+        let since = *self.moved.get_or_insert(now);
+        if self.lags().all(|(_, lag)| lag == 0) {
+            self.moved = Some(now);
+            return None;
+        }
+        Some(now.saturating_sub(since)).filter(|still| *still > STALLED)
+    }
+
+    /// When the event that waits longest was created, in milliseconds since 1970.
+    #[must_use]
+    pub fn oldest_created_at_ms(&self) -> Option<i64> {
+        self.queue.oldest_created_at_ms()
+    }
+
+    /// What is to be paused in Kafka, and what may go on.
+    pub fn flow(&mut self) -> Flow {
+        self.queue.flow(self.owned.keys())
+    }
+}

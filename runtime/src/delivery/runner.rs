@@ -1,0 +1,246 @@
+//! Makes a batch ready for its transaction: asks the ledger, runs the deliveries. Pure.
+//!
+//! While one batch commits, the next is made ready on trial: what it reads must not be touched by what is being
+//! committed, and where that fails, or its claim is lost, the trial is thrown away.
+
+use std::collections::{BTreeMap, HashMap};
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use super::batch::{Batch, DeliveryRef, Judge, Next};
+use super::entry::{Entry, Ledger};
+use super::handlers::Handlers;
+use super::outcome::{Decision, decide};
+use super::report::Report;
+use crate::clock::{self, Clock};
+use crate::failpoint;
+use crate::host::{Mode, Pending, Run};
+use crate::registry::Identity;
+use crate::seeded::{self, Bug};
+use crate::store::{Buckets, Claim, MarkerKey, PartitionId, Seen, Store};
+use crate::telemetry::health::{Health, MONGODB};
+use crate::telemetry::metrics::{Metrics, Service};
+
+/// How long to wait where MongoDB fails outside a transaction.
+pub(super) const PAUSE: Duration = Duration::from_millis(250);
+/// How often the ledger's buckets are listed.
+const LIST_BUCKETS: Duration = Duration::from_mins(1);
+/// The most writes of a batch.
+const BATCH_WRITES: usize = 1_000;
+
+/// The work was given up, since somebody asked for that: nothing of it is committed, or a claim will tell.
+#[derive(Debug)]
+pub(super) struct GivenUp;
+
+/// The claims as they stand when what is being committed is.
+pub(super) type Heads = BTreeMap<PartitionId, Claim>;
+
+/// What the committer's two sides share.
+#[derive(Debug)]
+pub(super) struct Runner {
+    pub(super) store: Store,
+    pub(super) handlers: Arc<dyn Handlers>,
+    pub(super) ledger: Ledger,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) report: Report,
+    pub(super) metrics: Metrics,
+    pub(super) health: Health,
+    pub(super) give_up: Arc<AtomicBool>,
+    known: Mutex<Known>,
+}
+
+/// What is known of the ledger.
+#[derive(Debug, Default)]
+struct Known {
+    buckets: Buckets,
+    listed: Option<Duration>,
+    now_ms: Option<i64>,
+}
+
+/// A batch whose deliveries have run.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) batch: Batch,
+    /// The handler for whose sake the first event has to run alone, and why.
+    pub(super) alone: Option<(Arc<Identity>, &'static str)>,
+}
+
+/// The batch that is being committed, as the one on trial sees it.
+#[derive(Debug)]
+pub(super) struct Before {
+    keys: HashMap<MarkerKey, i64>,
+    pending: Arc<Pending>,
+    state: AtomicU8,
+}
+
+const OPEN: u8 = 0;
+const COMMITTED: u8 = 1;
+const THROWN: u8 = 2;
+
+impl Before {
+    pub(super) fn of(batch: &Batch) -> Self {
+        Self { keys: batch.hashes(), pending: batch.pending(), state: AtomicU8::new(OPEN) }
+    }
+
+    /// What became of it: it is committed as it was, or the trial is in vain.
+    pub(super) fn settle(&self, committed: bool) {
+        self.state.store(if committed { COMMITTED } else { THROWN }, Ordering::Release);
+    }
+
+    fn is(&self, state: u8) -> bool {
+        self.state.load(Ordering::Acquire) == state
+    }
+
+    /// Waits until it is settled. Who settles it polls this afterwards, so that nobody has to be woken.
+    async fn settled(&self) {
+        poll_fn(|_| if self.is(OPEN) { Poll::Pending } else { Poll::Ready(()) }).await;
+    }
+}
+
+impl Runner {
+    #[allow(clippy::too_many_arguments, reason = "the one place that puts it together")]
+    pub(super) fn new(
+        store: Store,
+        handlers: Arc<dyn Handlers>,
+        ledger: Ledger,
+        clock: Arc<dyn Clock>,
+        (metrics, health): (Metrics, Health),
+        give_up: Arc<AtomicBool>,
+    ) -> Self {
+        let report = Report::new(metrics.clone());
+        let known = Mutex::default();
+        Self { store, handlers, ledger, clock, report, metrics, health, give_up, known }
+    }
+
+    /// Runs the records' deliveries; `before` is what is being committed meanwhile.
+    pub(super) async fn prepare(
+        &self,
+        entries: Vec<Entry>,
+        heads: &Heads,
+        before: Option<&Before>,
+    ) -> Result<Ready, GivenUp> {
+        self.list_buckets().await?;
+        let mut batch = Batch::new(entries, &self.ledger, before.map(|before| &before.keys));
+        let seen = self.seen(&batch.keys()).await?;
+        failpoint::pass("after-finds");
+        let buckets = self.known().buckets.clone();
+        let now_ms = self.known().now_ms.unwrap_or(i64::MAX);
+        let routes = self.handlers.routes();
+        let retention_ms = self.ledger.retention_ms;
+        batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, retention_ms, now_ms });
+        self.make_buckets(&batch).await?;
+        let alone = self.run(&mut batch, before).await?;
+        Ok(Ready { batch, alone })
+    }
+
+    /// Runs the batch's deliveries; gives the handler and its reason where the first event has to run alone.
+    async fn run(
+        &self,
+        batch: &mut Batch,
+        before: Option<&Before>,
+    ) -> Result<Option<(Arc<Identity>, &'static str)>, GivenUp> {
+        let mut at = None;
+        while let Some(next) = batch.next(at) {
+            if before.is_some_and(|before| before.is(THROWN)) {
+                return Ok(None);
+            }
+            if batch.writes() >= BATCH_WRITES && next.slot > 0 && next.place == 0 {
+                batch.cut(next.slot);
+                break;
+            }
+            let open = before.filter(|before| before.is(OPEN) && !seeded::on(Bug::PendingIgnored));
+            let committing = open.map(|before| Arc::clone(&before.pending)).unwrap_or_default();
+            let mode = Mode::Batch { reader: self.store.reader(), pending: batch.pending(), committing };
+            let run = self.deliver(batch, next, mode).await;
+            let decision = decide(run.verdict, run.log);
+            if let (Decision::NeedsCommit, Some(before)) = (&decision, open) {
+                before.settled().await;
+                continue;
+            }
+            match batch.ran(next, decision, run.writes, run.reads) {
+                Next::Go => at = Some(next),
+                Next::Again(why) => self.wait(PAUSE, &why).await?,
+                Next::Cut(why) => {
+                    self.metrics.batch_cut(why);
+                    break;
+                }
+                Next::Alone(why) => return Ok(batch.handler(next).map(|handler| (handler, why))),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Calls the handler of one delivery.
+    pub(super) async fn deliver(&self, batch: &mut Batch, at: DeliveryRef, mode: Mode) -> Run {
+        let (event, identity, now_ms) = batch.begin(at, self.clock.now_ms()).expect("the batch named this delivery");
+        failpoint::pass("in-handler");
+        self.handlers.deliver(&identity, event, now_ms, mode).await
+    }
+
+    async fn seen(&self, keys: &[MarkerKey]) -> Result<Seen, GivenUp> {
+        if seeded::on(Bug::NoLedger) {
+            return Ok(Seen::default());
+        }
+        let live = self.known().buckets.live.clone();
+        loop {
+            match self.store.seen(keys, &live).await {
+                Ok(seen) => {
+                    self.health.found(MONGODB);
+                    let now_ms = &mut self.known().now_ms;
+                    *now_ms = seen.now_ms.max(*now_ms);
+                    return Ok(seen);
+                }
+                Err(error) => self.wait(PAUSE, &error.to_string()).await?,
+            }
+        }
+    }
+
+    async fn list_buckets(&self) -> Result<(), GivenUp> {
+        let due = |listed: Option<Duration>| listed.is_none_or(|at| self.clock.elapsed() - at > LIST_BUCKETS);
+        while due(self.known().listed) {
+            match self.store.buckets(self.ledger.retention_ms).await {
+                Ok((buckets, now_ms)) => {
+                    let mut known = self.known();
+                    known.buckets = buckets;
+                    known.now_ms = now_ms.max(known.now_ms);
+                    known.listed = Some(self.clock.elapsed());
+                }
+                Err(error) => self.wait(PAUSE, &error.to_string()).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the buckets that the batch's markers need: a transaction that makes a collection conflicts with others.
+    async fn make_buckets(&self, batch: &Batch) -> Result<(), GivenUp> {
+        for bucket in batch.buckets() {
+            while !self.known().buckets.live.contains(&bucket) {
+                match self.store.create_bucket(bucket).await {
+                    Ok(()) => drop(self.known().buckets.live.insert(bucket)),
+                    Err(error) => self.wait(PAUSE, &error.to_string()).await?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits, and says for what; an error where it was told to give up meanwhile.
+    pub(super) async fn wait(&self, pause: Duration, why: &str) -> Result<(), GivenUp> {
+        if self.give_up.load(Ordering::Relaxed) {
+            return Err(GivenUp);
+        }
+        self.metrics.fault(Service::Mongodb);
+        if pause >= PAUSE {
+            self.health.waiting_for(MONGODB, why);
+        }
+        self.clock.sleep(clock::jittered(&*self.clock, pause)).await;
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

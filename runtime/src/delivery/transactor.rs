@@ -1,0 +1,215 @@
+//! Commits batches that are ready, whatever it takes. What it does next is decided by `redo`. Pure.
+//!
+//! Invariant: one transaction at a time, under the claims that it was given; what it could not commit it gives back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::batch::{Batch, DeliveryRef};
+use super::outcome::{Failure, State};
+use super::redo::{Redo, Step};
+use super::runner::{GivenUp, Heads, PAUSE, Runner};
+use crate::failpoint;
+use crate::seeded::{self, Bug};
+use crate::store::{PartitionId, Plan, Reply, Session};
+use crate::telemetry::health::MONGODB;
+
+/// How long a lease is waited for at most: as long as it lasts.
+const LEASE_PATIENCE: Duration = Duration::from_secs(1);
+/// How often a lease is asked for.
+const LEASE_PAUSE: Duration = Duration::from_millis(10);
+
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finished {
+    /// It is committed, but for what was cut off.
+    Committed,
+    /// Nothing of it is: it is to be made ready again.
+    Anew,
+}
+
+/// The claims of a process, and the session in which it commits under them.
+#[derive(Debug)]
+pub(super) struct Transactor {
+    pub(super) session: Session,
+    pub(super) claims: Heads,
+    pub(super) lost: Vec<PartitionId>,
+    /// The session's client was given up, or its last commit is in doubt.
+    stale: bool,
+    leases: Vec<Arc<str>>,
+}
+
+impl Transactor {
+    pub(super) fn new(session: Session) -> Self {
+        Self { session, claims: Heads::new(), lost: Vec::new(), stale: false, leases: Vec::new() }
+    }
+
+    /// Commits the batch, or finds that it has to be made ready again.
+    pub(super) async fn finish(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
+        let finished = self.try_until_decided(runner, batch).await;
+        self.end_leases(runner).await;
+        finished
+    }
+
+    async fn try_until_decided(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
+        let mut redo = Redo::strict(batch.has_one_writer());
+        let mut tries = 0;
+        loop {
+            self.fresh_session(runner).await?;
+            let mut plan = batch.plan(&self.claims, &runner.ledger, redo.form(), runner.clock.now_ms());
+            tries += 1;
+            if seeded::on(Bug::RetryWithoutFence) && tries > 1 {
+                plan.advances.clear();
+            }
+            let begun = runner.clock.elapsed();
+            let reply = self.session.commit(&plan).await;
+            failpoint::pass("after-commit");
+            match redo.after(reply, &plan, batch.len(), runner.clock.elapsed()) {
+                Step::Done => {
+                    self.committed(runner, batch, &plan, runner.clock.elapsed().saturating_sub(begun));
+                    return Ok(Finished::Committed);
+                }
+                Step::Again { pause, why } => self.again(runner, pause, &why).await?,
+                Step::Lease { collection, why } => self.lease(runner, collection, &why).await?,
+                Step::Strict => runner.metrics.transaction_redone("strict"),
+                Step::Fail { owner, failure } => blame(runner, batch, owner, *failure),
+                Step::Rerun => {
+                    runner.metrics.transaction_redone("changed");
+                    return Ok(Finished::Anew);
+                }
+                Step::LookAgain => {
+                    runner.metrics.transaction_redone("seen");
+                    return Ok(Finished::Anew);
+                }
+                Step::Claim { why, unknown } => {
+                    if unknown && seeded::on(Bug::UnknownByRead) && self.reads_as_committed(runner, &plan).await {
+                        self.committed(runner, batch, &plan, Duration::ZERO);
+                        return Ok(Finished::Committed);
+                    }
+                    self.lose(runner, &plan, &why, unknown).await;
+                    return Ok(Finished::Anew);
+                }
+                Step::Halve(why) => {
+                    tracing::warn!(events = batch.len(), error = why, "batch_halved");
+                    batch.cut(batch.len() / 2);
+                }
+                Step::FailLargest(why) => {
+                    if let Some(at) = self.oversized(runner, batch).await {
+                        batch.fail(at, Failure::new(State::Dead, "too-large", why));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The delivery that is more than a transaction takes by itself, or else the largest.
+    async fn oversized(&mut self, runner: &Runner, batch: &Batch) -> Option<DeliveryRef> {
+        for (number, at) in batch.writers() {
+            let mut plan = batch.plan(&self.claims, &runner.ledger, super::statements::Form::Strict, 0);
+            plan.commands.retain(|command| command.owners.contains(&number));
+            if let Reply::TooLarge(_) = self.session.probe(&plan).await {
+                return Some(at);
+            }
+        }
+        batch.largest()
+    }
+
+    /// The old session may have a transaction open of which nobody knows how it ends: a claim ends it, and the next
+    /// transaction has another session.
+    pub(super) async fn fresh_session(&mut self, runner: &Runner) -> Result<(), GivenUp> {
+        while self.stale {
+            match self.session.renew().await {
+                Ok(()) => self.stale = false,
+                Err(error) => runner.wait(PAUSE, &error.to_string()).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A pause before the same transaction is tried again.
+    pub(super) async fn again(&self, runner: &Runner, pause: Duration, why: &str) -> Result<(), GivenUp> {
+        runner.metrics.transaction_redone("transient");
+        runner.wait(pause, why).await
+    }
+
+    /// Takes a turn at a collection, where it comes in time; who does not get it goes on without.
+    async fn lease(&mut self, runner: &Runner, collection: Arc<str>, why: &str) -> Result<(), GivenUp> {
+        runner.metrics.transaction_redone("conflict");
+        let since = runner.clock.elapsed();
+        while runner.clock.elapsed().saturating_sub(since) < LEASE_PATIENCE {
+            match runner.store.take_lease(&collection).await {
+                Ok(true) => {
+                    self.leases.push(collection);
+                    return Ok(());
+                }
+                Ok(false) => runner.clock.sleep(LEASE_PAUSE).await,
+                Err(_) => break,
+            }
+        }
+        runner.wait(LEASE_PAUSE, why).await
+    }
+
+    async fn end_leases(&mut self, runner: &Runner) {
+        for collection in self.leases.drain(..) {
+            if let Err(error) = runner.store.end_lease(&collection).await {
+                tracing::debug!(%error, "lease_left");
+            }
+        }
+    }
+
+    pub(super) fn committed(&mut self, runner: &Runner, batch: &Batch, plan: &Plan, took: Duration) {
+        for advance in &plan.advances {
+            if let Some(claim) = self.claims.get_mut(&advance.partition) {
+                advance.step(claim);
+            }
+        }
+        runner.health.found(MONGODB);
+        runner.metrics.batch(batch.len());
+        runner.metrics.commit(took);
+        runner.report.committed(batch, runner.clock.now_ms());
+    }
+
+    /// Finds out which of the plan's partitions are still owned as they were, and gives up the rest.
+    pub(super) async fn lose(&mut self, runner: &Runner, plan: &Plan, why: &str, unknown: bool) {
+        self.stale |= unknown;
+        for advance in &plan.advances {
+            // A read proves nothing about a commit of unknown result: only where the claim itself was lost, it may.
+            if !unknown && self.stands(runner, &advance.partition).await {
+                continue;
+            }
+            tracing::warn!(partition = %advance.partition, error = why, "claim_lost");
+            self.give_up(&advance.partition);
+        }
+    }
+
+    async fn stands(&self, runner: &Runner, partition: &PartitionId) -> bool {
+        let progress = runner.store.progress(partition).await.ok().flatten();
+        let number = |name| progress.as_ref().and_then(|progress| progress.get_i64(name).ok());
+        let claim = self.claims.get(partition);
+        claim.is_some_and(|claim| number("epoch") == Some(claim.epoch) && number("next") == Some(claim.next))
+    }
+
+    async fn reads_as_committed(&self, runner: &Runner, plan: &Plan) -> bool {
+        for advance in &plan.advances {
+            let progress = runner.store.progress(&advance.partition).await.ok().flatten();
+            if progress.and_then(|progress| progress.get_i64("next").ok()) != Some(advance.to) {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// The partition is to be claimed anew.
+    pub(super) fn give_up(&mut self, partition: &PartitionId) {
+        if self.claims.remove(partition).is_some() {
+            self.lost.push(partition.clone());
+        }
+    }
+}
+
+fn blame(runner: &Runner, batch: &mut Batch, owner: usize, failure: Failure) {
+    runner.metrics.transaction_redone("culprit");
+    if let Some(at) = batch.owner(owner) {
+        batch.fail(at, failure);
+    }
+}

@@ -1,0 +1,25 @@
+//! Points at which a proof kills the process. Only with the feature `proofs`, which nothing that is shipped has.
+
+/// Passes a point: where `WEIR_FAILPOINT` is `<name>:<n>`, the process sends itself SIGKILL the n-th time.
+#[cfg(feature = "proofs")]
+pub fn pass(name: &str) {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    static CHOSEN: OnceLock<Option<(String, u64)>> = OnceLock::new();
+    static PASSED: AtomicU64 = AtomicU64::new(0);
+
+    let chosen = CHOSEN.get_or_init(|| {
+        let text = std::env::var("WEIR_FAILPOINT").ok()?;
+        let (name, count) = text.split_once(':')?;
+        Some((name.to_owned(), count.parse().ok()?))
+    });
+    let Some((_, count)) = chosen.as_ref().filter(|(chosen, _)| chosen == name) else { return };
+    if PASSED.fetch_add(1, Ordering::Relaxed) + 1 == *count {
+        let _ = nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL);
+    }
+}
+
+/// Passes a point; nothing happens.
+#[cfg(not(feature = "proofs"))]
+pub fn pass(_name: &str) {}

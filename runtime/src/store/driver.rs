@@ -1,0 +1,189 @@
+//! The driver behind [`Wire`](super::wire::Wire): the only file that knows it.
+//!
+//! Every operation runs to its end in a task of its own, so no future of the driver is dropped halfway. One that does
+//! not end in time is left to itself together with its client, and the next operation gets a new client.
+
+use std::fmt;
+use std::sync::{Arc, Mutex as Plain, PoisonError};
+use std::time::Duration;
+
+use bson::{Document, RawDocumentBuf, cstr};
+use mongodb::error::{
+    ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT,
+};
+use mongodb::options::{
+    Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
+};
+use mongodb::{Client, ClientSession};
+use tokio::sync::Mutex;
+
+use super::wire::{Answer, Error, Transactions, Wire};
+
+/// How long MongoDB may take for one command (`maxTimeMS`).
+const MAX_TIME: Duration = Duration::from_secs(20);
+/// How long an operation may take before its client is given up.
+const ABANDON: Duration = Duration::from_secs(25);
+
+/// How MongoDB is reached.
+#[derive(Debug, Clone)]
+pub struct Address {
+    /// The connection string, with its secrets.
+    pub uri: String,
+    /// How long a connection may take.
+    pub connect_timeout: Duration,
+    /// How long to look for a server before an operation fails.
+    pub server_selection_timeout: Duration,
+}
+
+/// MongoDB through its driver.
+pub struct Driver {
+    options: ClientOptions,
+    client: Plain<Client>,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Driver").finish_non_exhaustive()
+    }
+}
+
+impl Driver {
+    /// Prepares the connection; nothing is sent yet.
+    ///
+    /// # Errors
+    /// The connection string is not valid.
+    pub async fn new(address: &Address) -> Result<Self, super::Error> {
+        let uri = |error: mongodb::error::Error| super::Error::Uri(error.kind.to_string());
+        let mut options = ClientOptions::parse(&address.uri).await.map_err(uri)?;
+        options.app_name.get_or_insert_with(|| "weir".to_owned());
+        options.connect_timeout = Some(address.connect_timeout);
+        options.server_selection_timeout = Some(address.server_selection_timeout);
+        options.read_concern = Some(ReadConcern::majority());
+        options.write_concern = Some(WriteConcern::majority());
+        options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+        let client = Client::with_options(options.clone()).map_err(uri)?;
+        Ok(Self { options, client: Plain::new(client) })
+    }
+
+    fn client(&self) -> Client {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on another client is used; the old one ends when its last operation does.
+    fn renew(&self) {
+        tracing::warn!(after_seconds = ABANDON.as_secs(), "mongodb_client_abandoned");
+        match Client::with_options(self.options.clone()) {
+            Ok(client) => *self.client.lock().unwrap_or_else(PoisonError::into_inner) = client,
+            Err(error) => tracing::error!(%error, "no_new_mongodb_client"),
+        }
+    }
+
+    /// What the operation gives, where it ends in time.
+    async fn ended<T: Send + 'static>(
+        &self,
+        operation: impl Future<Output = mongodb::error::Result<T>> + Send + 'static,
+    ) -> Result<T, Error> {
+        match tokio::time::timeout(ABANDON, tokio::spawn(operation)).await {
+            Ok(Ok(result)) => result.map_err(|error| told(&error)),
+            Ok(Err(error)) => Err(Error { message: error.to_string(), ..Error::default() }),
+            Err(_) => {
+                self.renew();
+                let message = format!("mongodb did not answer within {} s", ABANDON.as_secs());
+                Err(Error { message, abandoned: true, ..Error::default() })
+            }
+        }
+    }
+}
+
+impl Wire for Arc<Driver> {
+    fn run<'a>(&'a self, database: &'a str, mut command: RawDocumentBuf) -> Answer<'a, Document> {
+        bound(&mut command);
+        let database = self.client().database(database);
+        Box::pin(self.ended(async move { database.run_raw_command(command).await }))
+    }
+
+    fn session(&self) -> Answer<'_, Arc<dyn Transactions>> {
+        let client = self.client();
+        Box::pin(async move {
+            let kept = client.clone();
+            let session = self.ended(async move { client.start_session().await }).await?;
+            let id = session.id().clone();
+            let session = DriverSession {
+                driver: Arc::clone(self),
+                client: kept,
+                id,
+                session: Arc::new(Mutex::new(session)),
+            };
+            Ok(Arc::new(session) as Arc<dyn Transactions>)
+        })
+    }
+}
+
+struct DriverSession {
+    driver: Arc<Driver>,
+    client: Client,
+    id: Document,
+    session: Arc<Mutex<ClientSession>>,
+}
+
+impl fmt::Debug for DriverSession {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("DriverSession").finish_non_exhaustive()
+    }
+}
+
+impl Transactions for DriverSession {
+    fn id(&self) -> Document {
+        self.id.clone()
+    }
+
+    fn start<'a>(&'a self, w: &'a str) -> Answer<'a, ()> {
+        let options = TransactionOptions::builder()
+            .read_concern(ReadConcern::snapshot())
+            .write_concern(WriteConcern::builder().w(Acknowledgment::from(w)).build())
+            .max_commit_time(MAX_TIME)
+            .build();
+        let session = Arc::clone(&self.session);
+        Box::pin(self.driver.ended(async move { session.lock().await.start_transaction().with_options(options).await }))
+    }
+
+    fn run<'a>(&'a self, database: &'a str, mut command: RawDocumentBuf) -> Answer<'a, Document> {
+        bound(&mut command);
+        let (database, session) = (self.client.database(database), Arc::clone(&self.session));
+        Box::pin(
+            self.driver
+                .ended(async move { database.run_raw_command(command).session(&mut *session.lock().await).await }),
+        )
+    }
+
+    fn commit(&self) -> Answer<'_, ()> {
+        let session = Arc::clone(&self.session);
+        Box::pin(self.driver.ended(async move { session.lock().await.commit_transaction().await }))
+    }
+
+    fn abort(&self) -> Answer<'_, ()> {
+        let session = Arc::clone(&self.session);
+        Box::pin(self.driver.ended(async move { session.lock().await.abort_transaction().await }))
+    }
+}
+
+fn bound(command: &mut RawDocumentBuf) {
+    command.append(cstr!("maxTimeMS"), i64::try_from(MAX_TIME.as_millis()).unwrap_or(i64::MAX));
+}
+
+fn told(error: &mongodb::error::Error) -> Error {
+    let (code, message, oversized) = match error.kind.as_ref() {
+        ErrorKind::Command(command) => (Some(command.code), command.message.clone(), false),
+        ErrorKind::InvalidArgument { message, .. } => (None, message.clone(), true),
+        kind => (None, kind.to_string(), false),
+    };
+    Error {
+        code,
+        message,
+        transient: error.contains_label(TRANSIENT_TRANSACTION_ERROR),
+        retryable: error.contains_label(RETRYABLE_WRITE_ERROR),
+        unknown: error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT),
+        oversized,
+        abandoned: false,
+    }
+}
