@@ -226,9 +226,9 @@ impl Partitions {
 
     /// The lag of each partition of which the end is known.
     pub fn lags(&self) -> impl Iterator<Item = (&PartitionId, i64)> {
-        self.owned.iter().filter_map(|(partition, position)| {
-            Some((partition, (position.log_end? - position.next).max(0)))
-        })
+        self.owned
+            .iter()
+            .filter_map(|(partition, position)| Some((partition, (position.log_end? - position.next).max(0))))
     }
 
     /// Those of which every record up to the end given is accounted for.

@@ -14,9 +14,7 @@ use crate::event::Event;
 use crate::host::Pending;
 use crate::registry::{Identity, Routes};
 use crate::seeded::{self, Bug};
-use crate::store::{
-    Advance, Buckets, Claim, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById, Write,
-};
+use crate::store::{Advance, Buckets, Claim, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById, Write};
 
 /// How one delivery ended.
 #[derive(Debug, Clone)]

@@ -188,7 +188,12 @@ impl Committer {
     }
 
     /// What a batch leaves to be done.
-    fn left(&mut self, finished: Result<Finished, GivenUp>, mut batch: super::batch::Batch, count: usize) -> Vec<Entry> {
+    fn left(
+        &mut self,
+        finished: Result<Finished, GivenUp>,
+        mut batch: super::batch::Batch,
+        count: usize,
+    ) -> Vec<Entry> {
         let left = match finished {
             Ok(Finished::Committed) => batch.take_behind(),
             Ok(Finished::Anew) => batch.into_entries(),

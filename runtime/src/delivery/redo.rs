@@ -202,7 +202,9 @@ mod tests {
         let conflict = |name: &str| Reply::Conflict { collection: Arc::from(name), why: String::new() };
         assert!(matches!(redo.after(conflict("a"), &plan(), 8, START), Step::Again { .. }));
         assert!(matches!(redo.after(conflict("b"), &plan(), 8, START), Step::Again { .. }));
-        assert!(matches!(redo.after(conflict("b"), &plan(), 8, START), Step::Lease { collection, .. } if &*collection == "b"));
+        assert!(
+            matches!(redo.after(conflict("b"), &plan(), 8, START), Step::Lease { collection, .. } if &*collection == "b")
+        );
     }
 
     #[test]

@@ -13,8 +13,8 @@ use super::growth::Growth;
 use super::log::LogBuffer;
 use super::meter::Meter;
 use super::random::{Seed, Sequence};
-use super::wasi_clocks::Clock;
 use super::view::{Needs, View};
+use super::wasi_clocks::Clock;
 use super::{Code, Grants, HandlerKey, Mode, Refusal, Stop, StopKind, Verdict};
 use crate::event::Event;
 

@@ -8,8 +8,8 @@ use wasmtime::{Store, UpdateDeadline};
 use super::{Engine, Limits, Reason, trap};
 use crate::event::Event;
 use crate::host::{
-    Action, Budget, EventHandler, EventHandlerPre, Failure, Grants, HandlerKey, LogLine, Scene, Seed, State,
-    Stop, StopKind, Verdict, exports, types,
+    Action, Budget, EventHandler, EventHandlerPre, Failure, Grants, HandlerKey, LogLine, Scene, Seed, State, Stop,
+    StopKind, Verdict, exports, types,
 };
 
 /// Units of fuel after which a call gives way to other work.

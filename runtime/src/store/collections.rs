@@ -31,13 +31,13 @@ impl Store {
         })
         .await?;
         self.own(doc! {
-                "createIndexes": PARKED,
-                "indexes": [
-                    { "key": { "group": 1, "state": 1, "parked_at": 1 }, "name": "group_state_time" },
-                    { "key": { "group": 1, "line": 1, "aggregate_id": 1 }, "name": "group_line_aggregate" },
-                ],
-            })
-            .await?;
+            "createIndexes": PARKED,
+            "indexes": [
+                { "key": { "group": 1, "state": 1, "parked_at": 1 }, "name": "group_state_time" },
+                { "key": { "group": 1, "line": 1, "aggregate_id": 1 }, "name": "group_line_aggregate" },
+            ],
+        })
+        .await?;
         Ok(())
     }
 

@@ -108,12 +108,8 @@ impl Wire for Arc<Driver> {
             let kept = client.clone();
             let session = self.ended(async move { client.start_session().await }).await?;
             let id = session.id().clone();
-            let session = DriverSession {
-                driver: Arc::clone(self),
-                client: kept,
-                id,
-                session: Arc::new(Mutex::new(session)),
-            };
+            let session =
+                DriverSession { driver: Arc::clone(self), client: kept, id, session: Arc::new(Mutex::new(session)) };
             Ok(Arc::new(session) as Arc<dyn Transactions>)
         })
     }

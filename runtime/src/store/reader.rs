@@ -20,7 +20,6 @@ pub struct Reader {
 }
 
 impl Reader {
-
     /// The documents that the query finds, at most `query.limit`.
     ///
     /// # Errors

@@ -100,7 +100,12 @@ impl Session {
     /// A seeded bug's: in a transaction of its own.
     async fn beside(&self, plan: &Plan) -> Result<(), Reply> {
         self.session.start("majority").await.map_err(|error| self.failed(error, None))?;
-        if let Err(reply) = async { self.advance(&plan.advances).await?; self.mark(&plan.markers).await }.await {
+        if let Err(reply) = async {
+            self.advance(&plan.advances).await?;
+            self.mark(&plan.markers).await
+        }
+        .await
+        {
             self.abort().await;
             return Err(reply);
         }
@@ -155,7 +160,9 @@ impl Session {
             self.mark(&plan.markers).await?;
         }
         let data = &*self.store.data;
-        if !seeded::on(Bug::ReadsUnchecked) && !checks::hold(data, &*self.session, &plan.checks).await.map_err(|error| fault(&error))? {
+        if !seeded::on(Bug::ReadsUnchecked)
+            && !checks::hold(data, &*self.session, &plan.checks).await.map_err(|error| fault(&error))?
+        {
             return Err(Reply::Changed);
         }
         for (place, command) in plan.commands.iter().enumerate() {
@@ -364,9 +371,7 @@ fn problem(error: wire::Error) -> Problem {
         Some(code) if is_conflict(code) => Problem::Conflict(error.message),
         _ if error.transient => Problem::Transient(error.message),
         Some(code) if TOO_LARGE.contains(&code) => Problem::TooLarge(error.message),
-        Some(code) => {
-            Problem::Write { statement: None, why: WriteError::Refused { code, message: error.message } }
-        }
+        Some(code) => Problem::Write { statement: None, why: WriteError::Refused { code, message: error.message } },
         None if error.oversized => Problem::TooLarge(error.message),
         None => Problem::Transient(error.message),
     }

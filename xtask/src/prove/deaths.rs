@@ -62,7 +62,7 @@ impl Deaths {
     }
 }
 
-/// Starts the hosts, kills that many and starts each again; at the end none has a failpoint any more.
+/// Starts the hosts, kills that many or a few more, so that each point has struck, and starts each again; at the end none has a failpoint any more.
 pub(super) fn kill(hosts: &mut Hosts<'_>, load: &mut Load, kills: u64, seed: u64) -> Result<Deaths> {
     let begin = Instant::now();
     let mut killing = Killing {
@@ -78,7 +78,7 @@ pub(super) fn kill(hosts: &mut Hosts<'_>, load: &mut Load, kills: u64, seed: u64
         killing.begin(hosts, index)?;
     }
     let mut progress = Progress::new();
-    while killing.deaths.total() < kills {
+    while !killing.finished() {
         let state = load.state()?;
         let in_vain = state.claims_in_vain();
         killing.deaths.claims_in_vain = killing.deaths.claims_in_vain.max(in_vain);
@@ -123,6 +123,12 @@ impl Killing {
         self.bag.pop().unwrap_or(Death::None)
     }
 
+    /// Whether enough have died, and one at least at each point.
+    fn finished(&self) -> bool {
+        let struck = FAILPOINTS.iter().all(|(name, ..)| self.deaths.by_point.contains_key(name));
+        struck && self.deaths.total() >= self.kills
+    }
+
     fn look_at(&mut self, hosts: &mut Hosts<'_>, index: usize, in_vain: i64) -> Result<()> {
         let host = &mut hosts.all[index];
         let plan = self.plans[index];
@@ -165,7 +171,7 @@ impl Killing {
     /// Counts a death and begins the next life.
     fn died(&mut self, hosts: &mut Hosts<'_>, index: usize, of: &'static str, in_vain: i64) -> Result<()> {
         *self.deaths.by_point.entry(of).or_default() += 1;
-        self.plans[index] = if self.deaths.total() >= self.kills {
+        self.plans[index] = if self.finished() {
             Death::None
         } else if in_vain >= CALM {
             Death::AnyTime(Duration::ZERO)

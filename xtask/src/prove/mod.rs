@@ -187,7 +187,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let chosen = args.names.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
     prerequisites::for_everything()?;
     println!("building weir and the handlers");
-    cargo::build_weir()?;
+    cargo::build_weir_for_proofs()?;
     let built = guests::build()?;
     let mut short = Vec::new();
     for proof in chosen {
