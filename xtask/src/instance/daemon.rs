@@ -6,7 +6,7 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -26,7 +26,7 @@ pub(crate) struct Daemon {
     pid_file: PathBuf,
     /// What it writes to stdout and stderr.
     pub(crate) log: PathBuf,
-    ended: OnceLock<WaitStatus>,
+    ended: Mutex<Option<WaitStatus>>,
 }
 
 impl Daemon {
@@ -35,7 +35,7 @@ impl Daemon {
             name: name.to_owned(),
             pid_file: folder.join(format!("{name}.pid")),
             log: folder.join("log").join(format!("{name}.log")),
-            ended: OnceLock::new(),
+            ended: Mutex::default(),
         }
     }
 
@@ -58,14 +58,19 @@ impl Daemon {
         if let Ok(status @ (WaitStatus::Exited(..) | WaitStatus::Signaled(..))) =
             waitpid(pid, Some(WaitPidFlag::WNOHANG))
         {
-            let _ = self.ended.set(status);
+            self.ends(Some(status));
         }
         (started_at(pid)? == started).then_some(pid)
     }
 
     /// How it has ended, where this value started it and saw its end.
     pub(crate) fn ended(&self) -> Option<WaitStatus> {
-        if self.running().is_some() { None } else { self.ended.get().copied() }
+        // A process whose first thread has ended looks so itself, and may yet hold what the next one needs.
+        if self.running().is_some() { None } else { *self.ended.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    fn ends(&self, status: Option<WaitStatus>) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
     /// Sends it a signal; fails where it does not run.
@@ -85,6 +90,7 @@ impl Daemon {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", self.name))?;
+        self.ends(None);
         let pid = Pid::from_raw(i32::try_from(child.id())?);
         let started = started_at(pid).unwrap_or_default();
         fs::write(&self.pid_file, format!("{pid} {started}\n"))?;

@@ -63,6 +63,7 @@ pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     let mut load = Load::start(run, mongodb, Amount { mix: Mix::Tallied, lag: 150, events: 0, seed: 52 })?;
     let mut kills = Vec::new();
     for trial in 0..trials {
+        takeover::shared(&mut load)?;
         kills.push(kill(&mut hosts, &mut load, trial % 2)?);
     }
     load.stop()?;
@@ -140,7 +141,6 @@ fn kill(hosts: &mut Hosts<'_>, load: &mut Load, index: usize) -> Result<Takeover
         takeover.took.as_secs_f64()
     );
     hosts.start(index, None)?;
-    takeover::shared(load)?;
     Ok(takeover)
 }
 

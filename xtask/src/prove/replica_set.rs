@@ -67,7 +67,7 @@ impl<'a> ReplicaSet<'a> {
         let member = self.members.iter().find(is_primary).context("the primary is none of the members")?;
         member.daemon.signal(signal)?;
         let begin = Instant::now();
-        while member.daemon.running().is_some() {
+        while member.daemon.ended().is_none() {
             ensure!(begin.elapsed() < STARTS, "a member of the replica set does not end");
             interrupt::sleep(Duration::from_millis(20))?;
         }
@@ -78,7 +78,10 @@ impl<'a> ReplicaSet<'a> {
     fn start_member(&self, member: &Member) -> Result<()> {
         let data = self.instance.path(&format!("mongod-{}", member.called));
         paths::make(&data)?;
-        member.daemon.start(&mut mongod::command(&self.instance.parts, &data, member.port))
+        let mut command = mongod::command(&self.instance.parts, &data, member.port);
+        // A primary that is to stop would else wait 15 s for its clients to go elsewhere.
+        command.args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=1000"]);
+        member.daemon.start(&mut command)
     }
 }
 
