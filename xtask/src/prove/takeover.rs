@@ -1,5 +1,6 @@
 //! How soon partitions are committed for again after their owner has gone.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -29,7 +30,7 @@ pub(super) fn shared(load: &mut Load) -> Result<State> {
             before.epoch == after.epoch && before.commits < after.commits
         };
         let moving = before.partitions.iter().zip(&after.partitions).all(same);
-        if moving && owners(&after).len() == 2 {
+        if moving && owners(&after).is_some_and(|owners| owners.len() == 2) {
             return Ok(after);
         }
         ensure!(
@@ -58,7 +59,7 @@ pub(super) fn by_the_other(load: &mut Load, before: &State, since: Instant) -> R
             }
         }
         let partitions = claimed.iter().flatten().count();
-        if resumed && partitions > 0 && owners(&state).len() == 1 {
+        if resumed && partitions > 0 && owners(&state).is_some_and(|owners| owners.len() == 1) {
             return Ok(Takeover { partitions, took: since.elapsed() });
         }
         ensure!(
@@ -71,6 +72,7 @@ pub(super) fn by_the_other(load: &mut Load, before: &State, since: Instant) -> R
     }
 }
 
-fn owners(state: &State) -> std::collections::BTreeSet<Option<&str>> {
+/// Who owns partitions; nothing while somebody has given one back and nobody has taken it.
+fn owners(state: &State) -> Option<BTreeSet<&str>> {
     state.partitions.iter().map(|partition| partition.owner.as_deref()).collect()
 }
