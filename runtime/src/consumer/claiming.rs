@@ -28,8 +28,13 @@ pub enum Claimed {
         /// that it is still the same.
         last: Option<LastRecord>,
     },
-    /// It may not go on; the text says why.
-    Stopped(String),
+    /// It may not go on.
+    Stopped {
+        /// Why.
+        why: String,
+        /// The epoch of the claim that found it.
+        epoch: i64,
+    },
     /// Somebody asked to give up.
     GivenUp,
 }
@@ -80,18 +85,18 @@ impl Claiming {
         self.answered(found.await)
     }
 
-    /// Claims each of the partitions.
-    pub async fn all(self, partitions: Vec<PartitionId>) -> Vec<(PartitionId, Claimed)> {
+    /// Claims each of the partitions; `taken_over` where Kafka has just assigned them.
+    pub async fn all(self, partitions: Vec<PartitionId>, taken_over: bool) -> Vec<(PartitionId, Claimed)> {
         let each = stream::iter(partitions).map(async |partition| {
-            let claimed = self.until_answered(&partition).await;
+            let claimed = self.until_answered(&partition, taken_over).await;
             (partition, claimed)
         });
         each.buffered(AT_ONCE).collect().await
     }
 
-    async fn until_answered(&self, partition: &PartitionId) -> Claimed {
+    async fn until_answered(&self, partition: &PartitionId, taken_over: bool) -> Claimed {
         loop {
-            if let Some(claimed) = self.answered(self.one(partition).await) {
+            if let Some(claimed) = self.answered(self.one(partition, taken_over).await) {
                 return claimed;
             }
             if self.give_up.load(Ordering::Relaxed) {
@@ -115,14 +120,14 @@ impl Claiming {
         None
     }
 
-    async fn one(&self, partition: &PartitionId) -> Result<Claimed, Problem> {
+    async fn one(&self, partition: &PartitionId, taken_over: bool) -> Result<Claimed, Problem> {
         if self.store.progress(partition).await?.is_none() {
             self.decide_start(partition).await?;
         }
-        let store::Claimed { claim, last, clean } = self.store.claim(partition).await?;
+        let store::Claimed { claim, last, clean } = self.store.claim(partition, taken_over).await?;
         let log = self.broker.log(partition).await?;
         if let Some(why) = start::gone(claim.next, log.start, log.end) {
-            return Ok(Claimed::Stopped(why));
+            return Ok(Claimed::Stopped { why, epoch: claim.epoch });
         }
         let committed = self.broker.committed(partition).await?;
         if let Some(offset) = committed.filter(|offset| start::was_reset(*offset, &claim, clean)) {

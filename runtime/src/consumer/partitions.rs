@@ -48,7 +48,8 @@ pub struct Assigned {
 #[derive(Debug, Default)]
 pub struct Partitions {
     owned: BTreeMap<PartitionId, Position>,
-    stopped: Vec<PartitionId>,
+    /// What stands still, and the epoch of the claim that found it so.
+    stopped: BTreeMap<PartitionId, i64>,
     reclaim: Vec<PartitionId>,
     queue: Queue,
     /// How many records the committer holds.
@@ -78,19 +79,26 @@ impl Partitions {
 
     /// Claims are made: the partitions are read from where these say.
     pub fn claimed(&mut self, claimed: Vec<(PartitionId, Claimed)>) -> Assigned {
-        let mut assigned = Assigned { again: std::mem::take(&mut self.reclaim), ..Assigned::default() };
+        // Others may have been lost since these were asked for.
+        let (again, left) = std::mem::take(&mut self.reclaim)
+            .into_iter()
+            .partition(|known| claimed.iter().any(|(partition, _)| partition == known));
+        self.reclaim = left;
+        let mut assigned = Assigned { again, ..Assigned::default() };
         for (partition, claimed) in claimed {
             match claimed {
                 Claimed::Owned { claim, last } => {
                     let Claim { epoch, next, .. } = claim;
                     let read = last.as_ref().map_or(next, |last| last.offset);
+                    // What was read under an older claim is read again under this one.
+                    self.queue.drop_partition(&partition);
                     let position = Position { epoch, read, next, committed: -1, log_end: None, last };
                     self.owned.insert(partition.clone(), position);
                     assigned.starts.push((partition.clone(), Some(read)));
                     assigned.claims.push((partition, claim));
                 }
-                Claimed::Stopped(why) => {
-                    self.stopped.push(partition.clone());
+                Claimed::Stopped { why, epoch } => {
+                    self.stopped.insert(partition.clone(), epoch);
                     assigned.starts.push((partition.clone(), None));
                     assigned.stopped.push((partition, why));
                 }
@@ -122,8 +130,8 @@ impl Partitions {
             };
             let standing = Standing { timestamp_ms: entry.raw.timestamp_ms, event_id };
             let why = start::anew(&last, Some(&standing))?;
+            self.stopped.insert(entry.partition.clone(), position.epoch);
             self.owned.remove(&entry.partition);
-            self.stopped.push(entry.partition.clone());
             return Some(why);
         }
         if entry.offset >= position.next {
@@ -159,10 +167,27 @@ impl Partitions {
                 self.moved = Some(now);
             }
         }
-        for partition in done.lost {
-            self.queue.drop_partition(&partition);
-            if self.owned.remove(&partition).is_some() {
-                self.reclaim.push(partition);
+        self.lose(&done.lost);
+    }
+
+    /// These are to be claimed anew before more of them is read.
+    pub fn lose(&mut self, partitions: &[PartitionId]) {
+        for partition in partitions {
+            self.queue.drop_partition(partition);
+            if self.owned.remove(partition).is_some() {
+                self.reclaim.push(partition.clone());
+            }
+        }
+    }
+
+    /// What somebody has set or claimed meanwhile is claimed anew: progress tells by its epochs.
+    pub fn compare(&mut self, epochs: &[(PartitionId, i64)]) {
+        for (partition, epoch) in epochs {
+            if self.owned.get(partition).is_some_and(|position| position.epoch < *epoch) {
+                self.lose(std::slice::from_ref(partition));
+            } else if self.stopped.get(partition).is_some_and(|stopped| stopped < epoch) {
+                self.stopped.remove(partition);
+                self.reclaim.push(partition.clone());
             }
         }
     }
@@ -179,9 +204,14 @@ impl Partitions {
         &self.reclaim
     }
 
-    /// Nothing more of these is handed on: they are to be given back.
+    /// Nothing more of these is taken or handed on: they are to be given back.
     pub fn close(&mut self, partitions: &[PartitionId]) {
-        partitions.iter().for_each(|partition| self.queue.drop_partition(partition));
+        for partition in partitions {
+            self.queue.drop_partition(partition);
+            if let Some(position) = self.owned.get_mut(partition) {
+                position.read = i64::MAX;
+            }
+        }
     }
 
     /// They are given back.
@@ -191,7 +221,7 @@ impl Partitions {
             self.owned.remove(partition);
         }
         self.reclaim.retain(|known| !partitions.contains(known));
-        self.stopped.retain(|known| !partitions.contains(known));
+        self.stopped.retain(|known, _| !partitions.contains(known));
     }
 
     /// Epoch and `next` of those that it owns among these.

@@ -25,14 +25,14 @@ use crate::delivery::{BATCH_BYTES, Committer, Said, Work};
 use crate::event;
 use crate::failpoint;
 use crate::shutdown::Shutdown;
-use crate::store::{PartitionId, Store};
+use crate::store::{GroupProgress, PartitionId, Store};
 use crate::telemetry::health::{ASSIGNMENT, Health, Heartbeat, KAFKA, PROGRESS};
 use crate::telemetry::metrics::{Metrics, Service};
 
 /// How often offsets go to Kafka, and the flow is looked at.
 const TICK: Duration = Duration::from_millis(100);
-/// How often idle partitions are looked at, for the ledger's sake.
-const IDLE: Duration = Duration::from_mins(1);
+/// How often progress is looked at: for what a person has set, and for the ledger of idle partitions.
+const IDLE: Duration = Duration::from_secs(15);
 /// How long a revoked partition may drain before it is given up.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long the committer may take to give up: what it waits for may take as long as a server is looked for.
@@ -68,9 +68,9 @@ pub struct Reading {
     heartbeat: Heartbeat,
 }
 
-/// Where logs end, seen after the group's latest event was.
+/// The group's progress, and where logs ended after that was seen.
 struct Idle {
-    highest_ms: i64,
+    seen: GroupProgress,
     ends: Vec<(PartitionId, i64)>,
 }
 
@@ -205,11 +205,16 @@ impl Reading {
 
     fn said(&mut self, said: Said) {
         hear(said, &mut self.partitions, &*self.clock);
+        self.reclaim();
+    }
+
+    /// Claims anew what was lost, when nothing else is being claimed.
+    fn reclaim(&mut self) {
         if !self.partitions.to_reclaim().is_empty() && self.claims.is_none() {
             let (claiming, partitions) = (self.claiming.clone(), self.partitions.to_reclaim().to_vec());
             self.claims = Some(tokio::spawn(async move {
                 tokio::time::sleep(LOST_PAUSE).await;
-                claiming.all(partitions).await
+                claiming.all(partitions, false).await
             }));
         }
     }
@@ -218,7 +223,7 @@ impl Reading {
         match change {
             Change::Assigned(partitions) => {
                 tracing::info!(partitions = numbers(&partitions), "partitions_assigned");
-                self.claims = Some(tokio::spawn(self.claiming.clone().all(partitions)));
+                self.claims = Some(tokio::spawn(self.claiming.clone().all(partitions, true)));
             }
             Change::Revoked(partitions) => {
                 tracing::info!(partitions = numbers(&partitions), "partitions_revoked");
@@ -238,6 +243,7 @@ impl Reading {
             self.stop_partition(&partition, why);
         }
         self.send(Work::Own(claims)).await;
+        self.reclaim();
         if let Err(error) = self.assign(&starts, &again) {
             tracing::error!(%error, "assign_failed");
         }
@@ -301,10 +307,11 @@ impl Reading {
                 let why = format!("the topic {} does not exist yet", self.settings.kafka_topic);
                 self.health.waiting_for(ASSIGNMENT, why);
             }
+            // The client does not say which partition: each claim looks at its log again.
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                let why = format!("a partition's next record is not in its log any more: {error}");
-                tracing::error!(error = why, "log_left_progress_behind");
-                self.health.partition_stopped(&self.settings.kafka_topic, -1, why);
+                tracing::warn!(%error, "offset_out_of_range: partitions are claimed anew");
+                self.partitions.lose(&self.partitions.owned());
+                self.reclaim();
             }
             _ => tracing::debug!(%error, "kafka_fault"),
         }
@@ -371,26 +378,29 @@ impl Reading {
 
     /// Asks how far the group has come, and after that where the logs end.
     fn look_at_idle(&mut self) {
-        if self.idle.is_some() || self.partitions.count() == 0 {
+        if self.idle.is_some() {
             return;
         }
         let (store, questions, owned) = (self.store.clone(), self.questions.clone(), self.partitions.owned());
         self.idle = Some(tokio::spawn(async move {
-            let highest_ms = store.group_highest_created_at().await.ok().flatten()?;
+            let seen = store.group_progress().await.ok()?;
             let mut ends = Vec::new();
             for partition in owned {
                 let log = questions.log(&partition).await.ok()?;
                 ends.push((partition, log.end));
             }
-            Some(Idle { highest_ms, ends })
+            Some(Idle { seen, ends })
         }));
     }
 
     async fn seen_idle(&mut self, seen: Option<Idle>) {
-        if let Some(Idle { highest_ms, ends }) = seen {
-            let at_end = self.partitions.at_end(&ends);
+        let Some(Idle { seen, ends }) = seen else { return };
+        let at_end = self.partitions.at_end(&ends);
+        if let Some(highest_ms) = seen.highest_created_at_ms {
             self.send(Work::AtEnd(at_end, highest_ms)).await;
         }
+        self.partitions.compare(&seen.epochs);
+        self.reclaim();
     }
 
     /// Drains partitions and gives them back to Kafka; in an orderly way where they were not lost.

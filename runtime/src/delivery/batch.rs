@@ -53,6 +53,13 @@ pub enum Fate {
     Ignored,
     /// An event that is accounted for already.
     Duplicate,
+    /// An event whose id stood before it, here or in what is being committed: the ledger is asked which hash is right.
+    Repeated {
+        /// Its own mark.
+        marker: Marker,
+        /// The hash of the first.
+        first: i64,
+    },
     /// An event for these handlers; none where nobody wants it.
     Event {
         /// Its mark in the ledger.
@@ -146,7 +153,7 @@ impl Batch {
                         let marker = Marker { key, bucket: 0, hash, handlers: Vec::new() };
                         let twice = known(&first, &key).filter(|_| !seeded::on(Bug::DuplicateInBatch));
                         if let Some(known) = twice {
-                            repeated(event, known == marker.hash)
+                            Fate::Repeated { marker, first: known }
                         } else {
                             first.insert(marker.key, marker.hash);
                             Fate::Event { marker, deliveries: Vec::new() }
@@ -189,9 +196,13 @@ impl Batch {
         self.now_ms = judge.now_ms;
         let mut highest: HashMap<&PartitionId, i64> = HashMap::new();
         for slot in &mut self.slots {
-            let (Item::Event(event), Fate::Event { marker, deliveries }) = (&slot.entry.item, &mut slot.fate) else {
+            let Item::Event(event) = &slot.entry.item else { continue };
+            if let Fate::Repeated { marker, first } = &slot.fate {
+                let known = judge.seen.get(&marker.key).unwrap_or(first);
+                slot.fate = repeated(event, *known == marker.hash);
                 continue;
-            };
+            }
+            let Fate::Event { marker, deliveries } = &mut slot.fate else { continue };
             let claim = judge.heads.get(&slot.entry.partition);
             let stored = claim.and_then(|claim| claim.highest_created_at_ms).unwrap_or(i64::MIN);
             let highest = highest.entry(&slot.entry.partition).or_insert(stored);
@@ -212,9 +223,10 @@ impl Batch {
             marker.bucket = judge.buckets.of(created_at_ms, judge.now_ms);
             let handlers = judge.routes.handlers(&event.event_type);
             marker.handlers = handlers.iter().map(|handler| (handler.id, handler.generation)).collect();
-            let fatal = claim
-                .and_then(|claim| claim.running)
-                .is_some_and(|running| running.offset == slot.entry.offset && running.deaths >= DEATHS);
+            // What was running is the first record from there on, for logs have gaps; and it runs singly.
+            let fatal = claim.is_some_and(|claim| {
+                claim.running.is_some_and(|running| running.offset == claim.next && running.deaths >= DEATHS)
+            });
             *deliveries = handlers.iter().map(|handler| Delivery::new(handler, fatal)).collect();
         }
     }

@@ -95,8 +95,9 @@ impl Committer {
                 self.take(work).await;
                 continue;
             }
-            let suspect = self.suspect();
-            let entries = next_batch(&mut self.todo, if suspect { 1 } else { self.batch_size });
+            let suspect = self.is_suspect(self.todo.front());
+            let most = if suspect { 1 } else { self.batch_size };
+            let entries = next_batch(&mut self.todo, most, &self.transactor.claims);
             if suspect && !self.note_running(&entries).await {
                 self.todo.extend(entries);
                 continue;
@@ -117,6 +118,15 @@ impl Committer {
         let count = batch.len();
         let before = Before::of(&batch);
         let heads = heads_after(&self.transactor.claims, &batch);
+        if self.is_suspect(batch.slots().first().map(|slot| &slot.entry)) {
+            // What runs singly has nothing beside it: a host that dies now died of this event.
+            let finished = self.transactor.finish(&self.runner, &mut batch).await;
+            let left = self.left(finished, batch, count);
+            put_first(&mut self.todo, left);
+            self.drop_unclaimed();
+            self.tell(hop, Some(&heads)).await;
+            return None;
+        }
         let mut aside = None;
         let (finished, trial) = {
             let trial = Ahead {
@@ -211,7 +221,15 @@ impl Committer {
 
     async fn take(&mut self, work: Work) {
         match work {
-            Work::Own(claims) => self.transactor.claims.extend(claims),
+            Work::Own(claims) => {
+                // What was read under an older claim is read again under this one.
+                let owned: HashSet<&PartitionId> = claims.iter().map(|(partition, _)| partition).collect();
+                let before = self.todo.len();
+                self.todo.retain(|entry| !owned.contains(&entry.partition));
+                self.finished += before - self.todo.len();
+                self.transactor.claims.extend(claims);
+                self.runner.forget_buckets();
+            }
             Work::Disown(partitions) => {
                 for partition in &partitions {
                     self.transactor.claims.remove(partition);
@@ -240,10 +258,9 @@ impl Committer {
         }
     }
 
-    /// Whether the first record's partition has lost owner after owner.
-    fn suspect(&self) -> bool {
-        let claim = self.todo.front().and_then(|entry| self.transactor.claims.get(&entry.partition));
-        claim.is_some_and(|claim| claim.unclean >= SUSPECT)
+    /// Whether the record's partition has lost owner after owner.
+    fn is_suspect(&self, entry: Option<&Entry>) -> bool {
+        entry.is_some_and(|entry| is_suspect(&self.transactor.claims, entry))
     }
 
     /// Notes the event that is about to run singly; false where the partition had to be given up.
@@ -323,11 +340,10 @@ impl Ahead<'_> {
                 None => return Trial::Nothing,
             }
         }
-        let suspect = |entry: &Entry| heads.get(&entry.partition).is_none_or(|claim| claim.unclean >= SUSPECT);
-        if self.todo.front().is_some_and(suspect) {
+        if self.todo.front().is_some_and(|entry| is_suspect(heads, entry)) {
             return Trial::Nothing;
         }
-        let entries = next_batch(self.todo, self.batch_size);
+        let entries = next_batch(self.todo, self.batch_size, heads);
         let (partitions, count) = (partitions(&entries), entries.len());
         match self.runner.prepare(entries, heads, Some(before)).await {
             Ok(ready) => Trial::Ready(ready),
@@ -347,13 +363,19 @@ fn heads_after(claims: &Heads, batch: &super::batch::Batch) -> Heads {
     heads
 }
 
-/// The first records, as many as a batch holds; one at least, where there is any.
-fn next_batch(todo: &mut VecDeque<Entry>, events: usize) -> Vec<Entry> {
+/// Whether the record's partition has lost owner after owner, or is nobody's.
+fn is_suspect(claims: &Heads, entry: &Entry) -> bool {
+    claims.get(&entry.partition).is_none_or(|claim| claim.unclean >= SUSPECT)
+}
+
+/// The first records, as many as a batch holds; one at least, where there is any. What is suspect runs singly.
+fn next_batch(todo: &mut VecDeque<Entry>, events: usize, claims: &Heads) -> Vec<Entry> {
     let mut taken = Vec::new();
     let mut bytes = 0;
     while let Some(entry) = todo.front() {
         bytes += entry.bytes();
-        if !taken.is_empty() && (taken.len() >= events || bytes > BATCH_BYTES) {
+        let full = taken.len() >= events || bytes > BATCH_BYTES || is_suspect(claims, entry);
+        if !taken.is_empty() && full {
             break;
         }
         taken.extend(todo.pop_front());

@@ -12,7 +12,7 @@ use crate::store::Plan;
 pub(super) fn add(plan: &mut Plan, slot: &Slot, ledger: &Ledger, now_ms: i64) {
     let before = plan.parked.len();
     match &slot.fate {
-        Fate::Ignored | Fate::Duplicate => {}
+        Fate::Ignored | Fate::Duplicate | Fate::Repeated { .. } => {}
         Fate::Dead(failure) => {
             plan.parked.extend(raw(&without_delivery(&slot.entry, failure, ledger, now_ms)));
         }

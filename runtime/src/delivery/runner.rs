@@ -214,6 +214,11 @@ impl Runner {
         Ok(())
     }
 
+    /// Another owner may have made buckets: they are listed again.
+    pub(super) fn forget_buckets(&self) {
+        self.known().listed = None;
+    }
+
     /// Makes the buckets that the batch's markers need: a transaction that makes a collection conflicts with others.
     async fn make_buckets(&self, batch: &Batch) -> Result<(), GivenUp> {
         for bucket in batch.buckets() {

@@ -25,6 +25,15 @@ pub struct Claimed {
     pub clean: bool,
 }
 
+/// How far a group has come.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GroupProgress {
+    /// The highest time of creation that any of its partitions has accounted for, in milliseconds since 1970.
+    pub highest_created_at_ms: Option<i64>,
+    /// The epoch of each partition.
+    pub epochs: Vec<(PartitionId, i64)>,
+}
+
 impl Store {
     /// The number of partitions that the topic had at the group's first claim; `now` is stored where this is it.
     ///
@@ -59,6 +68,25 @@ impl Store {
         self.all(PROGRESS, filter, Some(doc! { "_id": 1 }), i64::from(i32::MAX)).await
     }
 
+    /// How far the group has come.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn group_progress(&self) -> Result<GroupProgress, Error> {
+        let mut found = GroupProgress::default();
+        for progress in self.all_progress().await? {
+            let highest = progress.get_datetime("highest_created_at").ok().map(|time| time.timestamp_millis());
+            found.highest_created_at_ms = found.highest_created_at_ms.max(highest);
+            let epoch = || {
+                let id = progress.get_document("_id").ok()?;
+                let (topic, partition) = (id.get_str("topic").ok()?.into(), id.get_i32("partition").ok()?);
+                Some((PartitionId { topic, partition }, progress.get_i64("epoch").ok()?))
+            };
+            found.epochs.extend(epoch());
+        }
+        Ok(found)
+    }
+
     /// Stores where a partition starts, unless that is decided already.
     ///
     /// # Errors
@@ -83,9 +111,12 @@ impl Store {
     /// Claims the partition: from here on no transaction of an earlier owner commits for it. Ends the transactions
     /// that a dead predecessor may have left open, which would block this owner's for a minute or more.
     ///
+    /// `taken_over`: Kafka has assigned the partition to this process, so that an owner whose name still stands died, or
+    /// hangs. One that claims again what another took from it knows nothing of the kind.
+    ///
     /// # Errors
     /// What MongoDB answers; a partition without a stored start is a [`Error::Fault`].
-    pub async fn claim(&self, partition: &PartitionId) -> Result<Claimed, Error> {
+    pub async fn claim(&self, partition: &PartitionId, taken_over: bool) -> Result<Claimed, Error> {
         loop {
             let progress = self.progress(partition).await?.ok_or_else(|| no_progress(partition))?;
             let epoch = progress.get_i64("epoch").map_err(|_| no_progress(partition))?;
@@ -93,7 +124,7 @@ impl Store {
             if let Some(predecessor) = predecessor {
                 self.kill_sessions_of(predecessor).await?;
             }
-            let died = predecessor.is_some_and(|name| process(name) != self.owner.name);
+            let died = taken_over && predecessor.is_some_and(|name| process(name) != self.owner.name);
             let reply = self
                 .own(doc! {
                     "findAndModify": PROGRESS,
@@ -161,25 +192,31 @@ impl Store {
     }
 
     /// Sets where a partition goes on, by hand; makes its progress where it has none. Every claim of before is void.
+    /// False where somebody has claimed it meanwhile, so that nothing was set.
     ///
     /// # Errors
     /// What MongoDB answers.
-    pub async fn set_next(&self, partition: &PartitionId, next: i64, because: &str) -> Result<(), Error> {
-        self.own(doc! {
-            "update": PROGRESS,
-            "updates": [{
-                "q": { "_id": partition.progress_id(&self.group) },
-                "u": {
-                    "$set": { "next": next, "start": next, "start_because": because },
-                    "$unset": { "last": "", "running": "", "unclean": "" },
-                    "$inc": { "epoch": 1_i64, "commits": 1_i64 },
-                },
-                "upsert": true,
-            }],
-            "writeConcern": { "w": "majority" },
-        })
-        .await?;
-        Ok(())
+    pub async fn set_next(&self, partition: &PartitionId, next: i64, because: &str) -> Result<bool, Error> {
+        let fresh = StartDecision { next, because: because.to_owned() };
+        self.store_start(partition, &fresh).await?;
+        let progress = self.progress(partition).await?.ok_or_else(|| no_progress(partition))?;
+        let epoch = progress.get_i64("epoch").map_err(|_| no_progress(partition))?;
+        // Named by the epoch that was seen: a command that comes late sets nothing back.
+        let reply = self
+            .own(doc! {
+                "update": PROGRESS,
+                "updates": [{
+                    "q": { "_id": partition.progress_id(&self.group), "epoch": epoch },
+                    "u": {
+                        "$set": { "next": next, "start": next, "start_because": because },
+                        "$unset": { "last": "", "running": "", "unclean": "" },
+                        "$inc": { "epoch": 1_i64, "commits": 1_i64 },
+                    },
+                }],
+                "writeConcern": { "w": "majority" },
+            })
+            .await?;
+        Ok(reply.get_i32("n").is_ok_and(|n| n == 1))
     }
 
     /// Takes this owner's name out of the progress of partitions, each with the epoch of its claim: it has drained,

@@ -19,7 +19,7 @@ mod transaction;
 pub mod wire;
 pub mod write;
 
-pub use claims::{Claimed, StartDecision};
+pub use claims::{Claimed, GroupProgress, StartDecision};
 pub use deployed::{DeployedHandler, Deployment};
 pub use driver::{Address, Driver};
 pub use error::Error;

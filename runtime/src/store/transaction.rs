@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, cstr, doc};
+use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf, cstr, doc, rawdoc};
 
 use super::collections::{PARKED, PROGRESS, RECORDS};
 use super::reader::{count_in, find_in};
@@ -168,8 +168,8 @@ impl Session {
         for (place, command) in plan.commands.iter().enumerate() {
             run(data, &*self.session, command).await.map_err(|problem| self.reply(problem, place, command))?;
         }
-        self.insert(PARKED, &plan.parked).await?;
-        self.insert(RECORDS, &plan.records).await
+        self.keep(PARKED, &plan.parked).await?;
+        self.keep(RECORDS, &plan.records).await
     }
 
     async fn advance(&self, advances: &[Advance]) -> Result<(), Reply> {
@@ -194,19 +194,26 @@ impl Session {
         Ok(())
     }
 
-    async fn insert(&self, collection: &str, documents: &[RawDocumentBuf]) -> Result<(), Reply> {
-        if documents.is_empty() {
-            return Ok(());
-        }
-        self.insert_all(collection, documents.iter().cloned().collect()).await
-    }
-
-    /// Inserts into a collection of Weir's own. A marker, a parked delivery and a record each have an `_id` of their own
-    /// making, so one that is there already means that this event is accounted for.
     async fn insert_all(&self, collection: &str, documents: RawArrayBuf) -> Result<(), Reply> {
         let mut command = RawDocumentBuf::new();
         command.append(cstr!("insert"), collection);
         command.append(cstr!("documents"), documents);
+        self.own(collection, command).await.map(|_| ())
+    }
+
+    /// Keeps documents, unless they are there: a record may be accounted for a second time where somebody has set
+    /// progress back, and what is known of it stays.
+    async fn keep(&self, collection: &str, documents: &[RawDocumentBuf]) -> Result<(), Reply> {
+        if documents.is_empty() {
+            return Ok(());
+        }
+        let statement = |document: &RawDocumentBuf| {
+            let id = document.get("_id").ok().flatten().map_or(RawBson::Null, RawBson::from);
+            rawdoc! { "q": { "_id": id }, "u": { "$setOnInsert": document.clone() }, "upsert": true }
+        };
+        let mut command = RawDocumentBuf::new();
+        command.append(cstr!("update"), collection);
+        command.append(cstr!("updates"), documents.iter().map(statement).collect::<RawArrayBuf>());
         self.own(collection, command).await.map(|_| ())
     }
 

@@ -7,7 +7,7 @@ use weir::event::Event;
 use weir::sandbox::{
     Call, Engine, EngineSettings, Handler, HandlerKey, Limits, LoadError, Mode, Pending, Run, Verdict,
 };
-use weir::store::{self, Reader, Store};
+use weir::store::{self, Address, Driver, Reader, Store};
 
 /// What the guest's `describe` gives where a test does not care.
 const DESCRIPTION: &str = r#"{"events": ["Test"], "grants": {"users": ["read", "write"]}}"#;
@@ -104,21 +104,25 @@ pub(crate) async fn call_after(event: Event, pending: Pending) -> Call {
         handler: HandlerKey { id: "7".into(), generation: 1 },
         attempt: 3,
         now_ms: 1_700_000_001_456,
-        mode: Mode::Batch { reader: no_mongodb().await, pending: Arc::new(pending) },
+        mode: Mode::Batch { reader: no_mongodb().await, pending: Arc::new(pending), committing: Arc::default() },
     }
 }
 
 /// A reader without a server behind it: every read is a fault.
 async fn no_mongodb() -> Reader {
-    let options = store::Options {
+    let address = Address {
         uri: "mongodb://127.0.0.1:1/?directConnection=true".to_owned(),
-        database: "handlers".to_owned(),
-        own_database: "weir".to_owned(),
-        group: "test".to_owned(),
         connect_timeout: Duration::from_millis(50),
         server_selection_timeout: Duration::from_millis(50),
     };
-    Store::new(&options).await.expect("the connection string is right").reader()
+    let driver = Driver::new(&address).await.expect("the connection string is right");
+    let options = store::Options {
+        database: "data".to_owned(),
+        own_database: "weir".to_owned(),
+        group: "group".to_owned(),
+        owner: "test".to_owned(),
+    };
+    Store::new(Arc::new(Arc::new(driver)), &options).reader()
 }
 
 /// The kind and message of what stopped a run.

@@ -1,0 +1,354 @@
+//! What a command does to the simulated MongoDB: as much of the language as Weir's store and the simulated handlers
+//! speak. Anything else is a mistake of the simulation's, and stops it.
+
+use std::time::Duration;
+
+use bson::{Array, Bson, DateTime, Document, Timestamp, doc};
+use weir::store::wire;
+
+use crate::mongo::{DUPLICATE, Key, Mongo, Place, TOO_LARGE, Trouble, failed, id_bytes};
+
+/// MongoDB's clock runs so much faster than the simulation's, so that the ledger's hours pass.
+const HASTE: i64 = 3_000;
+/// MongoDB's clock at the beginning, in milliseconds since 1970.
+const EPOCH_MS: i64 = 1_700_000_000_000;
+
+/// MongoDB's clock.
+pub(crate) fn clock_ms(now: Duration) -> i64 {
+    EPOCH_MS + i64::try_from(now.as_millis()).unwrap_or(i64::MAX) * HASTE
+}
+
+/// A reply, or that the command has to wait for a transaction.
+pub(crate) enum Outcome {
+    Reply(Result<Document, wire::Error>),
+    Blocked,
+}
+
+/// Runs a command.
+pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &Document, place: Option<&Place>) -> Outcome {
+    if let Some(place) = place
+        && let Err(error) = mongo.enter(place)
+    {
+        return Outcome::Reply(Err(error));
+    }
+    let Some((name, target)) = command.iter().next() else { panic!("a command without a name") };
+    let namespace = format!("{database}.{}", target.as_str().unwrap_or_default());
+    let reply = match name.as_str() {
+        "find" => Ok(find(mongo, &namespace, command, place)),
+        "aggregate" => Ok(aggregate(mongo, database, &namespace, command, place)),
+        "insert" => insert(mongo, &namespace, command, place),
+        "update" => update(mongo, &namespace, command, place),
+        "delete" => delete(mongo, &namespace, command, place),
+        "findAndModify" => find_and_modify(mongo, &namespace, command),
+        "create" => {
+            if !mongo.create(&namespace) {
+                return Outcome::Reply(Err(failed(48, "the collection exists", false)));
+            }
+            Ok(doc! {})
+        }
+        "drop" => {
+            mongo.drop_collection(&namespace);
+            mongo.kernel.count("outcome: bucket dropped");
+            Ok(doc! {})
+        }
+        "listCollections" => Ok(list(mongo, database)),
+        "killSessions" => {
+            let sessions = command.get_array("killSessions").cloned().unwrap_or_default();
+            let ids: Vec<_> = sessions.iter().filter_map(|id| id.as_document()?.get("id").map(id_bytes)).collect();
+            mongo.kill_sessions(&ids);
+            Ok(doc! {})
+        }
+        "ping" => Ok(doc! {}),
+        other => panic!("the simulated mongodb knows no {other}"),
+    };
+    match reply {
+        Ok(mut reply) => {
+            if let Some(place) = place
+                && mongo.is_huge(place)
+            {
+                mongo.lose(place);
+                mongo.kernel.count("fault: transaction too large");
+                return Outcome::Reply(Err(failed(TOO_LARGE, "the transaction is too large", false)));
+            }
+            let seconds = clock_ms(mongo.kernel.now()) / 1000;
+            let time = Timestamp { time: u32::try_from(seconds).unwrap_or(0), increment: 1 };
+            reply.insert("operationTime", time);
+            Outcome::Reply(Ok(reply))
+        }
+        Err((_, Trouble::Blocked)) => Outcome::Blocked,
+        Err((index, Trouble::Refused(code, message))) => {
+            if let Some(place) = place {
+                mongo.lose(place);
+                // A conflict may fail the command as a whole.
+                if code == crate::mongo::CONFLICT && mongo.kernel.chance(500) {
+                    return Outcome::Reply(Err(failed(code, &message, true)));
+                }
+            }
+            mongo.kernel.count("fault: writeErrors");
+            let index = i32::try_from(index).unwrap_or(0);
+            Outcome::Reply(Ok(doc! {
+                "ok": 1, "n": index, "writeErrors": [{ "index": index, "code": code, "errmsg": message }],
+            }))
+        }
+    }
+}
+
+type Written = Result<Document, (usize, Trouble)>;
+
+fn list(mongo: &Mongo, database: &str) -> Document {
+    let prefix = format!("{database}.");
+    let names = mongo.collections.keys().filter_map(|name| name.strip_prefix(&prefix));
+    let ledger = names.filter(|name| name.starts_with("ledger_"));
+    let batch: Array = ledger.map(|name| Bson::Document(doc! { "name": name })).collect();
+    doc! { "cursor": { "id": 0_i64, "firstBatch": batch } }
+}
+
+fn matching(
+    mongo: &mut Mongo,
+    namespace: &str,
+    filter: &Document,
+    place: Option<&Place>,
+    reads: bool,
+) -> Vec<Document> {
+    let keys: Vec<Key> = match filter.get("_id") {
+        Some(Bson::Document(among)) if among.contains_key("$in") => {
+            let ids = among.get_array("$in").cloned().unwrap_or_default();
+            ids.iter().map(|id| (namespace.to_owned(), id_bytes(id))).collect()
+        }
+        Some(id) => vec![(namespace.to_owned(), id_bytes(id))],
+        None => {
+            let all = if reads || place.is_some() { mongo.scan(namespace, place) } else { mongo.all(namespace) };
+            return all.into_iter().filter(|document| matches(document, filter)).collect();
+        }
+    };
+    let found = keys.iter().filter_map(|key| mongo.see(key, place, reads));
+    let found: Vec<Document> = found.collect();
+    found.into_iter().filter(|document| matches(document, filter)).collect()
+}
+
+fn matches(document: &Document, filter: &Document) -> bool {
+    filter.iter().filter(|(path, _)| *path != "_id").all(|(path, wanted)| {
+        let found = at_path(document, path);
+        match (found, wanted) {
+            (Some(Bson::Int32(a)), Bson::Int64(b)) => i64::from(*a) == *b,
+            (Some(Bson::Int64(a)), Bson::Int32(b)) => *a == i64::from(*b),
+            (found, wanted) => found == Some(wanted),
+        }
+    })
+}
+
+fn at_path<'a>(document: &'a Document, path: &str) -> Option<&'a Bson> {
+    match path.split_once('.') {
+        Some((head, rest)) => at_path(document.get_document(head).ok()?, rest),
+        None => document.get(path),
+    }
+}
+
+fn find(mongo: &mut Mongo, namespace: &str, command: &Document, place: Option<&Place>) -> Document {
+    let filter = command.get_document("filter").cloned().unwrap_or_default();
+    let found = matching(mongo, namespace, &filter, place, true);
+    let limit = command.get_i64("limit").ok().and_then(|limit| usize::try_from(limit).ok()).filter(|n| *n > 0);
+    let batch: Array = found.into_iter().take(limit.unwrap_or(usize::MAX)).map(Bson::Document).collect();
+    doc! { "cursor": { "id": 0_i64, "firstBatch": batch } }
+}
+
+/// The ledger's union over its buckets.
+fn aggregate(
+    mongo: &mut Mongo,
+    database: &str,
+    namespace: &str,
+    command: &Document,
+    place: Option<&Place>,
+) -> Document {
+    let mut batch = Array::new();
+    for stage in command.get_array("pipeline").into_iter().flatten().filter_map(Bson::as_document) {
+        if let Ok(filter) = stage.get_document("$match") {
+            batch.extend(matching(mongo, namespace, filter, place, true).into_iter().map(Bson::Document));
+        } else if let Ok(union) = stage.get_document("$unionWith") {
+            let other = format!("{database}.{}", union.get_str("coll").unwrap_or_default());
+            let first = union.get_array("pipeline").ok().and_then(|stages| stages.first()?.as_document().cloned());
+            let filter = first.and_then(|stage| stage.get_document("$match").ok().cloned()).unwrap_or_default();
+            batch.extend(matching(mongo, &other, &filter, place, true).into_iter().map(Bson::Document));
+        }
+    }
+    doc! { "cursor": { "id": 0_i64, "firstBatch": batch } }
+}
+
+fn insert(mongo: &mut Mongo, namespace: &str, command: &Document, place: Option<&Place>) -> Written {
+    let documents = command.get_array("documents").cloned().unwrap_or_default();
+    for (index, document) in documents.iter().enumerate() {
+        let document = document.as_document().cloned().unwrap_or_default();
+        let key = (namespace.to_owned(), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
+        if mongo.see(&key, place, false).is_some() {
+            let what = format!("E11000 duplicate key error collection: {namespace}");
+            return Err((index, Trouble::Refused(DUPLICATE, what)));
+        }
+        mongo.write(key, Some(document), place).map_err(|trouble| (index, trouble))?;
+    }
+    Ok(doc! { "ok": 1, "n": count(documents.len()) })
+}
+
+fn update(mongo: &mut Mongo, namespace: &str, command: &Document, place: Option<&Place>) -> Written {
+    let (mut n, mut modified, mut upserted) = (0, 0, Array::new());
+    let statements = command.get_array("updates").cloned().unwrap_or_default();
+    for (index, statement) in statements.iter().enumerate() {
+        let statement = statement.as_document().cloned().unwrap_or_default();
+        let filter = statement.get_document("q").cloned().unwrap_or_default();
+        let change = statement.get_document("u").cloned().unwrap_or_default();
+        let multi = statement.get_bool("multi").unwrap_or(false);
+        let mut found = matching(mongo, namespace, &filter, place, false);
+        found.truncate(if multi { usize::MAX } else { 1 });
+        if found.is_empty() && statement.get_bool("upsert").unwrap_or(false) {
+            let mut fresh = Document::new();
+            if let Some(id) = filter.get("_id") {
+                fresh.insert("_id", id.clone());
+            }
+            let made = changed(&fresh, &change, true);
+            let id = made.get("_id").cloned().unwrap_or(Bson::Null);
+            let key = (namespace.to_owned(), id_bytes(&id));
+            mongo.write(key, Some(made), place).map_err(|trouble| (index, trouble))?;
+            upserted.push(Bson::Document(doc! { "index": count(index), "_id": id }));
+            n += 1;
+        }
+        for document in found {
+            n += 1;
+            let to = changed(&document, &change, false);
+            if to == document {
+                mongo.kernel.count("outcome: no-op update");
+                continue;
+            }
+            modified += 1;
+            let key = (namespace.to_owned(), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
+            mongo.write(key, Some(to), place).map_err(|trouble| (index, trouble))?;
+        }
+    }
+    Ok(doc! { "ok": 1, "n": n, "nModified": modified, "upserted": upserted })
+}
+
+fn delete(mongo: &mut Mongo, namespace: &str, command: &Document, place: Option<&Place>) -> Written {
+    let mut n = 0;
+    for (index, statement) in command.get_array("deletes").cloned().unwrap_or_default().iter().enumerate() {
+        let filter = statement.as_document().and_then(|it| it.get_document("q").ok().cloned()).unwrap_or_default();
+        for document in matching(mongo, namespace, &filter, place, false) {
+            let key = (namespace.to_owned(), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
+            mongo.write(key, None, place).map_err(|trouble| (index, trouble))?;
+            n += 1;
+        }
+    }
+    Ok(doc! { "ok": 1, "n": n })
+}
+
+fn find_and_modify(mongo: &mut Mongo, namespace: &str, command: &Document) -> Written {
+    let filter = command.get_document("query").cloned().unwrap_or_default();
+    let Ok(change) = command.get_document("update") else { return lease(mongo, namespace, &filter, command) };
+    let found = matching(mongo, namespace, &filter, None, false).into_iter().next();
+    let upsert = command.get_bool("upsert").unwrap_or(false);
+    let to = match found {
+        Some(document) => changed(&document, change, false),
+        None if upsert => {
+            let mut fresh = Document::new();
+            if let Some(id) = filter.get("_id") {
+                fresh.insert("_id", id.clone());
+            }
+            changed(&fresh, change, true)
+        }
+        None => return Ok(doc! { "ok": 1, "value": Bson::Null }),
+    };
+    let key = (namespace.to_owned(), id_bytes(to.get("_id").unwrap_or(&Bson::Null)));
+    mongo.write(key, Some(to.clone()), None).map_err(|trouble| (0, trouble))?;
+    Ok(doc! { "ok": 1, "value": to })
+}
+
+/// The only update by a pipeline: a lease.
+fn lease(mongo: &mut Mongo, namespace: &str, filter: &Document, command: &Document) -> Written {
+    let now = clock_ms(mongo.kernel.now());
+    let id = filter.get("_id").cloned().unwrap_or(Bson::Null);
+    let key = (namespace.to_owned(), id_bytes(&id));
+    let until = mongo.see(&key, None, false).and_then(|lease| lease.get_datetime("until").ok().copied());
+    if until.is_some_and(|until| until.timestamp_millis() > now) {
+        return Err((0, Trouble::Refused(DUPLICATE, "the lease is taken".to_owned())));
+    }
+    let stages = command.get_array("update").ok().and_then(|stages| stages.first()?.as_document().cloned());
+    let set = stages.and_then(|stage| stage.get_document("$set").ok().cloned()).unwrap_or_default();
+    let owner = set.get("owner").cloned().unwrap_or(Bson::Null);
+    let until = DateTime::from_millis(now + 1_000);
+    mongo.write(key, Some(doc! { "_id": id, "owner": owner, "until": until }), None).map_err(|trouble| (0, trouble))?;
+    mongo.kernel.count("outcome: lease taken");
+    Ok(doc! { "ok": 1 })
+}
+
+fn changed(document: &Document, change: &Document, inserts: bool) -> Document {
+    let mut to = document.clone();
+    if !change.keys().any(|key| key.starts_with('$')) {
+        let mut replaced = change.clone();
+        if let Some(id) = document.get("_id") {
+            replaced.insert("_id", id.clone());
+        }
+        return replaced;
+    }
+    for (operator, fields) in change {
+        for (path, value) in fields.as_document().into_iter().flatten() {
+            match operator.as_str() {
+                "$setOnInsert" if !inserts => {}
+                "$set" | "$setOnInsert" => set(&mut to, path, value.clone()),
+                "$unset" => unset(&mut to, path),
+                "$inc" => {
+                    let by = number(Some(value));
+                    let sum = number(at_path(&to, path)) + by;
+                    let sum = match value {
+                        Bson::Int32(_) => Bson::Int32(i32::try_from(sum).unwrap_or(i32::MAX)),
+                        _ => Bson::Int64(sum),
+                    };
+                    set(&mut to, path, sum);
+                }
+                "$max" => {
+                    let greater = match (at_path(&to, path), value) {
+                        (None, _) => true,
+                        (Some(Bson::DateTime(old)), Bson::DateTime(new)) => new > old,
+                        (old, new) => number(Some(new)) > number(old),
+                    };
+                    if greater {
+                        set(&mut to, path, value.clone());
+                    }
+                }
+                "$push" | "$addToSet" => {
+                    let mut list = to.get_array(path).cloned().unwrap_or_default();
+                    if operator == "$push" || !list.contains(value) {
+                        list.push(value.clone());
+                    }
+                    set(&mut to, path, Bson::Array(list));
+                }
+                "$currentDate" => {}
+                other => panic!("the simulated mongodb knows no {other}"),
+            }
+        }
+    }
+    to
+}
+
+fn number(value: Option<&Bson>) -> i64 {
+    match value {
+        Some(Bson::Int32(number)) => i64::from(*number),
+        Some(Bson::Int64(number)) => *number,
+        _ => 0,
+    }
+}
+
+fn set(document: &mut Document, path: &str, value: Bson) {
+    match path.split_once('.') {
+        Some((head, rest)) => {
+            let mut inner = document.get_document(head).cloned().unwrap_or_default();
+            set(&mut inner, rest, value);
+            document.insert(head, inner);
+        }
+        None => drop(document.insert(path, value)),
+    }
+}
+
+fn unset(document: &mut Document, path: &str) {
+    document.remove(path);
+}
+
+fn count(n: usize) -> i32 {
+    i32::try_from(n).unwrap_or(i32::MAX)
+}

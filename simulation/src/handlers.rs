@@ -1,0 +1,261 @@
+//! The simulated handlers: what each event type's do, through the view that the sandbox's guests have too.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bson::{Bson, Document, RawBson, RawDocumentBuf, doc};
+use weir::delivery::Handlers;
+use weir::delivery::hop::Later;
+use weir::event::Event;
+use weir::host::view::{Needs, Source, View};
+use weir::host::{Action, Code, Failure, Mode, Refusal, Run, Verdict};
+use weir::registry::{Identity, Routes};
+use weir::store::{self, IdKey, Kind, Query, Write};
+
+use crate::kernel::Kernel;
+use crate::model::EventKind;
+
+/// Counts and lists per aggregate, each by a blind write.
+pub(crate) const COUNTS: i32 = 1;
+/// Reads what it changes, or must match it.
+pub(crate) const READS: i32 = 2;
+/// One document for all.
+pub(crate) const TOTALS: i32 = 3;
+
+/// The handlers of one process.
+pub(crate) struct Simulated {
+    routes: Routes,
+    kernel: Kernel,
+    /// Ends the process at once.
+    die: Box<dyn Fn() + Send + Sync>,
+}
+
+impl fmt::Debug for Simulated {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Simulated")
+    }
+}
+
+/// Which handlers an event type has.
+pub(crate) fn handlers_of(kind: EventKind) -> &'static [i32] {
+    match kind {
+        EventKind::Count => &[COUNTS, TOTALS],
+        EventKind::Change => &[COUNTS, READS],
+        EventKind::Must | EventKind::Query => &[READS],
+        EventKind::Unwanted => &[],
+        _ => &[COUNTS],
+    }
+}
+
+pub(crate) fn name(id: i32) -> &'static str {
+    match id {
+        COUNTS => "counts",
+        READS => "reads",
+        _ => "totals",
+    }
+}
+
+impl Simulated {
+    pub(crate) fn new(kernel: Kernel, die: Box<dyn Fn() + Send + Sync>) -> Self {
+        let identity =
+            |id: i32| Arc::new(Identity { id, generation: 1, name: name(id).into(), version: "v".into(), line: id });
+        let all = [identity(COUNTS), identity(READS), identity(TOTALS)];
+        let mut routes = Routes::default();
+        for kind in EventKind::ALL {
+            for handler in all.iter().filter(|handler| handlers_of(kind).contains(&handler.id)) {
+                routes.register(kind.name(), handler);
+            }
+        }
+        Self { routes, kernel, die }
+    }
+
+    async fn handle(&self, to: i32, event: &Event, view: &mut View) -> Result<(), Verdict> {
+        let kind = EventKind::of(&event.event_type);
+        let aggregate = event.aggregate_id.as_str();
+        let number: i64 = event.payload.parse().unwrap_or(-1);
+        match (kind, to) {
+            (EventKind::Count, TOTALS) => {
+                let write = update("totals", "all", &doc! { "$inc": { "n": 1 } }, true, false);
+                act(view, write).await.map(|_| ())
+            }
+            (EventKind::Change, READS) => change(view, aggregate, number).await,
+            (EventKind::Count | EventKind::Change, _) => {
+                let to = doc! { "$inc": { "n": 1 }, "$push": { "seen": number } };
+                act(view, update("counts", aggregate, &to, true, false)).await.map(|_| ())
+            }
+            (EventKind::Make, _) => {
+                let to = doc! { "$inc": { "made": 1 } };
+                act(view, update("made", aggregate, &to, true, false)).await.map(|_| ())
+            }
+            (EventKind::Must, _) => {
+                let to = doc! { "$push": { "seen": number } };
+                act(view, update("made", aggregate, &to, false, true)).await.map(|_| ())
+            }
+            (EventKind::Effect, _) => effect(view, aggregate, number).await,
+            (EventKind::Query, _) => query(view, aggregate, number).await,
+            (EventKind::Once, _) => {
+                let made = doc! { "_id": aggregate, "by": number };
+                act(view, insert("once", aggregate, &made)).await.map(|_| ())
+            }
+            (EventKind::Reject, _) => Err(failed(Action::Reject)),
+            (EventKind::Skip, _) => Err(failed(Action::Skip)),
+            (EventKind::Huge, _) => {
+                let made = doc! { "_id": number, "huge": true };
+                act(view, insert("huge", &number.to_string(), &made)).await.map(|_| ())
+            }
+            (EventKind::Deadly, _) => {
+                self.kernel.count("fault: a delivery kills the host");
+                (self.die)();
+                std::future::pending().await
+            }
+            (EventKind::Unwanted, _) => Ok(()),
+        }
+    }
+}
+
+impl Handlers for Simulated {
+    fn routes(&self) -> &Routes {
+        &self.routes
+    }
+
+    fn deliver<'a>(&'a self, to: &'a Identity, event: Arc<Event>, _now_ms: i64, mode: Mode) -> Later<'a, Run> {
+        Box::pin(async move {
+            let mut view = View::new(mode);
+            if self.kernel.chance(100) {
+                self.kernel.sleep(self.kernel.between(1, 30)).await;
+            }
+            let verdict = match self.handle(to.id, &event, &mut view).await {
+                Ok(()) => Verdict::Accepted,
+                Err(verdict) => verdict,
+            };
+            match verdict {
+                Verdict::NeedsCommit => self.kernel.count("outcome: needs a commit"),
+                Verdict::NeedsAlone(_) => self.kernel.count("outcome: needs to be alone"),
+                Verdict::Fault(_) => self.kernel.count("outcome: fault of a read or write"),
+                _ => {}
+            }
+            let (writes, reads) = view.into_parts();
+            Run {
+                verdict,
+                writes,
+                reads,
+                log: Vec::new(),
+                log_lines_dropped: 0,
+                fuel: 0,
+                running: Duration::ZERO,
+                in_documents: Duration::ZERO,
+            }
+        })
+    }
+}
+
+fn failed(action: Action) -> Verdict {
+    let (error_type, message) = (String::new(), String::new());
+    Verdict::Failed(Failure { action, error_type, message, trace: None, after_ms: None })
+}
+
+fn needs(needs: Needs) -> Verdict {
+    match needs {
+        Needs::Commit => Verdict::NeedsCommit,
+        Needs::Alone(why) => Verdict::NeedsAlone(why),
+    }
+}
+
+fn trouble(error: store::Error) -> Verdict {
+    let refused = |code, message| Verdict::Refused(Refusal { code, message });
+    match error {
+        store::Error::Refused { message, .. } => refused(Code::Refused, message),
+        store::Error::MustMatch => refused(Code::MustMatch, String::new()),
+        fault => Verdict::Fault(fault.to_string()),
+    }
+}
+
+/// Reads a document, changes it and writes it back.
+async fn change(view: &mut View, aggregate: &str, number: i64) -> Result<(), Verdict> {
+    let found = read(view, by_id("changed", aggregate)).await?;
+    let old = found.first().cloned().unwrap_or_default();
+    let mut seen = old.get_array("seen").cloned().unwrap_or_default();
+    seen.push(Bson::Int64(number));
+    let to = doc! { "n": i32::try_from(seen.len()).unwrap_or(0), "seen": seen };
+    act(view, update("changed", aggregate, &to, true, false)).await.map(|_| ())
+}
+
+/// Writes by what an earlier write of its own did.
+async fn effect(view: &mut View, aggregate: &str, number: i64) -> Result<(), Verdict> {
+    let first = update("effects", aggregate, &doc! { "$inc": { "n": 1 } }, true, false);
+    let at = act(view, first).await?;
+    let matched = view.effect(at).map_err(needs)?.matched;
+    let seen = format!("{number}:{matched}");
+    act(view, update("effects", aggregate, &doc! { "$push": { "seen": seen } }, false, false)).await.map(|_| ())
+}
+
+/// Counts by a query, and writes where it has queried.
+async fn query(view: &mut View, aggregate: &str, number: i64) -> Result<(), Verdict> {
+    let filter = RawDocumentBuf::try_from(&doc! { "aggregate": aggregate }).unwrap_or_default();
+    let asked = Query { filter, by_id: None, id: None, ..by_id("queried", aggregate) };
+    let before = i64::try_from(read(view, asked).await?.len()).unwrap_or(-1);
+    let made = doc! { "_id": number, "aggregate": aggregate, "before": before };
+    act(view, insert("queried", &number.to_string(), &made)).await.map(|_| ())
+}
+
+fn by_id(collection: &str, id: &str) -> Query {
+    let id = RawBson::String(id.to_owned());
+    let key = IdKey::of(id.as_raw_bson_ref());
+    Query {
+        collection: collection.into(),
+        filter: RawDocumentBuf::try_from(&doc! { "_id": Bson::try_from(id.clone()).unwrap_or(Bson::Null) })
+            .unwrap_or_default(),
+        by_id: key.clone().map(|key| (id, key)),
+        id: key,
+        limit: None,
+        skip: None,
+        sort: None,
+        projection: None,
+        collation: None,
+        hint: None,
+    }
+}
+
+async fn read(view: &mut View, query: Query) -> Result<Vec<Document>, Verdict> {
+    let found = match view.source(&query).map_err(needs)? {
+        Source::Live(live) => live.find(&query).await.map_err(trouble)?,
+        Source::Reader(reader) => {
+            let found = reader.find(&query).await.map_err(trouble)?;
+            view.found(query, &found);
+            found
+        }
+    };
+    Ok(found.iter().filter_map(|document| Document::try_from(document.as_ref()).ok()).collect())
+}
+
+fn update(collection: &str, id: &str, to: &Document, upsert: bool, must_match: bool) -> Write {
+    let statement = doc! { "q": { "_id": id }, "u": to.clone(), "multi": false, "upsert": upsert };
+    write(collection, Kind::Update, id, &statement, upsert, must_match)
+}
+
+fn insert(collection: &str, id: &str, document: &Document) -> Write {
+    write(collection, Kind::Insert, id, document, false, false)
+}
+
+fn write(collection: &str, kind: Kind, id: &str, statement: &Document, upsert: bool, must_match: bool) -> Write {
+    Write {
+        collection: collection.into(),
+        kind,
+        statements: vec![RawDocumentBuf::try_from(statement).unwrap_or_default()],
+        id: IdKey::of(RawBson::String(id.to_owned()).as_raw_bson_ref()),
+        multi: false,
+        upsert,
+        must_match,
+    }
+}
+
+/// Keeps a write, or does it where the delivery is alone; gives its number.
+async fn act(view: &mut View, write: Write) -> Result<usize, Verdict> {
+    let effect = match view.acts_in().map_err(needs)? {
+        Some(live) => Some(live.write(&write).await.map_err(trouble)?),
+        None => None,
+    };
+    view.wrote(write, effect);
+    Ok(view.count() - 1)
+}

@@ -1,0 +1,231 @@
+//! What must have come of the records: computed from the logs alone, by code that shares nothing with Weir's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use bson::{Bson, Document, doc};
+
+use crate::handlers::{COUNTS, READS, TOTALS, handlers_of};
+
+/// What an event asks of its handlers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EventKind {
+    Count,
+    Change,
+    Make,
+    Must,
+    Effect,
+    Query,
+    Once,
+    Reject,
+    Skip,
+    Huge,
+    Deadly,
+    Unwanted,
+}
+
+impl EventKind {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Count,
+        Self::Change,
+        Self::Make,
+        Self::Must,
+        Self::Effect,
+        Self::Query,
+        Self::Once,
+        Self::Reject,
+        Self::Skip,
+        Self::Huge,
+        Self::Deadly,
+        Self::Unwanted,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Change => "Change",
+            Self::Make => "Make",
+            Self::Must => "Must",
+            Self::Effect => "Effect",
+            Self::Query => "Query",
+            Self::Once => "Once",
+            Self::Reject => "Reject",
+            Self::Skip => "Skip",
+            Self::Huge => "Huge",
+            Self::Deadly => "Deadly",
+            Self::Unwanted => "Unwanted",
+        }
+    }
+
+    pub(crate) fn of(name: &str) -> Self {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Unwanted)
+    }
+}
+
+/// A record as it was produced.
+#[derive(Debug, Clone)]
+pub(crate) enum Produced {
+    Event {
+        id: String,
+        kind: EventKind,
+        aggregate: String,
+        number: i64,
+        created_at_ms: i64,
+        /// The row's own time is part of the hash.
+        has_created_at: bool,
+    },
+    Ignored,
+    Undecodable,
+}
+
+/// What must be found at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Expected {
+    /// By collection and `_id`.
+    pub(crate) documents: BTreeMap<(&'static str, String), Document>,
+    /// By record, event and handler: the reasons.
+    pub(crate) parked: BTreeMap<String, &'static str>,
+    /// Dead letters that may be there or not: an event that came again after the ledger's time, or is dead already.
+    pub(crate) may_be_dead: BTreeSet<String>,
+}
+
+/// What an event is told from another by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Hash {
+    aggregate: String,
+    kind: EventKind,
+    created_at_ms: Option<i64>,
+}
+
+/// The model's own state while it goes through the records.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    first: BTreeMap<String, (Hash, i64)>,
+    pub(crate) expected: Expected,
+    highest: BTreeMap<usize, i64>,
+    refused: BTreeSet<String>,
+}
+
+pub(crate) fn record_name(partition: usize, generation: u32, offset: i64) -> String {
+    format!("record {partition}/{generation}/{offset}")
+}
+
+pub(crate) fn delivery_name(event: &str, handler: i32) -> String {
+    format!("{event} for {handler}")
+}
+
+impl Model {
+    /// Goes on with the next record of a partition, in the order of its log.
+    pub(crate) fn record(
+        &mut self,
+        partition: usize,
+        name: String,
+        produced: &Produced,
+        appended_at_ms: i64,
+        retention_ms: i64,
+    ) {
+        let (id, kind, aggregate, number, created_at_ms, has) = match produced {
+            Produced::Ignored => return,
+            Produced::Undecodable => {
+                self.expected.parked.insert(name, "undecodable");
+                return;
+            }
+            Produced::Event { id, kind, aggregate, number, created_at_ms, has_created_at } => {
+                (id, *kind, aggregate, *number, *created_at_ms, *has_created_at)
+            }
+        };
+        let hash = Hash { aggregate: aggregate.clone(), kind, created_at_ms: has.then_some(created_at_ms) };
+        if let Some((known, at_ms)) = self.first.get(id) {
+            if at_ms + retention_ms < appended_at_ms {
+                self.expected.may_be_dead.insert(name);
+            } else if *known != hash {
+                self.dead(name, id, "id-conflict");
+            }
+            return;
+        }
+        let highest = self.highest.get(&partition).copied().unwrap_or(i64::MIN);
+        if created_at_ms < highest.saturating_sub(retention_ms) {
+            self.dead(name, id, "beyond-ledger");
+            return;
+        }
+        self.highest.insert(partition, highest.max(created_at_ms));
+        self.first.insert(id.clone(), (hash, created_at_ms));
+        for handler in handlers_of(kind) {
+            if let Err(reason) = self.deliver(*handler, kind, aggregate, number) {
+                self.expected.parked.insert(delivery_name(id, *handler), reason);
+            }
+        }
+    }
+
+    /// A record is dead; where it comes again, in the same batch, the second is no more than that.
+    fn dead(&mut self, name: String, event: &str, reason: &'static str) {
+        if self.refused.insert(event.to_owned()) {
+            self.expected.parked.insert(name, reason);
+        } else {
+            self.expected.may_be_dead.insert(name);
+        }
+    }
+
+    fn deliver(&mut self, handler: i32, kind: EventKind, aggregate: &str, number: i64) -> Result<(), &'static str> {
+        match (kind, handler) {
+            (EventKind::Count, TOTALS) => {
+                let all = self.document("totals", "all");
+                all.insert("n", all.get_i32("n").unwrap_or(0) + 1);
+            }
+            (EventKind::Count | EventKind::Change, COUNTS) => self.listed("counts", aggregate, Bson::Int64(number)),
+            (EventKind::Change, READS) => self.listed("changed", aggregate, Bson::Int64(number)),
+            (EventKind::Make, _) => {
+                let made = self.document("made", aggregate);
+                made.insert("made", made.get_i32("made").unwrap_or(0) + 1);
+            }
+            (EventKind::Must, _) => {
+                if !self.has("made", aggregate) {
+                    return Err("must-match");
+                }
+                push(self.document("made", aggregate), Bson::Int64(number));
+            }
+            (EventKind::Effect, _) => {
+                let matched = u8::from(self.has("effects", aggregate));
+                self.listed("effects", aggregate, Bson::String(format!("{number}:{matched}")));
+            }
+            (EventKind::Query, _) => {
+                let of = |document: &Document| document.get_str("aggregate").is_ok_and(|of| of == aggregate);
+                let queried = self.expected.documents.iter().filter(|((name, _), _)| *name == "queried");
+                let before = i64::try_from(queried.filter(|(_, document)| of(document)).count()).unwrap_or(-1);
+                let made = doc! { "_id": number, "aggregate": aggregate, "before": before };
+                self.expected.documents.insert(("queried", number.to_string()), made);
+            }
+            (EventKind::Once, _) => {
+                if self.has("once", aggregate) {
+                    return Err("refused");
+                }
+                *self.document("once", aggregate) = doc! { "_id": aggregate, "by": number };
+            }
+            (EventKind::Reject, _) => return Err("reject"),
+            (EventKind::Huge, _) => return Err("too-large"),
+            (EventKind::Deadly, _) => return Err("host-crash"),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn has(&self, collection: &'static str, id: &str) -> bool {
+        self.expected.documents.contains_key(&(collection, id.to_owned()))
+    }
+
+    fn document(&mut self, collection: &'static str, id: &str) -> &mut Document {
+        let key = (collection, id.to_owned());
+        self.expected.documents.entry(key).or_insert_with(|| doc! { "_id": id })
+    }
+
+    fn listed(&mut self, collection: &'static str, id: &str, seen: Bson) {
+        let document = self.document(collection, id);
+        document.insert("n", document.get_i32("n").unwrap_or(0) + 1);
+        push(document, seen);
+    }
+}
+
+fn push(document: &mut Document, value: Bson) {
+    let mut seen = document.get_array("seen").cloned().unwrap_or_default();
+    seen.push(value);
+    document.insert("seen", seen);
+}

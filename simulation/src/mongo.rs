@@ -1,0 +1,322 @@
+//! A simulated MongoDB: documents with versions, transactions with snapshots, a primary that can be lost.
+//!
+//! What it keeps of the real one: the first to update a document wins and the other conflicts; an update that changes
+//! nothing conflicts with nobody; a failed statement answers `ok: 1` with `writeErrors` and its transaction is gone; a
+//! majority read lags; what no majority has is rolled back by a failover; a transaction that nobody ends lives for a
+//! minute and more.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bson::{Bson, Document, doc};
+use weir::store::wire;
+
+use crate::kernel::Kernel;
+
+/// A document's place: namespace and `_id`.
+pub(crate) type Key = (String, Vec<u8>);
+type Versions = Vec<(u64, Option<Document>)>;
+
+pub(crate) const CONFLICT: i32 = 112;
+pub(crate) const NO_TRANSACTION: i32 = 251;
+pub(crate) const DUPLICATE: i32 = 11_000;
+pub(crate) const TOO_LARGE: i32 = 257;
+
+/// The server.
+#[derive(Debug)]
+pub(crate) struct Mongo {
+    pub(crate) kernel: Kernel,
+    documents: BTreeMap<String, BTreeMap<Vec<u8>, Versions>>,
+    pub(crate) collections: BTreeMap<String, u64>,
+    sessions: BTreeMap<Vec<u8>, Session>,
+    clock: u64,
+    /// Up to where a majority has it.
+    majority: u64,
+    term: u64,
+}
+
+#[derive(Debug, Default)]
+struct Session {
+    number: i64,
+    open: Option<Transaction>,
+    /// What the last transaction came to.
+    committed: Option<(i64, u64)>,
+}
+
+#[derive(Debug)]
+struct Transaction {
+    snapshot: u64,
+    writes: BTreeMap<Key, Option<Document>>,
+    ends: Duration,
+    huge: bool,
+}
+
+/// In which transaction a command runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) session: Vec<u8>,
+    pub(crate) number: i64,
+    pub(crate) first: bool,
+}
+
+/// What a statement met.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Trouble {
+    /// Another transaction holds the document: a statement outside a transaction waits.
+    Blocked,
+    /// A write error with its code.
+    Refused(i32, String),
+}
+
+pub(crate) fn failed(code: i32, message: &str, transient: bool) -> wire::Error {
+    wire::Error { code: Some(code), message: message.to_owned(), transient, ..wire::Error::default() }
+}
+
+pub(crate) fn id_bytes(id: &Bson) -> Vec<u8> {
+    // MongoDB holds numbers of every type for the same.
+    let id = match id {
+        Bson::Int32(number) => Bson::Int64(i64::from(*number)),
+        other => other.clone(),
+    };
+    bson::serialize_to_vec(&doc! { "": id }).unwrap_or_default()
+}
+
+impl Mongo {
+    pub(crate) fn new(kernel: Kernel) -> Self {
+        let (documents, collections, sessions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { kernel, documents, collections, sessions, clock: 1, majority: 1, term: 1 }
+    }
+
+    pub(crate) fn majority(&self) -> u64 {
+        self.majority
+    }
+
+    pub(crate) fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// A majority has got that far.
+    pub(crate) fn replicated(&mut self, to: u64, term: u64) {
+        if term == self.term {
+            self.majority = self.majority.max(to.min(self.clock));
+        }
+    }
+
+    /// The primary is lost with all that no majority has.
+    pub(crate) fn fail_over(&mut self) {
+        self.term += 1;
+        let majority = self.majority;
+        let mut rolled_back = false;
+        for documents in self.documents.values_mut() {
+            for versions in documents.values_mut() {
+                let before = versions.len();
+                versions.retain(|(at, _)| *at <= majority);
+                rolled_back |= versions.len() < before;
+            }
+            documents.retain(|_, versions| !versions.is_empty());
+        }
+        self.collections.retain(|_, at| *at <= majority);
+        for session in self.sessions.values_mut() {
+            session.open = None;
+            session.committed = session.committed.filter(|(_, at)| *at <= majority);
+        }
+        if rolled_back {
+            self.kernel.count("fault: rolled back");
+        }
+    }
+
+    /// The document as a reader at that time sees it.
+    pub(crate) fn at(&self, key: &Key, at: u64) -> Option<&Document> {
+        let versions = self.documents.get(&key.0)?.get(&key.1)?;
+        versions.iter().rev().find(|(written, _)| *written <= at)?.1.as_ref()
+    }
+
+    /// The documents of a collection as a reader sees them: at a time, or in a transaction.
+    pub(crate) fn scan(&mut self, namespace: &str, place: Option<&Place>) -> Vec<Document> {
+        let majority = self.majority;
+        let at = place.and_then(|place| self.open(place)).map_or(majority, |open| open.snapshot);
+        let mut found: BTreeMap<Vec<u8>, Document> = BTreeMap::new();
+        for (id, versions) in self.documents.get(namespace).into_iter().flatten() {
+            let seen = versions.iter().rev().find(|(written, _)| *written <= at);
+            if let Some((_, Some(document))) = seen {
+                found.insert(id.clone(), document.clone());
+            }
+        }
+        if let Some(open) = place.and_then(|place| self.open(place)) {
+            for ((collection, id), written) in &open.writes {
+                match written {
+                    Some(document) if collection == namespace => drop(found.insert(id.clone(), document.clone())),
+                    None if collection == namespace => drop(found.remove(id)),
+                    _ => {}
+                }
+            }
+        }
+        found.into_values().collect()
+    }
+
+    /// One document as a statement sees it: in its transaction, or the newest; a reader outside sees what a majority has.
+    pub(crate) fn see(&mut self, key: &Key, place: Option<&Place>, reads: bool) -> Option<Document> {
+        if let Some(place) = place {
+            let open = self.open(place)?;
+            let snapshot = open.snapshot;
+            return match open.writes.get(key) {
+                Some(written) => written.clone(),
+                None => self.at(key, snapshot).cloned(),
+            };
+        }
+        self.at(key, if reads { self.majority } else { self.clock }).cloned()
+    }
+
+    /// Writes a document, or removes it.
+    pub(crate) fn write(&mut self, key: Key, to: Option<Document>, place: Option<&Place>) -> Result<(), Trouble> {
+        let now = self.kernel.now();
+        let holds = self.sessions.iter_mut().any(|(session, state)| {
+            if state.open.as_ref().is_some_and(|open| open.ends <= now) {
+                state.open = None;
+            }
+            place.is_none_or(|place| place.session != *session)
+                && state.open.as_ref().is_some_and(|open| open.writes.contains_key(&key))
+        });
+        let Some(place) = place else {
+            if holds {
+                return Err(Trouble::Blocked);
+            }
+            self.clock += 1;
+            self.store(key, to);
+            return Ok(());
+        };
+        let newest = self.documents.get(&key.0).and_then(|all| all.get(&key.1)).and_then(|all| all.last());
+        let newest = newest.map_or(0, |(at, _)| *at);
+        let Some(open) = self.open(place) else {
+            return Err(Trouble::Refused(NO_TRANSACTION, "the transaction is gone".to_owned()));
+        };
+        if holds || newest > open.snapshot {
+            self.kernel.count("outcome: conflict");
+            return Err(Trouble::Refused(CONFLICT, "another transaction was first".to_owned()));
+        }
+        open.huge |= to.as_ref().is_some_and(|document| document.contains_key("huge"));
+        open.writes.insert(key, to);
+        Ok(())
+    }
+
+    fn store(&mut self, key: Key, to: Option<Document>) {
+        let at = self.clock;
+        self.kernel.trace(at ^ (key.1.len() as u64) << 32);
+        self.collections.entry(key.0.clone()).or_insert(at);
+        self.documents.entry(key.0).or_default().entry(key.1).or_default().push((at, to));
+    }
+
+    fn open(&mut self, place: &Place) -> Option<&mut Transaction> {
+        let session = self.sessions.get_mut(&place.session)?;
+        if session.number == place.number { session.open.as_mut() } else { None }
+    }
+
+    /// Finds or begins the transaction of a command.
+    pub(crate) fn enter(&mut self, place: &Place) -> Result<(), wire::Error> {
+        let (now, clock, ends) = (self.kernel.now(), self.clock, self.kernel.between(60_000, 90_000));
+        let session = self.sessions.entry(place.session.clone()).or_default();
+        if place.number < session.number {
+            return Err(failed(225, "the transaction is older than the session's", true));
+        }
+        if place.number > session.number || (place.first && session.open.is_none() && session.committed.is_none()) {
+            if !place.first {
+                return Err(failed(NO_TRANSACTION, "no such transaction", true));
+            }
+            session.number = place.number;
+            session.committed = None;
+            let open = Transaction { snapshot: clock, writes: BTreeMap::new(), ends: now + ends, huge: false };
+            session.open = Some(open);
+        }
+        match &session.open {
+            Some(open) if open.ends > now => Ok(()),
+            _ => {
+                session.open = None;
+                Err(failed(NO_TRANSACTION, "no such transaction", true))
+            }
+        }
+    }
+
+    /// The transaction is gone, as after any failed statement.
+    pub(crate) fn lose(&mut self, place: &Place) {
+        if let Some(session) = self.sessions.get_mut(&place.session)
+            && session.number == place.number
+        {
+            session.open = None;
+        }
+    }
+
+    pub(crate) fn is_huge(&mut self, place: &Place) -> bool {
+        self.open(place).is_some_and(|open| open.huge)
+    }
+
+    /// Commits; gives the time that a majority has to reach.
+    pub(crate) fn commit(&mut self, session: &[u8], number: i64) -> Result<u64, wire::Error> {
+        let none = || failed(NO_TRANSACTION, "no such transaction", true);
+        let state = self.sessions.get_mut(session).ok_or_else(none)?;
+        if state.number != number {
+            return Err(none());
+        }
+        if let Some((_, at)) = state.committed.filter(|(done, _)| *done == number) {
+            return Ok(at);
+        }
+        let open = state.open.take().filter(|open| open.ends > self.kernel.now()).ok_or_else(none)?;
+        if !open.writes.is_empty() {
+            self.clock += 1;
+        }
+        let at = self.clock;
+        if let Some(state) = self.sessions.get_mut(session) {
+            state.committed = Some((number, at));
+        }
+        for (key, to) in open.writes {
+            self.store(key, to);
+        }
+        Ok(at)
+    }
+
+    pub(crate) fn abort(&mut self, session: &[u8], number: i64) {
+        if let Some(state) = self.sessions.get_mut(session)
+            && state.number == number
+        {
+            state.open = None;
+        }
+    }
+
+    /// Ends sessions; what they had open is gone.
+    pub(crate) fn kill_sessions(&mut self, sessions: &[Vec<u8>]) {
+        for session in sessions {
+            if let Some(state) = self.sessions.get_mut(session)
+                && state.open.take().is_some()
+            {
+                self.kernel.count("outcome: orphan killed");
+            }
+        }
+    }
+
+    pub(crate) fn drop_collection(&mut self, namespace: &str) {
+        self.documents.remove(namespace);
+        self.collections.remove(namespace);
+    }
+
+    pub(crate) fn create(&mut self, namespace: &str) -> bool {
+        let at = self.clock;
+        let fresh = !self.collections.contains_key(namespace);
+        self.collections.entry(namespace.to_owned()).or_insert(at);
+        fresh
+    }
+
+    pub(crate) fn clock(&self) -> u64 {
+        self.clock
+    }
+
+    /// A partition's progress, as a majority has it.
+    pub(crate) fn progress_of_majority(&self, partition: i32) -> Option<&Document> {
+        let id = doc! { "group": crate::host::GROUP, "topic": crate::host::TOPIC, "partition": partition };
+        self.at(&("weir.progress".to_owned(), id_bytes(&Bson::Document(id))), self.majority)
+    }
+
+    /// The newest version of every document of a collection.
+    pub(crate) fn all(&self, namespace: &str) -> Vec<Document> {
+        let documents = self.documents.get(namespace).into_iter().flatten();
+        documents.filter_map(|(_, versions)| versions.last()?.1.clone()).collect()
+    }
+}

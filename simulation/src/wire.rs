@@ -1,0 +1,227 @@
+//! The way between a simulated process and the simulated MongoDB, with what may happen on it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bson::{Bson, Document, RawDocumentBuf, doc};
+use weir::store::wire::{Answer, Error, Transactions, Wire};
+
+use crate::command::{self, Outcome};
+use crate::kernel::{Kernel, Slot, lock};
+use crate::mongo::{Mongo, Place, id_bytes};
+
+/// How often what happens, in a thousand commands.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Weather {
+    /// The connection is lost before the command is sent.
+    pub(crate) before: u64,
+    /// The command arrives after its sender was told that the connection is lost.
+    pub(crate) late: u64,
+    /// The command is done, and its reply lost.
+    pub(crate) after: u64,
+    /// The reply takes seconds.
+    pub(crate) slow: u64,
+}
+
+/// The way of one process.
+#[derive(Clone)]
+pub(crate) struct Line {
+    pub(crate) kernel: Kernel,
+    pub(crate) mongo: Arc<Mutex<Mongo>>,
+    pub(crate) weather: Arc<Mutex<Weather>>,
+    pub(crate) sessions: Arc<Mutex<u64>>,
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Line")
+    }
+}
+
+/// What is asked of the server.
+#[derive(Clone)]
+enum Request {
+    Command { database: String, command: Document, place: Option<Place> },
+    Commit { session: Vec<u8>, number: i64, majority: bool },
+    Abort { session: Vec<u8>, number: i64 },
+}
+
+fn lost(request: &Request) -> Error {
+    let transaction = matches!(request, Request::Command { place: Some(_), .. });
+    let unknown = matches!(request, Request::Commit { .. });
+    let message = "the connection was lost".to_owned();
+    Error { message, transient: transaction, retryable: !transaction, unknown, ..Error::default() }
+}
+
+impl Line {
+    fn ask(&self, request: Request) -> Slot<Result<Document, Error>> {
+        let slot = Slot::default();
+        let weather = *lock(&self.weather);
+        let roll = self.kernel.below(1_000);
+        let there = self.kernel.between(0, 3);
+        if roll < weather.before {
+            self.kernel.count("fault: connection lost before");
+            self.answer(there, &slot, Err(lost(&request)), None);
+        } else if roll < weather.before + weather.late {
+            self.kernel.count("fault: command arrives late");
+            let late = self.kernel.between(100, 20_000);
+            self.answer(there, &slot, Err(lost(&request)), None);
+            self.arrive(late, request, Slot::default(), true);
+        } else {
+            let loses = roll < weather.before + weather.late + weather.after;
+            if loses {
+                self.kernel.count("fault: reply lost");
+            }
+            self.arrive(there, request, slot.clone(), loses);
+        }
+        slot
+    }
+
+    /// The request is at the server after that time.
+    fn arrive(&self, after: Duration, request: Request, slot: Slot<Result<Document, Error>>, loses: bool) {
+        let line = self.clone();
+        self.kernel.after(after, move || line.serve(request, slot, loses));
+    }
+
+    fn serve(self, request: Request, slot: Slot<Result<Document, Error>>, loses: bool) {
+        let (reply, needs) = {
+            let mut mongo = lock(&self.mongo);
+            let before = mongo.clock();
+            let (reply, needs) = match &request {
+                Request::Command { database, command, place } => {
+                    match command::run(&mut mongo, database, command, place.as_ref()) {
+                        Outcome::Blocked => {
+                            self.replicate(&mongo, before);
+                            drop(mongo);
+                            self.kernel.count("outcome: waited for a transaction");
+                            let pause = self.kernel.between(5, 50);
+                            return self.clone().arrive(pause, request, slot, loses);
+                        }
+                        // A write outside a transaction is acknowledged by a majority.
+                        Outcome::Reply(reply) => {
+                            (reply, (place.is_none() && mongo.clock() > before).then(|| mongo.clock()))
+                        }
+                    }
+                }
+                Request::Commit { session, number, majority } => match mongo.commit(session, *number) {
+                    Ok(at) => (Ok(doc! { "ok": 1 }), majority.then_some(at)),
+                    Err(error) => (Err(error), None),
+                },
+                Request::Abort { session, number } => {
+                    mongo.abort(session, *number);
+                    (Ok(doc! { "ok": 1 }), None)
+                }
+            };
+            self.replicate(&mongo, before);
+            (reply, needs.map(|at| (at, mongo.term())))
+        };
+        let reply = if loses { Err(lost(&request)) } else { reply };
+        let slow = self.kernel.chance(lock(&self.weather).slow);
+        let back = if slow { self.kernel.between(500, 4_000) } else { self.kernel.between(0, 3) };
+        self.answer(back, &slot, reply, needs.map(|needs| (needs, lost(&request))));
+    }
+
+    /// What was written since then comes to a majority soon.
+    fn replicate(&self, mongo: &Mongo, before: u64) {
+        if mongo.clock() > before {
+            let (to, term, line) = (mongo.clock(), mongo.term(), self.clone());
+            self.kernel.after(self.kernel.between(1, 6), move || lock(&line.mongo).replicated(to, term));
+        }
+    }
+
+    /// The reply, once a majority has what it needs; an error where the primary is lost meanwhile.
+    fn answer(
+        &self,
+        after: Duration,
+        slot: &Slot<Result<Document, Error>>,
+        reply: Result<Document, Error>,
+        needs: Option<((u64, u64), Error)>,
+    ) {
+        let (line, slot) = (self.clone(), slot.clone());
+        self.kernel.after(after, move || {
+            if let Some(((at, term), error)) = needs {
+                let (majority, now) = {
+                    let mongo = lock(&line.mongo);
+                    (mongo.majority(), mongo.term())
+                };
+                if now != term {
+                    return slot.fill(Err(error));
+                }
+                if majority < at {
+                    return line.answer(Duration::from_millis(1), &slot, reply, Some(((at, term), error)));
+                }
+            }
+            slot.fill(reply);
+        });
+    }
+}
+
+impl Wire for Line {
+    fn run<'a>(&'a self, database: &'a str, command: RawDocumentBuf) -> Answer<'a, Document> {
+        let command = Document::try_from(command.as_ref()).expect("what weir sends is BSON");
+        Box::pin(self.ask(Request::Command { database: database.to_owned(), command, place: None }))
+    }
+
+    fn session(&self) -> Answer<'_, Arc<dyn Transactions>> {
+        let number = {
+            let mut sessions = lock(&self.sessions);
+            *sessions += 1;
+            *sessions
+        };
+        let id = Bson::Int64(i64::try_from(number).unwrap_or(0));
+        let session = SimulatedSession { line: self.clone(), id, state: Mutex::default() };
+        Box::pin(async move { Ok(Arc::new(session) as Arc<dyn Transactions>) })
+    }
+}
+
+#[derive(Debug)]
+struct SimulatedSession {
+    line: Line,
+    id: Bson,
+    state: Mutex<Progress>,
+}
+
+#[derive(Debug, Default)]
+struct Progress {
+    number: i64,
+    begun: bool,
+    majority: bool,
+}
+
+impl Transactions for SimulatedSession {
+    fn id(&self) -> Document {
+        doc! { "id": self.id.clone() }
+    }
+
+    fn start<'a>(&'a self, w: &'a str) -> Answer<'a, ()> {
+        let mut state = lock(&self.state);
+        *state = Progress { number: state.number + 1, begun: false, majority: w == "majority" };
+        Box::pin(async { Ok(()) })
+    }
+
+    fn run<'a>(&'a self, database: &'a str, command: RawDocumentBuf) -> Answer<'a, Document> {
+        let place = {
+            let mut state = lock(&self.state);
+            let first = !std::mem::replace(&mut state.begun, true);
+            Place { session: id_bytes(&self.id), number: state.number, first }
+        };
+        let command = Document::try_from(command.as_ref()).expect("what weir sends is BSON");
+        Box::pin(self.line.ask(Request::Command { database: database.to_owned(), command, place: Some(place) }))
+    }
+
+    fn commit(&self) -> Answer<'_, ()> {
+        let (number, majority) = {
+            let state = lock(&self.state);
+            (state.number, state.majority)
+        };
+        let asked = self.line.ask(Request::Commit { session: id_bytes(&self.id), number, majority });
+        Box::pin(async move { asked.await.map(|_| ()) })
+    }
+
+    fn abort(&self) -> Answer<'_, ()> {
+        let number = lock(&self.state).number;
+        let asked = self.line.ask(Request::Abort { session: id_bytes(&self.id), number });
+        Box::pin(async move { asked.await.map(|_| ()) })
+    }
+}

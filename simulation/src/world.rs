@@ -1,0 +1,626 @@
+//! One simulated world: hosts, the group's coordinator, what is produced, and what goes wrong.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use weir::delivery::{Item, RawRecord};
+use weir::event::{Event, Ignored, Undecodable};
+use weir::store::{Options, Store};
+
+use crate::command::clock_ms;
+use crate::host::{Change, GROUP, Process, RETENTION_MS, id};
+use crate::kafka::{Kafka, Records, Stored};
+use crate::kernel::{Kernel, Life, lock};
+use crate::model::{EventKind, Produced};
+use crate::mongo::Mongo;
+use crate::wire::{Line, Weather};
+
+pub(crate) const PARTITIONS: usize = 4;
+const HOSTS: usize = 3;
+const SESSION: Duration = Duration::from_secs(6);
+/// How long faults come.
+pub(crate) const STORM: Duration = Duration::from_secs(40);
+const EVENTS: u64 = 200;
+const AGGREGATES: u64 = 4;
+
+pub(crate) type Shared = Arc<Mutex<World>>;
+
+#[derive(Debug, Default)]
+struct Member {
+    life: u32,
+    process: Option<Process>,
+    /// Since when it stands still.
+    paused: Option<Duration>,
+    died: Option<Duration>,
+}
+
+/// A record with all that the model needs.
+#[derive(Debug, Clone)]
+pub(crate) struct Logged {
+    pub(crate) generation: u32,
+    pub(crate) offset: i64,
+    pub(crate) produced: Produced,
+    pub(crate) at_ms: i64,
+}
+
+pub(crate) struct World {
+    pub(crate) kernel: Kernel,
+    pub(crate) mongo: Arc<Mutex<Mongo>>,
+    pub(crate) kafka: Arc<Mutex<Kafka>>,
+    pub(crate) line: Line,
+    members: Vec<Member>,
+    /// The weather of this storm.
+    usual: Weather,
+    /// Whose each partition is, as the coordinator sees it.
+    owners: BTreeMap<i32, Life>,
+    /// Who is to hear later that a partition is lost.
+    unheard: Vec<(Life, i32)>,
+    /// The logs, as the model reads them.
+    pub(crate) logs: Vec<Vec<Logged>>,
+    numbers: i64,
+    deadly: bool,
+    /// A partition whose topic is made anew: nobody may own it until that is done.
+    renewing: Option<i32>,
+    /// Partitions that were set by hand.
+    pub(crate) set: BTreeSet<i32>,
+    setting: BTreeSet<i32>,
+}
+
+impl World {
+    pub(crate) fn new(kernel: &Kernel) -> Shared {
+        let mongo = Arc::new(Mutex::new(Mongo::new(kernel.clone())));
+        let kafka =
+            Arc::new(Mutex::new(Kafka { partitions: vec![Records::default(); PARTITIONS], ..Kafka::default() }));
+        let weather = Arc::new(Mutex::new(Weather::default()));
+        let line = Line { kernel: kernel.clone(), mongo: Arc::clone(&mongo), weather, sessions: Arc::default() };
+        let hosts = 2 + usize::try_from(kernel.below(HOSTS as u64 - 1)).unwrap_or(0);
+        Arc::new(Mutex::new(Self {
+            kernel: kernel.clone(),
+            mongo,
+            kafka,
+            line,
+            members: (0..hosts).map(|_| Member::default()).collect(),
+            usual: Weather::default(),
+            owners: BTreeMap::new(),
+            unheard: Vec::new(),
+            logs: vec![Vec::new(); PARTITIONS],
+            numbers: 0,
+            deadly: kernel.chance(150),
+            renewing: None,
+            set: BTreeSet::new(),
+            setting: BTreeSet::new(),
+        }))
+    }
+
+    /// Sets everything going.
+    pub(crate) fn begin(world: &Shared) {
+        let (kernel, hosts) = {
+            let world = lock(world);
+            (world.kernel.clone(), world.members.len())
+        };
+        for host in 0..hosts {
+            Self::start_host(world, host);
+        }
+        let extra = kernel.below(60);
+        for _ in 0..EVENTS + extra {
+            let (world, at) = (Arc::clone(world), kernel.between(0, 30_000));
+            kernel.after(at, move || lock(&world).produce());
+        }
+        Self::coordinate(world);
+        Self::disturb(world);
+    }
+
+    fn start_host(world: &Shared, host: usize) {
+        let mut it = lock(world);
+        let member = &mut it.members[host];
+        member.life += 1;
+        (member.paused, member.died) = (None, None);
+        let life = Life { host, life: member.life };
+        let (kernel, dying) = (it.kernel.clone(), Arc::clone(world));
+        let die = {
+            let kernel = kernel.clone();
+            Box::new(move || {
+                kernel.kill(life);
+                let dying = Arc::clone(&dying);
+                kernel.after(Duration::ZERO, move || Self::kill(&dying, life));
+            })
+        };
+        let process = Process::start(life, &kernel, &it.line, &it.kafka, die);
+        it.members[host].process = Some(process);
+        drop(it);
+        Self::turn(world, life);
+    }
+
+    fn turn(world: &Shared, life: Life) {
+        let mut it = lock(world);
+        let kernel = it.kernel.clone();
+        let member = &mut it.members[life.host];
+        let paused = member.paused.is_some();
+        let Some(process) = member.process.as_mut().filter(|process| process.life == life) else { return };
+        let pause = if paused { Duration::from_millis(50) } else { process.turn() };
+        drop(it);
+        let world = Arc::clone(world);
+        kernel.after(pause, move || Self::turn(&world, life));
+    }
+
+    fn kill(world: &Shared, life: Life) {
+        let mut it = lock(world);
+        let kernel = it.kernel.clone();
+        let now = kernel.now();
+        let member = &mut it.members[life.host];
+        if member.process.as_ref().is_none_or(|process| process.life != life) {
+            return;
+        }
+        member.process = None;
+        member.died = Some(now);
+        kernel.kill(life);
+        kernel.count("fault: host killed");
+        drop(it);
+        let again = Arc::clone(world);
+        kernel.after(kernel.between(200, 8_000), move || Self::start_host(&again, life.host));
+    }
+
+    fn pause(world: &Shared, host: usize) {
+        let mut it = lock(world);
+        let kernel = it.kernel.clone();
+        let member = &mut it.members[host];
+        let Some(life) = member.process.as_ref().map(|process| process.life) else { return };
+        if member.paused.is_some() {
+            return;
+        }
+        member.paused = Some(kernel.now());
+        kernel.pause(life);
+        kernel.count("fault: host stopped");
+        drop(it);
+        let later = Arc::clone(world);
+        kernel.after(kernel.between(100, 15_000), move || {
+            let mut it = lock(&later);
+            let member = &mut it.members[life.host];
+            if member.process.as_ref().is_some_and(|process| process.life == life) {
+                member.paused = None;
+                it.kernel.resume(life);
+            }
+        });
+    }
+
+    /// What is wrong from now on, and what happens once.
+    fn disturb(world: &Shared) {
+        let kernel = lock(world).kernel.clone();
+        let share = |most: u64| kernel.below(most + 1);
+        let weather = Weather { before: share(15), late: share(8), after: share(15), slow: share(10) };
+        {
+            let mut it = lock(world);
+            it.usual = weather;
+            *lock(&it.line.weather) = weather;
+        }
+        let times = 4 + kernel.below(10);
+        for _ in 0..times {
+            let at = kernel.between(500, 38_000);
+            let world = Arc::clone(world);
+            kernel.after(at, move || Self::fault(&world));
+        }
+        if kernel.chance(200) {
+            let renewed = Arc::clone(world);
+            kernel.after(kernel.between(12_000, 25_000), move || Self::renew_topic(&renewed));
+        }
+        let calm = Arc::clone(world);
+        kernel.after(STORM, move || *lock(&lock(&calm).line.weather) = Weather::default());
+    }
+
+    fn fault(world: &Shared) {
+        let (kernel, hosts) = {
+            let world = lock(world);
+            (world.kernel.clone(), world.members.len() as u64)
+        };
+        let host = usize::try_from(kernel.below(hosts)).unwrap_or(0);
+        // A host that dies a third time with nothing committed between is taken for the event's victim.
+        let suspect =
+            lock(world).progress().iter().any(|(_, progress)| progress.get_i32("unclean").is_ok_and(|n| n > 0));
+        match kernel.below(10) {
+            0..=4 | 7 if suspect => {}
+            0..=2 => {
+                let life = lock(world).members[host].process.as_ref().map(|process| process.life);
+                if let Some(life) = life {
+                    Self::kill(world, life);
+                }
+            }
+            3 | 4 => Self::pause(world, host),
+            5 => {
+                kernel.count("fault: failover");
+                let mongo = Arc::clone(&lock(world).mongo);
+                lock(&mongo).fail_over();
+            }
+            6 => {
+                kernel.count("fault: mongodb away");
+                let line = lock(world).line.clone();
+                *lock(&line.weather) = Weather { before: 1_000, ..Weather::default() };
+                let (back, weather) = (Arc::clone(world), Arc::clone(&line.weather));
+                kernel.after(kernel.between(500, 7_000), move || {
+                    let world = lock(&back);
+                    let calm = world.kernel.now() >= STORM;
+                    *lock(&weather) = if calm { Weather::default() } else { world.usual };
+                });
+            }
+            7 => lock(world).assign_twice(host),
+            8 => lock(world).grow(),
+            _ => lock(world).truncate(),
+        }
+    }
+
+    /// The group's coordinator looks at its members.
+    fn coordinate(world: &Shared) {
+        let mut it = lock(world);
+        let (kernel, now) = (it.kernel.clone(), it.kernel.now());
+        it.hear_returned();
+        it.free_lost(now);
+        let calm = now >= STORM;
+        let unheard = std::mem::take(&mut it.unheard);
+        for (life, partition) in unheard {
+            if calm || kernel.chance(100) {
+                it.tell(life, Change::Lost(vec![partition]));
+            } else {
+                it.unheard.push((life, partition));
+            }
+        }
+        let count = i32::try_from(lock(&it.kafka).partitions.len()).unwrap_or(0);
+        for partition in 0..count {
+            if it.renewing == Some(partition) {
+                if let Some(life) = it.owners.get(&partition).copied() {
+                    it.tell(life, Change::Revoked(vec![partition]));
+                }
+                continue;
+            }
+            let owner = it.owners.get(&partition).copied();
+            if owner.is_some() && !(kernel.chance(10) && !calm) {
+                continue;
+            }
+            let alive: Vec<Life> = it.alive();
+            if alive.is_empty() {
+                continue;
+            }
+            let to = alive[usize::try_from(kernel.below(alive.len() as u64)).unwrap_or(0)];
+            match owner {
+                // It is assigned when it has come back.
+                Some(from) if from != to => it.tell(from, Change::Revoked(vec![partition])),
+                Some(_) => {}
+                None => {
+                    it.owners.insert(partition, to);
+                    it.unheard.retain(|(life, lost)| (*life, *lost) != (to, partition));
+                    it.tell(to, Change::Assigned(vec![partition]));
+                }
+            }
+        }
+        it.look_at_stopped(world);
+        drop(it);
+        let again = Arc::clone(world);
+        kernel.after(Duration::from_millis(300), move || Self::coordinate(&again));
+    }
+
+    fn alive(&self) -> Vec<Life> {
+        let running = self.members.iter().filter(|member| member.paused.is_none());
+        running.filter_map(|member| Some(member.process.as_ref()?.life)).collect()
+    }
+
+    fn tell(&mut self, life: Life, change: Change) {
+        let member = &mut self.members[life.host];
+        if let Some(process) = member.process.as_mut().filter(|process| process.life == life) {
+            process.changes.push_back(change);
+        }
+    }
+
+    fn hear_returned(&mut self) {
+        for member in &mut self.members {
+            let Some(process) = member.process.as_mut() else { continue };
+            let life = process.life;
+            for partition in std::mem::take(&mut process.returned) {
+                if self.owners.get(&partition) == Some(&life) {
+                    self.owners.remove(&partition);
+                }
+            }
+        }
+    }
+
+    /// Members that are dead or stand still too long lose what they have.
+    fn free_lost(&mut self, now: Duration) {
+        let mut gone = Vec::new();
+        for (partition, life) in &self.owners {
+            let member = &self.members[life.host];
+            let alive = member.process.as_ref().is_some_and(|process| process.life == *life);
+            let silent = member.paused.or(member.died).map_or(SESSION, |since| now.saturating_sub(since));
+            if (!alive || member.paused.is_some()) && silent >= SESSION {
+                gone.push((*partition, *life, alive));
+            }
+        }
+        for (partition, life, alive) in gone {
+            self.owners.remove(&partition);
+            if alive {
+                if self.kernel.chance(400) {
+                    self.kernel.count("fault: callback lost");
+                    self.unheard.push((life, partition));
+                } else {
+                    self.tell(life, Change::Lost(vec![partition]));
+                }
+            }
+        }
+    }
+
+    /// A partition is given to a second member before the first hears of it.
+    fn assign_twice(&mut self, host: usize) {
+        let count = self.logs.len() as u64;
+        let partition = i32::try_from(self.kernel.below(count)).unwrap_or(0);
+        let Some(to) = self.members[host].process.as_ref().map(|process| process.life) else { return };
+        let Some(from) = self.owners.get(&partition).copied().filter(|from| *from != to) else { return };
+        if self.renewing == Some(partition) {
+            return;
+        }
+        self.kernel.count("fault: assigned to two");
+        self.unheard.push((from, partition));
+        self.owners.insert(partition, to);
+        self.unheard.retain(|(life, lost)| (*life, *lost) != (to, partition));
+        self.tell(to, Change::Assigned(vec![partition]));
+    }
+
+    fn grow(&mut self) {
+        if self.logs.len() > PARTITIONS {
+            return;
+        }
+        self.kernel.count("fault: partitions grew");
+        self.logs.push(Vec::new());
+        lock(&self.kafka).partitions.push(Records::default());
+        for _ in 0..5 {
+            let produced = self.event(PARTITIONS, EventKind::Count);
+            self.append(PARTITIONS, produced, 0);
+        }
+    }
+
+    /// Kafka forgets what everybody has read.
+    fn truncate(&self) {
+        for (partition, progress) in self.progress() {
+            // The record that tells a new topic from the old one stays.
+            if self.setting.contains(&partition) {
+                continue;
+            }
+            let mut kafka = lock(&self.kafka);
+            let Some(log) = usize::try_from(partition).ok().and_then(|at| kafka.partitions.get_mut(at)) else {
+                continue;
+            };
+            let next = progress.get_i64("next").unwrap_or(0);
+            if next > log.start && next <= log.end {
+                self.kernel.count("fault: log truncated");
+                log.start = next;
+                log.records = log.records.split_off(&next);
+            }
+        }
+    }
+
+    /// The progress documents, as MongoDB has them now.
+    pub(crate) fn progress(&self) -> Vec<(i32, bson::Document)> {
+        let all = lock(&self.mongo).all("weir.progress");
+        let number = |document: &bson::Document| document.get_document("_id").ok()?.get_i32("partition").ok();
+        all.into_iter().filter_map(|document| Some((number(&document)?, document))).collect()
+    }
+
+    /// The topic is deleted and made anew: one partition of it has other records now, at least as many.
+    fn renew_topic(world: &Shared) {
+        let mut it = lock(world);
+        let (kernel, now) = (it.kernel.clone(), it.kernel.now());
+        let partition = *it.renewing.get_or_insert(0);
+        // Deleted while its members are gone from it.
+        let held = it.owners.contains_key(&partition)
+            || it.unheard.iter().any(|(_, lost)| *lost == partition)
+            || it.members.iter().any(|member| member.process.as_ref().is_some_and(|process| process.holds(partition)));
+        if held || now < Duration::from_secs(12) {
+            let again = Arc::clone(world);
+            drop(it);
+            kernel.after(Duration::from_millis(200), move || Self::renew_topic(&again));
+            return;
+        }
+        let next = it.progress().into_iter().find(|(number, _)| *number == partition);
+        let next = next.and_then(|(_, progress)| progress.get_i64("next").ok()).unwrap_or(0);
+        it.renewing = None;
+        let at = usize::try_from(partition).unwrap_or(0);
+        if next > 0 {
+            kernel.count("fault: topic made anew");
+            it.logs[at].retain(|logged| logged.offset < next);
+            lock(&it.kafka).partitions[at] = Records::default();
+            lock(&it.kafka).committed.remove(&partition);
+            it.setting.insert(partition);
+            for _ in 0..next + 5 {
+                let produced = it.event(at, EventKind::Count);
+                it.append(at, produced, 0);
+            }
+        }
+    }
+
+    /// A person sets the progress of what stands still after the topic was made anew.
+    fn look_at_stopped(&mut self, world: &Shared) {
+        let stopped: Vec<i32> = self
+            .members
+            .iter()
+            .filter_map(|member| member.process.as_ref())
+            .flat_map(|process| process.stopped.keys().copied())
+            .filter(|partition| self.setting.contains(partition))
+            .collect();
+        for partition in stopped {
+            self.setting.remove(&partition);
+            self.set.insert(partition);
+            let options = Options {
+                database: "data".to_owned(),
+                own_database: "weir".to_owned(),
+                group: GROUP.to_owned(),
+                owner: "person".to_owned(),
+            };
+            let store = Store::new(Arc::new(self.line.clone()), &options);
+            let kernel = self.kernel.clone();
+            let world = Arc::clone(world);
+            self.kernel.spawn(None, async move {
+                // A person who heard nothing looks first whether it was done.
+                let done = async || {
+                    let progress = store.progress(&id(partition)).await.ok().flatten();
+                    progress.is_some_and(|it| it.get_str("start_because").is_ok_and(|because| because == "a person"))
+                };
+                while !matches!(store.set_next(&id(partition), 0, "a person").await, Ok(true)) && !done().await {
+                    kernel.sleep(Duration::from_millis(500)).await;
+                }
+                let mut world = lock(&world);
+                if let Some(life) = world.owners.remove(&partition) {
+                    world.tell(life, Change::Lost(vec![partition]));
+                }
+            });
+        }
+    }
+
+    fn event(&mut self, partition: usize, kind: EventKind) -> Produced {
+        self.numbers += 1;
+        let now = clock_ms(self.kernel.now());
+        Produced::Event {
+            id: format!("e{}", self.numbers),
+            kind,
+            aggregate: format!("a{partition}-{}", self.kernel.below(AGGREGATES)),
+            number: self.numbers,
+            created_at_ms: now,
+            has_created_at: self.kernel.chance(900),
+        }
+    }
+
+    fn produce(&mut self) {
+        let at = usize::try_from(self.kernel.below(self.logs.len() as u64)).unwrap_or(0);
+        // A topic that is being made anew takes nothing, and its new life only what the renewal puts there.
+        let number = i32::try_from(at).unwrap_or(0);
+        if self.renewing == Some(number) || self.setting.contains(&number) {
+            return;
+        }
+        let gap = if self.kernel.chance(50) { i64::try_from(self.kernel.below(4)).unwrap_or(0) } else { 0 };
+        if gap > 0 {
+            self.kernel.count("fault: gap in offsets");
+        }
+        let produced = match self.kernel.below(100) {
+            0 => Produced::Ignored,
+            1 => Produced::Undecodable,
+            2..=9 => match self.again(at) {
+                Some(produced) => produced,
+                None => self.event(at, EventKind::Count),
+            },
+            _ => {
+                let kind = self.kind();
+                self.event(at, kind)
+            }
+        };
+        let produced = self.aged(at, produced);
+        let twice = self.kernel.chance(40).then(|| produced.clone());
+        self.append(at, produced, gap);
+        if let Some(again @ Produced::Event { has_created_at: true, .. }) = twice {
+            self.kernel.count("fault: duplicate at a new offset");
+            self.append(at, again, 0);
+        }
+    }
+
+    fn kind(&mut self) -> EventKind {
+        match self.kernel.below(100) {
+            0..=29 => EventKind::Count,
+            30..=54 => EventKind::Change,
+            55..=64 => EventKind::Make,
+            65..=76 => EventKind::Must,
+            77..=81 => EventKind::Effect,
+            82..=86 => EventKind::Query,
+            87..=91 => EventKind::Once,
+            92 | 93 => EventKind::Reject,
+            94 | 95 => EventKind::Skip,
+            96 | 97 => EventKind::Unwanted,
+            98 => EventKind::Huge,
+            _ if std::mem::take(&mut self.deadly) => EventKind::Deadly,
+            _ => EventKind::Count,
+        }
+    }
+
+    /// An event of the log once more, or another one under its id.
+    fn again(&self, at: usize) -> Option<Produced> {
+        let log = &self.logs[at];
+        let back = usize::try_from(self.kernel.below(log.len() as u64)).unwrap_or(0);
+        let mut produced = log.get(back)?.produced.clone();
+        let Produced::Event { kind, has_created_at, created_at_ms, .. } = &mut produced else { return None };
+        let old = clock_ms(self.kernel.now()) - *created_at_ms > RETENTION_MS / 2;
+        if *kind == EventKind::Deadly || (!*has_created_at && old) {
+            return None;
+        }
+        if self.kernel.chance(150) {
+            *kind = if *kind == EventKind::Make { EventKind::Count } else { EventKind::Make };
+        } else {
+            self.kernel.count("fault: duplicate at a new offset");
+        }
+        Some(produced)
+    }
+
+    /// Now and then an event is far older than the ledger.
+    fn aged(&self, at: usize, mut produced: Produced) -> Produced {
+        let fresh = clock_ms(self.kernel.now()) - RETENTION_MS / 8;
+        let seen = self.logs[at]
+            .iter()
+            .any(|logged| matches!(&logged.produced, Produced::Event { created_at_ms, .. } if *created_at_ms > fresh));
+        if let Produced::Event { created_at_ms, has_created_at: true, number, .. } = &mut produced
+            && *number == self.numbers
+            && seen
+            && self.kernel.chance(8)
+        {
+            *created_at_ms -= 3 * RETENTION_MS;
+        }
+        produced
+    }
+
+    fn append(&mut self, at: usize, mut produced: Produced, gap: i64) {
+        let now_ms = clock_ms(self.kernel.now());
+        if let Produced::Event { created_at_ms, has_created_at: false, .. } = &mut produced {
+            *created_at_ms = now_ms;
+        }
+        let item = match &produced {
+            Produced::Ignored => Item::Ignored(Ignored::Update),
+            Produced::Undecodable => Item::Undecodable(Undecodable {
+                reason: "not JSON".to_owned(),
+                event_id: None,
+                event_type: None,
+                aggregate_id: None,
+            }),
+            Produced::Event { id, kind, aggregate, number, created_at_ms, has_created_at } => {
+                Item::Event(Arc::new(Event {
+                    id: id.clone(),
+                    sequence: None,
+                    event_type: kind.name().to_owned(),
+                    aggregate_type: "A".to_owned(),
+                    aggregate_id: aggregate.clone(),
+                    payload: number.to_string(),
+                    created_at_ms: *created_at_ms,
+                    row_created_at_us: has_created_at.then_some(*created_at_ms * 1_000),
+                    headers: Vec::new(),
+                    columns: "{}".to_owned(),
+                }))
+            }
+        };
+        let raw = Arc::new(RawRecord { timestamp_ms: Some(now_ms), ..RawRecord::default() });
+        let offset = lock(&self.kafka).append(at, Stored { item, raw }, gap);
+        let generation = u32::from(self.setting.contains(&i32::try_from(at).unwrap_or(0)));
+        self.logs[at].push(Logged { generation, offset, produced, at_ms: now_ms });
+    }
+
+    /// Whether every record is accounted for.
+    pub(crate) fn is_settled(&self) -> bool {
+        let progress: BTreeMap<i32, i64> =
+            self.progress().iter().map(|(number, it)| (*number, it.get_i64("next").unwrap_or(-1))).collect();
+        let kafka = lock(&self.kafka);
+        self.setting.is_empty()
+            && self.renewing.is_none()
+            && kafka.partitions.iter().enumerate().all(|(at, log)| {
+                let number = i32::try_from(at).unwrap_or(0);
+                log.end == 0 || progress.get(&number).is_some_and(|next| *next >= log.end)
+            })
+    }
+
+    /// What stands still, and why; for a run that does not end.
+    pub(crate) fn standing(&self) -> String {
+        let hosts: Vec<String> = self.members.iter().map(|member| format!("{:?}", member.process)).collect();
+        let ends: Vec<i64> = lock(&self.kafka).partitions.iter().map(|log| log.end).collect();
+        let progress: Vec<String> =
+            self.progress().iter().map(|(number, it)| format!("{number}: {:?}", it.get("next"))).collect();
+        format!("ends {ends:?}, progress {progress:?}, owners {:?}, hosts {hosts:?}", self.owners)
+    }
+}
