@@ -24,6 +24,7 @@ from model import EPOCH, PROCESSED, RULES, Event, Model
 
 DATABASE = "activity_read"
 OWN_DATABASE = "weir"
+AWARE = CodecOptions(tz_aware=True, tzinfo=timezone.utc)
 SHOWN = 20
 
 ROWS = """
@@ -100,22 +101,27 @@ class Comparison:
             self.differs(f"event {event}", f"was not parked for {reason}")
 
 
+def reference(comparison: Comparison, client: pymongo.MongoClient, model: Model) -> dict[str, int]:
+    """Compares the collections of the six handlers; gives how many documents each holds."""
+    database = client.get_database(DATABASE, codec_options=AWARE)
+    return {
+        name: comparison.documents(name, database[name].find(), expected)
+        for name, expected in [
+            ("users", model.users),
+            ("statistics", model.statistics),
+            ("activities", model.activities),
+        ]
+    }
+
+
 def main(postgres: str, mongodb: str, since_ms: str) -> None:
     model, events = modelled(postgres)
-    aware = CodecOptions(tz_aware=True, tzinfo=timezone.utc)
     with pymongo.MongoClient(mongodb, serverSelectionTimeoutMS=20_000) as client:
-        database = client.get_database(DATABASE, codec_options=aware)
         comparison = Comparison(EPOCH + timedelta(milliseconds=int(since_ms)))
-        documents = {
-            name: comparison.documents(name, database[name].find(), expected)
-            for name, expected in [
-                ("users", model.users),
-                ("statistics", model.statistics),
-                ("activities", model.activities),
-            ]
-        }
+        documents = reference(comparison, client, model)
         parked = client[OWN_DATABASE]["parked"].find({"event_type": {"$in": list(RULES)}})
         comparison.parked({(each["event_id"], each["reason"]) for each in parked}, model.parked)
+        database = client.get_database(DATABASE, codec_options=AWARE)
         shown = database["activities"].find_one({"participants.current_count": 2}) or database["users"].find_one()
     json.dump(
         {

@@ -31,5 +31,16 @@ pub(crate) fn cargo_in(folder: &Path) -> Command {
 /// Builds the binary `weir`. The whole workspace is named, and a small test with it, since features are then those of
 /// `cargo test`: nothing is built twice.
 pub(crate) fn build_weir() -> Result<()> {
-    process::run(cargo().args(["build", "--workspace", "--bins", "--test", "tidy"]), "the build of weir")
+    process::run(&mut weir(), "the build of weir")
+}
+
+/// The same with the points at which a proof lets it die.
+pub(crate) fn build_weir_for_proofs() -> Result<()> {
+    process::run(weir().args(["--features", "weir/proofs"]), "the build of weir")
+}
+
+fn weir() -> Command {
+    let mut command = cargo();
+    command.args(["build", "--workspace", "--bins", "--test", "tidy"]);
+    command
 }

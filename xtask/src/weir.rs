@@ -7,6 +7,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
 use serde::Deserialize;
 
 use crate::instance::{Daemon, Instance, TOPIC};
@@ -93,15 +95,21 @@ pub(crate) fn command(instance: &Instance, handlers: &Path) -> Command {
 impl Weir {
     /// Starts a host with a folder of handlers, and waits until it is ready.
     pub(crate) fn start(instance: &Instance, handlers: &Path) -> Result<Self> {
-        let admin = format!("http://127.0.0.1:{}", instance.environment.ports.admin);
+        let port = instance.environment.ports.admin;
+        let weir = Self::launch(instance.daemon("weir"), port, &mut command(instance, handlers))?;
+        weir.ready(READY)?;
+        Ok(weir)
+    }
+
+    /// Starts a host of its own name and port, and does not wait for it.
+    pub(crate) fn launch(daemon: Daemon, port: u16, command: &mut Command) -> Result<Self> {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(5)))
             .build()
             .new_agent();
-        let weir = Self { daemon: instance.daemon("weir"), admin, agent };
-        weir.daemon.start(&mut command(instance, handlers))?;
-        weir.ready(READY)?;
+        let weir = Self { daemon, admin: format!("http://127.0.0.1:{port}"), agent };
+        weir.daemon.start(command.env("ADMIN_LISTEN", format!("127.0.0.1:{port}")))?;
         Ok(weir)
     }
 
@@ -109,6 +117,16 @@ impl Weir {
     pub(crate) fn ready(&self, limit: Duration) -> Result<()> {
         let url = format!("{}/readyz", self.admin);
         self.daemon.wait(limit, || Ok(self.agent.get(&url).call().is_ok_and(|answer| answer.status() == 200)))
+    }
+
+    /// How it has ended; nothing while it runs.
+    pub(crate) fn ended(&self) -> Option<WaitStatus> {
+        self.daemon.ended()
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        self.daemon.signal(signal)
     }
 
     /// What it says of itself.
@@ -167,15 +185,26 @@ impl Weir {
         Ok(kib * 1024)
     }
 
-    /// The values of the metrics whose name holds `name`, by their label `handler`.
+    /// The values of the metrics whose name holds `name`, summed by their label `handler`.
     pub(crate) fn metrics(&self, name: &str) -> Result<BTreeMap<String, f64>> {
         let text = self.agent.get(format!("{}/metrics", self.admin)).call()?.body_mut().read_to_string()?;
-        let value = |line: &str| {
+        let value = |line: &str| -> Option<(String, f64)> {
             let (series, value) = line.rsplit_once(' ')?;
             let handler = series.split_once("handler=\"")?.1.split_once('"')?.0;
             Some((handler.to_owned(), value.parse().ok()?))
         };
-        Ok(text.lines().filter(|line| !line.starts_with('#') && line.contains(name)).filter_map(value).collect())
+        let mut sums = BTreeMap::new();
+        for (handler, value) in
+            text.lines().filter(|line| !line.starts_with('#') && line.contains(name)).filter_map(value)
+        {
+            *sums.entry(handler).or_default() += value;
+        }
+        Ok(sums)
+    }
+
+    /// Where it serves what it says of itself.
+    pub(crate) fn admin(&self) -> &str {
+        &self.admin
     }
 
     /// Where its log is.

@@ -6,11 +6,12 @@ use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use nix::sys::signal::{self, Signal};
-use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
 use crate::{interrupt, paths, process};
@@ -25,6 +26,7 @@ pub(crate) struct Daemon {
     pid_file: PathBuf,
     /// What it writes to stdout and stderr.
     pub(crate) log: PathBuf,
+    ended: Mutex<Option<WaitStatus>>,
 }
 
 impl Daemon {
@@ -33,7 +35,18 @@ impl Daemon {
             name: name.to_owned(),
             pid_file: folder.join(format!("{name}.pid")),
             log: folder.join("log").join(format!("{name}.log")),
+            ended: Mutex::default(),
         }
+    }
+
+    /// Those in a folder whose names begin so.
+    pub(crate) fn all(prefix: &str, folder: &Path) -> Vec<Self> {
+        let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
+        let names = entries.filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            name.strip_suffix(".pid").filter(|name| name.starts_with(prefix)).map(str::to_owned)
+        });
+        names.map(|name| Self::new(&name, folder)).collect()
     }
 
     /// Its process id, while it runs.
@@ -42,8 +55,28 @@ impl Daemon {
         let (pid, started) = text.trim().split_once(' ')?;
         let pid = Pid::from_raw(pid.parse().ok()?);
         // Takes a child that ended off the kernel's list; where it is no child of ours that fails, and nothing is lost.
-        let _ = waitpid(pid, Some(WaitPidFlag::WNOHANG));
+        if let Ok(status @ (WaitStatus::Exited(..) | WaitStatus::Signaled(..))) =
+            waitpid(pid, Some(WaitPidFlag::WNOHANG))
+        {
+            self.ends(Some(status));
+        }
         (started_at(pid)? == started).then_some(pid)
+    }
+
+    /// How it has ended, where this value started it and saw its end.
+    pub(crate) fn ended(&self) -> Option<WaitStatus> {
+        // A process whose first thread has ended looks so itself, and may yet hold what the next one needs.
+        if self.running().is_some() { None } else { *self.ended.lock().unwrap_or_else(PoisonError::into_inner) }
+    }
+
+    fn ends(&self, status: Option<WaitStatus>) {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    /// Sends it a signal; fails where it does not run.
+    pub(crate) fn signal(&self, signal: Signal) -> Result<()> {
+        let pid = self.running().with_context(|| format!("{} does not run", self.name))?;
+        signal::kill(pid, signal).with_context(|| format!("cannot signal {} (process {pid})", self.name))
     }
 
     /// Starts the command in a process group of its own, so that the terminal's signals do not reach it. Its log
@@ -57,6 +90,7 @@ impl Daemon {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", self.name))?;
+        self.ends(None);
         let pid = Pid::from_raw(i32::try_from(child.id())?);
         let started = started_at(pid).unwrap_or_default();
         fs::write(&self.pid_file, format!("{pid} {started}\n"))?;

@@ -13,7 +13,7 @@ use crate::{paths, process, python};
 /// The topic that Debezium writes the outbox to.
 pub(crate) const TOPIC: &str = "postgres.activity.event_outbox";
 /// Its partitions: what a group of consumers can share.
-const PARTITIONS: u16 = 12;
+pub(crate) const PARTITIONS: u16 = 12;
 
 pub(super) fn start(instance: &Instance) -> Result<()> {
     let daemon = instance.daemon("kafka");

@@ -5,8 +5,8 @@
 mod connect;
 mod daemon;
 mod kafka;
-mod mongod;
-mod ports;
+pub(crate) mod mongod;
+pub(crate) mod ports;
 mod postgres;
 mod temporary;
 
@@ -20,7 +20,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use daemon::Daemon;
-pub(crate) use kafka::TOPIC;
+pub(crate) use kafka::{PARTITIONS, TOPIC};
 pub(crate) use ports::Ports;
 pub(crate) use temporary::Temporary;
 
@@ -44,6 +44,9 @@ pub(crate) enum Service {
 }
 
 impl Service {
+    /// The whole pipeline.
+    pub(crate) const ALL: [Self; 4] = [Self::Postgres, Self::Mongod, Self::Kafka, Self::Connect];
+
     const fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
@@ -94,18 +97,24 @@ impl Instance {
 
     /// Starts what is not running, and waits until a row inserted would reach Kafka.
     pub(crate) fn up(&self) -> Result<()> {
+        self.up_with(&Service::ALL)
+    }
+
+    /// The same for some of the services.
+    pub(crate) fn up_with(&self, services: &[Service]) -> Result<()> {
         let begin = Instant::now();
         let ready = |service: Service| {
             println!("  {:<9} ready   {:>5.1} s", service.name(), begin.elapsed().as_secs_f64());
         };
+        let start = |service: Service| {
+            if services.contains(&service) { self.start(service).map(|()| ready(service)) } else { Ok(()) }
+        };
         thread::scope(|scope| {
-            let postgres = scope.spawn(|| self.start(Service::Postgres).map(|()| ready(Service::Postgres)));
-            let mongod = scope.spawn(|| self.start(Service::Mongod).map(|()| ready(Service::Mongod)));
-            self.start(Service::Kafka)?;
-            ready(Service::Kafka);
+            let postgres = scope.spawn(|| start(Service::Postgres));
+            let mongod = scope.spawn(|| start(Service::Mongod));
+            start(Service::Kafka)?;
             joined(postgres)?;
-            self.start(Service::Connect)?;
-            ready(Service::Connect);
+            start(Service::Connect)?;
             joined(mongod)
         })
     }
@@ -153,7 +162,9 @@ pub(crate) fn down(name: &str, wipe: bool) -> Result<()> {
 
 /// Stops everything, also where something of it does not stop as it should.
 fn stop_all(folder: &Path) -> Result<()> {
-    let weir = Daemon::new("weir", folder).stop();
+    let weir = Daemon::all("weir", folder).iter().map(Daemon::stop).fold(Ok(()), Result::and);
+    // Members of a replica set that a proof has made.
+    let members = Daemon::all("mongod-", folder).iter().map(Daemon::stop).fold(Ok(()), Result::and);
     let services = thread::scope(|scope| {
         let others = [Service::Postgres, Service::Mongod].map(|service| scope.spawn(move || stop(folder, service)));
         // Connect leaves its group and flushes its offsets, so Kafka goes after it.
@@ -161,7 +172,7 @@ fn stop_all(folder: &Path) -> Result<()> {
         let kafka = stop(folder, Service::Kafka);
         others.into_iter().map(joined).fold(connect.and(kafka), Result::and)
     });
-    weir.and(services)
+    weir.and(members).and(services)
 }
 
 fn stop(folder: &Path, service: Service) -> Result<()> {

@@ -1,11 +1,13 @@
 //! mongod as the only member of a replica set, which transactions need.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use super::{Instance, ports};
+use crate::cache::Parts;
 use crate::{paths, python};
 
 pub(super) fn start(instance: &Instance) -> Result<()> {
@@ -15,12 +17,18 @@ pub(super) fn start(instance: &Instance) -> Result<()> {
         ports::claim("MongoDB", port)?;
         let data = instance.path("mongod");
         paths::make(&data)?;
-        let mut command = Command::new(&instance.parts.mongod);
-        command.arg("--dbpath").arg(data).args(["--bind_ip", "127.0.0.1", "--port", &port.to_string()]);
-        command.args(["--replSet", "rs0", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]);
-        daemon.start(command.args(["--setParameter", "diagnosticDataCollectionEnabled=false"]))?;
+        daemon.start(&mut command(&instance.parts, &data, port))?;
     }
     daemon.wait(Duration::from_mins(1), || Ok(ports::open(port)))?;
     python::run(&instance.parts, "replica_set.py", &[&port.to_string()])?;
     Ok(())
+}
+
+/// A member of the replica set rs0.
+pub(crate) fn command(parts: &Parts, data: &Path, port: u16) -> Command {
+    let mut command = Command::new(&parts.mongod);
+    command.arg("--dbpath").arg(data).args(["--bind_ip", "127.0.0.1", "--port", &port.to_string()]);
+    command.args(["--replSet", "rs0", "--nounixsocket", "--wiredTigerCacheSizeGB", "0.25"]);
+    command.args(["--setParameter", "diagnosticDataCollectionEnabled=false"]);
+    command
 }

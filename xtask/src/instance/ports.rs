@@ -42,6 +42,13 @@ impl Ports {
     }
 }
 
+/// Others that nobody listens on, above those of instances.
+pub(crate) fn more(count: usize) -> Result<Vec<u16>> {
+    let start = 31_000 + u16::try_from(process::id() % 100).unwrap_or(0) * 16;
+    let free: Vec<u16> = (start..32_700).chain(31_000..start).filter(|port| can_listen(*port)).take(count).collect();
+    if free.len() == count { Ok(free) } else { bail!("no {count} ports between 31000 and 32700 are free") }
+}
+
 /// Fails where a port that a service is about to listen on is somebody else's.
 pub(crate) fn claim(service: &str, port: u16) -> Result<()> {
     if can_listen(port) {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::{Instance, down, stop_all};
+use super::{Instance, Service, down, stop_all};
 use crate::paths;
 
 /// A fresh instance that is taken down and wiped when the value goes, unless it is to be kept.
@@ -15,9 +15,14 @@ pub(crate) struct Temporary {
 impl Temporary {
     /// Removes what an earlier run has left under the name, and starts anew.
     pub(crate) fn up(name: &str, keep: bool) -> Result<Self> {
+        Self::up_with(name, keep, &Service::ALL)
+    }
+
+    /// The same with some of the services.
+    pub(crate) fn up_with(name: &str, keep: bool, services: &[Service]) -> Result<Self> {
         down(name, true)?;
         let temporary = Self { instance: Instance::open(name)?, keep };
-        temporary.instance.up()?;
+        temporary.instance.up_with(services)?;
         Ok(temporary)
     }
 

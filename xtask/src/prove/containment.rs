@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Result, anyhow, bail, ensure};
 use serde_json::json;
 
 use super::counts::{self, Group};
@@ -15,7 +14,7 @@ use super::{Run, Verdict};
 use crate::progress::Progress;
 use crate::rows::Rows;
 use crate::weir::{self, Stats, Weir};
-use crate::{comparison, interrupt, paths, python};
+use crate::{comparison, interrupt, python};
 
 const MIB: u64 = 1 << 20;
 const GROWTH: u64 = 64 * MIB;
@@ -27,7 +26,7 @@ pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
 
     let since = comparison::moment();
     let behaviours: BTreeSet<&str> = hostile::KINDS.iter().map(|kind| kind.handler).collect();
-    let folder = handlers(run, behaviours.into_iter())?;
+    let folder = run.handlers(behaviours)?;
     let weir = Weir::start(run.instance, &folder)?;
     // What the host grows by once, such as its pools and the first documents, is no answer to hostility.
     let mut sent = Sent::default();
@@ -73,33 +72,10 @@ fn mib(bytes: u64) -> f64 {
     (bytes / 1_048_576.0 * 10.0).round() / 10.0
 }
 
-/// A folder of the six handlers and some behaviours.
-fn handlers<'a>(run: &Run<'_>, behaviours: impl Iterator<Item = &'a str>) -> Result<PathBuf> {
-    let folder = run.instance.path("handlers");
-    paths::remove(&folder)?;
-    paths::make(&folder)?;
-    for entry in fs::read_dir(&run.built.handlers).context("there are no handlers")? {
-        let file = entry?.path();
-        if file.extension().is_some_and(|extension| extension == "wasm") {
-            copy(&file, &folder)?;
-        }
-    }
-    for name in behaviours {
-        copy(&run.built.behaviours.join(format!("{name}.wasm")), &folder)?;
-    }
-    Ok(folder)
-}
-
-fn copy(file: &Path, folder: &Path) -> Result<()> {
-    let name = file.file_name().context("a component has no name")?;
-    fs::copy(file, folder.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
-    Ok(())
-}
-
 /// A host does not start with a component that imports what nobody is given, and says what that is.
 fn refused_at_load(run: &Run<'_>) -> Result<()> {
     let (name, import) = hostile::REFUSED_AT_LOAD;
-    let folder = handlers(run, std::iter::once(name))?;
+    let folder = run.handlers([name])?;
     let daemon = run.instance.daemon("weir");
     daemon.start(&mut weir::command(run.instance, &folder))?;
     let begin = Instant::now();

@@ -1,20 +1,34 @@
 //! `cargo xtask prove`: each promise is run against the real services, and said with its figure and its bound.
 
+mod chance;
 mod containment;
 mod counts;
+mod culprit;
+mod deaths;
+mod exactly;
+mod exactly_once;
+mod faults;
 mod hostile;
+mod hosts;
+mod load;
 mod outage;
+mod proxy;
+mod reads;
+mod recovery;
 mod reference;
+mod replica_set;
+mod takeover;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::guests::Built;
-use crate::instance::{Instance, TOPIC, Temporary};
+use crate::instance::{Instance, Service, TOPIC, Temporary};
 use crate::{cargo, guests, paths, prerequisites, python, weir};
 
 const INSTANCE: &str = "prove";
@@ -39,24 +53,61 @@ pub(crate) struct Args {
 struct Proof {
     name: &'static str,
     promise: &'static str,
+    services: &'static [Service],
     run: fn(&Run<'_>) -> Result<Verdict>,
 }
 
-const PROOFS: [Proof; 3] = [
+/// What a proof needs that puts records into Kafka by itself.
+const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
+
+const PROOFS: [Proof; 8] = [
     Proof {
         name: "reference",
         promise: "a row inserted by SQL gives its documents once; updates and a delete of it change nothing",
+        services: &Service::ALL,
         run: reference::run,
     },
     Proof {
         name: "containment",
         promise: "what a handler does wrong meets its limit, and harms neither the host nor another handler",
+        services: &Service::ALL,
         run: containment::run,
     },
     Proof {
         name: "outage",
         promise: "Kafka or MongoDB being away changes no document and costs no delivery an attempt",
+        services: &Service::ALL,
         run: outage::run,
+    },
+    Proof {
+        name: "exactly-once",
+        promise: "each event takes effect once and in its aggregate's order, whatever is killed and whatever comes twice",
+        services: &WITHOUT_OUTBOX,
+        run: exactly_once::run,
+    },
+    Proof {
+        name: "faults",
+        promise: "each event takes effect once and in order, whoever stands still, restarts or loses a connection",
+        services: &[Service::Kafka],
+        run: faults::run,
+    },
+    Proof {
+        name: "recovery",
+        promise: "when a host dies or is stopped, another goes on soon; a stop makes no delivery run again",
+        services: &WITHOUT_OUTBOX,
+        run: recovery::run,
+    },
+    Proof {
+        name: "reads",
+        promise: "to read a document, change it and write it back loses no update; the reference mix runs in batches",
+        services: &WITHOUT_OUTBOX,
+        run: reads::run,
+    },
+    Proof {
+        name: "culprit",
+        promise: "a write that always fails is found in its batch, parked alone, and costs the rest one transaction",
+        services: &WITHOUT_OUTBOX,
+        run: culprit::run,
     },
 ];
 
@@ -75,6 +126,29 @@ impl Run<'_> {
         let arguments = [&there.kafka, &there.mongodb, weir::GROUP, TOPIC, &changes, &seconds];
         python::json(&self.instance.parts, "settled.py", &arguments)
     }
+
+    /// A folder of the six handlers and some behaviours.
+    fn handlers<'b>(&self, behaviours: impl IntoIterator<Item = &'b str>) -> Result<PathBuf> {
+        let folder = self.instance.path("handlers");
+        paths::remove(&folder)?;
+        paths::make(&folder)?;
+        for entry in fs::read_dir(&self.built.handlers).context("there are no handlers")? {
+            let file = entry?.path();
+            if file.extension().is_some_and(|extension| extension == "wasm") {
+                copy(&file, &folder)?;
+            }
+        }
+        for name in behaviours {
+            copy(&self.built.behaviours.join(format!("{name}.wasm")), &folder)?;
+        }
+        Ok(folder)
+    }
+}
+
+fn copy(file: &Path, folder: &Path) -> Result<()> {
+    let name = file.file_name().context("a component has no name")?;
+    fs::copy(file, folder.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
+    Ok(())
 }
 
 /// What a proof found.
@@ -113,7 +187,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let chosen = args.names.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
     prerequisites::for_everything()?;
     println!("building weir and the handlers");
-    cargo::build_weir()?;
+    cargo::build_weir_for_proofs()?;
     let built = guests::build()?;
     let mut short = Vec::new();
     for proof in chosen {
@@ -157,6 +231,6 @@ fn one(proof: &'static Proof, args: &Args, built: &Built) -> Result<bool> {
 }
 
 fn attempt(proof: &Proof, args: &Args, built: &Built) -> Result<Verdict> {
-    let temporary = Temporary::up(INSTANCE, args.keep)?;
+    let temporary = Temporary::up_with(INSTANCE, args.keep, proof.services)?;
     (proof.run)(&Run { quick: args.quick, built, instance: &temporary.instance })
 }
