@@ -21,6 +21,7 @@ mod progress;
 mod prove;
 mod python;
 mod rows;
+mod simulate;
 mod sync_wit;
 mod test;
 mod up;
@@ -50,6 +51,8 @@ enum Verb {
     Demo(demo::Args),
     /// Run a promise against the real services.
     Prove(prove::Args),
+    /// Run Weir's core against a simulated Kafka, MongoDB and clock, with faults from seeds.
+    Simulate(simulate::Args),
     /// Build the six handlers and the guests that tests need.
     Guests,
     /// Copy the contract to the packages that need a copy of it.
@@ -74,6 +77,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Test(args) => test::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Prove(args) => prove::run(&args),
+        Verb::Simulate(args) => simulate::run(&args),
         Verb::Guests => guests::build().map(|built| {
             println!("handlers: {}\nbehaviours: {}", built.handlers.display(), built.behaviours.display());
         }),

@@ -27,6 +27,11 @@ pub(crate) fn weir() -> PathBuf {
     target().join("debug/weir")
 }
 
+/// The simulation of this build.
+pub(crate) fn simulation() -> PathBuf {
+    target().join("debug/simulation")
+}
+
 /// A script beside this package's sources.
 pub(crate) fn script(name: &str) -> PathBuf {
     root().join("xtask/python").join(name)

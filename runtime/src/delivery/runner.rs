@@ -151,7 +151,7 @@ impl Runner {
                 batch.cut(next.slot);
                 break;
             }
-            let open = before.filter(|before| before.is(OPEN) && !seeded::on(Bug::PendingIgnored));
+            let open = before.filter(|before| before.is(OPEN));
             let committing = open.map(|before| Arc::clone(&before.pending)).unwrap_or_default();
             let mode = Mode::Batch { reader: self.store.reader(), pending: batch.pending(), committing };
             let run = self.deliver(batch, next, mode).await;
