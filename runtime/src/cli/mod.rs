@@ -3,6 +3,7 @@
 //! Exit status: 0 done, 1 it failed, 2 the command line or a setting is wrong; 130 and 143 where a second signal ended
 //! it.
 
+mod progress;
 mod run;
 mod version;
 
@@ -28,6 +29,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches),
+        Some(("progress", matches)) => progress::run(matches),
         _ => version::run(),
     }
 }
@@ -39,6 +41,7 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(run::command())
+        .subcommand(progress::command())
         .subcommand(version::command())
 }
 

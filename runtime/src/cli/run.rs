@@ -15,12 +15,15 @@ const CONFIG: &str = "config";
 const LAST: Duration = Duration::from_secs(1);
 
 pub(super) fn command() -> Command {
-    Command::new("run")
-        .about("Runs the handlers of a folder on the events of a topic")
-        .after_help(
-            "Every setting is looked for as a flag, in the environment, in .env and in weir.toml, in this order; \
+    with_settings(Command::new("run")).about("Runs the handlers of a folder on the events of a topic").after_help(
+        "Every setting is looked for as a flag, in the environment, in .env and in weir.toml, in this order; \
              docs/configuration.md lists them.",
-        )
+    )
+}
+
+/// A command that takes every setting.
+pub(super) fn with_settings(command: Command) -> Command {
+    command
         .arg(
             Arg::new(CONFIG)
                 .long(CONFIG)
@@ -30,6 +33,14 @@ pub(super) fn command() -> Command {
         )
         .args(table().iter().map(flag))
         .args(table().iter().filter(|setting| setting.secret).map(file_flag))
+}
+
+/// Two providers of cryptography are linked, so rustls cannot choose by itself.
+pub(super) fn provider() -> anyhow::Result<()> {
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        anyhow::bail!("another provider of cryptography has been installed already");
+    }
+    Ok(())
 }
 
 fn flag(setting: &'static Setting) -> Arg {
@@ -72,16 +83,14 @@ pub(super) fn settings(matches: &ArgMatches) -> Result<Settings, crate::config::
 
 /// The flags that were given, by the settings' names.
 pub(super) fn flags(matches: &ArgMatches) -> Vec<(String, String)> {
-    let ids = matches.ids().filter(|id| id.as_str() != CONFIG);
+    // Settings' ids are their names, in capitals; a command's own arguments are not.
+    let ids = matches.ids().filter(|id| id.as_str().chars().next().is_some_and(|letter| letter.is_ascii_uppercase()));
     let value = |id: &clap::Id| Some((id.to_string(), matches.get_one::<String>(id.as_str())?.clone()));
     ids.filter_map(value).collect()
 }
 
 fn serve(settings: Settings) -> anyhow::Result<()> {
-    // Two providers are linked, so rustls cannot choose by itself.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        anyhow::bail!("another provider of cryptography has been installed already");
-    }
+    provider()?;
     telemetry::log::init(settings.log_format, &settings.log_level)?;
     log_settings(&settings);
     let shutdown = shutdown::on_signals().context("signals cannot be listened to")?;

@@ -107,7 +107,7 @@ settings! {
     /// How long until the first retry; it doubles from one to the next.
     "RETRY_DELAY_SECONDS" retry_delay: Duration = check::seconds(0, 86_400).default("5").later();
     /// How long a repeated event is recognised; one that is older is refused.
-    "LEDGER_RETENTION_HOURS" ledger_retention: Duration = check::hours(1, 8_760).default("24").later();
+    "LEDGER_RETENTION_HOURS" ledger_retention: Duration = check::hours(1, 8_760).default("24");
     /// The outbox table's name in the ledger, so that two tables with equal event ids do not meet.
     "OUTBOX_SOURCE" outbox_source: String = check::name(63).default("default");
     /// Takes the rows of Debezium's snapshots for events too.

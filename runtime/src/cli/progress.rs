@@ -1,0 +1,114 @@
+//! `weir progress`: how far a group has come, and where it is to go on.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+
+use super::run;
+use crate::config::Settings;
+use crate::server;
+use crate::store::{PartitionId, Store};
+
+const TOPIC: &str = "topic";
+const PARTITION: &str = "partition";
+const OFFSET: &str = "offset";
+const DRY_RUN: &str = "dry-run";
+
+pub(super) fn command() -> Command {
+    let set = Command::new("set")
+        .about("Sets the offset at which a partition goes on; a running host sees it within 15 s")
+        .arg(Arg::new(TOPIC).long(TOPIC).value_name("TOPIC").help("The topic [default: KAFKA_TOPIC]"))
+        .arg(
+            Arg::new(PARTITION)
+                .long(PARTITION)
+                .value_name("NUMBER")
+                .required(true)
+                .value_parser(value_parser!(i32).range(0..))
+                .help("The partition"),
+        )
+        .arg(
+            Arg::new(OFFSET)
+                .long(OFFSET)
+                .value_name("OFFSET")
+                .required(true)
+                .value_parser(value_parser!(i64).range(0..))
+                .help("The offset of the first record to account for"),
+        )
+        .arg(
+            Arg::new(DRY_RUN)
+                .long(DRY_RUN)
+                .action(ArgAction::SetTrue)
+                .help("Say what would change, and change nothing"),
+        );
+    Command::new("progress")
+        .about("Shows how far the group has come, or sets where a partition goes on")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand(run::with_settings(Command::new("show").about("Shows each partition's progress")))
+        .subcommand(run::with_settings(set))
+}
+
+pub(super) fn run(matches: &ArgMatches) -> ExitCode {
+    let Some((verb, matches)) = matches.subcommand() else { return ExitCode::from(super::WRONG) };
+    let settings = match run::settings(matches) {
+        Ok(settings) => settings,
+        Err(error) => {
+            super::complain(&error.to_string());
+            return ExitCode::from(super::WRONG);
+        }
+    };
+    let done = run::provider().and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let store = server::connect(&settings).await?;
+            if verb == "set" { set(&store, &settings, matches).await } else { show(&store).await }
+        })
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            super::complain(&format!("{error:#}"));
+            ExitCode::from(super::FAILED)
+        }
+    }
+}
+
+async fn show(store: &Store) -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    for progress in store.all_progress().await? {
+        let id = progress.get_document("_id").context("a progress document has another form")?;
+        let number = |name| progress.get_i64(name).unwrap_or(-1);
+        writeln!(
+            out,
+            "{}[{}] next {} epoch {} commits {} start {} ({}) owner {}",
+            id.get_str("topic").unwrap_or("?"),
+            id.get_i32("partition").unwrap_or(-1),
+            number("next"),
+            number("epoch"),
+            number("commits"),
+            number("start"),
+            progress.get_str("start_because").unwrap_or("?"),
+            progress.get_str("owner").unwrap_or("nobody"),
+        )?;
+    }
+    Ok(())
+}
+
+async fn set(store: &Store, settings: &Settings, matches: &ArgMatches) -> anyhow::Result<()> {
+    let topic = matches.get_one::<String>(TOPIC).map_or(settings.kafka_topic.as_str(), String::as_str);
+    let partition = *matches.get_one::<i32>(PARTITION).context("--partition is required")?;
+    let offset = *matches.get_one::<i64>(OFFSET).context("--offset is required")?;
+    let partition = PartitionId { topic: Arc::from(topic), partition };
+    let before = store.progress(&partition).await?.and_then(|progress| progress.get_i64("next").ok());
+    let before = before.map_or_else(|| "nothing".to_owned(), |next| next.to_string());
+    let dry = matches.get_flag(DRY_RUN);
+    if !dry && !store.set_next(&partition, offset, "weir progress set").await? {
+        bail!("{partition}: somebody has claimed it meanwhile, nothing was set; try again");
+    }
+    let word = if dry { "would go" } else { "goes" };
+    writeln!(std::io::stdout(), "{partition} {word} from {before} to {offset}")?;
+    Ok(())
+}
