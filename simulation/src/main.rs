@@ -5,6 +5,14 @@
 
 // A program for people speaks on stdout.
 #![allow(clippy::print_stdout)]
+#![allow(
+    clippy::missing_fields_in_debug,
+    clippy::similar_names,
+    clippy::single_match_else,
+    clippy::struct_field_names,
+    clippy::type_complexity,
+    reason = "a test's own names and matches"
+)]
 
 mod command;
 mod handlers;

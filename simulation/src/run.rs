@@ -45,19 +45,5 @@ pub(crate) fn seed(seed: u64) -> Ended {
             break Err(format!("not settled: {}", world.standing()));
         }
     };
-    if std::env::var_os("SIM_DUMP").is_some() {
-        let world = lock(&world);
-        for (at, log) in world.logs.iter().enumerate() {
-            for logged in log {
-                println!("{at} {logged:?}");
-            }
-        }
-        for letter in lock(&world.mongo).all("weir.parked") {
-            println!("letter {:?} {:?} {:?}", letter.get("_id"), letter.get("reason"), letter.get("message"));
-        }
-        for (at, progress) in world.progress() {
-            println!("progress {at} {progress}");
-        }
-    }
     Ended { counts: kernel.counts(), fingerprint: kernel.fingerprint(), verdict }
 }

@@ -272,7 +272,8 @@ impl World {
                 continue;
             }
             let owner = it.owners.get(&partition).copied();
-            if owner.is_some() && !(kernel.chance(10) && !calm) {
+            let moves = kernel.chance(10) && !calm;
+            if owner.is_some() && !moves {
                 continue;
             }
             let alive: Vec<Life> = it.alive();

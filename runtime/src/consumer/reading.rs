@@ -192,10 +192,11 @@ impl Reading {
         loop {
             tokio::select! {
                 permit = self.ends.work.reserve() => {
-                    match permit {
-                        Ok(permit) => permit.send(work),
-                        Err(_) => tracing::error!("committer_ended"),
-                    }
+                    let Ok(permit) = permit else {
+                        tracing::error!("committer_ended");
+                        return;
+                    };
+                    permit.send(work);
                     return;
                 }
                 Some(said) = self.ends.said.recv() => hear(said, &mut self.partitions, &*self.clock),
@@ -240,7 +241,7 @@ impl Reading {
     async fn claimed(&mut self, claimed: Vec<(PartitionId, Claimed)>) {
         let Assigned { claims, starts, again, stopped } = self.partitions.claimed(claimed);
         for (partition, why) in stopped {
-            self.stop_partition(&partition, why);
+            self.stop_partition(&partition, &why);
         }
         self.send(Work::Own(claims)).await;
         self.reclaim();
@@ -263,7 +264,7 @@ impl Reading {
         self.kafka.client.pause(&kafka::list(idle)?)
     }
 
-    fn stop_partition(&self, partition: &PartitionId, why: String) {
+    fn stop_partition(&self, partition: &PartitionId, why: &str) {
         let PartitionId { topic, partition: number } = partition;
         let group = &self.settings.kafka_group_id;
         let hint = format!("weir progress set --topic {topic} --partition {number} --offset <n> (group {group})");
@@ -296,7 +297,7 @@ impl Reading {
         let entry = record::decode(id.clone(), message, self.decoding);
         self.metrics.record(record::kind(&entry.item));
         if let Some(why) = self.partitions.record(entry) {
-            self.stop_partition(&id, why);
+            self.stop_partition(&id, &why);
         }
     }
 

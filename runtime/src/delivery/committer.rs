@@ -3,7 +3,7 @@
 //! Invariant: records leave in the order in which they came, but for those whose claim is lost; what a transaction does
 //! not account for stands before all that came later.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,7 +43,7 @@ enum Trial {
     Nothing,
     Ready(Ready),
     /// It was given up, with these records' partitions.
-    GivenUp(HashSet<PartitionId>, usize),
+    GivenUp(BTreeSet<PartitionId>, usize),
 }
 
 impl Committer {
@@ -121,7 +121,7 @@ impl Committer {
         if self.is_suspect(batch.slots().first().map(|slot| &slot.entry)) {
             // What runs singly has nothing beside it: a host that dies now died of this event.
             let finished = self.transactor.finish(&self.runner, &mut batch).await;
-            let left = self.left(finished, batch, count);
+            let left = self.left(&finished, batch, count);
             put_first(&mut self.todo, left);
             self.drop_unclaimed();
             self.tell(hop, Some(&heads)).await;
@@ -150,7 +150,7 @@ impl Committer {
                 Either::Right((trial, finishing)) => (finishing.await, trial),
             }
         };
-        let left = self.left(finished, batch, count);
+        let left = self.left(&finished, batch, count);
         let kept = left.is_empty() && self.transactor.lost.is_empty() || seeded::on(Bug::TrialKept);
         let ready = match trial {
             Trial::Ready(ready) if kept => Some(ready),
@@ -190,7 +190,7 @@ impl Committer {
         put_first(&mut self.todo, batch.take_behind());
         let heads = heads_after(&self.transactor.claims, &batch);
         let finished = self.transactor.alone(&self.runner, &mut batch).await;
-        let left = self.left(finished, batch, 1);
+        let left = self.left(&finished, batch, 1);
         put_first(&mut self.todo, left);
         self.drop_unclaimed();
         self.tell(hop, Some(&heads)).await;
@@ -200,7 +200,7 @@ impl Committer {
     /// What a batch leaves to be done.
     fn left(
         &mut self,
-        finished: Result<Finished, GivenUp>,
+        finished: &Result<Finished, GivenUp>,
         mut batch: super::batch::Batch,
         count: usize,
     ) -> Vec<Entry> {
@@ -211,7 +211,7 @@ impl Committer {
             // partitions begins where progress stands.
             Err(GivenUp) => {
                 let entries = batch.into_entries();
-                partitions(&entries).iter().for_each(|partition| self.transactor.give_up(partition));
+                self.transactor.give_up_all(&partitions(&entries));
                 entries
             }
         };
@@ -223,7 +223,7 @@ impl Committer {
         match work {
             Work::Own(claims) => {
                 // What was read under an older claim is read again under this one.
-                let owned: HashSet<&PartitionId> = claims.iter().map(|(partition, _)| partition).collect();
+                let owned: BTreeSet<&PartitionId> = claims.iter().map(|(partition, _)| partition).collect();
                 let before = self.todo.len();
                 self.todo.retain(|entry| !owned.contains(&entry.partition));
                 self.finished += before - self.todo.len();
@@ -279,9 +279,9 @@ impl Committer {
     }
 
     /// Records that were given up, with all their partitions.
-    fn forget(&mut self, partitions: &HashSet<PartitionId>, count: usize) {
+    fn forget(&mut self, partitions: &BTreeSet<PartitionId>, count: usize) {
         self.finished += count;
-        partitions.iter().for_each(|partition| self.transactor.give_up(partition));
+        self.transactor.give_up_all(partitions);
     }
 
     /// Drops the records that no claim speaks for, and those that are accounted for already.
@@ -389,6 +389,6 @@ fn put_first(todo: &mut VecDeque<Entry>, entries: Vec<Entry>) {
     }
 }
 
-fn partitions(entries: &[Entry]) -> HashSet<PartitionId> {
+fn partitions(entries: &[Entry]) -> BTreeSet<PartitionId> {
     entries.iter().map(|entry| entry.partition.clone()).collect()
 }

@@ -199,7 +199,8 @@ impl Runner {
     }
 
     async fn list_buckets(&self) -> Result<(), GivenUp> {
-        let due = |listed: Option<Duration>| listed.is_none_or(|at| self.clock.elapsed() - at > LIST_BUCKETS);
+        let due =
+            |listed: Option<Duration>| listed.is_none_or(|at| self.clock.elapsed().saturating_sub(at) > LIST_BUCKETS);
         while due(self.known().listed) {
             match self.store.buckets(self.ledger.retention_ms).await {
                 Ok((buckets, now_ms)) => {

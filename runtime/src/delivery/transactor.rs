@@ -2,6 +2,7 @@
 //!
 //! Invariant: one transaction at a time, under the claims that it was given; what it could not commit it gives back.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -183,6 +184,13 @@ impl Transactor {
         let number = |name| progress.as_ref().and_then(|progress| progress.get_i64(name).ok());
         let claim = self.claims.get(partition);
         claim.is_some_and(|claim| number("epoch") == Some(claim.epoch) && number("next") == Some(claim.next))
+    }
+
+    /// The partitions are to be claimed anew.
+    pub(super) fn give_up_all(&mut self, partitions: &BTreeSet<PartitionId>) {
+        for partition in partitions {
+            self.give_up(partition);
+        }
     }
 
     /// The partition is to be claimed anew.

@@ -72,13 +72,11 @@ impl Session {
 
     /// What MongoDB says to the plan, of which nothing is committed.
     pub async fn probe(&mut self, plan: &Plan) -> Reply {
-        match self.begin(plan).await {
-            Err(reply) => reply,
-            Ok(()) => {
-                self.abort().await;
-                Reply::Committed
-            }
+        if let Err(reply) = self.begin(plan).await {
+            return reply;
         }
+        self.abort().await;
+        Reply::Committed
     }
 
     async fn begin(&self, plan: &Plan) -> Result<(), Reply> {

@@ -40,6 +40,7 @@ pub trait Transactions: fmt::Debug + Send + Sync {
 }
 
 /// A command that failed as a whole. What stands in a reply's `writeErrors` is no error here.
+#[allow(clippy::struct_excessive_bools, reason = "labels, any of which may be set")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
