@@ -1,6 +1,6 @@
 //! An event alone in a transaction of its own, where its handlers' reads and effects are real. Pure.
 
-use super::batch::{Batch, Next};
+use super::batch::{Batch, DeliveryRef, Next};
 use super::outcome::{Decision, Failure, State, decide};
 use super::redo::{Redo, Step};
 use super::runner::{GivenUp, Runner};
@@ -8,7 +8,7 @@ use super::statements::Form;
 use super::transactor::{Finished, Transactor};
 use crate::failpoint;
 use crate::host::Mode;
-use crate::store::{Live, Reply};
+use crate::store::{Advance, Live, Reply, Write};
 
 /// How one try of an event alone ended, before its commit.
 enum Try {
@@ -18,6 +18,8 @@ enum Try {
     Without,
     /// MongoDB's fault.
     Fault(String),
+    /// More than a transaction takes.
+    TooLarge(String),
 }
 
 impl Transactor {
@@ -32,7 +34,7 @@ impl Transactor {
             let Some(advance) = plan.advances.first() else { return Ok(Finished::Anew) };
             let reply = match self.session.open(advance).await {
                 Err(reply) => reply,
-                Ok(live) => match run_alone(runner, batch, live).await {
+                Ok(live) => match run_alone(runner, batch, &live).await {
                     Try::Without => {
                         self.session.abandon().await;
                         batch.forget_commits();
@@ -41,6 +43,10 @@ impl Transactor {
                     Try::Fault(why) => {
                         self.session.abandon().await;
                         Reply::Transient(why)
+                    }
+                    Try::TooLarge(why) => {
+                        self.session.abandon().await;
+                        Reply::TooLarge(why)
                     }
                     Try::Ready => {
                         let mut rest = batch.plan(&self.claims, &runner.ledger, Form::Strict, runner.clock.now_ms());
@@ -62,7 +68,8 @@ impl Transactor {
                 Step::LookAgain => return Ok(Finished::Anew),
                 Step::Again { pause, why } => self.again(runner, pause, &why).await?,
                 Step::FailLargest(why) => {
-                    if let Some(at) = batch.largest() {
+                    batch.forget_commits();
+                    if let Some(at) = self.oversized_alone(runner, batch, advance).await {
                         batch.fail(at, Failure::new(State::Dead, "too-large", why));
                     }
                 }
@@ -72,9 +79,33 @@ impl Transactor {
             batch.forget_commits();
         }
     }
+
+    /// The delivery that is more than a transaction takes by itself, or else the one that writes most: each is run in a
+    /// transaction of which nothing is committed.
+    async fn oversized_alone(
+        &mut self,
+        runner: &Runner,
+        batch: &mut Batch,
+        advance: &Advance,
+    ) -> Option<DeliveryRef> {
+        let mut largest = None;
+        for at in batch.unfinished() {
+            let Ok(live) = self.session.open(advance).await else { break };
+            let run = runner.deliver(batch, at, Mode::Alone(live.clone())).await;
+            self.session.abandon().await;
+            if live.too_large().is_some() {
+                return Some(at);
+            }
+            let bytes = run.writes.iter().map(Write::bytes).sum::<usize>();
+            if largest.is_none_or(|(most, _)| bytes > most) {
+                largest = Some((bytes, at));
+            }
+        }
+        largest.map(|(_, at)| at)
+    }
 }
 
-async fn run_alone(runner: &Runner, batch: &mut Batch, live: Live) -> Try {
+async fn run_alone(runner: &Runner, batch: &mut Batch, live: &Live) -> Try {
     let mut at = None;
     while let Some(next) = batch.next(at) {
         let run = runner.deliver(batch, next, Mode::Alone(live.clone())).await;
@@ -83,7 +114,9 @@ async fn run_alone(runner: &Runner, batch: &mut Batch, live: Live) -> Try {
         match batch.ran(next, decision, run.writes, run.reads) {
             Next::Go if accepted => at = Some(next),
             Next::Go => return Try::Without,
-            Next::Again(why) => return Try::Fault(why),
+            Next::Again(why) => {
+                return live.too_large().map_or(Try::Fault(why), |why| Try::TooLarge(why.to_owned()));
+            }
             Next::Cut(why) | Next::Alone(why) => return Try::Fault(format!("in a transaction of its own: {why}")),
         }
     }

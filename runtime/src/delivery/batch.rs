@@ -251,6 +251,12 @@ impl Batch {
         Some((Arc::clone(event), handler, begun_ms))
     }
 
+    /// The deliveries that have not ended.
+    #[must_use]
+    pub fn unfinished(&self) -> Vec<DeliveryRef> {
+        self.deliveries().filter(|(_, delivery)| delivery.outcome.is_none()).map(|(at, _)| at).collect()
+    }
+
     /// To whom the delivery goes.
     #[must_use]
     pub fn handler(&self, at: DeliveryRef) -> Option<Arc<Identity>> {

@@ -157,9 +157,10 @@ impl State {
         self.only_in_delivery(verb.as_str())
     }
 
-    fn query(&self, verb: Verb, name: &str, filter: &str, options: Option<&str>) -> Result<Query, Refusal> {
+    fn query(&mut self, verb: Verb, name: &str, filter: &str, options: Option<&str>) -> Answer<Query> {
         let collection = self.scene.grants.check(verb, name)?;
-        request::find(&request::Call { verb, collection }, filter, options)
+        let query = request::find(&request::Call { verb, collection }, filter, options)?;
+        Ok(self.view()?.settle(query))
     }
 
     /// Where a query may be answered from, or why the delivery has to be run again.

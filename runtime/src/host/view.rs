@@ -50,6 +50,20 @@ impl View {
         Self { mode, own, queried: false, writes, reads, effects }
     }
 
+    /// The query as this delivery may take it: where texts that differ may be the same `_id`, none is named by one.
+    #[must_use]
+    pub fn settle(&self, query: Query) -> Query {
+        if self.tells_ids_apart(&query.collection) { query } else { Query { id: None, by_id: None, ..query } }
+    }
+
+    fn tells_ids_apart(&self, collection: &str) -> bool {
+        match &self.mode {
+            // There nothing hangs on it.
+            Mode::Alone(_) => true,
+            Mode::Batch { reader, .. } => reader.tells_ids_apart(collection),
+        }
+    }
+
     /// Where a query may be answered from.
     ///
     /// # Errors
@@ -94,7 +108,10 @@ impl View {
     }
 
     /// Keeps a write, with its effect where it has acted.
-    pub fn wrote(&mut self, write: Write, effect: Option<Effect>) {
+    pub fn wrote(&mut self, mut write: Write, effect: Option<Effect>) {
+        if !self.tells_ids_apart(&write.collection) {
+            write.id = None;
+        }
         match effect {
             Some(effect) => self.effects.push(effect),
             None => self.own.note(&write),

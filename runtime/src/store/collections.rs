@@ -1,8 +1,11 @@
 //! Weir's own collections, and those of the handlers: names, and their making. Pure.
 
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, RwLock};
+
 use bson::doc;
 
-use super::{Error, Store};
+use super::{Error, Store, first_batch};
 
 pub(super) const PROGRESS: &str = "progress";
 pub(super) const GROUPS: &str = "groups";
@@ -15,6 +18,21 @@ pub(super) const PARKED: &str = "parked";
 pub(super) const RECORDS: &str = "records";
 
 const NAMESPACE_EXISTS: i32 = 48;
+
+/// The collections that were made with a default collation. Such a one may hold different texts for the same `_id`, so
+/// the name of an `_id` does not say there which document is meant.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Collated(Arc<RwLock<BTreeSet<Arc<str>>>>);
+
+impl Collated {
+    fn set(&self, names: impl Iterator<Item = Arc<str>>) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = names.collect();
+    }
+
+    pub(super) fn contains(&self, collection: &str) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(collection)
+    }
+}
 
 impl Store {
     /// Makes Weir's own collections and their indexes, as far as they are not there yet.
@@ -42,7 +60,7 @@ impl Store {
     }
 
     /// Makes collections of the handlers' database, as far as they are not there yet: a transaction that makes one
-    /// conflicts with every other that does.
+    /// conflicts with every other that does. Then looks which ones there have a collation of their own.
     ///
     /// # Errors
     /// What MongoDB answers.
@@ -50,6 +68,11 @@ impl Store {
         for name in names {
             self.create(&self.data, name).await?;
         }
+        let filter = doc! { "options.collation": { "$exists": true } };
+        let command = doc! { "listCollections": 1, "filter": filter, "cursor": { "batchSize": i32::MAX } };
+        let found = first_batch(&self.run(&self.data, &command).await?)?;
+        let names = found.iter().filter_map(|collection| collection.get_str("name").ok().map(Arc::from));
+        self.collated.set(names);
         Ok(())
     }
 

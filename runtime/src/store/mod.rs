@@ -37,6 +37,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
 
+use collections::Collated;
 use wire::Wire;
 
 /// Whose the data is, and where it lies.
@@ -60,6 +61,7 @@ pub struct Store {
     own: Arc<str>,
     group: Arc<str>,
     owner: Arc<Owner>,
+    collated: Collated,
 }
 
 /// The name under which partitions are claimed; another one after each session that was given up.
@@ -79,6 +81,7 @@ impl Store {
             own: Arc::from(options.own_database.as_str()),
             group: Arc::from(options.group.as_str()),
             owner: Arc::new(Owner { name: options.owner.clone(), sessions: AtomicU32::new(0) }),
+            collated: Collated::default(),
         }
     }
 
@@ -98,7 +101,8 @@ impl Store {
     /// Reads for deliveries that run in a batch.
     #[must_use]
     pub fn reader(&self) -> Reader {
-        Reader { wire: Arc::clone(&self.wire), database: Arc::clone(&self.data) }
+        let (wire, database) = (Arc::clone(&self.wire), Arc::clone(&self.data));
+        Reader { wire, database, collated: self.collated.clone() }
     }
 
     /// The name in the progress of what this process has claimed.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bson::{Document, RawDocumentBuf, cstr, doc, rawdoc};
 
+use super::collections::Collated;
 use super::wire::{Transactions, Wire};
 use super::{Error, Query};
 
@@ -17,9 +18,17 @@ const TOO_LARGE: i32 = 10_334;
 pub struct Reader {
     pub(super) wire: Arc<dyn Wire>,
     pub(super) database: Arc<str>,
+    pub(super) collated: Collated,
 }
 
 impl Reader {
+    /// Whether each `_id` of the collection is one document's, by its bytes: not where the collection has a default
+    /// collation.
+    #[must_use]
+    pub fn tells_ids_apart(&self, collection: &str) -> bool {
+        !self.collated.contains(collection)
+    }
+
     /// The documents that the query finds, at most `query.limit`.
     ///
     /// # Errors

@@ -1,8 +1,8 @@
 //! One transaction: the fence, the marks, the checks, the writes, what is parked; and what MongoDB said to it. Pure.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 
 use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf, cstr, doc, rawdoc};
 
@@ -36,6 +36,8 @@ pub struct Session {
 pub struct Live {
     data: Arc<str>,
     session: Arc<dyn Transactions>,
+    /// MongoDB's words, where something in it was more than a transaction takes.
+    too_large: Arc<OnceLock<String>>,
 }
 
 impl Store {
@@ -123,7 +125,8 @@ impl Session {
             self.abort().await;
             return Err(reply);
         }
-        Ok(Live { data: Arc::clone(&self.store.data), session: Arc::clone(&self.session) })
+        let (data, session) = (Arc::clone(&self.store.data), Arc::clone(&self.session));
+        Ok(Live { data, session, too_large: Arc::default() })
     }
 
     /// Commits the transaction that is open, with the rest of the plan; its progress is already in it.
@@ -321,13 +324,20 @@ impl Live {
             Err(Problem::Write { why: WriteError::Refused { code, message }, .. }) => {
                 Err(Error::Refused { code, message })
             }
-            Err(
-                Problem::TooLarge(message)
-                | Problem::Transient(message)
-                | Problem::Conflict(message)
-                | Problem::Abandoned(message),
-            ) => Err(Error::Fault(message)),
+            Err(Problem::TooLarge(message)) => {
+                let _ = self.too_large.set(message.clone());
+                Err(Error::Fault(message))
+            }
+            Err(Problem::Transient(message) | Problem::Conflict(message) | Problem::Abandoned(message)) => {
+                Err(Error::Fault(message))
+            }
         }
+    }
+
+    /// What MongoDB said where a write was more than a transaction takes in size or time.
+    #[must_use]
+    pub fn too_large(&self) -> Option<&str> {
+        self.too_large.get().map(String::as_str)
     }
 }
 

@@ -50,7 +50,7 @@ async fn all_but_the_one_that_wants_sockets_load() {
         let name = path.file_stem().and_then(|name| name.to_str()).expect("a name").to_owned();
         match engine().load(&name, &wasm(&path), Limits::default()).await {
             Ok(handler) => {
-                assert_eq!(handler.events().len(), 1, "{name}");
+                assert!(!handler.events().is_empty(), "{name}");
                 loaded += 1;
             }
             Err(error) => {

@@ -1,6 +1,7 @@
 //! Reads, effects, and events that run alone.
 
 use bson::doc;
+use mongodb::options::{Collation, CollationStrength};
 use serde_json::json;
 
 use crate::world::{World, row};
@@ -59,4 +60,40 @@ async fn effects_and_own_writes_are_real_in_a_transaction_of_the_events_own() {
     let (_, metrics) = host.get("/metrics").await.expect("the host answers");
     let escalated = |name: &str| metrics.lines().any(|line| line.contains("escalations") && line.contains(name));
     assert!(escalated("effect-of") && escalated("reads-own-write") && escalated("queries-then-writes"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ids_that_a_collation_holds_for_equal_are_one_document() {
+    let world = World::new(1).await;
+    world.handlers(&["counter"]);
+    let loose = Collation::builder().locale("en").strength(CollationStrength::Secondary).build();
+    world.data.create_collection("counters").collation(loose).await.expect("mongodb");
+    let counts = (0..40).map(|number| row("Counter", if number % 2 == 0 { "a1" } else { "A1" }, json!({})));
+    world.send(counts.map(|row| (0, row.created()))).await;
+    let _host = world.host(&[]).await;
+    world.until_passed(40).await;
+    let found = world.find(&world.data("counters"), doc! {}).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].get("n").and_then(|n| n.as_i64().or(n.as_i32().map(i64::from))), Some(40));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_event_alone_only_the_delivery_that_is_too_large_is_dead() {
+    let world = World::new(1).await;
+    world.handlers(&["effect-of", "writes-too-much"]);
+    let limits = "boundary_bytes = 268435456\nmemory_bytes = 536870912\nfuel = 100000000000\ndeadline_ms = 60000";
+    world.toml(&format!("[limits]\n{limits}\n"));
+    let small = row("EffectOf", "a", json!({ "documents": 2, "bytes": 10 }));
+    let large = row("EffectOf", "a", json!({ "documents": 4, "bytes": 13_000_000 }));
+    world.send([&small, &large, &small].map(|row| (0, row.created()))).await;
+    let _host = world.host(&[]).await;
+    world.until_passed(3).await;
+    let counted = world.data("effects").find_one(doc! { "_id": "a" }).await.expect("mongodb").expect("a count");
+    assert_eq!(counted.get_i32("n").ok(), Some(2));
+    assert_eq!(world.data("too_much").count_documents(doc! {}).await.expect("mongodb"), 2);
+    let parked = world.find(&world.own("parked"), doc! {}).await;
+    assert_eq!(parked.len(), 1, "{parked:?}");
+    assert_eq!(parked[0].get_str("event_id").ok(), Some(large.id.as_str()));
+    assert_eq!(parked[0].get_str("reason").ok(), Some("too-large"), "{parked:?}");
+    assert_eq!(parked[0].get_document("handler").expect("who").get_str("name").ok(), Some("writes-too-much"));
 }

@@ -76,6 +76,11 @@ impl World {
         }
     }
 
+    /// What the hosts' `weir.toml` says.
+    pub(crate) fn toml(&self, text: &str) {
+        std::fs::write(self.folder.path().join("weir.toml"), text).expect("a file");
+    }
+
     /// Gives a file in the hosts' folder another name.
     pub(crate) fn rename(&self, from: &str, to: &str) {
         std::fs::rename(self.folder.path().join(from), self.folder.path().join(to)).expect("a new name");
