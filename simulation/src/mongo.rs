@@ -71,17 +71,43 @@ pub(crate) enum Trouble {
     Refused(i32, String),
 }
 
+/// The version that stood at that time, where there was any.
+fn seen_at(versions: &Versions, at: u64) -> Option<&Stored> {
+    versions.iter().rev().find(|(written, _)| *written <= at).map(|(_, document)| document)
+}
+
 pub(crate) fn failed(code: i32, message: &str, transient: bool) -> wire::Error {
     wire::Error { code: Some(code), message: message.to_owned(), transient, ..wire::Error::default() }
 }
 
+/// An `_id` as a key: by far the most are made of these, and are written out by hand, for many are asked for.
 pub(crate) fn id_bytes(id: &Bson) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(24);
+    put_id(&mut bytes, id);
+    bytes
+}
+
+fn put_id(bytes: &mut Vec<u8>, id: &Bson) {
+    let mut put = |kind: u8, value: &[u8]| {
+        bytes.push(kind);
+        bytes.extend_from_slice(&value.len().to_be_bytes());
+        bytes.extend_from_slice(value);
+    };
     match id {
         // MongoDB holds numbers of every type for the same.
-        Bson::Int32(number) => id_bytes(&Bson::Int64(i64::from(*number))),
-        Bson::Int64(number) => [&b"n"[..], &number.to_be_bytes()].concat(),
-        Bson::String(text) => [b"s", text.as_bytes()].concat(),
-        other => [b"o", &*bson::serialize_to_vec(&doc! { "": other.clone() }).unwrap_or_default()].concat(),
+        Bson::Int32(number) => put(b'n', &i64::from(*number).to_be_bytes()),
+        Bson::Int64(number) => put(b'n', &number.to_be_bytes()),
+        Bson::String(text) => put(b's', text.as_bytes()),
+        Bson::Binary(binary) => put(b'b', &binary.bytes),
+        Bson::Document(document) => {
+            bytes.push(b'd');
+            for (name, value) in document {
+                put_id(bytes, &Bson::String(name.clone()));
+                put_id(bytes, value);
+            }
+            bytes.push(0);
+        }
+        other => put(b'o', &bson::serialize_to_vec(&doc! { "": other.clone() }).unwrap_or_default()),
     }
 }
 
@@ -131,8 +157,7 @@ impl Mongo {
 
     /// The document as a reader at that time sees it.
     pub(crate) fn at(&self, key: &Key, at: u64) -> Option<&Arc<Document>> {
-        let versions = self.documents.get(&key.0)?.get(&key.1)?;
-        versions.iter().rev().find(|(written, _)| *written <= at)?.1.as_ref()
+        seen_at(self.documents.get(&key.0)?.get(&key.1)?, at)?.as_ref()
     }
 
     /// The documents of a collection as a reader sees them: at a time, or in a transaction.
@@ -141,9 +166,8 @@ impl Mongo {
         let at = place.and_then(|place| self.open(place)).map_or(majority, |open| open.snapshot);
         let mut found: BTreeMap<Vec<u8>, Arc<Document>> = BTreeMap::new();
         for (id, versions) in self.documents.get(namespace).into_iter().flatten() {
-            let seen = versions.iter().rev().find(|(written, _)| *written <= at);
-            if let Some((_, Some(document))) = seen {
-                found.insert(id.clone(), document.clone());
+            if let Some(Some(document)) = seen_at(versions, at) {
+                found.insert(id.clone(), Arc::clone(document));
             }
         }
         if let Some(open) = place.and_then(|place| self.open(place)) {
@@ -312,10 +336,10 @@ impl Mongo {
         self.clock
     }
 
-    /// A partition's progress, as a majority has it.
-    pub(crate) fn progress_of_majority(&self, partition: i32) -> Option<&Arc<Document>> {
-        let id = doc! { "group": crate::host::GROUP, "topic": crate::host::TOPIC, "partition": partition };
-        self.at(&("weir.progress".into(), id_bytes(&Bson::Document(id))), self.majority)
+    /// The progress of all partitions, as a majority has it.
+    pub(crate) fn progress_of_majority(&self) -> impl Iterator<Item = &Document> {
+        let all = self.documents.get("weir.progress").into_iter().flatten();
+        all.filter_map(|(_, versions)| seen_at(versions, self.majority)?.as_deref())
     }
 
     /// The newest version of every document of a collection.

@@ -8,7 +8,7 @@ use bson::{Bson, Document};
 use crate::host::RETENTION_MS;
 use crate::kernel::lock;
 use crate::model::{Expected, Model, by_aggregate, delivery_name, record_name};
-use crate::world::World;
+use crate::world::{World, partition_of};
 
 const COLLECTIONS: [&str; 9] = ["counts", "changed", "shared", "made", "effects", "queried", "once", "totals", "huge"];
 
@@ -16,14 +16,19 @@ const COLLECTIONS: [&str; 9] = ["counts", "changed", "shared", "made", "effects"
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     seen: BTreeMap<i32, (i64, i64)>,
+    /// Up to where a majority had it then.
+    majority: u64,
 }
 
 impl Watch {
     /// Epoch and progress of a partition, as a majority has them, never go back, unless a person has set them.
     pub(crate) fn look(&mut self, world: &World) -> Result<(), String> {
         let mongo = lock(&world.mongo);
-        for partition in 0..i32::try_from(world.logs.len()).unwrap_or(0) {
-            let Some(progress) = mongo.progress_of_majority(partition) else { continue };
+        if std::mem::replace(&mut self.majority, mongo.majority()) == mongo.majority() {
+            return Ok(());
+        }
+        for progress in mongo.progress_of_majority() {
+            let Some(partition) = partition_of(progress) else { continue };
             let now = (progress.get_i64("epoch").unwrap_or(-1), progress.get_i64("next").unwrap_or(-1));
             if let Some(before) = self.seen.insert(partition, now)
                 && (now.0 < before.0 || now.1 < before.1)

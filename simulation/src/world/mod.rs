@@ -69,6 +69,11 @@ pub(crate) struct World {
     to_outrun: Option<i32>,
 }
 
+/// Which partition a progress document is about.
+pub(crate) fn partition_of(progress: &bson::Document) -> Option<i32> {
+    progress.get_document("_id").ok()?.get_i32("partition").ok()
+}
+
 impl World {
     pub(crate) fn new(kernel: &Kernel) -> Shared {
         let mongo = Arc::new(Mutex::new(Mongo::new(kernel.clone())));
@@ -388,8 +393,7 @@ impl World {
     /// The progress documents, as MongoDB has them now.
     pub(crate) fn progress(&self) -> Vec<(i32, Arc<bson::Document>)> {
         let all = lock(&self.mongo).all("weir.progress");
-        let number = |document: &bson::Document| document.get_document("_id").ok()?.get_i32("partition").ok();
-        all.into_iter().filter_map(|document| Some((number(&document)?, document))).collect()
+        all.into_iter().filter_map(|document| Some((partition_of(&document)?, document))).collect()
     }
 
     /// Whether every record is accounted for.
