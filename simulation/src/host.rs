@@ -201,8 +201,7 @@ impl Process {
                     }
                 };
                 let ledger = Ledger { group: GROUP.into(), source: "s".into(), retention_ms: RETENTION_MS };
-                let committer =
-                    Committer::new((store, session), handlers, (ledger, batch), clock, seen, give_up);
+                let committer = Committer::new((store, session), handlers, (ledger, batch), clock, seen, give_up);
                 committer.run(&CommitterEnd(channel)).await;
             }
         };

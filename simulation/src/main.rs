@@ -165,8 +165,7 @@ fn bug(name: &str) -> Option<Bug> {
 
 /// Switches the bugs on in turn: each must be caught, by a seed that passes without it.
 fn bugs(line: &Line) -> Value {
-    let chosen =
-        Bug::ALL.into_iter().filter(|bug| line.bug.as_ref().is_none_or(|name| *name == format!("{bug:?}")));
+    let chosen = Bug::ALL.into_iter().filter(|bug| line.bug.as_ref().is_none_or(|name| *name == format!("{bug:?}")));
     let seeds: Vec<u64> = (line.from..line.from + line.seeds).collect();
     let (mut caught, mut missed) = (Vec::new(), Vec::new());
     for name in chosen.map(|bug| format!("{bug:?}")) {
