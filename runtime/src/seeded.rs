@@ -34,11 +34,15 @@ pub enum Bug {
     SharedCount,
     /// The same id with another hash counts as seen.
     HashIgnored,
+    /// What was read is not read again in the transaction.
+    ReadsUnchecked,
+    /// A partition whose progress the log no longer holds goes on where the log starts.
+    StartPassed,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -54,6 +58,8 @@ impl Bug {
         Self::TopicAnew,
         Self::SharedCount,
         Self::HashIgnored,
+        Self::ReadsUnchecked,
+        Self::StartPassed,
     ];
 }
 

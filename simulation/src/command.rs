@@ -1,6 +1,7 @@
 //! What a command does to the simulated MongoDB: as much of the language as Weir's store and the simulated handlers
 //! speak. Anything else is a mistake of the simulation's, and stops it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Array, Bson, DateTime, Document, Timestamp, doc};
@@ -32,7 +33,7 @@ pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &Document, place: 
         return Outcome::Reply(Err(error));
     }
     let Some((name, target)) = command.iter().next() else { panic!("a command without a name") };
-    let namespace = format!("{database}.{}", target.as_str().unwrap_or_default());
+    let namespace: Arc<str> = format!("{database}.{}", target.as_str().unwrap_or_default()).into();
     let reply = match name.as_str() {
         "find" => Ok(find(mongo, &namespace, command, place)),
         "aggregate" => Ok(aggregate(mongo, database, &namespace, command, place)),
@@ -93,6 +94,10 @@ pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &Document, place: 
     }
 }
 
+fn list_of<'a>(command: &'a Document, name: &str) -> Vec<&'a Document> {
+    command.get_array(name).into_iter().flatten().filter_map(Bson::as_document).collect()
+}
+
 type Written = Result<Document, (usize, Trouble)>;
 
 fn list(mongo: &Mongo, database: &str) -> Document {
@@ -105,25 +110,24 @@ fn list(mongo: &Mongo, database: &str) -> Document {
 
 fn matching(
     mongo: &mut Mongo,
-    namespace: &str,
+    namespace: &Arc<str>,
     filter: &Document,
     place: Option<&Place>,
     reads: bool,
-) -> Vec<Document> {
+) -> Vec<Arc<Document>> {
+    let key = |id: &Bson| (Arc::clone(namespace), id_bytes(id));
     let keys: Vec<Key> = match filter.get("_id") {
         Some(Bson::Document(among)) if among.contains_key("$in") => {
-            let ids = among.get_array("$in").cloned().unwrap_or_default();
-            ids.iter().map(|id| (namespace.to_owned(), id_bytes(id))).collect()
+            among.get_array("$in").into_iter().flatten().map(key).collect()
         }
-        Some(id) => vec![(namespace.to_owned(), id_bytes(id))],
+        Some(id) => vec![key(id)],
         None => {
             let all = if reads || place.is_some() { mongo.scan(namespace, place) } else { mongo.all(namespace) };
             return all.into_iter().filter(|document| matches(document, filter)).collect();
         }
     };
     let found = keys.iter().filter_map(|key| mongo.see(key, place, reads));
-    let found: Vec<Document> = found.collect();
-    found.into_iter().filter(|document| matches(document, filter)).collect()
+    found.filter(|document| matches(document, filter)).collect()
 }
 
 fn matches(document: &Document, filter: &Document) -> bool {
@@ -144,93 +148,98 @@ fn at_path<'a>(document: &'a Document, path: &str) -> Option<&'a Bson> {
     }
 }
 
-fn find(mongo: &mut Mongo, namespace: &str, command: &Document, place: Option<&Place>) -> Document {
-    let filter = command.get_document("filter").cloned().unwrap_or_default();
-    let found = matching(mongo, namespace, &filter, place, true);
+fn find(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Option<&Place>) -> Document {
+    let found = match command.get_document("filter") {
+        Ok(filter) => matching(mongo, namespace, filter, place, true),
+        Err(_) => matching(mongo, namespace, &Document::new(), place, true),
+    };
     let limit = command.get_i64("limit").ok().and_then(|limit| usize::try_from(limit).ok()).filter(|n| *n > 0);
-    let batch: Array = found.into_iter().take(limit.unwrap_or(usize::MAX)).map(Bson::Document).collect();
+    let batch: Array = found.into_iter().take(limit.unwrap_or(usize::MAX)).map(answered).collect();
     doc! { "cursor": { "id": 0_i64, "firstBatch": batch } }
+}
+
+fn answered(document: Arc<Document>) -> Bson {
+    Bson::Document(Arc::unwrap_or_clone(document))
 }
 
 /// The ledger's union over its buckets.
 fn aggregate(
     mongo: &mut Mongo,
     database: &str,
-    namespace: &str,
+    namespace: &Arc<str>,
     command: &Document,
     place: Option<&Place>,
 ) -> Document {
     let mut batch = Array::new();
     for stage in command.get_array("pipeline").into_iter().flatten().filter_map(Bson::as_document) {
         if let Ok(filter) = stage.get_document("$match") {
-            batch.extend(matching(mongo, namespace, filter, place, true).into_iter().map(Bson::Document));
+            batch.extend(matching(mongo, namespace, filter, place, true).into_iter().map(answered));
         } else if let Ok(union) = stage.get_document("$unionWith") {
-            let other = format!("{database}.{}", union.get_str("coll").unwrap_or_default());
-            let first = union.get_array("pipeline").ok().and_then(|stages| stages.first()?.as_document().cloned());
-            let filter = first.and_then(|stage| stage.get_document("$match").ok().cloned()).unwrap_or_default();
-            batch.extend(matching(mongo, &other, &filter, place, true).into_iter().map(Bson::Document));
+            let other = format!("{database}.{}", union.get_str("coll").unwrap_or_default()).into();
+            let first = union.get_array("pipeline").ok().and_then(|stages| stages.first()?.as_document());
+            let filter = first.and_then(|stage| stage.get_document("$match").ok());
+            let Some(filter) = filter else { panic!("the simulated mongodb unites by $match only") };
+            batch.extend(matching(mongo, &other, filter, place, true).into_iter().map(answered));
         }
     }
     doc! { "cursor": { "id": 0_i64, "firstBatch": batch } }
 }
 
-fn insert(mongo: &mut Mongo, namespace: &str, command: &Document, place: Option<&Place>) -> Written {
-    let documents = command.get_array("documents").cloned().unwrap_or_default();
+fn insert(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Option<&Place>) -> Written {
+    let documents = list_of(command, "documents");
     for (index, document) in documents.iter().enumerate() {
-        let document = document.as_document().cloned().unwrap_or_default();
-        let key = (namespace.to_owned(), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
+        let key = (Arc::clone(namespace), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
         if mongo.see(&key, place, false).is_some() {
             let what = format!("E11000 duplicate key error collection: {namespace}");
             return Err((index, Trouble::Refused(DUPLICATE, what)));
         }
-        mongo.write(key, Some(document), place).map_err(|trouble| (index, trouble))?;
+        mongo.write(key, Some(Arc::new(Document::clone(document))), place).map_err(|trouble| (index, trouble))?;
     }
     Ok(doc! { "ok": 1, "n": count(documents.len()) })
 }
 
-fn update(mongo: &mut Mongo, namespace: &str, command: &Document, place: Option<&Place>) -> Written {
+fn update(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Option<&Place>) -> Written {
     let (mut n, mut modified, mut upserted) = (0, 0, Array::new());
-    let statements = command.get_array("updates").cloned().unwrap_or_default();
-    for (index, statement) in statements.iter().enumerate() {
-        let statement = statement.as_document().cloned().unwrap_or_default();
-        let filter = statement.get_document("q").cloned().unwrap_or_default();
-        let change = statement.get_document("u").cloned().unwrap_or_default();
+    for (index, statement) in list_of(command, "updates").into_iter().enumerate() {
+        let (Ok(filter), Ok(change)) = (statement.get_document("q"), statement.get_document("u")) else {
+            panic!("the simulated mongodb updates by documents only")
+        };
         let multi = statement.get_bool("multi").unwrap_or(false);
-        let mut found = matching(mongo, namespace, &filter, place, false);
+        let mut found = matching(mongo, namespace, filter, place, false);
         found.truncate(if multi { usize::MAX } else { 1 });
         if found.is_empty() && statement.get_bool("upsert").unwrap_or(false) {
             let mut fresh = Document::new();
             if let Some(id) = filter.get("_id") {
                 fresh.insert("_id", id.clone());
             }
-            let made = changed(&fresh, &change, true);
+            let made = changed(&fresh, change, true);
             let id = made.get("_id").cloned().unwrap_or(Bson::Null);
-            let key = (namespace.to_owned(), id_bytes(&id));
-            mongo.write(key, Some(made), place).map_err(|trouble| (index, trouble))?;
+            let key = (Arc::clone(namespace), id_bytes(&id));
+            mongo.write(key, Some(Arc::new(made)), place).map_err(|trouble| (index, trouble))?;
             upserted.push(Bson::Document(doc! { "index": count(index), "_id": id }));
             n += 1;
         }
         for document in found {
             n += 1;
-            let to = changed(&document, &change, false);
-            if to == document {
+            let to = changed(&document, change, false);
+            if to == *document {
                 mongo.kernel.count("outcome: no-op update");
                 continue;
             }
             modified += 1;
-            let key = (namespace.to_owned(), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
-            mongo.write(key, Some(to), place).map_err(|trouble| (index, trouble))?;
+            let key = (Arc::clone(namespace), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
+            mongo.write(key, Some(Arc::new(to)), place).map_err(|trouble| (index, trouble))?;
         }
     }
     Ok(doc! { "ok": 1, "n": n, "nModified": modified, "upserted": upserted })
 }
 
-fn delete(mongo: &mut Mongo, namespace: &str, command: &Document, place: Option<&Place>) -> Written {
+fn delete(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Option<&Place>) -> Written {
     let mut n = 0;
-    for (index, statement) in command.get_array("deletes").cloned().unwrap_or_default().iter().enumerate() {
-        let filter = statement.as_document().and_then(|it| it.get_document("q").ok().cloned()).unwrap_or_default();
-        for document in matching(mongo, namespace, &filter, place, false) {
-            let key = (namespace.to_owned(), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
+    for (index, statement) in list_of(command, "deletes").into_iter().enumerate() {
+        let Ok(filter) = statement.get_document("q") else { panic!("a delete without a filter") };
+        for document in matching(mongo, namespace, filter, place, false) {
+            let key = (Arc::clone(namespace), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
             mongo.write(key, None, place).map_err(|trouble| (index, trouble))?;
             n += 1;
         }
@@ -238,7 +247,7 @@ fn delete(mongo: &mut Mongo, namespace: &str, command: &Document, place: Option<
     Ok(doc! { "ok": 1, "n": n })
 }
 
-fn find_and_modify(mongo: &mut Mongo, namespace: &str, command: &Document) -> Written {
+fn find_and_modify(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document) -> Written {
     let filter = command.get_document("query").cloned().unwrap_or_default();
     let Ok(change) = command.get_document("update") else { return lease(mongo, namespace, &filter, command) };
     let found = matching(mongo, namespace, &filter, None, false).into_iter().next();
@@ -254,16 +263,16 @@ fn find_and_modify(mongo: &mut Mongo, namespace: &str, command: &Document) -> Wr
         }
         None => return Ok(doc! { "ok": 1, "value": Bson::Null }),
     };
-    let key = (namespace.to_owned(), id_bytes(to.get("_id").unwrap_or(&Bson::Null)));
-    mongo.write(key, Some(to.clone()), None).map_err(|trouble| (0, trouble))?;
+    let key = (Arc::clone(namespace), id_bytes(to.get("_id").unwrap_or(&Bson::Null)));
+    mongo.write(key, Some(Arc::new(to.clone())), None).map_err(|trouble| (0, trouble))?;
     Ok(doc! { "ok": 1, "value": to })
 }
 
 /// The only update by a pipeline: a lease.
-fn lease(mongo: &mut Mongo, namespace: &str, filter: &Document, command: &Document) -> Written {
+fn lease(mongo: &mut Mongo, namespace: &Arc<str>, filter: &Document, command: &Document) -> Written {
     let now = clock_ms(mongo.kernel.now());
     let id = filter.get("_id").cloned().unwrap_or(Bson::Null);
-    let key = (namespace.to_owned(), id_bytes(&id));
+    let key = (Arc::clone(namespace), id_bytes(&id));
     let until = mongo.see(&key, None, false).and_then(|lease| lease.get_datetime("until").ok().copied());
     if until.is_some_and(|until| until.timestamp_millis() > now) {
         return Err((0, Trouble::Refused(DUPLICATE, "the lease is taken".to_owned())));
@@ -272,7 +281,8 @@ fn lease(mongo: &mut Mongo, namespace: &str, filter: &Document, command: &Docume
     let set = stages.and_then(|stage| stage.get_document("$set").ok().cloned()).unwrap_or_default();
     let owner = set.get("owner").cloned().unwrap_or(Bson::Null);
     let until = DateTime::from_millis(now + 1_000);
-    mongo.write(key, Some(doc! { "_id": id, "owner": owner, "until": until }), None).map_err(|trouble| (0, trouble))?;
+    let taken = doc! { "_id": id, "owner": owner, "until": until };
+    mongo.write(key, Some(Arc::new(taken)), None).map_err(|trouble| (0, trouble))?;
     mongo.kernel.count("outcome: lease taken");
     Ok(doc! { "ok": 1 })
 }
@@ -312,11 +322,12 @@ fn changed(document: &Document, change: &Document, inserts: bool) -> Document {
                     }
                 }
                 "$push" | "$addToSet" => {
-                    let mut list = to.get_array(path).cloned().unwrap_or_default();
-                    if operator == "$push" || !list.contains(value) {
+                    let list = to.entry(path.clone()).or_insert_with(|| Bson::Array(Array::new()));
+                    if let Bson::Array(list) = list
+                        && (operator == "$push" || !list.contains(value))
+                    {
                         list.push(value.clone());
                     }
-                    set(&mut to, path, Bson::Array(list));
                 }
                 "$currentDate" => {}
                 other => panic!("the simulated mongodb knows no {other}"),
@@ -337,9 +348,9 @@ fn number(value: Option<&Bson>) -> i64 {
 fn set(document: &mut Document, path: &str, value: Bson) {
     match path.split_once('.') {
         Some((head, rest)) => {
-            let mut inner = document.get_document(head).cloned().unwrap_or_default();
-            set(&mut inner, rest, value);
-            document.insert(head, inner);
+            if let Bson::Document(inner) = document.entry(head.to_owned()).or_insert_with(|| doc! {}.into()) {
+                set(inner, rest, value);
+            }
         }
         None => drop(document.insert(path, value)),
     }

@@ -14,7 +14,7 @@ use weir::registry::{Identity, Routes};
 use weir::store::{self, IdKey, Kind, Query, Write};
 
 use crate::kernel::Kernel;
-use crate::model::EventKind;
+use crate::model::{EventKind, shared_entry, shared_id};
 
 /// Counts and lists per aggregate, each by a blind write.
 pub(crate) const COUNTS: i32 = 1;
@@ -42,7 +42,7 @@ pub(crate) fn handlers_of(kind: EventKind) -> &'static [i32] {
     match kind {
         EventKind::Count => &[COUNTS, TOTALS],
         EventKind::Change => &[COUNTS, READS],
-        EventKind::Must | EventKind::Query => &[READS],
+        EventKind::Shared | EventKind::Must | EventKind::Query => &[READS],
         EventKind::Unwanted => &[],
         _ => &[COUNTS],
     }
@@ -79,7 +79,11 @@ impl Simulated {
                 let write = update("totals", "all", &doc! { "$inc": { "n": 1 } }, true, false);
                 act(view, write).await.map(|_| ())
             }
-            (EventKind::Change, READS) => change(view, aggregate, number).await,
+            (EventKind::Change, READS) => change(view, "changed", aggregate, Bson::Int64(number)).await,
+            (EventKind::Shared, _) => {
+                let entry = Bson::String(shared_entry(aggregate, number));
+                change(view, "shared", &shared_id(number), entry).await
+            }
             (EventKind::Count | EventKind::Change, _) => {
                 let to = doc! { "$inc": { "n": 1 }, "$push": { "seen": number } };
                 act(view, update("counts", aggregate, &to, true, false)).await.map(|_| ())
@@ -172,13 +176,13 @@ fn trouble(error: store::Error) -> Verdict {
 }
 
 /// Reads a document, changes it and writes it back.
-async fn change(view: &mut View, aggregate: &str, number: i64) -> Result<(), Verdict> {
-    let found = read(view, by_id("changed", aggregate)).await?;
+async fn change(view: &mut View, collection: &str, id: &str, entry: Bson) -> Result<(), Verdict> {
+    let found = read(view, by_id(collection, id)).await?;
     let old = found.first().cloned().unwrap_or_default();
     let mut seen = old.get_array("seen").cloned().unwrap_or_default();
-    seen.push(Bson::Int64(number));
+    seen.push(entry);
     let to = doc! { "n": i32::try_from(seen.len()).unwrap_or(0), "seen": seen };
-    act(view, update("changed", aggregate, &to, true, false)).await.map(|_| ())
+    act(view, update(collection, id, &to, true, false)).await.map(|_| ())
 }
 
 /// Writes by what an earlier write of its own did.

@@ -139,6 +139,9 @@ pub(crate) struct Process {
     idle: Option<Slot<Option<(GroupProgress, Vec<(PartitionId, i64)>)>>>,
     looked: Duration,
     batch: usize,
+    metrics: Metrics,
+    /// How many transactions were begun anew because what a delivery had read was another now.
+    changed: u64,
 }
 
 impl fmt::Debug for Process {
@@ -188,7 +191,7 @@ impl Process {
         let batch = usize::try_from(kernel.below(60) + 2).unwrap_or(2);
         let committing = {
             let (store, clock, give_up) = (store.clone(), Arc::clone(&clock), Arc::clone(&give_up));
-            let (channel, health) = (Arc::clone(&channel), health.clone());
+            let (channel, seen) = (Arc::clone(&channel), (metrics.clone(), health.clone()));
             let handlers = Arc::new(Simulated::new(kernel.clone(), die));
             async move {
                 let session = loop {
@@ -198,8 +201,7 @@ impl Process {
                     }
                 };
                 let ledger = Ledger { group: GROUP.into(), source: "s".into(), retention_ms: RETENTION_MS };
-                let committer =
-                    Committer::new((store, session), handlers, (ledger, batch), clock, (metrics, health), give_up);
+                let committer = Committer::new((store, session), handlers, (ledger, batch), clock, seen, give_up);
                 committer.run(&CommitterEnd(channel)).await;
             }
         };
@@ -230,6 +232,8 @@ impl Process {
             idle: None,
             looked: Duration::ZERO,
             batch,
+            metrics,
+            changed: 0,
         }
     }
 
@@ -290,6 +294,9 @@ impl Process {
                         self.positions.remove(&lost.partition);
                     }
                     self.partitions.done(done, self.kernel.now());
+                    let changed = self.metrics.transactions_redone("changed");
+                    let before = std::mem::replace(&mut self.changed, changed);
+                    self.kernel.count_more("outcome: a read was changed", changed - before);
                 }
             }
         }

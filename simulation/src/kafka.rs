@@ -25,6 +25,14 @@ pub(crate) struct Records {
     pub(crate) records: BTreeMap<i64, Stored>,
 }
 
+impl Records {
+    /// Forgets all records before an offset.
+    pub(crate) fn start_at(&mut self, offset: i64) {
+        self.start = offset;
+        self.records = self.records.split_off(&offset);
+    }
+}
+
 /// The broker.
 #[derive(Debug, Default)]
 pub(crate) struct Kafka {

@@ -136,7 +136,14 @@ impl Kernel {
 
     /// Counts a fault or an outcome.
     pub(crate) fn count(&self, what: &'static str) {
-        *self.state().counts.entry(what).or_default() += 1;
+        self.count_more(what, 1);
+    }
+
+    /// Counts so many at once; none is nothing.
+    pub(crate) fn count_more(&self, what: &'static str, times: u64) {
+        if times > 0 {
+            *self.state().counts.entry(what).or_default() += times;
+        }
     }
 
     pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {

@@ -11,6 +11,7 @@ use crate::handlers::{COUNTS, READS, TOTALS, handlers_of};
 pub(crate) enum EventKind {
     Count,
     Change,
+    Shared,
     Make,
     Must,
     Effect,
@@ -24,9 +25,10 @@ pub(crate) enum EventKind {
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Count,
         Self::Change,
+        Self::Shared,
         Self::Make,
         Self::Must,
         Self::Effect,
@@ -43,6 +45,7 @@ impl EventKind {
         match self {
             Self::Count => "Count",
             Self::Change => "Change",
+            Self::Shared => "Shared",
             Self::Make => "Make",
             Self::Must => "Must",
             Self::Effect => "Effect",
@@ -113,6 +116,27 @@ pub(crate) fn delivery_name(event: &str, handler: i32) -> String {
     format!("{event} for {handler}")
 }
 
+/// Which of the documents that all partitions share an event changes.
+pub(crate) fn shared_id(number: i64) -> String {
+    format!("s{}", number % 3)
+}
+
+/// What an event leaves in it.
+pub(crate) fn shared_entry(aggregate: &str, number: i64) -> String {
+    format!("{aggregate}:{number}")
+}
+
+/// A shared document, with what aggregates have left in it apart from one another: between them there is no order, and
+/// within each the order stays.
+pub(crate) fn by_aggregate(document: &Document) -> Document {
+    let mut seen = document.get_array("seen").cloned().unwrap_or_default();
+    let aggregate = |entry: &Bson| entry.as_str().and_then(|it| it.split(':').next()).unwrap_or_default().to_owned();
+    seen.sort_by_key(aggregate);
+    let mut apart = document.clone();
+    apart.insert("seen", seen);
+    apart
+}
+
 impl Model {
     /// Goes on with the next record of a partition, in the order of its log.
     pub(crate) fn record(
@@ -173,6 +197,9 @@ impl Model {
             }
             (EventKind::Count | EventKind::Change, COUNTS) => self.listed("counts", aggregate, Bson::Int64(number)),
             (EventKind::Change, READS) => self.listed("changed", aggregate, Bson::Int64(number)),
+            (EventKind::Shared, _) => {
+                self.listed("shared", &shared_id(number), Bson::String(shared_entry(aggregate, number)));
+            }
             (EventKind::Make, _) => {
                 let made = self.document("made", aggregate);
                 made.insert("made", made.get_i32("made").unwrap_or(0) + 1);

@@ -6,6 +6,7 @@
 //! minute and more.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
@@ -14,8 +15,10 @@ use weir::store::wire;
 use crate::kernel::Kernel;
 
 /// A document's place: namespace and `_id`.
-pub(crate) type Key = (String, Vec<u8>);
-type Versions = Vec<(u64, Option<Document>)>;
+pub(crate) type Key = (Arc<str>, Vec<u8>);
+/// A document as it was at a time; none where it was removed.
+pub(crate) type Stored = Option<Arc<Document>>;
+type Versions = Vec<(u64, Stored)>;
 
 pub(crate) const CONFLICT: i32 = 112;
 pub(crate) const NO_TRANSACTION: i32 = 251;
@@ -26,8 +29,8 @@ pub(crate) const TOO_LARGE: i32 = 257;
 #[derive(Debug)]
 pub(crate) struct Mongo {
     pub(crate) kernel: Kernel,
-    documents: BTreeMap<String, BTreeMap<Vec<u8>, Versions>>,
-    pub(crate) collections: BTreeMap<String, u64>,
+    documents: BTreeMap<Arc<str>, BTreeMap<Vec<u8>, Versions>>,
+    pub(crate) collections: BTreeMap<Arc<str>, u64>,
     sessions: BTreeMap<Vec<u8>, Session>,
     clock: u64,
     /// Up to where a majority has it.
@@ -46,7 +49,7 @@ struct Session {
 #[derive(Debug)]
 struct Transaction {
     snapshot: u64,
-    writes: BTreeMap<Key, Option<Document>>,
+    writes: BTreeMap<Key, Stored>,
     ends: Duration,
     huge: bool,
 }
@@ -68,17 +71,44 @@ pub(crate) enum Trouble {
     Refused(i32, String),
 }
 
+/// The version that stood at that time, where there was any.
+fn seen_at(versions: &Versions, at: u64) -> Option<&Stored> {
+    versions.iter().rev().find(|(written, _)| *written <= at).map(|(_, document)| document)
+}
+
 pub(crate) fn failed(code: i32, message: &str, transient: bool) -> wire::Error {
     wire::Error { code: Some(code), message: message.to_owned(), transient, ..wire::Error::default() }
 }
 
+/// An `_id` as a key: by far the most are made of these, and are written out by hand, for many are asked for.
 pub(crate) fn id_bytes(id: &Bson) -> Vec<u8> {
-    // MongoDB holds numbers of every type for the same.
-    let id = match id {
-        Bson::Int32(number) => Bson::Int64(i64::from(*number)),
-        other => other.clone(),
+    let mut bytes = Vec::with_capacity(24);
+    put_id(&mut bytes, id);
+    bytes
+}
+
+fn put_id(bytes: &mut Vec<u8>, id: &Bson) {
+    let mut put = |kind: u8, value: &[u8]| {
+        bytes.push(kind);
+        bytes.extend_from_slice(&value.len().to_be_bytes());
+        bytes.extend_from_slice(value);
     };
-    bson::serialize_to_vec(&doc! { "": id }).unwrap_or_default()
+    match id {
+        // MongoDB holds numbers of every type for the same.
+        Bson::Int32(number) => put(b'n', &i64::from(*number).to_be_bytes()),
+        Bson::Int64(number) => put(b'n', &number.to_be_bytes()),
+        Bson::String(text) => put(b's', text.as_bytes()),
+        Bson::Binary(binary) => put(b'b', &binary.bytes),
+        Bson::Document(document) => {
+            bytes.push(b'd');
+            for (name, value) in document {
+                put_id(bytes, &Bson::String(name.clone()));
+                put_id(bytes, value);
+            }
+            bytes.push(0);
+        }
+        other => put(b'o', &bson::serialize_to_vec(&doc! { "": other.clone() }).unwrap_or_default()),
+    }
 }
 
 impl Mongo {
@@ -126,27 +156,25 @@ impl Mongo {
     }
 
     /// The document as a reader at that time sees it.
-    pub(crate) fn at(&self, key: &Key, at: u64) -> Option<&Document> {
-        let versions = self.documents.get(&key.0)?.get(&key.1)?;
-        versions.iter().rev().find(|(written, _)| *written <= at)?.1.as_ref()
+    pub(crate) fn at(&self, key: &Key, at: u64) -> Option<&Arc<Document>> {
+        seen_at(self.documents.get(&key.0)?.get(&key.1)?, at)?.as_ref()
     }
 
     /// The documents of a collection as a reader sees them: at a time, or in a transaction.
-    pub(crate) fn scan(&mut self, namespace: &str, place: Option<&Place>) -> Vec<Document> {
+    pub(crate) fn scan(&mut self, namespace: &str, place: Option<&Place>) -> Vec<Arc<Document>> {
         let majority = self.majority;
         let at = place.and_then(|place| self.open(place)).map_or(majority, |open| open.snapshot);
-        let mut found: BTreeMap<Vec<u8>, Document> = BTreeMap::new();
+        let mut found: BTreeMap<Vec<u8>, Arc<Document>> = BTreeMap::new();
         for (id, versions) in self.documents.get(namespace).into_iter().flatten() {
-            let seen = versions.iter().rev().find(|(written, _)| *written <= at);
-            if let Some((_, Some(document))) = seen {
-                found.insert(id.clone(), document.clone());
+            if let Some(Some(document)) = seen_at(versions, at) {
+                found.insert(id.clone(), Arc::clone(document));
             }
         }
         if let Some(open) = place.and_then(|place| self.open(place)) {
             for ((collection, id), written) in &open.writes {
                 match written {
-                    Some(document) if collection == namespace => drop(found.insert(id.clone(), document.clone())),
-                    None if collection == namespace => drop(found.remove(id)),
+                    Some(document) if **collection == *namespace => drop(found.insert(id.clone(), document.clone())),
+                    None if **collection == *namespace => drop(found.remove(id)),
                     _ => {}
                 }
             }
@@ -155,7 +183,7 @@ impl Mongo {
     }
 
     /// One document as a statement sees it: in its transaction, or the newest; a reader outside sees what a majority has.
-    pub(crate) fn see(&mut self, key: &Key, place: Option<&Place>, reads: bool) -> Option<Document> {
+    pub(crate) fn see(&mut self, key: &Key, place: Option<&Place>, reads: bool) -> Stored {
         if let Some(place) = place {
             let open = self.open(place)?;
             let snapshot = open.snapshot;
@@ -168,7 +196,7 @@ impl Mongo {
     }
 
     /// Writes a document, or removes it.
-    pub(crate) fn write(&mut self, key: Key, to: Option<Document>, place: Option<&Place>) -> Result<(), Trouble> {
+    pub(crate) fn write(&mut self, key: Key, to: Stored, place: Option<&Place>) -> Result<(), Trouble> {
         let now = self.kernel.now();
         let holds = self.sessions.iter_mut().any(|(session, state)| {
             if state.open.as_ref().is_some_and(|open| open.ends <= now) {
@@ -199,10 +227,10 @@ impl Mongo {
         Ok(())
     }
 
-    fn store(&mut self, key: Key, to: Option<Document>) {
+    fn store(&mut self, key: Key, to: Stored) {
         let at = self.clock;
         self.kernel.trace(at ^ (key.1.len() as u64) << 32);
-        self.collections.entry(key.0.clone()).or_insert(at);
+        self.collections.entry(Arc::clone(&key.0)).or_insert(at);
         self.documents.entry(key.0).or_default().entry(key.1).or_default().push((at, to));
     }
 
@@ -300,7 +328,7 @@ impl Mongo {
     pub(crate) fn create(&mut self, namespace: &str) -> bool {
         let at = self.clock;
         let fresh = !self.collections.contains_key(namespace);
-        self.collections.entry(namespace.to_owned()).or_insert(at);
+        self.collections.entry(namespace.into()).or_insert(at);
         fresh
     }
 
@@ -308,14 +336,14 @@ impl Mongo {
         self.clock
     }
 
-    /// A partition's progress, as a majority has it.
-    pub(crate) fn progress_of_majority(&self, partition: i32) -> Option<&Document> {
-        let id = doc! { "group": crate::host::GROUP, "topic": crate::host::TOPIC, "partition": partition };
-        self.at(&("weir.progress".to_owned(), id_bytes(&Bson::Document(id))), self.majority)
+    /// The progress of all partitions, as a majority has it.
+    pub(crate) fn progress_of_majority(&self) -> impl Iterator<Item = &Document> {
+        let all = self.documents.get("weir.progress").into_iter().flatten();
+        all.filter_map(|(_, versions)| seen_at(versions, self.majority)?.as_deref())
     }
 
     /// The newest version of every document of a collection.
-    pub(crate) fn all(&self, namespace: &str) -> Vec<Document> {
+    pub(crate) fn all(&self, namespace: &str) -> Vec<Arc<Document>> {
         let documents = self.documents.get(namespace).into_iter().flatten();
         documents.filter_map(|(_, versions)| versions.last()?.1.clone()).collect()
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bson::{Bson, Document, RawDocumentBuf, doc};
+use bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc};
 use weir::store::wire::{Answer, Error, Transactions, Wire};
 
 use crate::command::{self, Outcome};
@@ -157,9 +157,25 @@ impl Line {
     }
 }
 
+/// A command as the server reads it. The crate's own conversion makes every value twice, which is felt here.
+fn read(raw: &RawDocument) -> Document {
+    let pairs = raw.iter().map(|pair| pair.expect("what weir sends is BSON"));
+    pairs.map(|(name, value)| (name.as_str().to_owned(), read_value(value))).collect()
+}
+
+fn read_value(value: RawBsonRef<'_>) -> Bson {
+    match value {
+        RawBsonRef::Document(document) => Bson::Document(read(document)),
+        RawBsonRef::Array(array) => {
+            array.into_iter().map(|value| read_value(value.expect("what weir sends is BSON"))).collect()
+        }
+        other => Bson::try_from(other).expect("what weir sends is BSON"),
+    }
+}
+
 impl Wire for Line {
     fn run<'a>(&'a self, database: &'a str, command: RawDocumentBuf) -> Answer<'a, Document> {
-        let command = Document::try_from(command.as_ref()).expect("what weir sends is BSON");
+        let command = read(&command);
         Box::pin(self.ask(Request::Command { database: database.to_owned(), command, place: None }))
     }
 
@@ -206,7 +222,7 @@ impl Transactions for SimulatedSession {
             let first = !std::mem::replace(&mut state.begun, true);
             Place { session: id_bytes(&self.id), number: state.number, first }
         };
-        let command = Document::try_from(command.as_ref()).expect("what weir sends is BSON");
+        let command = read(&command);
         Box::pin(self.line.ask(Request::Command { database: database.to_owned(), command, place: Some(place) }))
     }
 

@@ -10,6 +10,7 @@ use super::broker::{Broker, Unanswered};
 use super::start::{self, Known};
 use crate::clock::Clock;
 use crate::config::OffsetReset;
+use crate::seeded::{self, Bug};
 use crate::store::{self, Claim, LastRecord, PartitionId, Store};
 use crate::telemetry::health::{Health, KAFKA, MONGODB};
 
@@ -124,8 +125,12 @@ impl Claiming {
         if self.store.progress(partition).await?.is_none() {
             self.decide_start(partition).await?;
         }
-        let store::Claimed { claim, last, clean } = self.store.claim(partition, taken_over).await?;
+        let store::Claimed { mut claim, last, clean } = self.store.claim(partition, taken_over).await?;
         let log = self.broker.log(partition).await?;
+        if claim.next < log.start && seeded::on(Bug::StartPassed) {
+            self.store.set_next(partition, log.start, "the log's start").await?;
+            claim = self.store.claim(partition, false).await?.claim;
+        }
         if let Some(why) = start::gone(claim.next, log.start, log.end) {
             return Ok(Claimed::Stopped { why, epoch: claim.epoch });
         }

@@ -159,11 +159,13 @@ impl Partitions {
     /// Some of the committer's records are done with.
     pub fn done(&mut self, done: Done, now: Duration) {
         self.handed = self.handed.saturating_sub(done.finished);
-        for (partition, next) in done.next {
+        for (partition, claim) in done.moved {
+            // What an older claim did tells nothing where progress was set back since.
             if let Some(position) = self.owned.get_mut(&partition)
-                && next > position.next
+                && claim.epoch == position.epoch
+                && claim.next > position.next
             {
-                position.next = next;
+                position.next = claim.next;
                 self.moved = Some(now);
             }
         }
@@ -287,5 +289,28 @@ impl Partitions {
     /// What is to be paused in Kafka, and what may go on.
     pub fn flow(&mut self) -> Flow {
         self.queue.flow(self.owned.keys())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[test]
+    fn what_an_older_claim_did_moves_nothing() {
+        let mut partitions = Partitions::new(Bounds::default());
+        let id = PartitionId { topic: Arc::from("t"), partition: 0 };
+        let owned = |claim| vec![(id.clone(), Claimed::Owned { claim, last: None })];
+        let done = |claim| Done { moved: vec![(id.clone(), claim)], ..Done::default() };
+        let next = |partitions: &Partitions| partitions.standing(std::slice::from_ref(&id))[0].2;
+        partitions.claimed(owned(Claim::new(3, 20)));
+        partitions.done(done(Claim::new(3, 24)), Duration::ZERO);
+        assert_eq!(next(&partitions), 24);
+        // A person has set it back, and the committer has not heard of the new claim yet.
+        partitions.claimed(owned(Claim::new(5, 0)));
+        partitions.done(done(Claim::new(3, 24)), Duration::ZERO);
+        assert_eq!(next(&partitions), 0);
     }
 }

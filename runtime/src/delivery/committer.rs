@@ -3,7 +3,7 @@
 //! Invariant: records leave in the order in which they came, but for those whose claim is lost; what a transaction does
 //! not account for stands before all that came later.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -299,12 +299,12 @@ impl Committer {
         if finished == 0 && lost.is_empty() {
             return;
         }
-        let next: BTreeMap<PartitionId, i64> = moved
+        let moved = moved
             .into_iter()
             .flat_map(|heads| heads.keys())
-            .filter_map(|partition| Some((partition.clone(), self.transactor.claims.get(partition)?.next)))
+            .filter_map(|partition| Some((partition.clone(), *self.transactor.claims.get(partition)?)))
             .collect();
-        hop.say(Said::Done(Done { next, lost, finished })).await;
+        hop.say(Said::Done(Done { moved, lost, finished })).await;
     }
 }
 

@@ -1,6 +1,5 @@
 //! The one hop between Kafka and the commit: what the committer is given, and what it says. Pure.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
 
 use super::entry::Entry;
@@ -32,8 +31,8 @@ pub enum Said {
 /// What came of records that were given to the committer.
 #[derive(Debug, Default)]
 pub struct Done {
-    /// For each partition that moved, the offset of the first record that is not accounted for.
-    pub next: BTreeMap<PartitionId, i64>,
+    /// Partitions that may have moved, with the claims under which they did.
+    pub moved: Vec<(PartitionId, Claim)>,
     /// Partitions whose claim no longer holds, or may not: they are to be claimed anew before more of them is read.
     pub lost: Vec<PartitionId>,
     /// How many records it no longer holds.

@@ -245,6 +245,12 @@ impl Metrics {
         self.inner.families.transactions_redone.get_or_create(&[("cause", cause.to_owned())]).inc();
     }
 
+    /// How many transactions were begun anew for that cause.
+    #[must_use]
+    pub fn transactions_redone(&self, cause: &str) -> u64 {
+        self.inner.families.transactions_redone.get_or_create(&[("cause", cause.to_owned())]).get()
+    }
+
     /// A service was unreachable, slow or in conflict.
     pub fn fault(&self, service: Service) {
         self.inner.families.faults.get_or_create(&[("service", service.as_str().to_owned())]).inc();

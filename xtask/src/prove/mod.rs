@@ -1,4 +1,5 @@
-//! `cargo xtask prove`: each promise is run against the real services, and said with its figure and its bound.
+//! `cargo xtask prove`: each promise is run, against the real services or the simulated ones, and said with its figure
+//! and its bound.
 
 mod chance;
 mod containment;
@@ -17,6 +18,7 @@ mod reads;
 mod recovery;
 mod reference;
 mod replica_set;
+mod simulated;
 mod takeover;
 
 use std::fs;
@@ -53,61 +55,70 @@ pub(crate) struct Args {
 struct Proof {
     name: &'static str,
     promise: &'static str,
-    services: &'static [Service],
-    run: fn(&Run<'_>) -> Result<Verdict>,
+    way: Way,
+}
+
+/// What shows a promise.
+enum Way {
+    /// Weir itself, with these services of a fresh instance.
+    Real(&'static [Service], fn(&Run<'_>) -> Result<Verdict>),
+    /// The simulation, which needs none; told whether it is to be quick.
+    Simulated(fn(bool) -> Result<Verdict>),
 }
 
 /// What a proof needs that puts records into Kafka by itself.
 const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
 
-const PROOFS: [Proof; 8] = [
+const PROOFS: [Proof; 10] = [
     Proof {
         name: "reference",
         promise: "a row inserted by SQL gives its documents once; updates and a delete of it change nothing",
-        services: &Service::ALL,
-        run: reference::run,
+        way: Way::Real(&Service::ALL, reference::run),
     },
     Proof {
         name: "containment",
         promise: "what a handler does wrong meets its limit, and harms neither the host nor another handler",
-        services: &Service::ALL,
-        run: containment::run,
+        way: Way::Real(&Service::ALL, containment::run),
     },
     Proof {
         name: "outage",
         promise: "Kafka or MongoDB being away changes no document and costs no delivery an attempt",
-        services: &Service::ALL,
-        run: outage::run,
+        way: Way::Real(&Service::ALL, outage::run),
     },
     Proof {
         name: "exactly-once",
         promise: "each event takes effect once and in its aggregate's order, whatever is killed and whatever comes twice",
-        services: &WITHOUT_OUTBOX,
-        run: exactly_once::run,
+        way: Way::Real(&WITHOUT_OUTBOX, exactly_once::run),
     },
     Proof {
         name: "faults",
         promise: "each event takes effect once and in order, whoever stands still, restarts or loses a connection",
-        services: &[Service::Kafka],
-        run: faults::run,
+        way: Way::Real(&[Service::Kafka], faults::run),
     },
     Proof {
         name: "recovery",
         promise: "when a host dies or is stopped, another goes on soon; a stop makes no delivery run again",
-        services: &WITHOUT_OUTBOX,
-        run: recovery::run,
+        way: Way::Real(&WITHOUT_OUTBOX, recovery::run),
     },
     Proof {
         name: "reads",
         promise: "to read a document, change it and write it back loses no update; the reference mix runs in batches",
-        services: &WITHOUT_OUTBOX,
-        run: reads::run,
+        way: Way::Real(&WITHOUT_OUTBOX, reads::run),
     },
     Proof {
         name: "culprit",
         promise: "a write that always fails is found in its batch, parked alone, and costs the rest one transaction",
-        services: &WITHOUT_OUTBOX,
-        run: culprit::run,
+        way: Way::Real(&WITHOUT_OUTBOX, culprit::run),
+    },
+    Proof {
+        name: "simulation",
+        promise: "the same holds in any order of things: faults from seeds, a simulated Kafka, MongoDB and clock, a model",
+        way: Way::Simulated(simulated::seeds),
+    },
+    Proof {
+        name: "seeded-bugs",
+        promise: "the simulation finds what is wrong: each bug that is put in is caught, by a seed that passes without it",
+        way: Way::Simulated(simulated::bugs),
     },
 ];
 
@@ -185,13 +196,17 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     let chosen = args.names.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
-    prerequisites::for_everything()?;
-    println!("building weir and the handlers");
+    // The simulation needs neither services nor handlers.
+    let real = chosen.iter().any(|proof| matches!(proof.way, Way::Real(..)));
+    if real {
+        prerequisites::for_everything()?;
+    }
+    println!("building weir and what the proofs need");
     cargo::build_weir_for_proofs()?;
-    let built = guests::build()?;
+    let built = if real { Some(guests::build()?) } else { None };
     let mut short = Vec::new();
     for proof in chosen {
-        if !one(proof, args, &built)? {
+        if !one(proof, args, built.as_ref())? {
             short.push(proof.name);
         }
     }
@@ -205,7 +220,7 @@ fn find(name: &str) -> Result<&'static Proof> {
     }
 }
 
-fn one(proof: &'static Proof, args: &Args, built: &Built) -> Result<bool> {
+fn one(proof: &'static Proof, args: &Args, built: Option<&Built>) -> Result<bool> {
     println!("\n{}: {}", proof.name, proof.promise);
     let begin = Instant::now();
     let found = attempt(proof, args, built);
@@ -230,7 +245,13 @@ fn one(proof: &'static Proof, args: &Args, built: &Built) -> Result<bool> {
     Ok(holds)
 }
 
-fn attempt(proof: &Proof, args: &Args, built: &Built) -> Result<Verdict> {
-    let temporary = Temporary::up_with(INSTANCE, args.keep, proof.services)?;
-    (proof.run)(&Run { quick: args.quick, built, instance: &temporary.instance })
+fn attempt(proof: &Proof, args: &Args, built: Option<&Built>) -> Result<Verdict> {
+    match proof.way {
+        Way::Simulated(run) => run(args.quick),
+        Way::Real(services, run) => {
+            let built = built.context("there are no handlers")?;
+            let temporary = Temporary::up_with(INSTANCE, args.keep, services)?;
+            run(&Run { quick: args.quick, built, instance: &temporary.instance })
+        }
+    }
 }

@@ -1,16 +1,14 @@
 //! One simulated world: hosts, the group's coordinator, what is produced, and what goes wrong.
 
+mod produce;
+mod topic;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use weir::delivery::{Item, RawRecord};
-use weir::event::{Event, Ignored, Undecodable};
-use weir::store::{Options, Store};
-
-use crate::command::clock_ms;
-use crate::host::{Change, GROUP, Process, RETENTION_MS, id};
-use crate::kafka::{Kafka, Records, Stored};
+use crate::host::{Change, Process};
+use crate::kafka::{Kafka, Records};
 use crate::kernel::{Kernel, Life, lock};
 use crate::model::{EventKind, Produced};
 use crate::mongo::Mongo;
@@ -65,6 +63,15 @@ pub(crate) struct World {
     /// Partitions that were set by hand.
     pub(crate) set: BTreeSet<i32>,
     setting: BTreeSet<i32>,
+    /// What a person is about to set.
+    acting: BTreeSet<i32>,
+    /// The partition in which records are lost before they are read.
+    to_outrun: Option<i32>,
+}
+
+/// Which partition a progress document is about.
+pub(crate) fn partition_of(progress: &bson::Document) -> Option<i32> {
+    progress.get_document("_id").ok()?.get_i32("partition").ok()
 }
 
 impl World {
@@ -90,6 +97,9 @@ impl World {
             renewing: None,
             set: BTreeSet::new(),
             setting: BTreeSet::new(),
+            acting: BTreeSet::new(),
+            // Not the one that is made anew.
+            to_outrun: kernel.chance(200).then(|| 1 + i32::try_from(kernel.below(PARTITIONS as u64 - 1)).unwrap_or(0)),
         }))
     }
 
@@ -203,6 +213,11 @@ impl World {
         if kernel.chance(200) {
             let renewed = Arc::clone(world);
             kernel.after(kernel.between(12_000, 25_000), move || Self::renew_topic(&renewed));
+        }
+        let to_outrun = lock(world).to_outrun;
+        if let Some(partition) = to_outrun {
+            let outrun = Arc::clone(world);
+            kernel.after(kernel.between(2_000, 20_000), move || Self::outrun(&outrun, partition));
         }
         let calm = Arc::clone(world);
         kernel.after(STORM, move || *lock(&lock(&calm).line.weather) = Weather::default());
@@ -375,232 +390,10 @@ impl World {
         }
     }
 
-    /// Kafka forgets what everybody has read.
-    fn truncate(&self) {
-        for (partition, progress) in self.progress() {
-            // The record that tells a new topic from the old one stays.
-            if self.setting.contains(&partition) {
-                continue;
-            }
-            let mut kafka = lock(&self.kafka);
-            let Some(log) = usize::try_from(partition).ok().and_then(|at| kafka.partitions.get_mut(at)) else {
-                continue;
-            };
-            let next = progress.get_i64("next").unwrap_or(0);
-            if next > log.start && next <= log.end {
-                self.kernel.count("fault: log truncated");
-                log.start = next;
-                log.records = log.records.split_off(&next);
-            }
-        }
-    }
-
     /// The progress documents, as MongoDB has them now.
-    pub(crate) fn progress(&self) -> Vec<(i32, bson::Document)> {
+    pub(crate) fn progress(&self) -> Vec<(i32, Arc<bson::Document>)> {
         let all = lock(&self.mongo).all("weir.progress");
-        let number = |document: &bson::Document| document.get_document("_id").ok()?.get_i32("partition").ok();
-        all.into_iter().filter_map(|document| Some((number(&document)?, document))).collect()
-    }
-
-    /// The topic is deleted and made anew: one partition of it has other records now, at least as many.
-    fn renew_topic(world: &Shared) {
-        let mut it = lock(world);
-        let (kernel, now) = (it.kernel.clone(), it.kernel.now());
-        let partition = *it.renewing.get_or_insert(0);
-        // Deleted while its members are gone from it.
-        let held = it.owners.contains_key(&partition)
-            || it.unheard.iter().any(|(_, lost)| *lost == partition)
-            || it.members.iter().any(|member| member.process.as_ref().is_some_and(|process| process.holds(partition)));
-        if held || now < Duration::from_secs(12) {
-            let again = Arc::clone(world);
-            drop(it);
-            kernel.after(Duration::from_millis(200), move || Self::renew_topic(&again));
-            return;
-        }
-        let next = it.progress().into_iter().find(|(number, _)| *number == partition);
-        let next = next.and_then(|(_, progress)| progress.get_i64("next").ok()).unwrap_or(0);
-        it.renewing = None;
-        let at = usize::try_from(partition).unwrap_or(0);
-        if next > 0 {
-            kernel.count("fault: topic made anew");
-            it.logs[at].retain(|logged| logged.offset < next);
-            lock(&it.kafka).partitions[at] = Records::default();
-            lock(&it.kafka).committed.remove(&partition);
-            it.setting.insert(partition);
-            for _ in 0..next + 5 {
-                let produced = it.event(at, EventKind::Count);
-                it.append(at, produced, 0);
-            }
-        }
-    }
-
-    /// A person sets the progress of what stands still after the topic was made anew.
-    fn look_at_stopped(&mut self, world: &Shared) {
-        let stopped: Vec<i32> = self
-            .members
-            .iter()
-            .filter_map(|member| member.process.as_ref())
-            .flat_map(|process| process.stopped.keys().copied())
-            .filter(|partition| self.setting.contains(partition))
-            .collect();
-        for partition in stopped {
-            self.setting.remove(&partition);
-            self.set.insert(partition);
-            let options = Options {
-                database: "data".to_owned(),
-                own_database: "weir".to_owned(),
-                group: GROUP.to_owned(),
-                owner: "person".to_owned(),
-            };
-            let store = Store::new(Arc::new(self.line.clone()), &options);
-            let kernel = self.kernel.clone();
-            let world = Arc::clone(world);
-            self.kernel.spawn(None, async move {
-                // A person who heard nothing looks first whether it was done.
-                let done = async || {
-                    let progress = store.progress(&id(partition)).await.ok().flatten();
-                    progress.is_some_and(|it| it.get_str("start_because").is_ok_and(|because| because == "a person"))
-                };
-                while !matches!(store.set_next(&id(partition), 0, "a person").await, Ok(true)) && !done().await {
-                    kernel.sleep(Duration::from_millis(500)).await;
-                }
-                let mut world = lock(&world);
-                if let Some(life) = world.owners.remove(&partition) {
-                    world.tell(life, Change::Lost(vec![partition]));
-                }
-            });
-        }
-    }
-
-    fn event(&mut self, partition: usize, kind: EventKind) -> Produced {
-        self.numbers += 1;
-        let now = clock_ms(self.kernel.now());
-        Produced::Event {
-            id: format!("e{}", self.numbers),
-            kind,
-            aggregate: format!("a{partition}-{}", self.kernel.below(AGGREGATES)),
-            number: self.numbers,
-            created_at_ms: now,
-            has_created_at: self.kernel.chance(900),
-        }
-    }
-
-    fn produce(&mut self) {
-        let at = usize::try_from(self.kernel.below(self.logs.len() as u64)).unwrap_or(0);
-        // A topic that is being made anew takes nothing, and its new life only what the renewal puts there.
-        let number = i32::try_from(at).unwrap_or(0);
-        if self.renewing == Some(number) || self.setting.contains(&number) {
-            return;
-        }
-        let gap = if self.kernel.chance(50) { i64::try_from(self.kernel.below(4)).unwrap_or(0) } else { 0 };
-        if gap > 0 {
-            self.kernel.count("fault: gap in offsets");
-        }
-        let produced = match self.kernel.below(100) {
-            0 => Produced::Ignored,
-            1 => Produced::Undecodable,
-            2..=9 => match self.again(at) {
-                Some(produced) => produced,
-                None => self.event(at, EventKind::Count),
-            },
-            _ => {
-                let kind = self.kind();
-                self.event(at, kind)
-            }
-        };
-        let produced = self.aged(at, produced);
-        let twice = self.kernel.chance(40).then(|| produced.clone());
-        self.append(at, produced, gap);
-        if let Some(again @ Produced::Event { has_created_at: true, .. }) = twice {
-            self.kernel.count("fault: duplicate at a new offset");
-            self.append(at, again, 0);
-        }
-    }
-
-    fn kind(&mut self) -> EventKind {
-        match self.kernel.below(100) {
-            0..=29 => EventKind::Count,
-            30..=54 => EventKind::Change,
-            55..=64 => EventKind::Make,
-            65..=76 => EventKind::Must,
-            77..=81 => EventKind::Effect,
-            82..=86 => EventKind::Query,
-            87..=91 => EventKind::Once,
-            92 | 93 => EventKind::Reject,
-            94 | 95 => EventKind::Skip,
-            96 | 97 => EventKind::Unwanted,
-            98 => EventKind::Huge,
-            _ if std::mem::take(&mut self.deadly) => EventKind::Deadly,
-            _ => EventKind::Count,
-        }
-    }
-
-    /// An event of the log once more, or another one under its id.
-    fn again(&self, at: usize) -> Option<Produced> {
-        let log = &self.logs[at];
-        let back = usize::try_from(self.kernel.below(log.len() as u64)).unwrap_or(0);
-        let mut produced = log.get(back)?.produced.clone();
-        let Produced::Event { kind, has_created_at, created_at_ms, .. } = &mut produced else { return None };
-        let old = clock_ms(self.kernel.now()) - *created_at_ms > RETENTION_MS / 2;
-        if *kind == EventKind::Deadly || (!*has_created_at && old) {
-            return None;
-        }
-        if self.kernel.chance(150) {
-            *kind = if *kind == EventKind::Make { EventKind::Count } else { EventKind::Make };
-        } else {
-            self.kernel.count("fault: duplicate at a new offset");
-        }
-        Some(produced)
-    }
-
-    /// Now and then an event is far older than the ledger.
-    fn aged(&self, at: usize, mut produced: Produced) -> Produced {
-        let fresh = clock_ms(self.kernel.now()) - RETENTION_MS / 8;
-        let seen = self.logs[at]
-            .iter()
-            .any(|logged| matches!(&logged.produced, Produced::Event { created_at_ms, .. } if *created_at_ms > fresh));
-        if let Produced::Event { created_at_ms, has_created_at: true, number, .. } = &mut produced
-            && *number == self.numbers
-            && seen
-            && self.kernel.chance(8)
-        {
-            *created_at_ms -= 3 * RETENTION_MS;
-        }
-        produced
-    }
-
-    fn append(&mut self, at: usize, mut produced: Produced, gap: i64) {
-        let now_ms = clock_ms(self.kernel.now());
-        if let Produced::Event { created_at_ms, has_created_at: false, .. } = &mut produced {
-            *created_at_ms = now_ms;
-        }
-        let item = match &produced {
-            Produced::Ignored => Item::Ignored(Ignored::Update),
-            Produced::Undecodable => Item::Undecodable(Undecodable {
-                reason: "not JSON".to_owned(),
-                event_id: None,
-                event_type: None,
-                aggregate_id: None,
-            }),
-            Produced::Event { id, kind, aggregate, number, created_at_ms, has_created_at } => {
-                Item::Event(Arc::new(Event {
-                    id: id.clone(),
-                    sequence: None,
-                    event_type: kind.name().to_owned(),
-                    aggregate_type: "A".to_owned(),
-                    aggregate_id: aggregate.clone(),
-                    payload: number.to_string(),
-                    created_at_ms: *created_at_ms,
-                    row_created_at_us: has_created_at.then_some(*created_at_ms * 1_000),
-                    headers: Vec::new(),
-                    columns: "{}".to_owned(),
-                }))
-            }
-        };
-        let raw = Arc::new(RawRecord { timestamp_ms: Some(now_ms), ..RawRecord::default() });
-        let offset = lock(&self.kafka).append(at, Stored { item, raw }, gap);
-        let generation = u32::from(self.setting.contains(&i32::try_from(at).unwrap_or(0)));
-        self.logs[at].push(Logged { generation, offset, produced, at_ms: now_ms });
+        all.into_iter().filter_map(|document| Some((partition_of(&document)?, document))).collect()
     }
 
     /// Whether every record is accounted for.

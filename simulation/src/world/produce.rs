@@ -1,0 +1,151 @@
+//! What is produced into the topic, and kept for the model.
+
+use std::sync::Arc;
+
+use weir::delivery::{Item, RawRecord};
+use weir::event::{Event, Ignored, Undecodable};
+
+use super::{AGGREGATES, Logged, World};
+use crate::command::clock_ms;
+use crate::host::RETENTION_MS;
+use crate::kafka::Stored;
+use crate::kernel::lock;
+use crate::model::{EventKind, Produced};
+
+impl World {
+    pub(super) fn event(&mut self, partition: usize, kind: EventKind) -> Produced {
+        self.numbers += 1;
+        let now = clock_ms(self.kernel.now());
+        Produced::Event {
+            id: format!("e{}", self.numbers),
+            kind,
+            aggregate: format!("a{partition}-{}", self.kernel.below(AGGREGATES)),
+            number: self.numbers,
+            created_at_ms: now,
+            has_created_at: self.kernel.chance(900),
+        }
+    }
+
+    pub(super) fn produce(&mut self) {
+        let at = usize::try_from(self.kernel.below(self.logs.len() as u64)).unwrap_or(0);
+        // A topic that is being made anew takes nothing, and its new life only what the renewal puts there.
+        let number = i32::try_from(at).unwrap_or(0);
+        if self.renewing == Some(number) || self.setting.contains(&number) {
+            return;
+        }
+        let gap = if self.kernel.chance(50) { i64::try_from(self.kernel.below(4)).unwrap_or(0) } else { 0 };
+        if gap > 0 {
+            self.kernel.count("fault: gap in offsets");
+        }
+        let produced = match self.kernel.below(100) {
+            0 => Produced::Ignored,
+            1 => Produced::Undecodable,
+            2..=9 => match self.again(at) {
+                Some(produced) => produced,
+                None => self.event(at, EventKind::Count),
+            },
+            _ => {
+                let kind = self.kind();
+                self.event(at, kind)
+            }
+        };
+        let produced = self.aged(at, produced);
+        let twice = self.kernel.chance(40).then(|| produced.clone());
+        self.append(at, produced, gap);
+        if let Some(again @ Produced::Event { has_created_at: true, .. }) = twice {
+            self.kernel.count("fault: duplicate at a new offset");
+            self.append(at, again, 0);
+        }
+    }
+
+    fn kind(&mut self) -> EventKind {
+        match self.kernel.below(100) {
+            0..=29 => EventKind::Count,
+            30..=44 => EventKind::Change,
+            45..=54 => EventKind::Shared,
+            55..=64 => EventKind::Make,
+            65..=76 => EventKind::Must,
+            77..=81 => EventKind::Effect,
+            82..=86 => EventKind::Query,
+            87..=91 => EventKind::Once,
+            92 | 93 => EventKind::Reject,
+            94 | 95 => EventKind::Skip,
+            96 | 97 => EventKind::Unwanted,
+            98 => EventKind::Huge,
+            _ if std::mem::take(&mut self.deadly) => EventKind::Deadly,
+            _ => EventKind::Count,
+        }
+    }
+
+    /// An event of the log once more, or another one under its id.
+    fn again(&self, at: usize) -> Option<Produced> {
+        let log = &self.logs[at];
+        let back = usize::try_from(self.kernel.below(log.len() as u64)).unwrap_or(0);
+        let mut produced = log.get(back)?.produced.clone();
+        let Produced::Event { kind, has_created_at, created_at_ms, .. } = &mut produced else { return None };
+        let old = clock_ms(self.kernel.now()) - *created_at_ms > RETENTION_MS / 2;
+        if *kind == EventKind::Deadly || (!*has_created_at && old) {
+            return None;
+        }
+        if self.kernel.chance(150) {
+            *kind = if *kind == EventKind::Make { EventKind::Count } else { EventKind::Make };
+        } else {
+            self.kernel.count("fault: duplicate at a new offset");
+        }
+        Some(produced)
+    }
+
+    /// Now and then an event is far older than the ledger. Not where records will be lost: by those the model knows what
+    /// is old.
+    fn aged(&self, at: usize, mut produced: Produced) -> Produced {
+        if self.to_outrun.and_then(|number| usize::try_from(number).ok()) == Some(at) {
+            return produced;
+        }
+        let fresh = clock_ms(self.kernel.now()) - RETENTION_MS / 8;
+        let seen = self.logs[at]
+            .iter()
+            .any(|logged| matches!(&logged.produced, Produced::Event { created_at_ms, .. } if *created_at_ms > fresh));
+        if let Produced::Event { created_at_ms, has_created_at: true, number, .. } = &mut produced
+            && *number == self.numbers
+            && seen
+            && self.kernel.chance(8)
+        {
+            *created_at_ms -= 3 * RETENTION_MS;
+        }
+        produced
+    }
+
+    pub(super) fn append(&mut self, at: usize, mut produced: Produced, gap: i64) {
+        let now_ms = clock_ms(self.kernel.now());
+        if let Produced::Event { created_at_ms, has_created_at: false, .. } = &mut produced {
+            *created_at_ms = now_ms;
+        }
+        let item = match &produced {
+            Produced::Ignored => Item::Ignored(Ignored::Update),
+            Produced::Undecodable => Item::Undecodable(Undecodable {
+                reason: "not JSON".to_owned(),
+                event_id: None,
+                event_type: None,
+                aggregate_id: None,
+            }),
+            Produced::Event { id, kind, aggregate, number, created_at_ms, has_created_at } => {
+                Item::Event(Arc::new(Event {
+                    id: id.clone(),
+                    sequence: None,
+                    event_type: kind.name().to_owned(),
+                    aggregate_type: "A".to_owned(),
+                    aggregate_id: aggregate.clone(),
+                    payload: number.to_string(),
+                    created_at_ms: *created_at_ms,
+                    row_created_at_us: has_created_at.then_some(*created_at_ms * 1_000),
+                    headers: Vec::new(),
+                    columns: "{}".to_owned(),
+                }))
+            }
+        };
+        let raw = Arc::new(RawRecord { timestamp_ms: Some(now_ms), ..RawRecord::default() });
+        let offset = lock(&self.kafka).append(at, Stored { item, raw }, gap);
+        let generation = u32::from(self.setting.contains(&i32::try_from(at).unwrap_or(0)));
+        self.logs[at].push(Logged { generation, offset, produced, at_ms: now_ms });
+    }
+}
