@@ -77,7 +77,10 @@ async fn process(settings: &Settings, shutdown: &Shutdown, metrics: &Metrics, he
     let kafka = Kafka::new(settings)?;
     let reading = Reading::new(kafka, store.clone(), committer, settings, clock, seen, give_up);
     let Some(reading) = reading.subscribe(shutdown).await? else { return Ok(()) };
-    reading.run(shutdown).await.context("the committer failed")?;
+    if !reading.run(shutdown).await.context("the committer failed")? {
+        // The next owner finds in the record which sessions to end.
+        return Ok(());
+    }
     match tokio::time::timeout(RETIRE, store.retire()).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "owner_record_left"),

@@ -290,10 +290,10 @@ impl Process {
             match said {
                 Said::Wants => self.partitions.wants(),
                 Said::Done(done) => {
-                    for lost in &done.lost {
+                    self.partitions.done(done, self.kernel.now());
+                    for lost in self.partitions.to_reclaim() {
                         self.positions.remove(&lost.partition);
                     }
-                    self.partitions.done(done, self.kernel.now());
                     let changed = self.metrics.transactions_redone("changed");
                     let before = std::mem::replace(&mut self.changed, changed);
                     self.kernel.count_more("outcome: a read was changed", changed - before);

@@ -23,6 +23,7 @@ type Versions = Vec<(u64, Stored)>;
 pub(crate) const CONFLICT: i32 = 112;
 pub(crate) const NO_TRANSACTION: i32 = 251;
 pub(crate) const DUPLICATE: i32 = 11_000;
+const INTERRUPTED: i32 = 11_601;
 pub(crate) const TOO_LARGE: i32 = 257;
 
 /// The server.
@@ -44,6 +45,8 @@ struct Session {
     open: Option<Transaction>,
     /// What the last transaction came to.
     committed: Option<(i64, u64)>,
+    /// It was ended from outside, which its next command is told.
+    interrupted: bool,
 }
 
 #[derive(Debug)]
@@ -255,6 +258,10 @@ impl Mongo {
             let open = Transaction { snapshot: clock, writes: BTreeMap::new(), ends: now + ends, huge: false };
             session.open = Some(open);
         }
+        if std::mem::take(&mut session.interrupted) && !place.first {
+            self.kernel.count("fault: command interrupted");
+            return Err(failed(INTERRUPTED, "operation was interrupted", false));
+        }
         match &session.open {
             Some(open) if open.ends > now => Ok(()),
             _ => {
@@ -315,6 +322,7 @@ impl Mongo {
             if let Some(state) = self.sessions.get_mut(session)
                 && state.open.take().is_some()
             {
+                state.interrupted = true;
                 self.kernel.count("outcome: orphan killed");
             }
         }

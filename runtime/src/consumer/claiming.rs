@@ -153,6 +153,7 @@ impl Claiming {
             log_start: log.start,
             log_end: log.end,
             reset: self.reset,
+            group_highest_ms: self.store.group_progress().await?.highest_created_at_ms,
         });
         self.store.store_start(partition, &start).await?;
         tracing::info!(

@@ -17,6 +17,7 @@ use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc;
 
 use super::broker::{Answer, Broker, Log, Unanswered};
+use super::partitions::LogEnd;
 use crate::config::Settings;
 use crate::store::PartitionId;
 
@@ -53,8 +54,8 @@ pub(super) enum Change {
 pub(super) struct View {
     /// Whether a broker is connected.
     pub(super) connected: bool,
-    /// The offset after the last record, by partition.
-    pub(super) log_ends: HashMap<PartitionId, i64>,
+    /// Where each log ends.
+    pub(super) log_ends: HashMap<PartitionId, LogEnd>,
     /// How many partitions the topic has.
     pub(super) partitions: usize,
 }
@@ -80,7 +81,9 @@ impl ClientContext for Context {
                 partitions += 1;
                 if found.hi_offset >= 0 {
                     let id = PartitionId { topic: Arc::clone(&topic), partition: found.partition };
-                    log_ends.insert(id, found.hi_offset);
+                    // What is left of the log are marks of transactions, which are no records.
+                    let reached = found.next_offset >= found.hi_offset && found.fetchq_cnt == 0;
+                    log_ends.insert(id, LogEnd { offset: found.hi_offset, reached });
                 }
             }
         }
@@ -252,10 +255,13 @@ impl Broker for Questions {
         let partition = partition.clone();
         self.ask(move |client| {
             let committed = client.committed_offsets(list([(&partition, None)])?, TIMEOUT)?;
-            Ok(committed.elements().first().and_then(|element| match element.offset() {
+            let elements = committed.elements();
+            let Some(element) = elements.first() else { return Ok(None) };
+            element.error()?;
+            Ok(match element.offset() {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
-            }))
+            })
         })
     }
 }

@@ -26,9 +26,27 @@ struct Position {
     /// What of it has gone to Kafka.
     committed: i64,
     /// The end of its log, as Kafka last said.
-    log_end: Option<i64>,
+    log_end: Option<LogEnd>,
     /// The last record that was accounted for before the claim, until it has been seen again.
     last: Option<LastRecord>,
+}
+
+impl Position {
+    /// How many records are not accounted for, where the log's end is known.
+    fn lag(&self) -> Option<i64> {
+        let end = self.log_end?;
+        let done = end.reached && self.read == self.next;
+        Some(if done { 0 } else { (end.offset - self.next).max(0) })
+    }
+}
+
+/// Where a log ends, as Kafka's client last saw it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogEnd {
+    /// The offset after the last record.
+    pub offset: i64,
+    /// Whether the client has fetched up to there and given all that it found.
+    pub reached: bool,
 }
 
 /// What follows from claims.
@@ -169,7 +187,14 @@ impl Partitions {
                 self.moved = Some(now);
             }
         }
-        self.lose(&done.lost);
+        // One that was claimed anew since is not lost again.
+        let lost = done.lost.into_iter();
+        let lost: Vec<_> = lost.filter(|(id, epoch)| self.epoch(id) == Some(*epoch)).map(|(id, _)| id).collect();
+        self.lose(&lost);
+    }
+
+    fn epoch(&self, partition: &PartitionId) -> Option<i64> {
+        self.owned.get(partition).map(|position| position.epoch)
     }
 
     /// These are to be claimed anew before more of them is read.
@@ -250,7 +275,7 @@ impl Partitions {
     }
 
     /// Kafka has told where logs end.
-    pub fn log_ends(&mut self, ends: &HashMap<PartitionId, i64>) {
+    pub fn log_ends(&mut self, ends: &HashMap<PartitionId, LogEnd>) {
         for (partition, position) in &mut self.owned {
             position.log_end = ends.get(partition).copied().or(position.log_end);
         }
@@ -258,9 +283,7 @@ impl Partitions {
 
     /// The lag of each partition of which the end is known.
     pub fn lags(&self) -> impl Iterator<Item = (&PartitionId, i64)> {
-        self.owned
-            .iter()
-            .filter_map(|(partition, position)| Some((partition, (position.log_end? - position.next).max(0))))
+        self.owned.iter().filter_map(|(partition, position)| Some((partition, position.lag()?)))
     }
 
     /// Those of which every record up to the end given is accounted for.
@@ -297,6 +320,31 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+
+    #[test]
+    fn a_mark_of_a_transaction_behind_the_last_record_is_no_lag() {
+        let mut partitions = Partitions::new(Bounds::default());
+        let id = PartitionId { topic: Arc::from("t"), partition: 0 };
+        partitions.claimed(vec![(id.clone(), Claimed::Owned { claim: Claim::new(1, 7), last: None })]);
+        let lag = |partitions: &mut Partitions, reached| {
+            partitions.log_ends(&HashMap::from([(id.clone(), LogEnd { offset: 8, reached })]));
+            partitions.lags().map(|(_, lag)| lag).sum::<i64>()
+        };
+        assert_eq!(lag(&mut partitions, false), 1);
+        assert_eq!(lag(&mut partitions, true), 0);
+    }
+
+    #[test]
+    fn a_loss_of_an_older_claim_loses_nothing() {
+        let mut partitions = Partitions::new(Bounds::default());
+        let id = PartitionId { topic: Arc::from("t"), partition: 0 };
+        partitions.claimed(vec![(id.clone(), Claimed::Owned { claim: Claim::new(4, 7), last: None })]);
+        let lost = |epoch| Done { lost: vec![(id.clone(), epoch)], ..Done::default() };
+        partitions.done(lost(3), Duration::ZERO);
+        assert!(partitions.to_reclaim().is_empty());
+        partitions.done(lost(4), Duration::ZERO);
+        assert_eq!(partitions.to_reclaim(), std::slice::from_ref(&id));
+    }
 
     #[test]
     fn what_an_older_claim_did_moves_nothing() {

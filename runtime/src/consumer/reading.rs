@@ -143,11 +143,11 @@ impl Reading {
         Ok(Some(self))
     }
 
-    /// Runs until it is asked to stop and has drained.
+    /// Runs until it is asked to stop and has drained; false where something had to be left behind.
     ///
     /// # Errors
     /// The committer has panicked: nothing can be committed any more.
-    pub async fn run(mut self, shutdown: &Shutdown) -> Result<(), JoinError> {
+    pub async fn run(mut self, shutdown: &Shutdown) -> Result<bool, JoinError> {
         self.health.waiting_for(ASSIGNMENT, format!("partitions of {}", self.settings.kafka_topic));
         let mut tick = tokio::time::interval(TICK);
         let mut idle = tokio::time::interval(IDLE);
@@ -260,6 +260,9 @@ impl Reading {
         }
         let list = kafka::list(starts.iter().map(|(partition, start)| (partition, Some(start.unwrap_or(0)))))?;
         self.kafka.client.incremental_assign(&list)?;
+        // A pause outlasts an assignment in Kafka's client, also one of an owner of before.
+        let read = starts.iter().filter(|(_, start)| start.is_some()).map(|(partition, _)| (partition, None));
+        self.kafka.client.resume(&kafka::list(read)?)?;
         let idle = starts.iter().filter(|(_, start)| start.is_none()).map(|(partition, _)| (partition, None));
         self.kafka.client.pause(&kafka::list(idle)?)
     }
@@ -350,6 +353,8 @@ impl Reading {
             }
             None => self.health.found(PROGRESS),
         }
+        // What was lost while the loop waited for room or for a drain.
+        self.reclaim();
         if let Err(error) = self.commit_offsets().and_then(|()| self.flow()) {
             tracing::warn!(%error, "kafka_call_failed");
         }
@@ -470,16 +475,18 @@ impl Reading {
     }
 
     /// Drains, gives everything back, leaves the group.
-    async fn stop(mut self) -> Result<(), JoinError> {
+    async fn stop(mut self) -> Result<bool, JoinError> {
         self.health.draining();
         tracing::info!("draining");
         let partitions = self.partitions.owned();
         self.partitions.close(&partitions);
-        if self.drain(self.settings.shutdown_timeout).await {
-            self.hand_over(&partitions).await;
-        }
+        // What is being claimed only now is another's to take over.
         if let Some(claims) = self.claims.take() {
             claims.abort();
+        }
+        let drained = self.drain(self.settings.shutdown_timeout).await;
+        if drained {
+            self.hand_over(&partitions).await;
         }
         let Self { kafka, questions, claiming, ends, committer, idle, .. } = self;
         drop((questions, claiming, idle));
@@ -487,7 +494,7 @@ impl Reading {
         let ended = tokio::time::timeout(GIVE_UP, committer).await;
         kafka::close(kafka.client).await;
         // One that still waits for MongoDB ends with the process; the next claim ends its session.
-        ended.unwrap_or(Ok(()))
+        ended.map_or(Ok(false), |ended| ended.map(|()| drained))
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Known {
     pub log_end: i64,
     /// What to do where nothing else tells.
     pub reset: OffsetReset,
+    /// The highest time of creation that the group has accounted for, in milliseconds since 1970.
+    pub group_highest_ms: Option<i64>,
 }
 
 /// Where a partition without progress starts. Decided once and stored before its first record is read.
@@ -38,7 +40,9 @@ pub fn decide(known: &Known) -> StartDecision {
             (next, format!("KAFKA_AUTO_OFFSET_RESET={}", known.reset.as_str()))
         }
     };
-    StartDecision { next, because }
+    // The ledger may have forgotten what is older than the group remembers, and such may come to a new partition too.
+    let is_newer = known.committed.is_none() && known.partition >= known.partitions_at_first_claim;
+    StartDecision { next, because, highest_created_at_ms: known.group_highest_ms.filter(|_| is_newer) }
 }
 
 /// Whether somebody has reset the group's offset in Kafka, which has no effect. Weir never commits beyond progress; and
@@ -96,6 +100,7 @@ mod tests {
         log_start: 10,
         log_end: 90,
         reset: OffsetReset::Latest,
+        group_highest_ms: Some(5),
     };
 
     #[test]
@@ -107,7 +112,9 @@ mod tests {
 
     #[test]
     fn a_partition_that_is_newer_than_the_group_starts_at_its_beginning() {
-        assert_eq!(decide(&Known { partitions_at_first_claim: 3, ..KNOWN }).next, 10);
+        let start = decide(&Known { partitions_at_first_claim: 3, ..KNOWN });
+        assert_eq!((start.next, start.highest_created_at_ms), (10, Some(5)));
+        assert_eq!(decide(&KNOWN).highest_created_at_ms, None);
     }
 
     #[test]

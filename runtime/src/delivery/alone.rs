@@ -3,12 +3,12 @@
 use super::batch::{Batch, DeliveryRef, Next};
 use super::outcome::{Decision, Failure, State, decide};
 use super::redo::{Redo, Step};
-use super::runner::{GivenUp, Runner};
+use super::runner::{GivenUp, PAUSE, Runner};
 use super::statements::Form;
 use super::transactor::{Finished, Transactor};
 use crate::failpoint;
 use crate::host::Mode;
-use crate::store::{Advance, Live, Reply, Write};
+use crate::store::{Advance, Bound, Live, Reply, Write};
 
 /// How one try of an event alone ended, before its commit.
 enum Try {
@@ -16,16 +16,21 @@ enum Try {
     Ready,
     /// One has failed or was skipped: what it wrote is not to be committed, so all is done again without it.
     Without,
-    /// MongoDB's fault.
-    Fault(String),
-    /// More than a transaction takes.
-    TooLarge(String),
+    /// MongoDB's doing.
+    Ended(Reply),
 }
 
 impl Transactor {
     /// Runs and commits the batch's only event.
     pub(super) async fn alone(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
-        batch.forget_commits();
+        let finished = self.alone_until_decided(runner, batch).await;
+        self.end_leases(runner).await;
+        finished
+    }
+
+    async fn alone_until_decided(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
+        // What a run outside of a transaction came to, also where it failed, rests on what it read there.
+        batch.forget_runs();
         let mut redo = Redo::strict(true);
         loop {
             self.fresh_session(runner).await?;
@@ -40,13 +45,9 @@ impl Transactor {
                         batch.forget_commits();
                         continue;
                     }
-                    Try::Fault(why) => {
+                    Try::Ended(reply) => {
                         self.session.abandon().await;
-                        Reply::Transient(why)
-                    }
-                    Try::TooLarge(why) => {
-                        self.session.abandon().await;
-                        Reply::TooLarge(why)
+                        reply
                     }
                     Try::Ready => {
                         let mut rest = batch.plan(&self.claims, &runner.ledger, Form::Strict, runner.clock.now_ms());
@@ -67,33 +68,36 @@ impl Transactor {
                 }
                 Step::LookAgain => return Ok(Finished::Anew),
                 Step::Again { pause, why } => self.again(runner, pause, &why).await?,
-                Step::FailLargest(why) => {
+                Step::Lease { collection, why } => self.lease(runner, collection, &why).await?,
+                Step::FailLargest(bound, why) => {
                     batch.forget_commits();
-                    if let Some(at) = self.oversized_alone(runner, batch, advance).await {
-                        batch.fail(at, Failure::new(State::Dead, "too-large", why));
+                    match self.oversized_alone(runner, batch, advance, bound).await {
+                        Some(at) => batch.fail(at, Failure::new(State::Dead, "too-large", why)),
+                        None => self.again(runner, PAUSE, &why).await?,
                     }
                 }
                 // The writes have acted already, so that none of these can follow; the next try would tell.
-                Step::Strict | Step::Fail { .. } | Step::Rerun | Step::Halve(_) | Step::Lease { .. } => {}
+                Step::Strict | Step::Fail { .. } | Step::Rerun | Step::Halve(_) => {}
             }
             batch.forget_commits();
         }
     }
 
     /// The delivery that is more than a transaction takes by itself, or else the one that writes most: each is run in a
-    /// transaction of which nothing is committed.
+    /// transaction of which nothing is committed. None where it is a matter of time and of no delivery.
     async fn oversized_alone(
         &mut self,
         runner: &Runner,
         batch: &mut Batch,
         advance: &Advance,
+        bound: Bound,
     ) -> Option<DeliveryRef> {
         let mut largest = None;
         for at in batch.unfinished() {
             let Ok(live) = self.session.open(advance).await else { break };
             let run = runner.deliver(batch, at, Mode::Alone(live.clone())).await;
             self.session.abandon().await;
-            if live.too_large().is_some() {
+            if let Some(Reply::TooLarge(..)) = live.ended() {
                 return Some(at);
             }
             let bytes = run.writes.iter().map(Write::bytes).sum::<usize>();
@@ -101,7 +105,7 @@ impl Transactor {
                 largest = Some((bytes, at));
             }
         }
-        largest.map(|(_, at)| at)
+        largest.map(|(_, at)| at).filter(|_| bound == Bound::Size)
     }
 }
 
@@ -115,9 +119,11 @@ async fn run_alone(runner: &Runner, batch: &mut Batch, live: &Live) -> Try {
             Next::Go if accepted => at = Some(next),
             Next::Go => return Try::Without,
             Next::Again(why) => {
-                return live.too_large().map_or(Try::Fault(why), |why| Try::TooLarge(why.to_owned()));
+                return Try::Ended(live.ended().cloned().unwrap_or(Reply::Transient(why)));
             }
-            Next::Cut(why) | Next::Alone(why) => return Try::Fault(format!("in a transaction of its own: {why}")),
+            Next::Cut(why) | Next::Alone(why) => {
+                return Try::Ended(Reply::Transient(format!("in a transaction of its own: {why}")));
+            }
         }
     }
     Try::Ready

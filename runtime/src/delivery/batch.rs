@@ -41,7 +41,7 @@ pub struct Delivery {
 impl Delivery {
     fn new(handler: &Arc<Identity>, fatal: bool) -> Self {
         let what = "the host died twice while this event ran by itself";
-        let outcome = fatal.then(|| Outcome::Failed(Box::new(Failure::new(State::Dead, "host-crash", what))));
+        let outcome = fatal.then(|| Outcome::Failed(Box::new(Failure::new(State::Dead, HOST_CRASH, what))));
         Self { handler: Arc::clone(handler), outcome, writes: Vec::new(), reads: Vec::new() }
     }
 }
@@ -119,6 +119,10 @@ pub struct Judge<'a> {
     pub now_ms: i64,
 }
 
+const HOST_CRASH: &str = "host-crash";
+/// The most statements of a batch, and their most bytes: what one more event makes is over them.
+const BATCH_WRITES: usize = 1_000;
+const BATCH_WRITE_BYTES: usize = 16 << 20;
 /// How many owners an event that runs singly may cost.
 const DEATHS: i32 = 2;
 
@@ -129,6 +133,7 @@ pub struct Batch {
     behind: Vec<Entry>,
     pending: Arc<Pending>,
     writes: usize,
+    write_bytes: usize,
     /// MongoDB's clock when it was begun.
     now_ms: i64,
 }
@@ -163,7 +168,7 @@ impl Batch {
                 Slot { entry, fate }
             })
             .collect();
-        Self { slots, behind: Vec::new(), pending: Arc::default(), writes: 0, now_ms: i64::MAX }
+        Self { slots, behind: Vec::new(), pending: Arc::default(), writes: 0, write_bytes: 0, now_ms: i64::MAX }
     }
 
     /// The events that the ledger is to be asked for.
@@ -282,6 +287,7 @@ impl Batch {
         let accepted = matches!(outcome, Outcome::Committed);
         if accepted {
             self.writes += writes.iter().map(|write| write.statements.len()).sum::<usize>();
+            self.write_bytes += writes.iter().map(Write::bytes).sum::<usize>();
         }
         if accepted && !writes.is_empty() {
             let pending = Arc::make_mut(&mut self.pending);
@@ -291,9 +297,10 @@ impl Batch {
         }
         if let Some(delivery) = self.delivery_mut(at) {
             delivery.outcome = Some(outcome);
+            // What it read is read again also where it failed or was skipped, for it may have been so for that.
+            delivery.reads = reads;
             if accepted {
                 delivery.writes = writes;
-                delivery.reads = reads;
             }
         }
         Next::Go
@@ -321,24 +328,32 @@ impl Batch {
         if let Some(delivery) = self.delivery_mut(at) {
             delivery.outcome = Some(Outcome::Failed(Box::new(failure)));
             delivery.writes.clear();
-            delivery.reads.clear();
         }
     }
 
-    /// How many statements its deliveries have made.
+    /// Whether its deliveries have written as much as one transaction is given.
     #[must_use]
-    pub fn writes(&self) -> usize {
-        self.writes
+    pub fn is_full(&self) -> bool {
+        self.writes >= BATCH_WRITES || self.write_bytes >= BATCH_WRITE_BYTES
     }
 
     /// Forgets what went well, for it is to be run again; what failed or was skipped stays so.
     pub fn forget_commits(&mut self) {
+        self.forget(|outcome| matches!(outcome, Outcome::Committed));
+    }
+
+    /// Forgets every run. What was decided without one, for the host died of it, stays so.
+    pub fn forget_runs(&mut self) {
+        self.forget(|outcome| !matches!(outcome, Outcome::Failed(failure) if failure.reason == HOST_CRASH));
+    }
+
+    fn forget(&mut self, which: impl Fn(&Outcome) -> bool) {
         self.pending = Arc::default();
-        self.writes = 0;
+        (self.writes, self.write_bytes) = (0, 0);
         for slot in &mut self.slots {
             if let Fate::Event { deliveries, .. } = &mut slot.fate {
                 for delivery in deliveries {
-                    delivery.outcome.take_if(|outcome| matches!(outcome, Outcome::Committed));
+                    delivery.outcome.take_if(|outcome| which(outcome));
                     delivery.writes.clear();
                     delivery.reads.clear();
                 }

@@ -96,7 +96,7 @@ impl Committer {
                 continue;
             }
             let suspect = self.is_suspect(self.todo.front());
-            let most = if suspect { 1 } else { self.batch_size };
+            let most = if suspect { 1 } else { self.transactor.batch_size(self.batch_size) };
             let entries = next_batch(&mut self.todo, most, &self.transactor.claims);
             if suspect && !self.note_running(&entries).await {
                 self.todo.extend(entries);

@@ -33,8 +33,9 @@ pub enum Said {
 pub struct Done {
     /// Partitions that may have moved, with the claims under which they did.
     pub moved: Vec<(PartitionId, Claim)>,
-    /// Partitions whose claim no longer holds, or may not: they are to be claimed anew before more of them is read.
-    pub lost: Vec<PartitionId>,
+    /// Partitions whose claim of that epoch no longer holds, or may not: they are to be claimed anew before more of them
+    /// is read.
+    pub lost: Vec<(PartitionId, i64)>,
     /// How many records it no longer holds.
     pub finished: usize,
 }

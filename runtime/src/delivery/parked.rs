@@ -6,7 +6,15 @@ use bson::{Binary, Bson, DateTime, Document, RawDocumentBuf, doc};
 use super::batch::{Delivery, Fate, Outcome, Slot};
 use super::entry::{Entry, Item, Ledger};
 use super::outcome::Failure;
+use crate::host::LogLine;
 use crate::store::Plan;
+
+/// The most bytes of a record's value in one document; MongoDB takes 16 MiB.
+const PART_BYTES: usize = 8 << 20;
+/// The most bytes of a text for people.
+const TEXT_BYTES: usize = 64 << 10;
+/// The most bytes of log lines.
+const LOG_BYTES: usize = 4 << 20;
 
 /// Adds what did not succeed of a record to the plan: a document each, and the record once.
 pub(super) fn add(plan: &mut Plan, slot: &Slot, ledger: &Ledger, now_ms: i64) {
@@ -25,7 +33,7 @@ pub(super) fn add(plan: &mut Plan, slot: &Slot, ledger: &Ledger, now_ms: i64) {
         }
     }
     if plan.parked.len() > before {
-        plan.records.extend(raw(&record(&slot.entry, ledger)));
+        plan.records.extend(records(&slot.entry, ledger).iter().filter_map(raw));
     }
 }
 
@@ -59,7 +67,7 @@ fn of_delivery(entry: &Entry, delivery: &Delivery, failure: &Failure, ledger: &L
 }
 
 fn without_delivery(entry: &Entry, failure: &Failure, ledger: &Ledger, now_ms: i64) -> Document {
-    let known = |text: Option<&str>| text.map_or(Bson::Null, Bson::from);
+    let known = |text: Option<&str>| text.map(cut).map_or(Bson::Null, Bson::from);
     let (event_id, event_type, aggregate_id) = match &entry.item {
         Item::Event(event) => {
             (Some(event.id.as_str()), Some(event.event_type.as_str()), Some(event.aggregate_id.as_str()))
@@ -79,12 +87,20 @@ fn without_delivery(entry: &Entry, failure: &Failure, ledger: &Ledger, now_ms: i
 }
 
 fn rest(entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms: i64) -> Document {
-    let optional = |text: Option<&str>| text.map_or(Bson::Null, Bson::from);
+    let optional = |text: Option<&str>| text.map(cut).map_or(Bson::Null, Bson::from);
+    let message = cut(&failure.message);
+    let mut left = LOG_BYTES;
+    let fits = |line: &&LogLine| {
+        let bytes = line.text.len() + line.fields.as_ref().map_or(0, |fields| fields.get().len());
+        left = left.saturating_sub(bytes);
+        left > 0
+    };
     let log: Vec<Bson> = failure
         .log
         .iter()
+        .take_while(fits)
         .map(|line| {
-            let fields = optional(line.fields.as_ref().map(|fields| fields.get()));
+            let fields = line.fields.as_ref().map_or(Bson::Null, |fields| Bson::from(fields.get()));
             Bson::Document(doc! { "level": line.level.as_str(), "text": &line.text, "fields": fields })
         })
         .collect();
@@ -95,10 +111,10 @@ fn rest(entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms: i64) -> Docume
         "state": failure.state.as_str(),
         "reason": failure.reason,
         "limit": optional(failure.limit),
-        "message": &failure.message,
+        "message": message,
         "error_type": optional(failure.error_type.as_deref()),
         "trace": optional(failure.trace.as_deref()),
-        "attempts": [{ "at": DateTime::from_millis(at_ms), "reason": failure.reason, "message": &failure.message }],
+        "attempts": [{ "at": DateTime::from_millis(at_ms), "reason": failure.reason, "message": message }],
         "attempt": 1,
         "log": log,
         "holds": false,
@@ -113,23 +129,42 @@ fn record_id(entry: &Entry, ledger: &Ledger) -> Document {
     }
 }
 
-fn record(entry: &Entry, ledger: &Ledger) -> Document {
-    let bytes = |value: &Option<Vec<u8>>| {
-        value
-            .as_ref()
-            .map_or(Bson::Null, |value| Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: value.clone() }))
-    };
+/// The record; one that no document holds goes on in others, which have the number of their `part` in their `_id`.
+fn records(entry: &Entry, ledger: &Ledger) -> Vec<Document> {
+    let mut parts = entry.raw.value.as_deref().unwrap_or_default().chunks(PART_BYTES);
+    let value = entry.raw.value.as_ref().map(|_| parts.next().unwrap_or_default());
     let headers: Vec<Bson> = entry
         .raw
         .headers
         .iter()
-        .map(|(name, value)| Bson::Document(doc! { "name": name, "value": bytes(value) }))
+        .map(|(name, value)| Bson::Document(doc! { "name": name, "value": bytes(value.as_deref()) }))
         .collect();
-    doc! {
+    let more: Vec<&[u8]> = parts.collect();
+    let mut first = doc! {
         "_id": record_id(entry, ledger),
         "timestamp": entry.raw.timestamp_ms.map_or(Bson::Null, |ms| Bson::DateTime(DateTime::from_millis(ms))),
-        "key": bytes(&entry.raw.key),
-        "value": bytes(&entry.raw.value),
+        "key": bytes(entry.raw.key.as_deref()),
+        "value": bytes(value),
         "headers": headers,
+    };
+    if !more.is_empty() {
+        first.insert("parts", i32::try_from(more.len() + 1).unwrap_or(i32::MAX));
     }
+    let mut all = vec![first];
+    for (part, value) in (2..).zip(more) {
+        let mut id = record_id(entry, ledger);
+        id.insert("part", part);
+        all.push(doc! { "_id": id, "value": bytes(Some(value)) });
+    }
+    all
+}
+
+fn bytes(value: Option<&[u8]>) -> Bson {
+    let binary = |value: &[u8]| Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: value.to_vec() });
+    value.map_or(Bson::Null, binary)
+}
+
+/// The text, cut where a document would not hold it.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_BYTES)]
 }

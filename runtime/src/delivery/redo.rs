@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::outcome::Failure;
 use super::statements::Form;
-use crate::store::{Plan, Reply};
+use crate::store::{Bound, Plan, Reply};
 
 /// How long a transaction is redone before its batch is halved.
 const REDO_FOR: Duration = Duration::from_secs(20);
@@ -55,8 +55,8 @@ pub enum Step {
     },
     /// Half of the batch first.
     Halve(String),
-    /// The event alone is more than a transaction takes: its largest delivery is the culprit.
-    FailLargest(String),
+    /// The event alone is more than a transaction takes: one of its deliveries may be the culprit.
+    FailLargest(Bound, String),
 }
 
 /// What has been tried with one batch.
@@ -107,7 +107,7 @@ impl Redo {
                     step => step,
                 }
             }
-            Reply::TooLarge(why) => self.too_large(why, events),
+            Reply::TooLarge(bound, why) => self.too_large(bound, why, events),
             Reply::Failed(failed) => {
                 let command = plan.commands.get(failed.command);
                 match command.and_then(|command| command.owners.first()) {
@@ -136,7 +136,7 @@ impl Redo {
         Step::Again { pause: pause.min(LONGEST_PAUSE), why }
     }
 
-    fn too_large(&mut self, why: String, events: usize) -> Step {
+    fn too_large(&mut self, bound: Bound, why: String, events: usize) -> Step {
         if events > 1 {
             *self = Self::default();
             return Step::Halve(why);
@@ -146,7 +146,7 @@ impl Redo {
             return Step::Again { pause: LONGEST_PAUSE, why };
         }
         *self = Self::default();
-        Step::FailLargest(why)
+        Step::FailLargest(bound, why)
     }
 }
 
@@ -219,11 +219,11 @@ mod tests {
     #[test]
     fn an_event_alone_may_be_too_large_three_times() {
         let mut redo = Redo::default();
-        let large = || Reply::TooLarge(String::new());
+        let large = || Reply::TooLarge(Bound::Size, String::new());
         assert!(matches!(redo.after(large(), &plan(), 4, START), Step::Halve(_)));
         assert!(matches!(redo.after(large(), &plan(), 1, START), Step::Again { .. }));
         assert!(matches!(redo.after(large(), &plan(), 1, START), Step::Again { .. }));
-        assert!(matches!(redo.after(large(), &plan(), 1, START), Step::FailLargest(_)));
+        assert!(matches!(redo.after(large(), &plan(), 1, START), Step::FailLargest(Bound::Size, _)));
     }
 
     #[test]

@@ -28,8 +28,6 @@ use crate::telemetry::metrics::{Metrics, Service};
 pub(super) const PAUSE: Duration = Duration::from_millis(250);
 /// How often the ledger's buckets are listed.
 const LIST_BUCKETS: Duration = Duration::from_mins(1);
-/// The most writes of a batch.
-const BATCH_WRITES: usize = 1_000;
 
 /// The work was given up, since somebody asked for that: nothing of it is committed, or a claim will tell.
 #[derive(Debug)]
@@ -147,7 +145,7 @@ impl Runner {
             if before.is_some_and(|before| before.is(THROWN)) {
                 return Ok(None);
             }
-            if batch.writes() >= BATCH_WRITES && next.slot > 0 && next.place == 0 {
+            if batch.is_full() && next.slot > 0 && next.place == 0 {
                 batch.cut(next.slot);
                 break;
             }

@@ -39,11 +39,14 @@ pub fn commands<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>, form: 
 struct Class {
     kind: Kind,
     must_match: bool,
+    /// Its `n` would hide that others matched nothing: it has a command to itself.
+    alone: bool,
 }
 
 impl Class {
     fn of(write: &Write) -> Self {
-        Self { kind: write.kind, must_match: write.must_match && !seeded::on(Bug::SharedCount) }
+        let must_match = write.must_match && !seeded::on(Bug::SharedCount);
+        Self { kind: write.kind, must_match, alone: must_match && write.multi }
     }
 }
 
@@ -138,7 +141,7 @@ impl Layers {
                 self.last.insert(id.clone(), (place, class));
                 place
             }
-            None => self.place_of_barrier(write, class),
+            None => self.place_of_barrier(class),
         };
         self.put(place, class, owner, write);
     }
@@ -153,12 +156,11 @@ impl Layers {
     }
 
     /// A barrier has a layer to itself; barriers of a class that follow one another share it, for a command runs its
-    /// statements in order. A must-match multi statement has a command of its own, since its `n` tells of more.
-    fn place_of_barrier(&mut self, write: &Write, class: Class) -> usize {
-        let alone = write.must_match && write.multi;
+    /// statements in order.
+    fn place_of_barrier(&mut self, class: Class) -> usize {
         let top = self.all.len();
         let shared = self.all.last().is_some_and(|layer| {
-            layer.barrier && !alone && layer.groups.last().is_some_and(|group| group.class == class)
+            layer.barrier && !class.alone && layer.groups.last().is_some_and(|group| group.class == class)
         });
         let place = if shared { top - 1 } else { top };
         self.all.resize_with(place + 1, Layer::default);
@@ -272,16 +274,22 @@ mod tests {
     #[test]
     fn a_must_match_multi_statement_stands_alone() {
         let multi = Write { multi: true, ..write("users", Kind::Update, None, true) };
-        let writes = [multi.clone(), multi];
-        assert_eq!(shape(&writes, Form::Grouped).len(), 2);
+        let single = write("users", Kind::Update, None, true);
+        for writes in [[multi.clone(), multi.clone()], [multi.clone(), single.clone()], [single, multi]] {
+            assert_eq!(shape(&writes, Form::Grouped).len(), 2);
+        }
     }
 
     /// A write with few names, so that they meet; its statement tells which it is.
     fn any_write() -> impl Strategy<Value = Write> {
         let kind = prop_oneof![Just(Kind::Insert), Just(Kind::Update), Just(Kind::Delete)];
         let id = proptest::option::weighted(0.8, prop_oneof![Just("x"), Just("y"), Just("z")]);
-        (prop_oneof![Just("a"), Just("b")], kind, id, any::<bool>())
-            .prop_map(|(collection, kind, id, must_match)| write(collection, kind, id, must_match))
+        (prop_oneof![Just("a"), Just("b")], kind, id, any::<bool>(), any::<bool>()).prop_map(
+            |(collection, kind, id, must_match, multi)| Write {
+                multi: multi && id.is_none() && kind != Kind::Insert,
+                ..write(collection, kind, id, must_match)
+            },
+        )
     }
 
     proptest! {
@@ -308,6 +316,8 @@ mod tests {
         fn a_command_never_mixes_what_must_match_with_the_rest(writes in proptest::collection::vec(any_write(), 0..40)) {
             for command in commands(writes.iter().enumerate(), Form::Grouped) {
                 for owner in &command.owners {
+                    let counts_more = writes[*owner].must_match && writes[*owner].multi;
+                    prop_assert!(!counts_more || command.owners.len() == 1);
                     prop_assert_eq!(writes[*owner].must_match, command.must_match);
                     prop_assert_eq!(writes[*owner].kind, command.kind);
                 }

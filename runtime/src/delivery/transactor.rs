@@ -10,9 +10,10 @@ use super::batch::{Batch, DeliveryRef};
 use super::outcome::{Failure, State};
 use super::redo::{Redo, Step};
 use super::runner::{GivenUp, Heads, PAUSE, Runner};
+use super::statements::Form;
 use crate::failpoint;
 use crate::seeded::{self, Bug};
-use crate::store::{PartitionId, Plan, Reply, Session};
+use crate::store::{Bound, PartitionId, Plan, Reply, Session};
 use crate::telemetry::health::MONGODB;
 
 /// How long a lease is waited for at most: as long as it lasts.
@@ -34,15 +35,18 @@ pub(super) enum Finished {
 pub(super) struct Transactor {
     pub(super) session: Session,
     pub(super) claims: Heads,
-    pub(super) lost: Vec<PartitionId>,
+    /// What is to be claimed anew, and the epochs under which it was lost.
+    pub(super) lost: Vec<(PartitionId, i64)>,
     /// The session's client was given up, or its last commit is in doubt.
     stale: bool,
     leases: Vec<Arc<str>>,
+    /// How often in a row what a batch had read was another by its commit.
+    changed: u32,
 }
 
 impl Transactor {
     pub(super) fn new(session: Session) -> Self {
-        Self { session, claims: Heads::new(), lost: Vec::new(), stale: false, leases: Vec::new() }
+        Self { session, claims: Heads::new(), lost: Vec::new(), stale: false, leases: Vec::new(), changed: 0 }
     }
 
     /// Commits the batch, or finds that it has to be made ready again.
@@ -76,6 +80,7 @@ impl Transactor {
                 Step::Fail { owner, failure } => blame(runner, batch, owner, *failure),
                 Step::Rerun => {
                     runner.metrics.transaction_redone("changed");
+                    self.changed += 1;
                     return Ok(Finished::Anew);
                 }
                 Step::LookAgain => {
@@ -90,25 +95,31 @@ impl Transactor {
                     tracing::warn!(events = batch.len(), error = why, "batch_halved");
                     batch.cut(batch.len() / 2);
                 }
-                Step::FailLargest(why) => {
-                    if let Some(at) = self.oversized(runner, batch).await {
-                        batch.fail(at, Failure::new(State::Dead, "too-large", why));
-                    }
-                }
+                Step::FailLargest(bound, why) => match self.oversized(runner, batch, bound).await {
+                    Some(at) => batch.fail(at, Failure::new(State::Dead, "too-large", why)),
+                    None => self.again(runner, PAUSE, &why).await?,
+                },
             }
         }
     }
 
-    /// The delivery that is more than a transaction takes by itself, or else the largest.
-    async fn oversized(&mut self, runner: &Runner, batch: &Batch) -> Option<DeliveryRef> {
+    /// The delivery that is more than a transaction takes by itself, or else the largest. None where it is a matter of
+    /// time and of no delivery: MongoDB is slow with all.
+    async fn oversized(&mut self, runner: &Runner, batch: &Batch, bound: Bound) -> Option<DeliveryRef> {
+        let plan = |of: Option<usize>| {
+            let mut plan = batch.plan(&self.claims, &runner.ledger, Form::Strict, 0);
+            plan.commands.retain(|command| of.is_some_and(|number| command.owners.contains(&number)));
+            plan
+        };
+        if bound == Bound::Time && self.session.probe(&plan(None)).await != Reply::Committed {
+            return None;
+        }
         for (number, at) in batch.writers() {
-            let mut plan = batch.plan(&self.claims, &runner.ledger, super::statements::Form::Strict, 0);
-            plan.commands.retain(|command| command.owners.contains(&number));
-            if let Reply::TooLarge(_) = self.session.probe(&plan).await {
+            if let Reply::TooLarge(..) = self.session.probe(&plan(Some(number))).await {
                 return Some(at);
             }
         }
-        batch.largest()
+        batch.largest().filter(|_| bound == Bound::Size)
     }
 
     /// The old session may have a transaction open of which nobody knows how it ends: a claim ends it, and the next
@@ -130,7 +141,7 @@ impl Transactor {
     }
 
     /// Takes a turn at a collection, where it comes in time; who does not get it goes on without.
-    async fn lease(&mut self, runner: &Runner, collection: Arc<str>, why: &str) -> Result<(), GivenUp> {
+    pub(super) async fn lease(&mut self, runner: &Runner, collection: Arc<str>, why: &str) -> Result<(), GivenUp> {
         runner.metrics.transaction_redone("conflict");
         let since = runner.clock.elapsed();
         while runner.clock.elapsed().saturating_sub(since) < LEASE_PATIENCE {
@@ -146,7 +157,7 @@ impl Transactor {
         runner.wait(LEASE_PAUSE, why).await
     }
 
-    async fn end_leases(&mut self, runner: &Runner) {
+    pub(super) async fn end_leases(&mut self, runner: &Runner) {
         for collection in self.leases.drain(..) {
             if let Err(error) = runner.store.end_lease(&collection).await {
                 tracing::debug!(%error, "lease_left");
@@ -154,7 +165,13 @@ impl Transactor {
         }
     }
 
+    /// The most events of the next batch: fewer from time to time where what it reads is always another by then.
+    pub(super) fn batch_size(&self, most: usize) -> usize {
+        most.checked_shr(self.changed.saturating_sub(1)).unwrap_or(0).max(1)
+    }
+
     pub(super) fn committed(&mut self, runner: &Runner, batch: &Batch, plan: &Plan, took: Duration) {
+        self.changed = 0;
         for advance in &plan.advances {
             if let Some(claim) = self.claims.get_mut(&advance.partition) {
                 advance.step(claim);
@@ -195,8 +212,8 @@ impl Transactor {
 
     /// The partition is to be claimed anew.
     pub(super) fn give_up(&mut self, partition: &PartitionId) {
-        if self.claims.remove(partition).is_some() {
-            self.lost.push(partition.clone());
+        if let Some(claim) = self.claims.remove(partition) {
+            self.lost.push((partition.clone(), claim.epoch));
         }
     }
 }

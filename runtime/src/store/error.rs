@@ -55,11 +55,12 @@ impl From<wire::Error> for Error {
 }
 
 /// Codes of MongoDB's that tell of the server's state and not of the command: those that drivers may retry, and those
-/// of limits in time. <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>
-fn is_passing(code: i32) -> bool {
-    const CODES: [i32; 24] = [
-        6, 7, 24, 43, 46, 50, 89, 91, 112, 134, 150, 189, 202, 225, 246, 251, 262, 290, 317, 365, 9001, 10107, 11600,
-        11602,
+/// of limits in time; and of interruptions, such as by the claimer that ends a predecessor's sessions.
+/// <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>
+pub(super) fn is_passing(code: i32) -> bool {
+    const CODES: [i32; 32] = [
+        6, 7, 24, 43, 46, 50, 89, 91, 112, 134, 150, 189, 202, 225, 246, 251, 262, 279, 290, 317, 355, 365, 371, 9001,
+        10107, 11600, 11601, 11602, 13435, 13436, 14031, 46841,
     ];
-    CODES.contains(&code) || matches!(code, 13435 | 13436)
+    CODES.contains(&code)
 }

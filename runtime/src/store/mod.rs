@@ -24,7 +24,7 @@ pub use deployed::{DeployedHandler, Deployment};
 pub use driver::{Address, Driver};
 pub use error::Error;
 pub use ledger::{BUCKET_MS, Buckets, Seen};
-pub use plan::{Command, FailedWrite, Marker, MarkerKey, Plan, Reply, WriteError};
+pub use plan::{Bound, Command, FailedWrite, Marker, MarkerKey, Plan, Reply, WriteError};
 pub use progress::{Advance, Claim, LastRecord, PartitionId, Running};
 pub use query::Query;
 pub use read::{Digest, ReadById, digest};

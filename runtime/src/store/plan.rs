@@ -54,6 +54,15 @@ pub struct Plan {
     pub records: Vec<RawDocumentBuf>,
 }
 
+/// In what a transaction was more than MongoDB takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// Bytes.
+    Size,
+    /// Time; so it may also be that MongoDB is slow.
+    Time,
+}
+
 /// What became of a transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
@@ -76,8 +85,8 @@ pub enum Reply {
         /// MongoDB's words.
         why: String,
     },
-    /// The transaction is more than MongoDB takes in size or time; nothing is committed.
-    TooLarge(String),
+    /// The transaction is more than MongoDB takes; nothing is committed.
+    TooLarge(Bound, String),
     /// Nobody knows whether it is committed: only a claim can tell.
     Unknown(String),
 }

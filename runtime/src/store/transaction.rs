@@ -7,20 +7,25 @@ use std::sync::{Arc, OnceLock};
 use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf, cstr, doc, rawdoc};
 
 use super::collections::{PARKED, PROGRESS, RECORDS};
+use super::error::is_passing;
 use super::reader::{count_in, find_in};
 use super::wire::{self, Transactions};
 use super::{
-    Advance, Command, Effect, Error, FailedWrite, Kind, Marker, Plan, Query, ReadById, Reply, Store, Write, WriteError,
-    checks, ledger,
+    Advance, Bound, Command, Effect, Error, FailedWrite, Kind, Marker, Plan, Query, ReadById, Reply, Store, Write,
+    WriteError, checks, ledger,
 };
 use crate::failpoint;
 use crate::seeded::{self, Bug};
 
 const DUPLICATE_KEY: i32 = 11_000;
-/// The command's own time is over (`MaxTimeMSExpired`).
-const OUT_OF_TIME: i32 = 50;
-/// A document or a command over 16 MiB, a transaction over the cache's or the oplog's bound, or over its time.
-const TOO_LARGE: [i32; 6] = [10_334, 17_420, 257, 262, 290, OUT_OF_TIME];
+/// A document or a command over 16 MiB: where a statement's error says it, it is that statement's.
+const OF_A_DOCUMENT: [i32; 2] = [10_334, 17_420];
+/// A transaction over the oplog's bound, or over the cache's.
+const OVER_SIZE: [i32; 2] = [257, 388];
+/// A command's own time is over, or the transaction's.
+const OVER_TIME: [i32; 3] = [50, 262, 290];
+/// The most bytes of documents that are kept by one command, where each is less.
+const KEPT_BYTES: usize = 12 << 20;
 /// How often a commit of which nobody knows the result is sent again before a claim has to settle it.
 const COMMIT_TRIES: u32 = 3;
 
@@ -36,8 +41,8 @@ pub struct Session {
 pub struct Live {
     data: Arc<str>,
     session: Arc<dyn Transactions>,
-    /// MongoDB's words, where something in it was more than a transaction takes.
-    too_large: Arc<OnceLock<String>>,
+    /// What became of the transaction, where a handler's write has ended it and nobody is to blame.
+    ended: Arc<OnceLock<Reply>>,
 }
 
 impl Store {
@@ -126,7 +131,7 @@ impl Session {
             return Err(reply);
         }
         let (data, session) = (Arc::clone(&self.store.data), Arc::clone(&self.session));
-        Ok(Live { data, session, too_large: Arc::default() })
+        Ok(Live { data, session, ended: Arc::default() })
     }
 
     /// Commits the transaction that is open, with the rest of the plan; its progress is already in it.
@@ -204,17 +209,25 @@ impl Session {
     /// Keeps documents, unless they are there: a record may be accounted for a second time where somebody has set
     /// progress back, and what is known of it stays.
     async fn keep(&self, collection: &str, documents: &[RawDocumentBuf]) -> Result<(), Reply> {
-        if documents.is_empty() {
-            return Ok(());
-        }
         let statement = |document: &RawDocumentBuf| {
             let id = document.get("_id").ok().flatten().map_or(RawBson::Null, RawBson::from);
             rawdoc! { "q": { "_id": id }, "u": { "$setOnInsert": document.clone() }, "upsert": true }
         };
-        let mut command = RawDocumentBuf::new();
-        command.append(cstr!("update"), collection);
-        command.append(cstr!("updates"), documents.iter().map(statement).collect::<RawArrayBuf>());
-        self.own(collection, command).await.map(|_| ())
+        let mut rest = documents;
+        while let Some(first) = rest.first() {
+            let mut bytes = first.as_bytes().len();
+            let fits = rest[1..].iter().take_while(|document| {
+                bytes += document.as_bytes().len();
+                bytes <= KEPT_BYTES
+            });
+            let (now, later) = rest.split_at(1 + fits.count());
+            rest = later;
+            let mut command = RawDocumentBuf::new();
+            command.append(cstr!("update"), collection);
+            command.append(cstr!("updates"), now.iter().map(statement).collect::<RawArrayBuf>());
+            self.own(collection, command).await?;
+        }
+        Ok(())
     }
 
     /// A command on Weir's own database in the transaction.
@@ -236,11 +249,14 @@ impl Session {
             return Reply::Unknown(error.message);
         }
         match problem(error) {
-            Problem::TooLarge(why) => Reply::TooLarge(why),
+            Problem::TooLarge(Bound::Size, why) => Reply::TooLarge(Bound::Size, why),
             Problem::Conflict(why) if collection.is_some() => {
                 Reply::Conflict { collection: collection.unwrap_or_default().into(), why }
             }
-            Problem::Conflict(why) | Problem::Transient(why) => Reply::Transient(why),
+            // Out of time is no handler's doing here: MongoDB is slow.
+            Problem::Conflict(why) | Problem::Transient(why) | Problem::TooLarge(Bound::Time, why) => {
+                Reply::Transient(why)
+            }
             Problem::Abandoned(why) => Reply::Unknown(why),
             Problem::Write { why, .. } => Reply::Transient(format!("{why:?}")),
         }
@@ -252,7 +268,7 @@ impl Session {
                 let only = (of.statements.len() == 1).then_some(0);
                 Reply::Failed(FailedWrite { command, statement: statement.or(only), why })
             }
-            Problem::TooLarge(message) => Reply::TooLarge(message),
+            Problem::TooLarge(bound, message) => Reply::TooLarge(bound, message),
             Problem::Conflict(why) => Reply::Conflict { collection: Arc::clone(&of.collection), why },
             Problem::Transient(message) => Reply::Transient(message),
             Problem::Abandoned(why) => {
@@ -325,27 +341,32 @@ impl Live {
             Err(Problem::Write { why: WriteError::Refused { code, message }, .. }) => {
                 Err(Error::Refused { code, message })
             }
-            Err(Problem::TooLarge(message)) => {
-                let _ = self.too_large.set(message.clone());
-                Err(Error::Fault(message))
+            Err(Problem::TooLarge(bound, message)) => self.fault(Reply::TooLarge(bound, message.clone()), message),
+            Err(Problem::Conflict(message)) => {
+                let collection = Arc::clone(&write.collection);
+                self.fault(Reply::Conflict { collection, why: message.clone() }, message)
             }
-            Err(Problem::Transient(message) | Problem::Conflict(message) | Problem::Abandoned(message)) => {
-                Err(Error::Fault(message))
-            }
+            Err(Problem::Transient(message) | Problem::Abandoned(message)) => Err(Error::Fault(message)),
         }
     }
 
-    /// What MongoDB said where a write was more than a transaction takes in size or time.
+    fn fault(&self, reply: Reply, message: String) -> Result<Effect, Error> {
+        // Only the first tells: what follows it is that the transaction is gone.
+        let _ = self.ended.set(reply);
+        Err(Error::Fault(message))
+    }
+
+    /// What became of the transaction, where a write has ended it: it was too large, or another was faster.
     #[must_use]
-    pub fn too_large(&self) -> Option<&str> {
-        self.too_large.get().map(String::as_str)
+    pub fn ended(&self) -> Option<&Reply> {
+        self.ended.get()
     }
 }
 
 /// Why a write command of a handler's did not do what it should.
 enum Problem {
     Write { statement: Option<usize>, why: WriteError },
-    TooLarge(String),
+    TooLarge(Bound, String),
     Conflict(String),
     Transient(String),
     Abandoned(String),
@@ -364,8 +385,10 @@ async fn run(database: &str, session: &dyn Transactions, command: &Command) -> R
     if let Some((statement, code, message)) = first_write_error(&reply) {
         return Err(if is_conflict(code) {
             Problem::Conflict(message)
-        } else if TOO_LARGE[2..].contains(&code) {
-            Problem::TooLarge(message)
+        } else if let Some(bound) = bound(code).filter(|_| !OF_A_DOCUMENT.contains(&code)) {
+            Problem::TooLarge(bound, message)
+        } else if is_passing(code) {
+            Problem::Transient(message)
         } else {
             Problem::Write { statement, why: WriteError::Refused { code, message } }
         });
@@ -384,9 +407,10 @@ fn problem(error: wire::Error) -> Problem {
     match error.code {
         Some(code) if is_conflict(code) => Problem::Conflict(error.message),
         _ if error.transient => Problem::Transient(error.message),
-        Some(code) if TOO_LARGE.contains(&code) => Problem::TooLarge(error.message),
+        Some(code) if let Some(bound) = bound(code) => Problem::TooLarge(bound, error.message),
+        Some(code) if is_passing(code) => Problem::Transient(error.message),
         Some(code) => Problem::Write { statement: None, why: WriteError::Refused { code, message: error.message } },
-        None if error.oversized => Problem::TooLarge(error.message),
+        None if error.oversized => Problem::TooLarge(Bound::Size, error.message),
         None => Problem::Transient(error.message),
     }
 }
@@ -394,6 +418,17 @@ fn problem(error: wire::Error) -> Problem {
 /// An error of a read that MongoDB has answered before.
 fn fault(error: &Error) -> Reply {
     Reply::Transient(error.to_string())
+}
+
+/// Which of MongoDB's bounds of a transaction a code tells of.
+fn bound(code: i32) -> Option<Bound> {
+    if OVER_TIME.contains(&code) {
+        Some(Bound::Time)
+    } else if OVER_SIZE.contains(&code) || OF_A_DOCUMENT.contains(&code) {
+        Some(Bound::Size)
+    } else {
+        None
+    }
 }
 
 /// `WriteConflict`. A `NoSuchTransaction` that follows another error says nothing of its own.
