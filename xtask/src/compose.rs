@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn each_fault_is_found() {
-        assert_eq!(faults(&right()), [String::new(); 0]);
+        assert!(faults(&right()).is_empty(), "{:?}", faults(&right()));
         for (path, value, fault) in [
             ("/services/weir/container_name", json!("weir"), "weir has no container_name"),
             ("/services/weir/ports", json!([{ "published": "7070", "host_ip": "127.0.0.1" }]), "weir has no ports"),

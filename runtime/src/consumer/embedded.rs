@@ -14,7 +14,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
 use super::recording::{self, Recorded, Recording};
 
 /// How long the writing of all records may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Why there is no embedded Kafka.
 #[derive(Debug, thiserror::Error)]
