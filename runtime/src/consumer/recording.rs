@@ -220,7 +220,8 @@ mod tests {
     #[test]
     fn what_is_much_is_spread_and_a_key_stays_together() {
         let value = "x".repeat(3000);
-        let lines: String = (0..4000).map(|n| format!("{{\"key\":\"{}\",\"value\":\"{value}\"}}\n", n % 500)).collect();
+        let line = |n: i32| format!("{{\"key\":\"{}\",\"value\":\"{value}\"}}", n % 500);
+        let lines = (0..4000).map(line).collect::<Vec<_>>().join("\n");
         let recording = Recording::read(&lines, "t").expect("it is a recording");
         assert!(recording.partitions["t"] >= 4, "{:?}", recording.partitions);
         let mut places = BTreeMap::new();

@@ -4,7 +4,7 @@ use bson::{Document, doc};
 use mongodb::{Client, Collection};
 use serde_json::json;
 
-use crate::world::{World, given, row, until};
+use crate::world::{Row, World, given, row, until};
 
 /// A collection of a database that an embedded run has for itself.
 async fn own(world: &World, database: &str, collection: &str) -> Collection<Document> {
@@ -18,8 +18,8 @@ async fn records_of_a_file_become_documents_and_nobody_elses_are_touched() {
     let world = World::new(1).await;
     world.handlers(&["echo"]);
     let rows: Vec<_> = (0..20).map(|n| row("Echo", format!("a{n}"), json!({ "n": n }))).collect();
-    let lines: String =
-        rows.iter().map(|row| json!({ "key": row.aggregate_id, "value": row.op("c") }).to_string() + "\n").collect();
+    let line = |row: &Row| json!({ "key": row.aggregate_id, "value": row.op("c") }).to_string();
+    let lines = rows.iter().map(line).collect::<Vec<_>>().join("\n");
     let echo = own(&world, "data", "echo").await;
     let stray = own(&world, "data", "stray").await;
     let count = async || echo.count_documents(doc! {}).await.expect("mongodb");
