@@ -84,6 +84,17 @@ impl Settings {
         load::load(&Sources { flags, ..Sources::default() })
     }
 
+    /// The same for a Kafka that is embedded at `brokers`: read from its beginning, into databases of its own, whose names
+    /// end in `_embedded`, so that nobody's documents or progress are touched.
+    #[must_use]
+    pub fn for_embedded(mut self, brokers: &str) -> Self {
+        brokers.clone_into(&mut self.kafka_bootstrap_servers);
+        self.kafka_auto_offset_reset = OffsetReset::Earliest;
+        self.mongodb_database.push_str("_embedded");
+        self.weir_database.push_str("_embedded");
+        self
+    }
+
     /// The limits of a handler: `[handlers.NAME]` over `[limits]` over the defaults.
     #[must_use]
     pub fn limits_of(&self, handler: &str) -> &Limits {

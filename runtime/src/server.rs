@@ -1,5 +1,6 @@
 //! The only composition root: everything is made here, started in order and stopped in order.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use uuid::Uuid;
 use crate::admin;
 use crate::clock::{Clock, HostClock};
 use crate::config::Settings;
-use crate::consumer::{Kafka, Reading};
+use crate::consumer::{Embedded, Kafka, Reading, Recording};
 use crate::delivery::{Committer, Ledger};
 use crate::registry::{self, Registry};
 use crate::sandbox::{Engine, EngineSettings, Handler};
@@ -33,6 +34,36 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// # Errors
 /// What keeps it from starting: a setting, a component that is refused, a MongoDB without transactions.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
+    serve(settings, shutdown, Source::Kafka).await
+}
+
+/// The same on an embedded Kafka that holds the records of a file, with databases of its own, which are emptied first.
+///
+/// # Errors
+/// As [`run`], and a file that is no recording.
+pub async fn run_embedded(settings: Settings, file: &Path, shutdown: Shutdown) -> anyhow::Result<()> {
+    let text = tokio::fs::read_to_string(file).await.with_context(|| format!("cannot read {}", file.display()))?;
+    let recording = Recording::read(&text, &settings.kafka_topic).with_context(|| file.display().to_string())?;
+    let kafka = Embedded::start(&recording).await?;
+    let settings = settings.for_embedded(kafka.brokers());
+    tracing::warn!(
+        records = recording.count(&settings.kafka_topic),
+        file = %file.display(),
+        emptied = format!("{}, {}", settings.mongodb_database, settings.weir_database),
+        "embedded_kafka: this is no Kafka, but records of a file in the memory of this process, for trying handlers"
+    );
+    drop(recording);
+    serve(settings, shutdown, Source::Embedded).await
+}
+
+/// Where records come from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Kafka,
+    Embedded,
+}
+
+async fn serve(settings: Settings, shutdown: Shutdown, source: Source) -> anyhow::Result<()> {
     let (metrics, health) = (Metrics::new(), Health::new());
     let listener = admin::bind(settings.admin_listen).await?;
     let (ended, end) = oneshot::channel::<()>();
@@ -42,7 +73,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     }));
     tokio::spawn(stats::summarize(metrics.clone(), shutdown.clone()));
 
-    let result = process(&settings, &shutdown, &metrics, &health).await;
+    let result = process(&settings, source, &shutdown, (&metrics, &health)).await;
     drop(ended);
     admin.await.context("the admin server panicked")?.context("the admin server failed")?;
     if result.is_ok() {
@@ -51,10 +82,16 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     result
 }
 
-async fn process(settings: &Settings, shutdown: &Shutdown, metrics: &Metrics, health: &Health) -> anyhow::Result<()> {
+async fn process(
+    settings: &Settings,
+    source: Source,
+    shutdown: &Shutdown,
+    (metrics, health): (&Metrics, &Health),
+) -> anyhow::Result<()> {
     let handlers = load(settings).await?;
     let store = connect(settings).await?;
-    let Some((registry, session)) = prepare(handlers, &store, metrics, health, shutdown).await? else {
+    let seen = (metrics.clone(), health.clone());
+    let Some((registry, session)) = prepare(handlers, &store, source, &seen, shutdown).await? else {
         return Ok(());
     };
     let give_up = Arc::new(AtomicBool::new(false));
@@ -64,7 +101,6 @@ async fn process(settings: &Settings, shutdown: &Shutdown, metrics: &Metrics, he
         retention_ms: i64::try_from(settings.ledger_retention.as_millis()).unwrap_or(i64::MAX),
     };
     tokio::spawn(sweep(store.clone(), ledger.retention_ms, shutdown.clone()));
-    let seen = (metrics.clone(), health.clone());
     let clock: Arc<dyn Clock> = Arc::new(HostClock::default());
     let committer = Committer::new(
         (store.clone(), session),
@@ -74,7 +110,10 @@ async fn process(settings: &Settings, shutdown: &Shutdown, metrics: &Metrics, he
         seen.clone(),
         Arc::clone(&give_up),
     );
-    let kafka = Kafka::new(settings)?;
+    let kafka = match source {
+        Source::Kafka => Kafka::new(settings)?,
+        Source::Embedded => Kafka::of_embedded(settings)?,
+    };
     let reading = Reading::new(kafka, store.clone(), committer, settings, clock, seen, give_up);
     let Some(reading) = reading.subscribe(shutdown).await? else { return Ok(()) };
     if !reading.run(shutdown).await.context("the committer failed")? {
@@ -141,13 +180,16 @@ async fn load(settings: &Settings) -> anyhow::Result<Vec<Handler>> {
 async fn prepare(
     handlers: Vec<Handler>,
     store: &Store,
-    metrics: &Metrics,
-    health: &Health,
+    source: Source,
+    (metrics, health): &(Metrics, Health),
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<(Registry, Session)>> {
     while !shutdown.requested() {
         let prepared = async {
             store.check().await?;
+            if source == Source::Embedded {
+                store.drop_databases().await?;
+            }
             store.create_own_collections().await?;
             let registry = Registry::enter(handlers.clone(), store, metrics).await?;
             Ok::<_, store::Error>((registry, store.session().await?))

@@ -1,4 +1,6 @@
-"""Compares what stands in MongoDB with what the outbox's rows must lead to: check.py POSTGRES MONGODB SINCE_MS.
+"""Compares what stands in MongoDB with what the outbox's rows must lead to: check.py POSTGRES MONGODB SINCE_MS; or with
+what the records of a file must, as generate.py writes them: check.py FILE.jsonl MONGODB SINCE_MS SUFFIX, where SUFFIX
+ends the names of the databases.
 
 Every document of users, statistics and activities is compared field by field with the model's, types included and the
 order of fields aside, and so are the parked deliveries of the events that the model knows. Times of processing must
@@ -40,6 +42,21 @@ def modelled(uri: str) -> tuple[Model, Counter]:
         rows.itersize = 5000
         for row in rows.execute(ROWS):
             event = Event(*row)
+            events[event.type] += 1
+            model.apply(event)
+    return model, events
+
+
+def recorded(path: str) -> tuple[Model, Counter]:
+    model, events = Model(), Counter()
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            row = json.loads(json.loads(line)["value"])["after"]
+            payload = json.loads(row["payload"], parse_float=Decimal)
+            since = datetime.fromisoformat(row["created_at"].replace("Z", "+00:00")) - EPOCH
+            event = Event(
+                row["event_id"], row["aggregate_id"], row["event_type"], payload, since // timedelta(milliseconds=1)
+            )
             events[event.type] += 1
             model.apply(event)
     return model, events
@@ -101,9 +118,9 @@ class Comparison:
             self.differs(f"event {event}", f"was not parked for {reason}")
 
 
-def reference(comparison: Comparison, client: pymongo.MongoClient, model: Model) -> dict[str, int]:
+def reference(comparison: Comparison, client: pymongo.MongoClient, model: Model, suffix: str = "") -> dict[str, int]:
     """Compares the collections of the six handlers; gives how many documents each holds."""
-    database = client.get_database(DATABASE, codec_options=AWARE)
+    database = client.get_database(DATABASE + suffix, codec_options=AWARE)
     return {
         name: comparison.documents(name, database[name].find(), expected)
         for name, expected in [
@@ -114,14 +131,14 @@ def reference(comparison: Comparison, client: pymongo.MongoClient, model: Model)
     }
 
 
-def main(postgres: str, mongodb: str, since_ms: str) -> None:
-    model, events = modelled(postgres)
+def main(source: str, mongodb: str, since_ms: str, suffix: str = "") -> None:
+    model, events = recorded(source) if source.endswith(".jsonl") else modelled(source)
     with pymongo.MongoClient(mongodb, serverSelectionTimeoutMS=20_000) as client:
         comparison = Comparison(EPOCH + timedelta(milliseconds=int(since_ms)))
-        documents = reference(comparison, client, model)
-        parked = client[OWN_DATABASE]["parked"].find({"event_type": {"$in": list(RULES)}})
+        documents = reference(comparison, client, model, suffix)
+        parked = client[OWN_DATABASE + suffix]["parked"].find({"event_type": {"$in": list(RULES)}})
         comparison.parked({(each["event_id"], each["reason"]) for each in parked}, model.parked)
-        database = client.get_database(DATABASE, codec_options=AWARE)
+        database = client.get_database(DATABASE + suffix, codec_options=AWARE)
         shown = database["activities"].find_one({"participants.current_count": 2}) or database["users"].find_one()
     json.dump(
         {

@@ -1,4 +1,5 @@
-"""Inserts rows into the outbox: generate.py --uri URI --events N [--rate N] [--seed N].
+"""Inserts rows into the outbox: generate.py --uri URI --events N [--rate N] [--seed N]; or writes to a file, a line of
+JSON each, the records that Debezium would make of them: generate.py --records FILE --events N [--seed N].
 
 The mix is UserCreated 20 %, UserUpdated 20 %, ActivityCreated 20 %, ParticipantJoined 30 %, ActivityUpdated 10 %; what
 changes a user or an activity comes after what creates it. The seed decides all but the times. Payloads are what such
@@ -15,6 +16,8 @@ import uuid
 from typing import Any
 
 import psycopg
+
+from envelope import HEADERS, Outbox
 
 CHUNK = 500
 INSERT = """
@@ -143,15 +146,30 @@ class Generator:
         return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
 
 
+def write(generator: Generator, events: int, path: str) -> None:
+    outbox = Outbox()
+    with open(path, "w", encoding="utf-8") as file:
+        for _ in range(events):
+            record = outbox.insert(*generator.row())
+            headers = [[name, value.decode()] for name, value in HEADERS]
+            line = {"key": record.key.decode(), "value": record.value.decode(), "headers": headers}
+            print(json.dumps(line, ensure_ascii=False), file=file)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--uri", required=True)
+    to = parser.add_mutually_exclusive_group(required=True)
+    to.add_argument("--uri", help="of the database that holds the outbox")
+    to.add_argument("--records", help="a file for the records")
     parser.add_argument("--events", type=int, required=True)
     parser.add_argument("--rate", type=float, default=0, help="rows a second; 0 for as many as go in")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
 
     generator = Generator(args.seed)
+    if args.records:
+        write(generator, args.events, args.records)
+        return
     inserted, said, begin = 0, 0.0, time.monotonic()
     with psycopg.connect(args.uri, autocommit=True) as connection:
         while inserted < args.events:

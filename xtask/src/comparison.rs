@@ -1,6 +1,7 @@
 //! What the model, which shares no code with Weir, says about the documents in MongoDB.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
@@ -31,10 +32,20 @@ pub(crate) fn moment() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
 }
 
-/// Compares every document; fails with the first differences.
+/// Compares every document with what the outbox's rows must lead to; fails with the first differences.
 pub(crate) fn compare(instance: &Instance, since_ms: u128) -> Result<Comparison> {
     let there = &instance.environment;
-    let said = python::json(&instance.parts, "check.py", &[&there.postgres, &there.mongodb, &since_ms.to_string()])?;
+    checked(instance, &[&there.postgres, &there.mongodb, &since_ms.to_string()])
+}
+
+/// The same for a file of records, in the databases of an embedded run.
+pub(crate) fn compare_embedded(instance: &Instance, records: &Path, since_ms: u128) -> Result<Comparison> {
+    let there = &instance.environment;
+    checked(instance, &[&records.to_string_lossy(), &there.mongodb, &since_ms.to_string(), "_embedded"])
+}
+
+fn checked(instance: &Instance, arguments: &[&str]) -> Result<Comparison> {
+    let said = python::json(&instance.parts, "check.py", arguments)?;
     let comparison: Comparison = serde_json::from_value(said).context("check.py gave another form")?;
     if comparison.differences > 0 {
         let first = comparison.first.join("\n  ");

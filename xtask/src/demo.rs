@@ -1,4 +1,7 @@
 //! `cargo xtask demo`: rows go into PostgreSQL, documents come out in MongoDB, and each is compared with the model.
+//!
+//! Where Java or Maven is missing there is no PostgreSQL, Debezium and Kafka: it says so, and runs the records that they
+//! would have made on Weir's embedded Kafka.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,8 +13,8 @@ use crate::comparison::{self, Comparison};
 use crate::instance::{Instance, Temporary};
 use crate::progress::Progress;
 use crate::rows::Rows;
-use crate::weir::{Stats, Weir};
-use crate::{cargo, guests, interrupt, prerequisites};
+use crate::weir::{self, Stats, Weir};
+use crate::{cargo, guests, interrupt, prerequisites, python};
 
 const INSTANCE: &str = "demo";
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -30,10 +33,17 @@ pub(crate) struct Args {
     /// Leave the pipeline and the documents, to look at them.
     #[arg(long)]
     keep: bool,
+    /// Without PostgreSQL, Debezium and Kafka, as where Java or Maven is missing.
+    #[arg(long)]
+    embedded: bool,
 }
 
 /// Runs the whole pipeline once, and fails where a document is not what it must be.
 pub(crate) fn run(args: &Args) -> Result<()> {
+    let lacks = prerequisites::lacks_of_java();
+    if args.embedded || !lacks.is_empty() {
+        return run_embedded(args, &lacks);
+    }
     prerequisites::for_everything()?;
     println!("building weir and the handlers");
     cargo::build_weir()?;
@@ -45,6 +55,41 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     if args.keep {
         let there = &instance.instance.environment;
         println!("\nkept: PostgreSQL {}, MongoDB {}", there.postgres, there.mongodb);
+        println!("to clean up: cargo xtask down --instance {INSTANCE} --wipe");
+    }
+    Ok(())
+}
+
+/// The part of it that needs neither Java nor Maven: records from a file, an embedded Kafka, a real MongoDB.
+fn run_embedded(args: &Args, lacks: &[String]) -> Result<()> {
+    if !lacks.is_empty() {
+        println!("this machine lacks:\n  - {}", lacks.join("\n  - "));
+    }
+    println!(
+        "so this is not the whole pipeline: no PostgreSQL, no Debezium, and no Kafka but the one that Weir embeds for \
+         trying handlers; MongoDB is real"
+    );
+    prerequisites::for_embedded()?;
+    println!("building weir and the handlers");
+    cargo::build_weir()?;
+    let handlers = guests::build()?.handlers;
+    let temporary = Temporary::mongod(INSTANCE, args.keep)?;
+    let instance = &temporary.instance;
+    let records = instance.path("records.jsonl");
+    let (events, seed, file) = (args.events.to_string(), args.seed.to_string(), records.to_string_lossy());
+    python::run(&instance.parts, "generate.py", &["--records", &file, "--events", &events, "--seed", &seed])?;
+    println!("{} records that Debezium would have made are in {file}", args.events);
+
+    let since = comparison::moment();
+    let mut command = weir::command(instance, &handlers);
+    let port = instance.environment.ports.admin;
+    let weir = Weir::launch(instance.daemon("weir"), port, command.arg("--embedded").arg(&records))?;
+    weir.ready(PATIENCE)?;
+    let stats = weir.settled(args.events, PATIENCE, &mut Progress::new())?;
+    weir.stop()?;
+    report(&stats, &comparison::compare_embedded(instance, &records, since)?)?;
+    if args.keep {
+        println!("\nkept: MongoDB {}, databases ending in _embedded", instance.environment.mongodb);
         println!("to clean up: cargo xtask down --instance {INSTANCE} --wipe");
     }
     Ok(())

@@ -9,9 +9,11 @@
 mod cache;
 mod cargo;
 mod comparison;
+mod compose;
 mod demo;
 mod down;
 mod guests;
+mod image;
 mod instance;
 mod interrupt;
 mod paths;
@@ -53,6 +55,10 @@ enum Verb {
     Prove(prove::Args),
     /// Run Weir's core against a simulated Kafka, MongoDB and clock, with faults from seeds.
     Simulate(simulate::Args),
+    /// Check docker-compose.yml with Compose itself.
+    Compose,
+    /// Build the image of the Dockerfile with buildah, on bases made of Debian's packages.
+    Image,
     /// Build the six handlers and the guests that tests need.
     Guests,
     /// Copy the contract to the packages that need a copy of it.
@@ -78,6 +84,8 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Demo(args) => demo::run(&args),
         Verb::Prove(args) => prove::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
+        Verb::Compose => compose::run(),
+        Verb::Image => image::run(),
         Verb::Guests => guests::build().map(|built| {
             println!("handlers: {}\nbehaviours: {}", built.handlers.display(), built.behaviours.display());
         }),

@@ -21,6 +21,19 @@ pub(crate) fn for_everything() -> Result<()> {
     report(&missing)
 }
 
+/// What the builds need, and a MongoDB: no Java, and no Maven.
+pub(crate) fn for_embedded() -> Result<()> {
+    let mut missing = builds();
+    missing.extend(machine());
+    missing.extend(python());
+    report(&missing)
+}
+
+/// What of Java and Maven is missing, a line each.
+pub(crate) fn lacks_of_java() -> Vec<String> {
+    java().into_iter().chain(maven()).collect()
+}
+
 fn report(missing: &[String]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
@@ -33,23 +46,32 @@ fn report(missing: &[String]) -> Result<()> {
 }
 
 fn services() -> Vec<String> {
-    let mut missing = Vec::new();
-    if !(cfg!(target_os = "linux") && (cfg!(target_arch = "x86_64") || cfg!(target_arch = "aarch64"))) {
-        missing.push("Linux on x86_64 or aarch64: the services' programs are built for nothing else".to_owned());
-    }
+    [machine(), java(), maven(), python()].into_iter().flatten().collect()
+}
+
+fn machine() -> Option<String> {
+    let fits = cfg!(target_os = "linux") && (cfg!(target_arch = "x86_64") || cfg!(target_arch = "aarch64"));
+    (!fits).then(|| "Linux on x86_64 or aarch64: the services' programs are built for nothing else".to_owned())
+}
+
+fn java() -> Option<String> {
     let java = said(Command::new("java").arg("-version")).and_then(|text| java_version(&text));
-    if java.is_none_or(|version| version < JAVA) {
-        let found = java.map_or_else(String::new, |version| format!(" (java in PATH is {version})"));
-        missing.push(format!("Java {JAVA} or later{found}: install openjdk-17-jre-headless, or put it first in PATH"));
+    if java.is_some_and(|version| version >= JAVA) {
+        return None;
     }
-    if said(Command::new("mvn").arg("--version")).is_none() {
-        missing.push("Maven, which fetches Kafka, Debezium and PostgreSQL: install maven".to_owned());
-    }
+    let found = java.map_or_else(String::new, |version| format!(" (java in PATH is {version})"));
+    Some(format!("Java {JAVA} or later{found}: install openjdk-17-jre-headless, or put it first in PATH"))
+}
+
+fn maven() -> Option<String> {
+    let there = said(Command::new("mvn").arg("--version")).is_some();
+    (!there).then(|| "Maven, which fetches Kafka, Debezium and PostgreSQL: install maven".to_owned())
+}
+
+fn python() -> Option<String> {
     let probe = "import sys, venv, ensurepip, lzma; sys.exit(sys.version_info < (3, 10))";
-    if said(Command::new("python3").args(["-c", probe])).is_none() {
-        missing.push("Python 3.10 or later with venv and lzma: install python3 and python3-venv".to_owned());
-    }
-    missing
+    let there = said(Command::new("python3").args(["-c", probe])).is_some();
+    (!there).then(|| "Python 3.10 or later with venv and lzma: install python3 and python3-venv".to_owned())
 }
 
 fn builds() -> Vec<String> {

@@ -3,6 +3,7 @@
 //! Exit status: 0 done, 1 it failed, 2 the command line or a setting is wrong; 130 and 143 where a second signal ended
 //! it.
 
+mod health;
 mod progress;
 mod run;
 mod version;
@@ -29,6 +30,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches),
+        Some(("health", matches)) => health::run(matches),
         Some(("progress", matches)) => progress::run(matches),
         _ => version::run(),
     }
@@ -41,6 +43,7 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(run::command())
+        .subcommand(health::command())
         .subcommand(progress::command())
         .subcommand(version::command())
 }

@@ -11,14 +11,22 @@ use crate::config::{Setting, Settings, Sources, table};
 use crate::{server, shutdown, telemetry};
 
 const CONFIG: &str = "config";
+const EMBEDDED: &str = "embedded";
 /// What threads that block are waited for at the end.
 const LAST: Duration = Duration::from_secs(1);
 
 pub(super) fn command() -> Command {
-    with_settings(Command::new("run")).about("Runs the handlers of a folder on the events of a topic").after_help(
-        "Every setting is looked for as a flag, in the environment, in .env and in weir.toml, in this order; \
+    let embedded = Arg::new(EMBEDDED).long(EMBEDDED).value_name("FILE").value_parser(value_parser!(PathBuf)).help(
+        "For trying handlers: reads the records of a file, one a line as JSON, and no Kafka. Documents go to databases \
+             of their own, which end in _embedded and are emptied at each start",
+    );
+    with_settings(Command::new("run"))
+        .arg(embedded)
+        .about("Runs the handlers of a folder on the events of a topic")
+        .after_help(
+            "Every setting is looked for as a flag, in the environment, in .env and in weir.toml, in this order; \
              docs/configuration.md lists them.",
-    )
+        )
 }
 
 /// A command that takes every setting.
@@ -66,7 +74,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
             return ExitCode::from(super::WRONG);
         }
     };
-    match serve(settings) {
+    match serve(settings, matches.get_one::<PathBuf>(EMBEDDED)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "failed");
@@ -89,13 +97,18 @@ pub(super) fn flags(matches: &ArgMatches) -> Vec<(String, String)> {
     ids.filter_map(value).collect()
 }
 
-fn serve(settings: Settings) -> anyhow::Result<()> {
+fn serve(settings: Settings, embedded: Option<&PathBuf>) -> anyhow::Result<()> {
     provider()?;
     telemetry::log::init(settings.log_format, &settings.log_level)?;
     log_settings(&settings);
     let shutdown = shutdown::on_signals().context("signals cannot be listened to")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime can be had")?;
-    let result = runtime.block_on(server::run(settings, shutdown));
+    let result = runtime.block_on(async {
+        match embedded {
+            Some(file) => server::run_embedded(settings, file, shutdown).await,
+            None => server::run(settings, shutdown).await,
+        }
+    });
     // What still waits for Kafka or MongoDB was given up, and must not keep the process.
     runtime.shutdown_timeout(LAST);
     result

@@ -1,4 +1,5 @@
-//! `docs/configuration.md` and `.env.example` say what the table says. With `UPDATE_DOCUMENTS=1` the test writes them.
+//! `docs/configuration.md`, `.env.example` and `docker-compose.yml` say what the table says. With `UPDATE_DOCUMENTS=1`
+//! the tests write them.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -7,6 +8,14 @@ use super::{Limits, table};
 
 const BEGIN: &str = "<!-- made from the table of settings: UPDATE_DOCUMENTS=1 cargo test -p weir documents -->\n";
 const END: &str = "<!-- end -->\n";
+const BEGIN_IN_COMPOSE: &str =
+    "      # made from the table of settings: UPDATE_DOCUMENTS=1 cargo test -p weir documents\n";
+const END_IN_COMPOSE: &str = "      # end\n";
+/// What docker-compose.yml needs beside Weir: settings that it makes PostgreSQL with.
+const FOR_COMPOSE: [(&str, &str); 3] =
+    [("POSTGRES_DB", "activity"), ("POSTGRES_USER", "postgres"), ("POSTGRES_PASSWORD", "change-me")];
+/// The row's status is not written in this version, so Weir's container is given no way to.
+const NOT_FOR_THE_CONTAINER: &str = "POSTGRES_";
 
 fn settings_as_table() -> String {
     let mut out = String::from("| name | default | allowed | what for |\n|---|---|---|---|\n");
@@ -34,18 +43,34 @@ fn limits_as_table() -> String {
 
 fn example() -> String {
     let mut out = String::from(
-        "# Settings of `weir run`. What stands here is the default; take away the # to change it. What is set in the\n\
+        "# Settings of `weir run`, and of docker-compose.yml, where the addresses of the services and the handlers' folder\n\
+         # are its own. What stands behind a # is the default; take the # away to change it. What is set in the\n\
          # environment or by a flag goes before it. docs/configuration.md says what is allowed.\n",
     );
     for setting in table() {
-        let value = match setting.default {
-            Some(default) => format!("#{}={default}", setting.name),
-            None if setting.required => format!("{}=mongodb://localhost:27017/?replicaSet=rs0", setting.name),
-            None => format!("#{}=", setting.name),
+        let compose = FOR_COMPOSE.iter().find(|(name, _)| *name == setting.name);
+        let value = match (setting.default, compose) {
+            (_, Some((name, value))) => format!("{name}={value}"),
+            (Some(default), None) => format!("#{}={default}", setting.name),
+            (None, None) if setting.required => format!("{}=mongodb://localhost:27017/?replicaSet=rs0", setting.name),
+            (None, None) => format!("#{}=", setting.name),
         };
-        let _ = writeln!(out, "\n# {}\n{value}", setting.help);
+        let also = if compose.is_some() { " docker-compose.yml makes its database with it." } else { "" };
+        let _ = writeln!(out, "\n# {}{also}\n{value}", setting.help);
     }
     out
+}
+
+/// The lines of the service `weir` that set its environment, as `(name, value)`.
+fn environment_in_compose(compose: &str) -> Vec<(String, String)> {
+    let mut lines = compose.lines().skip_while(|line| *line != "  weir:");
+    assert!(lines.any(|line| line == "    environment:"), "docker-compose.yml has a service weir with an environment");
+    let of_it = lines.take_while(|line| line.starts_with("      "));
+    let pairs = of_it.map(str::trim).filter(|line| !line.starts_with('#'));
+    pairs
+        .map(|line| line.split_once(':').unwrap_or_else(|| panic!("{line} is no variable")))
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect()
 }
 
 fn path(name: &str) -> PathBuf {
@@ -95,4 +120,44 @@ fn the_example_has_every_setting_and_is_right_as_it_stands() {
     let sources = super::Sources { dotenv: Some(uncommented), ..super::Sources::default() };
     let settings = super::Settings::load(&sources).expect("every default may be written out");
     assert!(settings.origins.len() > 20, "{:?}", settings.origins);
+}
+
+#[test]
+fn the_container_is_given_settings_and_every_one_that_stands_in_env() {
+    let compose = read("docker-compose.yml");
+    let (before, rest) = compose.split_once(BEGIN_IN_COMPOSE).expect("there is a place for the settings");
+    let (_, after) = rest.split_once(END_IN_COMPOSE).expect("the place has an end");
+    let fixed = environment_in_compose(before);
+    assert!(fixed.iter().all(|(_, value)| !value.is_empty()), "{fixed:?}");
+    let mut expected = format!("{before}{BEGIN_IN_COMPOSE}");
+    for setting in table() {
+        let is_fixed = fixed.iter().any(|(name, _)| name == setting.name);
+        if !is_fixed && !setting.name.starts_with(NOT_FOR_THE_CONTAINER) {
+            let _ = writeln!(expected, "      {}:", setting.name);
+        }
+    }
+    hold("docker-compose.yml", &(expected + END_IN_COMPOSE + after));
+    let given = environment_in_compose(&read("docker-compose.yml"));
+    for (name, _) in &given {
+        assert!(table().iter().any(|setting| setting.name == name), "docker-compose.yml gives weir {name}, no setting");
+    }
+    let environment = given.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let sources = super::Sources { environment, ..super::Sources::default() };
+    let settings = super::Settings::load(&sources).expect("what the container is given is right");
+    assert_eq!(settings.admin_listen.port(), 7070);
+}
+
+#[test]
+fn what_compose_takes_from_env_stands_in_the_example() {
+    let compose = read("docker-compose.yml");
+    let code = compose.lines().filter(|line| !line.trim_start().starts_with('#'));
+    let taken: Vec<_> = code
+        .flat_map(|line| line.split("${").skip(1))
+        .map(|rest| rest.split([':', '}']).next().unwrap_or_default().to_owned())
+        .collect();
+    assert!(taken.len() >= 5, "{taken:?}");
+    for name in taken {
+        let stands = example().lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{name}=")));
+        assert!(stands, "docker-compose.yml takes {name}, which .env.example does not have");
+    }
 }

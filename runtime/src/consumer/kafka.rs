@@ -125,6 +125,8 @@ pub struct Kafka {
     pub(super) client: Arc<StreamConsumer<Context>>,
     pub(super) changes: mpsc::Receiver<Change>,
     pub(super) views: mpsc::Receiver<View>,
+    /// Whether it can be asked for a topic's settings.
+    pub(super) describes: bool,
 }
 
 impl Kafka {
@@ -137,7 +139,15 @@ impl Kafka {
         let (views_in, views) = mpsc::channel(1);
         let context = Context { changes: changes_in, views: views_in, closing: AtomicBool::new(false) };
         let client: StreamConsumer<Context> = configuration(settings).create_with_context(context)?;
-        Ok(Self { client: Arc::new(client), changes, views })
+        Ok(Self { client: Arc::new(client), changes, views, describes: true })
+    }
+
+    /// The same for the embedded one, at the brokers of the settings.
+    ///
+    /// # Errors
+    /// A setting that librdkafka refuses.
+    pub fn of_embedded(settings: &Settings) -> Result<Self, Error> {
+        Ok(Self { describes: false, ..Self::new(settings)? })
     }
 }
 

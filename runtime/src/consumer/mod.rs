@@ -6,13 +6,17 @@
 pub mod broker;
 pub mod claiming;
 mod committing;
+pub mod embedded;
 mod kafka;
 pub mod partitions;
 pub mod queue;
 mod reading;
 mod record;
+pub mod recording;
 pub mod start;
 
+pub use embedded::Embedded;
 pub use kafka::{Error, Kafka};
 pub use partitions::Partitions;
 pub use reading::Reading;
+pub use recording::Recording;

@@ -125,7 +125,9 @@ impl Reading {
     pub async fn subscribe(self, shutdown: &Shutdown) -> Result<Option<Self>, kafka::Error> {
         let topic = &self.settings.kafka_topic;
         while !shutdown.requested() {
-            match kafka::is_compacted(&self.settings).await {
+            let compacted =
+                if self.kafka.describes { kafka::is_compacted(&self.settings).await } else { Ok(Some(false)) };
+            match compacted {
                 Ok(Some(true)) => return Err(kafka::Error::Compacted(topic.clone())),
                 Ok(Some(false)) => {}
                 Ok(None) => tracing::warn!(topic, "topic_does_not_exist_yet"),

@@ -76,6 +76,17 @@ impl Store {
         Ok(())
     }
 
+    /// Drops both databases, with all that is in them. Only for those that a trial makes for itself.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn drop_databases(&self) -> Result<(), Error> {
+        for database in [&self.data, &self.own] {
+            self.run(database, &doc! { "dropDatabase": 1, "writeConcern": { "w": "majority" } }).await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn create(&self, database: &str, name: &str) -> Result<(), Error> {
         match self.run(database, &doc! { "create": name }).await {
             Ok(_) | Err(Error::Refused { code: NAMESPACE_EXISTS, .. }) => Ok(()),

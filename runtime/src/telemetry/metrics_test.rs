@@ -91,3 +91,46 @@ fn ages_and_memory_are_of_the_moment_of_the_question() {
     assert!((5.0..60.0).contains(&value("weir_oldest_uncommitted_seconds")), "{text}");
     assert!(value("process_resident_memory_bytes") > 1_048_576.0, "{text}");
 }
+
+/// Each metric as `/metrics` names it, with its type and unit.
+fn shown() -> Vec<String> {
+    let metrics = Metrics::new();
+    // A family without a member is not shown.
+    let handler = metrics.handler("h");
+    handler.failure("fuel");
+    handler.escalation("e");
+    metrics.batch_cut("c");
+    metrics.transaction_redone("r");
+    metrics.lag("t", 0, 1);
+    metrics.partition_stopped("t", 0, true);
+    let text = metrics.render();
+    let unit = |name: &str| {
+        let start = format!("# UNIT {name} ");
+        text.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or_default().to_owned()
+    };
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
+    let row = |(name, kind): (&str, &str)| {
+        let suffix = match kind {
+            "counter" => "_total",
+            "info" => "_info",
+            _ => "",
+        };
+        let unit = unit(name);
+        format!("| `{name}{suffix}` | {kind} | {unit}{}", if unit.is_empty() { "|" } else { " |" })
+    };
+    types.map(row).collect()
+}
+
+#[test]
+fn the_page_for_operators_has_every_metric_and_no_other() {
+    let shown = shown();
+    let source = include_str!("metrics.rs");
+    let registered = source.matches(".register(").count() + source.matches(".register_with_unit(").count();
+    assert_eq!(shown.len(), registered, "a metric is registered that this test does not show: {shown:#?}");
+    let page = include_str!("../../../docs/operating.md");
+    for row in &shown {
+        assert!(page.lines().any(|line| line.starts_with(row.as_str())), "docs/operating.md lacks {row}");
+    }
+    let rows = page.lines().filter(|line| line.starts_with("| `weir_") || line.starts_with("| `process_"));
+    assert_eq!(rows.count(), shown.len(), "docs/operating.md has a metric that there is not");
+}

@@ -4,6 +4,7 @@
 //! test has a topic, a group, databases and handlers of its own.
 
 mod dead;
+mod embedded;
 mod failures;
 mod life;
 mod once;

@@ -134,9 +134,22 @@ impl World {
 
     /// A host that has only been started.
     pub(crate) fn start(&self, settings: &[(&str, &str)]) -> Host {
+        Self::launch(self.command(settings))
+    }
+
+    /// A host on an embedded Kafka that holds these lines, with no other Kafka to be had.
+    pub(crate) fn embedded(&self, lines: &str) -> Host {
+        let file = self.folder.path().join("records.jsonl");
+        std::fs::write(&file, lines).expect("a file");
+        let mut command = self.command(&[("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")]);
+        command.arg("--embedded").arg(file);
+        Self::launch(command)
+    }
+
+    fn launch(mut command: Command) -> Host {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
         let admin = format!("127.0.0.1:{port}");
-        let child = self.command(settings).env("ADMIN_LISTEN", &admin).spawn().expect("weir starts");
+        let child = command.env("ADMIN_LISTEN", &admin).spawn().expect("weir starts");
         Host { child, admin }
     }
 
@@ -244,6 +257,13 @@ impl Host {
 
     pub(crate) async fn until_ready(&self) {
         until("the host is ready", async || self.get("/readyz").await.is_some_and(|(status, _)| status == 200)).await;
+    }
+
+    /// How `weir health` ends that is asked about it.
+    pub(crate) fn health(&self) -> Option<i32> {
+        let mut command = Command::new(given("WEIR_TEST_BIN"));
+        command.arg("health").env("ADMIN_LISTEN", &self.admin).env("MONGODB_URI", given("WEIR_TEST_MONGODB"));
+        command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("weir starts").code()
     }
 
     pub(crate) async fn stats(&self) -> Value {

@@ -87,7 +87,15 @@ pub(crate) struct Instance {
 impl Instance {
     /// The instance of that name, with ports picked where it is new. Downloads what the services need.
     pub(crate) fn open(name: &str) -> Result<Self> {
-        let parts = cache::parts()?;
+        Self::made_of(name, cache::parts()?)
+    }
+
+    /// The same for MongoDB alone, without what Maven fetches and Java runs.
+    pub(crate) fn open_with_mongod(name: &str) -> Result<Self> {
+        Self::made_of(name, cache::parts_without_maven()?)
+    }
+
+    fn made_of(name: &str, parts: Parts) -> Result<Self> {
         let folder = folder(name)?;
         let lock = lock(name)?;
         paths::make(&folder.join("log"))?;

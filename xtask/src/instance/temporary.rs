@@ -26,6 +26,14 @@ impl Temporary {
         Ok(temporary)
     }
 
+    /// A fresh MongoDB and nothing else, on a machine that need not have Java or Maven.
+    pub(crate) fn mongod(name: &str, keep: bool) -> Result<Self> {
+        down(name, true)?;
+        let temporary = Self { instance: Instance::open_with_mongod(name)?, keep };
+        temporary.instance.up_with(&[Service::Mongod])?;
+        Ok(temporary)
+    }
+
     fn remove(&self) -> Result<()> {
         stop_all(&self.instance.folder)?;
         paths::remove(&self.instance.folder)
