@@ -8,6 +8,7 @@ mod deaths;
 mod exactly;
 mod exactly_once;
 mod faults;
+mod hand_over;
 mod hostile;
 mod hosts;
 mod load;
@@ -60,7 +61,7 @@ struct Proof {
 /// What a proof needs that puts records into Kafka by itself.
 const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
 
-const PROOFS: [Proof; 8] = [
+const PROOFS: [Proof; 9] = [
     Proof {
         name: "reference",
         promise: "a row inserted by SQL gives its documents once; updates and a delete of it change nothing",
@@ -102,6 +103,12 @@ const PROOFS: [Proof; 8] = [
         promise: "to read a document, change it and write it back loses no update; the reference mix runs in batches",
         services: &WITHOUT_OUTBOX,
         run: reads::run,
+    },
+    Proof {
+        name: "hand-over",
+        promise: "where a predecessor was killed between its writes and its commit, Weir goes on and doubles nothing",
+        services: &WITHOUT_OUTBOX,
+        run: hand_over::run,
     },
     Proof {
         name: "culprit",
