@@ -9,6 +9,7 @@ mod deaths;
 mod exactly;
 mod exactly_once;
 mod faults;
+mod hand_over;
 mod hostile;
 mod hosts;
 mod load;
@@ -69,7 +70,7 @@ enum Way {
 /// What a proof needs that puts records into Kafka by itself.
 const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
 
-const PROOFS: [Proof; 10] = [
+const PROOFS: [Proof; 11] = [
     Proof {
         name: "reference",
         promise: "a row inserted by SQL gives its documents once; updates and a delete of it change nothing",
@@ -104,6 +105,11 @@ const PROOFS: [Proof; 10] = [
         name: "reads",
         promise: "to read a document, change it and write it back loses no update; the reference mix runs in batches",
         way: Way::Real(&WITHOUT_OUTBOX, reads::run),
+    },
+    Proof {
+        name: "hand-over",
+        promise: "where a predecessor was killed between its writes and its commit, Weir goes on and doubles nothing",
+        way: Way::Real(&WITHOUT_OUTBOX, hand_over::run),
     },
     Proof {
         name: "culprit",
