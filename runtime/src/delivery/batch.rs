@@ -510,7 +510,9 @@ fn without_value(unsent: &Unsent, known: Option<i64>) -> Fate {
     match (known, &unsent.told_by) {
         (Some(known), Some(told_by)) => repeated(&unsent.id, known == unsent_hash(told_by)),
         (Some(_), None) => Fate::Duplicate,
-        (None, _) => dead("undecodable", &format!("{}, and the ledger does not know the event's id", unsent.why.reason)),
+        (None, _) => {
+            dead("undecodable", &format!("{}, and the ledger does not know the event's id", unsent.why.reason))
+        }
     }
 }
 

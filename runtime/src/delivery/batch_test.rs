@@ -66,7 +66,14 @@ fn routed(items: Vec<Item>, seen: &HashMap<MarkerKey, i64>, before: Option<&Hash
     let seen = seen.iter().filter(|(key, _)| asked.contains(key)).map(|(key, hash)| (*key, *hash)).collect();
     let heads = BTreeMap::from([(partition(), Claim::new(1, 0))]);
     let (routes, buckets) = (Routes::default(), Buckets::default());
-    batch.route(&Judge { seen: &seen, routes: &routes, heads: &heads, buckets: &buckets, retention_ms: 1_000, now_ms: 9 });
+    batch.route(&Judge {
+        seen: &seen,
+        routes: &routes,
+        heads: &heads,
+        buckets: &buckets,
+        retention_ms: 1_000,
+        now_ms: 9,
+    });
     batch
 }
 

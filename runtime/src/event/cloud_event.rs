@@ -116,9 +116,8 @@ fn change_without_row(op: Option<&str>, data: &RawValue, context: &Context<'_>) 
 fn plain(attributes: &Attributes<'_>, data: &RawValue, context: &Context<'_>) -> Decoded {
     let mut row = Row::default();
     let placed = |field| context.settings.columns.placed(field).find_map(|name| attributes.get(name));
-    let aggregate_id = placed(Field::AggregateId)
-        .or_else(|| attributes.get("subject"))
-        .or_else(|| attributes.get("partitionkey"));
+    let aggregate_id =
+        placed(Field::AggregateId).or_else(|| attributes.get("subject")).or_else(|| attributes.get("partitionkey"));
     for (field, text) in [
         (Field::EventId, attributes.get("id")),
         (Field::EventType, attributes.get("type")),

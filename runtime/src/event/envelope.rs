@@ -227,7 +227,8 @@ mod tests {
     #[test]
     fn a_snapshots_row_is_an_event_where_asked_for() {
         let value = of_op("\"r\"", ROW);
-        let decoded = decode(&record(Some(value.as_bytes())), &Settings { snapshot_events: true, ..Settings::default() });
+        let decoded =
+            decode(&record(Some(value.as_bytes())), &Settings { snapshot_events: true, ..Settings::default() });
         assert!(matches!(decoded, Decoded::Event(event) if event.id == "e"));
     }
 
@@ -336,7 +337,9 @@ mod tests {
 
     #[test]
     fn ids_that_are_decimals_are_read_by_their_schema() {
-        let row = ROW.replace(r#""event_id":"e""#, r#""event_id":"BNI=""#).replace(r#""sequence_id":3"#, r#""sequence_id":"BNI=""#);
+        let row = ROW
+            .replace(r#""event_id":"e""#, r#""event_id":"BNI=""#)
+            .replace(r#""sequence_id":3"#, r#""sequence_id":"BNI=""#);
         let column = |name, scale| {
             format!(
                 r#"{{"field":"{name}","name":"org.apache.kafka.connect.data.Decimal","parameters":{{"scale":"{scale}"}}}}"#
@@ -344,7 +347,9 @@ mod tests {
         };
         let value = format!(
             r#"{{"schema":{{"fields":[{{"field":"after","fields":[{},{}]}}]}},"payload":{}}}"#,
-            column("event_id", 1), column("sequence_id", 0), of_op("\"c\"", &row)
+            column("event_id", 1),
+            column("sequence_id", 0),
+            of_op("\"c\"", &row)
         );
         let event = read(&value);
         assert_eq!((event.id.as_str(), event.sequence.as_deref()), ("123.4", Some("1234")));

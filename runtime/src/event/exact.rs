@@ -314,7 +314,7 @@ mod tests {
     fn the_largest_decimal_is_written_in_bounded_time() {
         let mut bytes = vec![0x7f];
         bytes.resize(MAX_DECIMAL_BYTES, 0xff);
-        assert_eq!(with_point(&bytes, 0).len(), 39_456);
+        assert_eq!(with_point(&bytes, 0).len(), 39_457);
     }
 
     #[test]

@@ -18,9 +18,9 @@ use crate::event::{Decoded, Field, Ignored, headers};
 /// Whether it holds what only a flattened row has.
 pub(super) fn says_op(members: &Members<'_>, context: &Context<'_>) -> bool {
     !members.is_empty()
-        && ["__op", "__deleted"].iter().any(|name| {
-            members.has(name) || headers::value(context.record.headers, name).is_some()
-        })
+        && ["__op", "__deleted"]
+            .iter()
+            .any(|name| members.has(name) || headers::value(context.record.headers, name).is_some())
 }
 
 /// Whether every column is there that an event needs.
@@ -158,8 +158,10 @@ mod tests {
     #[test]
     fn the_columns_are_those_that_are_set() {
         let settings = Settings {
-            columns: Columns::parse("event_id=id,aggregate_id=aggregateid,aggregate_type=aggregatetype,event_type=type")
-                .expect("a list"),
+            columns: Columns::parse(
+                "event_id=id,aggregate_id=aggregateid,aggregate_type=aggregatetype,event_type=type",
+            )
+            .expect("a list"),
             others: Others::All,
             ..Settings::default()
         };

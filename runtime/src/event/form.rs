@@ -239,7 +239,8 @@ mod tests {
             (r#"{"specversion":"1.0","id":"1","data":{}}"#, "an object"),
         ] {
             let reason = refused(value).reason;
-            let expected = format!("the value is {found} of no form that is known: no envelope, no row with the column event_id");
+            let expected =
+                format!("the value is {found} of no form that is known: no envelope, no row with the column event_id");
             assert!(reason.starts_with(&expected), "{value}: {reason}");
         }
     }

@@ -97,7 +97,16 @@ fn json_text() -> impl Strategy<Value = String> {
 
 fn header_name() -> impl Strategy<Value = &'static str> {
     proptest::sample::select(vec![
-        "id", "__op", "__deleted", "ce_specversion", "ce_id", "ce_type", "ce_time", "ce_iodebeziumop", "eventType", "createdAt",
+        "id",
+        "__op",
+        "__deleted",
+        "ce_specversion",
+        "ce_id",
+        "ce_type",
+        "ce_time",
+        "ce_iodebeziumop",
+        "eventType",
+        "createdAt",
     ])
 }
 

@@ -25,7 +25,8 @@ pub(super) fn is_one(context: &Context<'_>) -> bool {
 
 pub(super) fn decoded(text: &str, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
     let id = headers::value(context.record.headers, ID).unwrap_or_default();
-    let row = match serde_json::from_str(text).map_err(Error::NotJson).and_then(|value| row(value, id.clone(), context)) {
+    let row = match serde_json::from_str(text).map_err(Error::NotJson).and_then(|value| row(value, id.clone(), context))
+    {
         Ok(row) => row,
         Err(error) => return form::kept(&error, Some(id.into_owned())),
     };
@@ -39,23 +40,25 @@ fn row<'a>(value: &'a RawValue, id: Cow<'a, str>, context: &Context<'a>) -> Resu
         row.set(Field::Payload, Cell::Json(value));
     }
     row.set(Field::EventId, Cell::Text(id));
+    if row.get(Field::EventType).is_none() {
+        let placed = context.header(Field::EventType);
+        row.set(Field::EventType, Cell::Text(placed.unwrap_or(Cow::Borrowed(context.route()))));
+    }
     complete(&mut row, context)?;
     Ok(row)
 }
 
-/// Sets what only headers, the key and the topic tell.
+/// Sets what only headers, the key and the topic tell of the aggregate, and what headers tell besides.
 pub(super) fn complete<'a>(row: &mut Row<'a>, context: &Context<'a>) -> Result<(), Error> {
-    for field in [Field::EventType, Field::AggregateType, Field::AggregateId, Field::SequenceId, Field::CreatedAt] {
+    for field in [Field::AggregateType, Field::AggregateId, Field::SequenceId, Field::CreatedAt] {
         if row.get(field).is_none()
             && let Some(text) = context.header(field)
         {
             row.set(field, Cell::Text(text));
         }
     }
-    for field in [Field::EventType, Field::AggregateType] {
-        if row.get(field).is_none() {
-            row.set(field, Cell::Text(Cow::Borrowed(context.route())));
-        }
+    if row.get(Field::AggregateType).is_none() {
+        row.set(Field::AggregateType, Cell::Text(Cow::Borrowed(context.route())));
     }
     if row.get(Field::AggregateId).is_none() {
         row.set(Field::AggregateId, Cell::Text(headers::key(context.record.key).map_err(Error::Key)?));
@@ -209,7 +212,8 @@ mod tests {
         }
         let Decoded::Event(event) = given(Some("12"), Some("{}"), ID, &Settings::default()) else { panic!("no event") };
         assert_eq!(event.aggregate_id, "12");
-        for (key, found) in [(None, "absent"), (Some("null"), "null"), (Some("{\"id\":1}"), "an object"), (Some(""), "empty")]
+        for (key, found) in
+            [(None, "absent"), (Some("null"), "null"), (Some("{\"id\":1}"), "an object"), (Some(""), "empty")]
         {
             let reason = refused(key, "{}", ID).reason;
             assert!(reason.contains(&format!("the record's key is {found}")), "{reason}");
@@ -218,10 +222,8 @@ mod tests {
 
     #[test]
     fn headers_may_be_json() {
-        let headers: &Headers<'_> = &[
-            ("id", Some(b"\"e\"")),
-            ("type", Some(br#"{"schema":{"type":"string"},"payload":"T"}"#)),
-        ];
+        let headers: &Headers<'_> =
+            &[("id", Some(b"\"e\"")), ("type", Some(br#"{"schema":{"type":"string"},"payload":"T"}"#))];
         let event = read("{}", headers);
         assert_eq!((event.id.as_str(), event.event_type.as_str()), ("e", "T"));
     }
