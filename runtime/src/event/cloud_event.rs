@@ -2,7 +2,7 @@
 //! attributes). Pure.
 //!
 //! Debezium's converter writes structured ones, each with a row's change for its data: that is read as an envelope, whose
-//! op is the attribute `iodebeziumop`. Any other CloudEvent is an event by its own attributes: `id`, `type`, `time`, and
+//! op is the attribute `iodebeziumop`. Any other `CloudEvent` is an event by its own attributes: `id`, `type`, `time`, and
 //! the aggregate by `subject`, `partitionkey` or the record's key.
 
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ pub(super) fn is_binary(context: &Context<'_>) -> bool {
     context.record.headers.iter().any(|(name, _)| *name == "ce_specversion")
 }
 
-/// Whether it has the attributes that each CloudEvent has.
+/// Whether it has the attributes that each `CloudEvent` has.
 pub(super) fn is_structured(members: &Members<'_>) -> bool {
     [SPECVERSION, "id", "type", "source"].iter().all(|name| members.has(name))
 }
@@ -137,7 +137,7 @@ fn plain(attributes: &Attributes<'_>, data: &RawValue, context: &Context<'_>) ->
     }
 }
 
-/// Where a CloudEvent's attributes stand.
+/// Where a `CloudEvent`'s attributes stand.
 enum Attributes<'a> {
     Members(&'a Members<'a>),
     Headers(&'a Context<'a>),

@@ -65,12 +65,11 @@ pub(super) fn decimal(column: &str, raw: &RawValue, schema: &Schema) -> Result<S
     if row::kind(raw) == "a number" && !raw.get().contains(['e', 'E']) {
         return Ok(raw.get().to_owned());
     }
-    let (bytes, scale) = match schema.scale() {
-        Some(scale) => (raw, scale),
-        None => {
-            let scaled: Scaled<'_> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
-            (scaled.value, scaled.scale)
-        }
+    let (bytes, scale) = if let Some(scale) = schema.scale() {
+        (raw, scale)
+    } else {
+        let scaled: Scaled<'_> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
+        (scaled.value, scaled.scale)
     };
     let Read::Text(text) = row::string(bytes) else { return Err(wrong()) };
     if text == UNAVAILABLE {

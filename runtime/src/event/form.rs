@@ -1,7 +1,7 @@
 //! The way in: which form a record is of, and what all forms have in common once a row is read. Pure.
 //!
 //! The forms are told apart by what only they have, the surest first: an envelope by `op` and another of its members, a
-//! CloudEvent by `specversion`, a flattened row by `__op` or `__deleted`, the `EventRouter` by its header `id`, and a
+//! `CloudEvent` by `specversion`, a flattened row by `__op` or `__deleted`, the `EventRouter` by its header `id`, and a
 //! flattened row without the operation by the column of the event's id.
 //!
 //! Invariant: what is not known for certain to be no event is undecodable.
