@@ -17,7 +17,9 @@ SLOT = "capture_slot"
 PATIENCE_S = 60
 # What is still under way comes in this time.
 QUIET_S = 3
-INTERNAL = ("__", "connect-")
+INTERNAL = ("__consumer_offsets", "__transaction_state", "__share_group_state", "connect-")
+# A heartbeat does not end.
+MOST = 12
 
 
 def rest(url: str, method: str, body: dict | None = None) -> dict:
@@ -115,7 +117,7 @@ def records(there: dict, admin: AdminClient) -> list[dict]:
             "value": text(message.value()),
             "headers": [[name, text(value)] for name, value in message.headers()] if message.headers() else None,
         })
-        if len(found) >= 40:
+        if len(found) >= MOST:
             break
     consumer.close()
     return sorted(found, key=lambda record: (record["topic"], record["partition"], record["offset"]))
@@ -129,6 +131,7 @@ def main() -> None:
     there = json.loads(sys.argv[1])
     chosen = {"current": captures.CURRENT, "old": captures.OLD}[there["set"]]
     admin = AdminClient({"bootstrap.servers": there["kafka"]})
+    nothing = []
     for name, capture in chosen.items():
         if there["names"] and name not in there["names"]:
             continue
@@ -143,7 +146,10 @@ def main() -> None:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")
         print(f"  {name}: {len(found)} records", flush=True)
         if not found:
-            sys.exit(f"{name}: Debezium wrote nothing")
+            nothing.append(name)
+            print(json.dumps(rest(f"{there['connect']}/connectors/capture-{name}/status", "GET"))[:4000], flush=True)
+    if nothing:
+        sys.exit(f"Debezium wrote nothing: {', '.join(nothing)}")
 
 
 if __name__ == "__main__":

@@ -156,8 +156,8 @@ CURRENT = {
             # The converter reads what the source says from a header.
             source={
                 "type": "org.apache.kafka.connect.transforms.HeaderFrom$Value",
-                "fields": "source,op",
-                "headers": "source,op",
+                "fields": "source,op,transaction",
+                "headers": "source,op,transaction",
                 "operation": "copy",
             },
             outbox={

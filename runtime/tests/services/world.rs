@@ -131,8 +131,16 @@ impl World {
     pub(crate) fn start(&self, settings: &[(&str, &str)]) -> Host {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
         let admin = format!("127.0.0.1:{port}");
-        let child = self.command(settings).env("ADMIN_LISTEN", &admin).spawn().expect("weir starts");
+        let log = || std::fs::File::options().create(true).append(true).open(self.folder.path().join("weir.log"));
+        let mut command = self.command(settings);
+        command.stdout(log().expect("a log")).stderr(log().expect("a log"));
+        let child = command.env("ADMIN_LISTEN", &admin).spawn().expect("weir starts");
         Host { child, admin }
+    }
+
+    /// What all hosts of this world have said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("weir.log")).expect("a host was started")
     }
 
     /// Runs a host that is to end by itself, and gives its status and what it said.
