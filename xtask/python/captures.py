@@ -166,10 +166,12 @@ CURRENT = {
                 "table.field.event.id": "event_id",
                 "table.field.event.key": "aggregate_id",
                 "table.fields.additional.placement": "event_type:header:type,aggregate_type:header:dataSchemaName",
+                # The converter takes objects only.
+                "table.expand.json.payload": "true",
             },
         ),
         OUTBOX,
-        *USUAL,
+        ACTIVITY,
     ),
     # Debezium's converter writes structured events only; these are made of what the EventRouter places in headers.
     "cloud_events_binary": capture(
@@ -232,7 +234,7 @@ CURRENT = {
         key="aggregateid",
     ),
     "outbox_router_schemas": capture(
-        WITH_SCHEMAS | route(table_fields_additional_placement=PLACED, table_expand_json_payload="true"), OUTBOX, *USUAL
+        WITH_SCHEMAS | route(table_fields_additional_placement=PLACED), OUTBOX, *USUAL
     ),
 }
 

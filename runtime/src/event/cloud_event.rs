@@ -58,7 +58,8 @@ pub(super) fn binary(data: &str, context: &Context<'_>) -> Decoded {
 
 fn decoded(attributes: &Attributes<'_>, data: &str, context: &Context<'_>) -> Decoded {
     let refused = |error: &Error| form::kept(error, attributes.get("id").map(Cow::into_owned));
-    if attributes.get(SPECVERSION).as_deref() != Some("1.0") {
+    // Connect's own converter of headers makes a number of it on the way.
+    if !matches!(attributes.get(SPECVERSION).as_deref(), Some("1.0" | "1")) {
         return refused(&Error::SpecVersion);
     }
     let data: &RawValue = match serde_json::from_str(data) {
