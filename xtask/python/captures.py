@@ -241,12 +241,16 @@ CURRENT = {
 # Debezium 2.4, the predecessor's series.
 OLD = {
     "v2_4_envelope": capture({"tombstones.on.delete": "true"}, OUTBOX, *USUAL, *KEY_CHANGE, key="event_id"),
-    "v2_4_schemas": capture(WITH_SCHEMAS, OUTBOX, USER),
+    "v2_4_schemas": capture(dict(WITH_SCHEMAS), OUTBOX, USER),
     "v2_4_flattened": capture(
         transforms(flat={"type": FLATTEN, "add.fields": "op", "delete.handling.mode": "rewrite"}), OUTBOX, *USUAL
     ),
     "v2_4_outbox_router": capture(route(table_fields_additional_placement=PLACED), OUTBOX, *USUAL),
-    "v2_4_cloud_events": capture(CLOUD_EVENT, OUTBOX, *USUAL),
+    "v2_4_cloud_events": capture(dict(CLOUD_EVENT), OUTBOX, *USUAL),
     "v2_4_transaction_metadata": capture({"provide.transaction.metadata": "true"}, OUTBOX, USER),
     "v2_4_heartbeat": capture({"heartbeat.interval.ms": "300"}, OUTBOX, USER),
 }
+
+for each in OLD.values():
+    # What 3 calls no_data.
+    each["settings"]["snapshot.mode"] = "never"

@@ -2,7 +2,7 @@
 //! attributes). Pure.
 //!
 //! Debezium's converter writes structured ones, each with a row's change for its data: that is read as an envelope, whose
-//! op is the attribute `iodebeziumop`. Any other `CloudEvent` is an event by its own attributes: `id`, `type`, `time`, and
+//! op is the attribute `iodebeziumop`. After the `EventRouter` it writes the payload for its data. That, and any other `CloudEvent` is an event by its own attributes: `id`, `type`, `time`, and
 //! the aggregate by `subject`, `partitionkey` or the record's key.
 
 use std::borrow::Cow;
@@ -73,11 +73,16 @@ fn decoded(attributes: &Attributes<'_>, data: &str, context: &Context<'_>) -> De
     };
     let outer = if schema.is_some() { Outer::of(data.get(), context).ok() } else { outer };
     let op = attributes.get("iodebeziumop");
-    let changed = op.is_some() || attributes.get("type").is_some_and(|name| is_change(&name));
+    let changed = attributes.get("type").is_some_and(|name| is_change(&name));
     match outer {
-        Some(outer) if changed || outer.is_envelope() => change(&outer, op.as_deref(), schema, context),
-        None if changed => change_without_row(op.as_deref(), data, context),
-        _ => plain(attributes, data, context),
+        Some(outer) if changed || outer.is_debeziums() || (op.is_some() && outer.is_states()) => {
+            change(&outer, op.as_deref(), schema, context)
+        }
+        None if changed => {
+            without_row(op.as_deref(), context, || context.undecodable(&Error::NotAChange(row::kind(data))))
+        }
+        // The EventRouter before the converter leaves the payload, under the type that it was told.
+        _ => without_row(op.as_deref(), context, || plain(attributes, data, context)),
     }
 }
 
@@ -103,12 +108,10 @@ fn change(outer: &Outer<'_>, op: Option<&str>, schema: Option<&RawValue>, contex
     }
 }
 
-fn change_without_row(op: Option<&str>, data: &RawValue, context: &Context<'_>) -> Decoded {
+/// What is no row: `event`, unless the op says that it is none.
+fn without_row(op: Option<&str>, context: &Context<'_>, event: impl FnOnce() -> Decoded) -> Decoded {
     match op.map(Op::named).transpose() {
-        Ok(op) => match op.and_then(|op| op.ignored(context.settings)) {
-            Some(ignored) => Decoded::Ignored(ignored),
-            None => context.undecodable(&Error::NotAChange(row::kind(data))),
-        },
+        Ok(op) => op.and_then(|op| op.ignored(context.settings)).map_or_else(event, Decoded::Ignored),
         Err(error) => context.undecodable(&error),
     }
 }
@@ -255,6 +258,21 @@ mod tests {
     }
 
     #[test]
+    fn the_routers_payload_is_an_event_of_the_type_that_it_was_told() {
+        let value = |op: &str| {
+            format!(
+                r#"{{"specversion":"1.0","id":"e","source":"/s","type":"T","iodebeziumop":"{op}","data":{{"after":1,"n":2}}}}"#
+            )
+        };
+        let event = read(&value("c"), &[]);
+        assert_eq!((event.event_type.as_str(), event.payload.as_str()), ("T", r#"{"after":1,"n":2}"#));
+        assert_eq!(given(Some(&value("r")), &[]), Decoded::Ignored(Ignored::Snapshot));
+        let named = of_change(r#""iodebeziumop":"c","#, &format!(r#"{{"before":null,"after":{ROW}}}"#))
+            .replace("io.debezium.connector.postgresql.DataChangeEvent", "OutboxChanged");
+        assert_eq!(read(&named, &[]).event_type, "T");
+    }
+
+    #[test]
     fn binary_has_its_attributes_in_headers() {
         let headers: &Headers<'_> = &[
             ("ce_specversion", Some(b"1.0")),
@@ -269,7 +287,9 @@ mod tests {
         assert_eq!(event.payload, r#"{"op":"c"}"#);
         let Decoded::Event(event) = given(None, headers) else { panic!("no event") };
         assert_eq!(event.payload, "null");
-        let envelope = format!(r#"{{"before":null,"after":{ROW},"op":"u"}}"#);
+        let own = read(r#"{"op":"d","source":"web","before":1}"#, headers);
+        assert_eq!(own.payload, r#"{"op":"d","source":"web","before":1}"#);
+        let envelope = format!(r#"{{"before":null,"after":{ROW},"source":{{"connector":"postgresql"}},"op":"u"}}"#);
         assert_eq!(given(Some(&envelope), headers), Decoded::Ignored(Ignored::Update));
     }
 

@@ -13,8 +13,9 @@ use serde_json::value::RawValue;
 use crate::event::Decoded;
 use crate::event::error::Error;
 use crate::event::form::{self, Context};
-use crate::event::members::Name;
+use crate::event::members::{Members, Name};
 use crate::event::op::Op;
+use crate::event::router;
 use crate::event::row::{self, Row, Rows};
 use crate::event::schema::RowSchema;
 
@@ -23,11 +24,14 @@ use crate::event::schema::RowSchema;
 pub(super) struct Outer<'a> {
     pub(super) op: Option<&'a RawValue>,
     pub(super) after: Option<Row<'a>>,
-    /// `before`, `source` or `message` is there.
+    /// `before` or `message` is there.
     others: bool,
+    source: Option<&'a RawValue>,
     schema: Option<&'a RawValue>,
     payload: Option<&'a RawValue>,
     members: usize,
+    /// How many of them are `before` and `after`.
+    states: usize,
 }
 
 impl<'a> Outer<'a> {
@@ -39,7 +43,19 @@ impl<'a> Outer<'a> {
     }
 
     pub(super) fn is_envelope(&self) -> bool {
-        self.op.is_some() && (self.after.is_some() || self.others)
+        self.op.is_some() && (self.after.is_some() || self.others || self.source.is_some())
+    }
+
+    /// Whether it is an envelope where anything else may stand too, such as a payload with an `op` of its own: `source`
+    /// names the connector, as Debezium always does.
+    pub(super) fn is_debeziums(&self) -> bool {
+        let connector = |source: &&RawValue| Members::of(source.get()).has("connector");
+        self.is_envelope() && self.source.as_ref().is_some_and(connector)
+    }
+
+    /// Whether it is what of an envelope stands in a CloudEvent: `before` and `after` and nothing else.
+    pub(super) fn is_states(&self) -> bool {
+        self.members > 0 && self.states == self.members
     }
 
     /// The schema and what it describes, where this is an object of those two and nothing else.
@@ -82,17 +98,19 @@ impl<'de> Visitor<'de> for Outers<'_> {
         let mut after = false;
         while let Some(Name(name)) = map.next_key()? {
             outer.members += 1;
+            outer.states += usize::from(matches!(&*name, "before" | "after"));
             match &*name {
                 "op" => once(&mut outer.op, "op", &mut map)?,
                 "schema" => once(&mut outer.schema, "schema", &mut map)?,
                 "payload" => once(&mut outer.payload, "payload", &mut map)?,
+                "source" => once(&mut outer.source, "source", &mut map)?,
                 "after" if after => return Err(A::Error::duplicate_field("after")),
                 "after" => {
                     after = true;
                     outer.after = map.next_value_seed(Rows(self.0.settings))?;
                 }
                 name => {
-                    outer.others |= matches!(name, "before" | "source" | "message");
+                    outer.others |= matches!(name, "before" | "message");
                     map.next_value::<IgnoredAny>()?;
                 }
             }
@@ -139,7 +157,7 @@ pub(super) fn misshapen(
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
         return context.undecodable(&Error::NotJson(error));
     }
-    if !text.trim_start().starts_with('{') {
+    if !text.trim_start().starts_with('{') || router::is_one(context) {
         return form::other(text, schema, context);
     }
     let misshapen = Error::Misshapen { line: error.line(), column: error.column() };

@@ -32,7 +32,7 @@ pub fn decode(record: &Record<'_>, settings: &Settings) -> Decoded {
         return cloud_event::binary(text, &context);
     }
     match Outer::of(text, &context) {
-        Ok(outer) if outer.is_envelope() => envelope::decoded(&outer, None, &context),
+        Ok(outer) if is_envelope(&outer, &context) => envelope::decoded(&outer, None, &context),
         Ok(outer) => match outer.wrapped() {
             Some((schema, inner)) => with_schema(schema, inner, &context),
             None => other(text, None, &context),
@@ -44,10 +44,15 @@ pub fn decode(record: &Record<'_>, settings: &Settings) -> Decoded {
 
 fn with_schema(schema: &RawValue, inner: &RawValue, context: &Context<'_>) -> Decoded {
     match Outer::of(inner.get(), context) {
-        Ok(outer) if outer.is_envelope() => envelope::decoded(&outer, Some(schema), context),
+        Ok(outer) if is_envelope(&outer, context) => envelope::decoded(&outer, Some(schema), context),
         Ok(_) => other(inner.get(), Some(schema), context),
         Err(error) => envelope::misshapen(inner.get(), &error, Some(schema), context),
     }
+}
+
+/// What the router gives may be any object, and what is taken for an update is passed over: so it has to be certain.
+fn is_envelope(outer: &Outer<'_>, context: &Context<'_>) -> bool {
+    if router::is_one(context) { outer.is_debeziums() } else { outer.is_envelope() }
 }
 
 /// A record without a value: of an outbox, the router writes one for an event without a payload where that is asked for

@@ -108,7 +108,7 @@ fn placed<'a>(members: &Members<'a>, context: &Context<'_>) -> Row<'a> {
 
 #[cfg(test)]
 mod tests {
-    use crate::event::{Columns, Decoded, Event, Others, Record, Settings, Undecodable, decode};
+    use crate::event::{Columns, Decoded, Event, Ignored, Others, Record, Settings, Undecodable, decode};
 
     type Headers<'a> = [(&'a str, Option<&'a [u8]>)];
     const ID: &Headers<'_> = &[("id", Some(b"e"))];
@@ -157,6 +157,8 @@ mod tests {
             (r#"{"schema":null,"payload":null}"#, "null"),
             (r#"{"ts_ms":1}"#, r#"{"ts_ms":1}"#),
             (r#"{"event_id":"other"}"#, r#"{"event_id":"other"}"#),
+            (r#"{"op":"d","source":"web","message":"m"}"#, r#"{"op":"d","source":"web","message":"m"}"#),
+            (r#"{"op":"u","after":"noon"}"#, r#"{"op":"u","after":"noon"}"#),
         ] {
             let event = read(value, TYPED);
             assert_eq!(event.payload, payload, "{value}");
@@ -166,6 +168,12 @@ mod tests {
         }
         let Decoded::Event(event) = given(Some("a"), None, TYPED, &Settings::default()) else { panic!("no event") };
         assert_eq!(event.payload, "null");
+    }
+
+    #[test]
+    fn an_envelope_with_a_header_id_is_an_envelope() {
+        let value = r#"{"before":null,"after":null,"source":{"connector":"postgresql"},"op":"t"}"#;
+        assert_eq!(given(None, Some(value), ID, &Settings::default()), Decoded::Ignored(Ignored::Truncate));
     }
 
     #[test]

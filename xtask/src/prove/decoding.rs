@@ -32,7 +32,8 @@ pub(super) fn run() -> Result<Verdict> {
     let file = folder.join("decoding-report.json");
     paths::remove(&file)?;
     let mut tests = cargo::cargo();
-    tests.args(["test", "--quiet", "--package", "weir", "--lib", "event::"]).env("WEIR_DECODING_REPORT", &file);
+    // The whole workspace, since features are then those of every other build; the filter leaves only these.
+    tests.args(["test", "--quiet", "--workspace", "--lib", "event::"]).env("WEIR_DECODING_REPORT", &file);
     let done = process::run(&mut tests, "the tests of decoding");
     let Ok(text) = fs::read_to_string(&file) else {
         done?;
