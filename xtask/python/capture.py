@@ -23,18 +23,20 @@ MOST = 12
 
 
 def rest(url: str, method: str, body: dict | None = None) -> dict:
+    """Connect's answer. While it shares its work out anew it refuses, or fails, for a moment."""
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(url, data, {"content-type": "application/json"}, method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or b"{}")
-    except urllib.error.HTTPError as error:
-        if error.code == 404:
-            return {}
-        if error.code == 409:
-            time.sleep(0.5)
-            return rest(url, method, body)
-        sys.exit(f"Connect answers {error.code}: {error.read().decode()}")
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        request = urllib.request.Request(url, data, {"content-type": "application/json"}, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
+                return json.loads(answer.read() or b"{}")
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return {}
+            if error.code not in (409, 500) or time.monotonic() > end:
+                sys.exit(f"Connect answers {error.code}: {error.read().decode()}")
+        time.sleep(0.5)
 
 
 def until(what: str, there) -> None:

@@ -42,7 +42,7 @@ pub(super) fn worker(instance: &Instance) -> Result<()> {
     let rest = &instance.environment.connect;
     let agent = agent();
     let answers = || agent.get(format!("{rest}/connectors")).call().is_ok_and(|answer| answer.status() == 200);
-    daemon.wait(Duration::from_mins(2), || Ok(answers()))
+    daemon.wait(Duration::from_mins(4), || Ok(answers()))
 }
 
 fn agent() -> ureq::Agent {
