@@ -238,7 +238,7 @@ CURRENT = {
     ),
 }
 
-# Debezium 2.4, the predecessor's series.
+# Debezium 2.4, the predecessor's series. Connect 4.3 answers 500 to a connector with its CloudEventsConverter.
 OLD = {
     "v2_4_envelope": capture({"tombstones.on.delete": "true"}, OUTBOX, *USUAL, *KEY_CHANGE, key="event_id"),
     "v2_4_schemas": capture(dict(WITH_SCHEMAS), OUTBOX, USER),
@@ -246,7 +246,6 @@ OLD = {
         transforms(flat={"type": FLATTEN, "add.fields": "op", "delete.handling.mode": "rewrite"}), OUTBOX, *USUAL
     ),
     "v2_4_outbox_router": capture(route(table_fields_additional_placement=PLACED), OUTBOX, *USUAL),
-    "v2_4_cloud_events": capture(dict(CLOUD_EVENT), OUTBOX, *USUAL),
     "v2_4_transaction_metadata": capture({"provide.transaction.metadata": "true"}, OUTBOX, USER),
     "v2_4_heartbeat": capture({"heartbeat.interval.ms": "300"}, OUTBOX, USER),
 }
