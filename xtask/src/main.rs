@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout)]
 
 mod cache;
+mod capture;
 mod cargo;
 mod comparison;
 mod compose;
@@ -51,6 +52,8 @@ enum Verb {
     Test(test::Args),
     /// Rows inserted into PostgreSQL become documents in MongoDB, and each is compared with a model.
     Demo(demo::Args),
+    /// Record what the real Debezium writes in each form, for the fixtures of decoding.
+    Capture(capture::Args),
     /// Run a promise against the real services.
     Prove(prove::Args),
     /// Run Weir's core against a simulated Kafka, MongoDB and clock, with faults from seeds.
@@ -82,6 +85,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Down(args) => down::run(&args),
         Verb::Test(args) => test::run(&args),
         Verb::Demo(args) => demo::run(&args),
+        Verb::Capture(args) => capture::run(&args),
         Verb::Prove(args) => prove::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Compose => compose::run(),

@@ -7,6 +7,8 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::Secret;
+use super::error::suggestion;
+use crate::event::{Columns, Field, Others, WrongColumns};
 
 type Read<T> = Box<dyn Fn(&str) -> Option<T>>;
 
@@ -18,6 +20,7 @@ pub(super) struct Check<T> {
     pub(super) secret: bool,
     pub(super) later: bool,
     pub(super) switch: bool,
+    pub(super) why: Option<fn(&str) -> Option<String>>,
     read: Read<T>,
 }
 
@@ -31,6 +34,7 @@ impl<T: 'static> Check<T> {
             secret: false,
             later: false,
             switch: false,
+            why: None,
             read: Box::new(read),
         }
     }
@@ -40,9 +44,19 @@ impl<T: 'static> Check<T> {
     }
 
     pub(super) fn optional(self) -> Check<Option<T>> {
-        let Self { allowed, secret, later, switch, read, .. } = self;
+        let Self { allowed, secret, later, switch, why, read, .. } = self;
         let read: Read<Option<T>> = Box::new(move |text| read(text).map(Some));
-        Check { allowed, default: None, absent: Some(|| None), secret, later, switch, read }
+        Check { allowed, default: None, absent: Some(|| None), secret, later, switch, why, read }
+    }
+
+    /// Not set, it is this.
+    pub(super) fn absent(self, absent: fn() -> T) -> Self {
+        Self { absent: Some(absent), ..self }
+    }
+
+    /// What is wrong with a text that is not allowed, where more can be said of it.
+    pub(super) fn because(self, why: fn(&str) -> Option<String>) -> Self {
+        Self { why: Some(why), ..self }
     }
 
     /// Without effect in this version.
@@ -56,9 +70,9 @@ impl<T: 'static> Check<T> {
     }
 
     fn map<U: 'static>(self, map: impl Fn(T) -> U + 'static) -> Check<U> {
-        let Self { allowed, default, secret, later, switch, read, .. } = self;
+        let Self { allowed, default, secret, later, switch, why, read, .. } = self;
         let read: Read<U> = Box::new(move |text| read(text).map(&map));
-        Check { allowed, default, absent: None, secret, later, switch, read }
+        Check { allowed, default, absent: None, secret, later, switch, why, read }
     }
 }
 
@@ -188,6 +202,25 @@ pub(super) fn listen_address() -> Check<SocketAddr> {
 
 pub(super) fn folder() -> Check<PathBuf> {
     Check::new("the path of a folder", |text| (!text.is_empty()).then(|| PathBuf::from(text)))
+}
+
+/// What the outbox's columns are called.
+pub(super) fn columns() -> Check<Columns> {
+    let fields = Field::ALL.map(Field::name).join(", ");
+    let allowed = format!("pairs FIELD=COLUMN, separated by commas, where FIELD is one of {fields}, each at most once");
+    Check::new(allowed, |text| Columns::parse(text).ok()).because(|text| {
+        let wrong = Columns::parse(text).err()?;
+        let hint = match &wrong {
+            WrongColumns::UnknownField(name) => suggestion(name, Field::ALL.into_iter().map(Field::name)),
+            WrongColumns::NoPair(_) | WrongColumns::Twice(_) => String::new(),
+        };
+        Some(format!("{wrong}{hint}"))
+    })
+}
+
+/// Which other columns handlers are given.
+pub(super) fn other_columns() -> Check<Others> {
+    Check::new("names of columns, separated by commas, or * for all", Others::parse)
 }
 
 /// What is logged: how much of Weir's own, and how much of the libraries'.

@@ -96,7 +96,8 @@ impl Found {
         } else if check.secret {
             self.wrong.push(format!("{name} ({source}) must be {allowed}"));
         } else {
-            self.wrong.push(format!("{name} is {text:?} ({source}), but must be {allowed}"));
+            let why = check.why.and_then(|why| why(text)).map_or_else(String::new, |why| format!(": {why}"));
+            self.wrong.push(format!("{name} is {text:?} ({source}), but must be {allowed}{why}"));
         }
         value
     }

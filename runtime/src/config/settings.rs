@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::check::{self, LogLevel};
 use super::load::Found;
 use super::{Limits, Origin, Secret, Setting};
+use crate::event::{Columns, Others};
 
 /// Where a group starts that Kafka and Weir know no progress of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +111,10 @@ settings! {
     "LEDGER_RETENTION_HOURS" ledger_retention: Duration = check::hours(1, 8_760).default("24");
     /// The outbox table's name in the ledger, so that two tables with equal event ids do not meet.
     "OUTBOX_SOURCE" outbox_source: String = check::name(63).default("default");
+    /// What the outbox's columns are called where not as the fields of an event: `event_id=id,event_type=type`.
+    "OUTBOX_COLUMNS" outbox_columns: Columns = check::columns().absent(Columns::default);
+    /// Which of the outbox's other columns handlers are given, as JSON; `*` for all.
+    "OUTBOX_OTHER_COLUMNS" outbox_other_columns: Others = check::other_columns().absent(Others::default);
     /// Takes the rows of Debezium's snapshots for events too.
     "SNAPSHOT_EVENTS" snapshot_events: bool = check::truth().default("false");
     /// How long a stop may take: what runs is finished and committed in this time.

@@ -93,6 +93,8 @@ fn a_wrong_value_is_told_with_place_and_what_is_allowed() {
         format!("{name} is \"{value}\" (environment), but must be a whole number {unit}{range}")
     };
     let database = "a database's name: 1 to 63 bytes, without space and /\\.\"$*<>:|?, and not admin, local or config";
+    let columns = "pairs FIELD=COLUMN, separated by commas, where FIELD is one of event_id, sequence_id, aggregate_id, \
+                   aggregate_type, event_type, payload, created_at, each at most once";
     for (name, value, line) in [
         ("KAFKA_MAX_POLL_RECORDS", "0", whole("KAFKA_MAX_POLL_RECORDS", "0", "", "from 1 to 100000")),
         ("PROCESSING_BATCH_SIZE", "-5", whole("PROCESSING_BATCH_SIZE", "-5", "", "from 1 to 10000")),
@@ -115,6 +117,17 @@ fn a_wrong_value_is_told_with_place_and_what_is_allowed() {
         ("KAFKA_ENABLE_AUTO_COMMIT", "True",
             "KAFKA_ENABLE_AUTO_COMMIT is \"True\" (environment), but must be false: Kafka's own commits run ahead of the \
              transaction that holds an event's effects, so a crash would lose events; Weir commits offsets itself".to_owned()),
+        ("OUTBOX_COLUMNS", "event_idd=id", format!(
+            "OUTBOX_COLUMNS is \"event_idd=id\" (environment), but must be {columns}: event_idd is no field of an event, did \
+             you mean event_id?")),
+        ("OUTBOX_COLUMNS", "event_id=id,event_id=key", format!(
+            "OUTBOX_COLUMNS is \"event_id=id,event_id=key\" (environment), but must be {columns}: event_id is there twice")),
+        ("OUTBOX_COLUMNS", "id", format!(
+            "OUTBOX_COLUMNS is \"id\" (environment), but must be {columns}: \"id\" is no pair of a field and a column, such \
+             as event_id=id")),
+        ("OUTBOX_OTHER_COLUMNS", "a,,b",
+            "OUTBOX_OTHER_COLUMNS is \"a,,b\" (environment), but must be names of columns, separated by commas, or * for \
+             all".to_owned()),
     ] {
         assert_eq!(lines(of_environment(&[(name, value)])), [line]);
     }
@@ -127,12 +140,16 @@ fn right_values_in_their_various_forms_are_taken() {
         ("KAFKA_ENABLE_AUTO_COMMIT", "0"),
         ("KAFKA_AUTO_OFFSET_RESET", "LATEST"),
         ("SNAPSHOT_EVENTS", "Yes"),
+        ("OUTBOX_COLUMNS", "event_id=id, event_type=type"),
+        ("OUTBOX_OTHER_COLUMNS", "*"),
         ("LOG_LEVEL", "critical,rdkafka=debug"),
         ("MONGODB_CONNECT_TIMEOUT_MS", " 250 "),
     ])
     .expect("all is right");
     assert_eq!(settings.kafka_bootstrap_servers, "a:9092,b,[::1]:9093,PLAINTEXT://c:1");
     assert_eq!((settings.kafka_auto_offset_reset, settings.snapshot_events), (OffsetReset::Latest, true));
+    let id = settings.outbox_columns.of(crate::event::Field::EventId);
+    assert_eq!((id, &settings.outbox_other_columns), ("id", &crate::event::Others::All));
     let libraries = vec![("rdkafka".to_owned(), tracing::Level::DEBUG)];
     assert_eq!(settings.log_level, LogLevel { weir: tracing::Level::ERROR, libraries });
     assert_eq!(settings.mongodb_connect_timeout, Duration::from_millis(250));

@@ -21,7 +21,7 @@ use super::queue::{BatchBounds, Bounds};
 use super::record;
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::delivery::{BATCH_BYTES, Committer, Said, Work};
+use crate::delivery::{BATCH_BYTES, Committer, Entry, Item, Said, Work};
 use crate::event;
 use crate::failpoint;
 use crate::shutdown::Shutdown;
@@ -63,6 +63,7 @@ pub struct Reading {
     clock: Arc<dyn Clock>,
     settings: Settings,
     decoding: event::Settings,
+    said_without_op: bool,
     metrics: Metrics,
     health: Health,
     heartbeat: Heartbeat,
@@ -110,7 +111,12 @@ impl Reading {
             give_up,
             clock,
             settings: settings.clone(),
-            decoding: event::Settings { snapshot_events: settings.snapshot_events },
+            decoding: event::Settings {
+                snapshot_events: settings.snapshot_events,
+                columns: settings.outbox_columns.clone(),
+                others: settings.outbox_other_columns.clone(),
+            },
+            said_without_op: false,
             heartbeat: health.heartbeat("consumer", HEARTBEAT),
             metrics,
             health,
@@ -299,11 +305,31 @@ impl Reading {
         if !self.partitions.takes(&id, message.offset()) {
             return;
         }
-        let entry = record::decode(id.clone(), message, self.decoding);
+        let entry = record::decode(id.clone(), message, &self.decoding);
         self.metrics.record(record::kind(&entry.item));
+        self.say_without_op(&entry);
         if let Some(why) = self.partitions.record(entry) {
             self.stop_partition(&id, &why);
         }
+    }
+
+    /// Says once that inserts and updates look alike in this topic.
+    fn say_without_op(&mut self, entry: &Entry) {
+        let Item::Event(event) = &entry.item else { return };
+        if event.says_op || self.said_without_op {
+            return;
+        }
+        self.said_without_op = true;
+        let (topic, offset) = (&*entry.partition.topic, entry.offset);
+        let hint = "set add.fields=op on the connector's ExtractNewRecordState (docs/records.md)";
+        tracing::warn!(
+            topic,
+            partition = entry.partition.partition,
+            offset,
+            hint,
+            "operation_missing: these rows do not say whether they were inserted or updated, so an update is known by its \
+             event's id only, as long as the ledger remembers it"
+        );
     }
 
     fn kafka_error(&mut self, error: &KafkaError) {

@@ -10,7 +10,7 @@ use crate::store::PartitionId;
 use crate::telemetry::metrics::RecordKind;
 
 /// The record, decoded.
-pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, settings: event::Settings) -> Entry {
+pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, settings: &event::Settings) -> Entry {
     let headers: Vec<(&str, Option<&[u8]>)> = message
         .headers()
         .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
@@ -25,9 +25,10 @@ pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, sett
         value: message.payload(),
         headers: &headers,
     };
-    let item = match event::decode(&record, &settings) {
+    let item = match event::decode(&record, settings) {
         Decoded::Event(event) => Item::Event(Arc::from(event)),
         Decoded::Ignored(ignored) => Item::Ignored(ignored),
+        Decoded::Unsent(unsent) => Item::Unsent(Arc::from(unsent)),
         Decoded::Undecodable(undecodable) => Item::Undecodable(undecodable),
     };
     let raw = RawRecord {
@@ -43,6 +44,7 @@ pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, sett
 pub(super) fn kind(item: &Item) -> RecordKind {
     match item {
         Item::Event(_) => RecordKind::Event,
+        Item::Unsent(_) => RecordKind::Unsent,
         Item::Undecodable(_) => RecordKind::Undecodable,
         Item::Ignored(ignored) => match ignored {
             Ignored::Update => RecordKind::Update,
@@ -52,6 +54,7 @@ pub(super) fn kind(item: &Item) -> RecordKind {
             Ignored::LogicalMessage => RecordKind::LogicalMessage,
             Ignored::Tombstone => RecordKind::Tombstone,
             Ignored::Heartbeat => RecordKind::Heartbeat,
+            Ignored::TransactionMetadata => RecordKind::TransactionMetadata,
         },
     }
 }

@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::entry::{Entry, Item, Ledger, event_hash};
+use super::entry::{Entry, Item, Ledger, event_hash, unsent_hash};
 use super::outcome::{Decision, Failure, State};
 use super::parked;
 use super::statements::{self, Form};
-use crate::event::Event;
+use crate::event::{Event, Unsent};
 use crate::host::Pending;
 use crate::registry::{Identity, Routes};
 use crate::seeded::{self, Bug};
@@ -59,6 +59,13 @@ pub enum Fate {
         marker: Marker,
         /// The hash of the first.
         first: i64,
+    },
+    /// An event that was not sent whole: a duplicate where its id is known, else dead.
+    Unsent {
+        /// Its key in the ledger.
+        key: MarkerKey,
+        /// The hash of the event that had its id before it, here or in what is being committed.
+        first: Option<i64>,
     },
     /// An event for these handlers; none where nobody wants it.
     Event {
@@ -153,6 +160,10 @@ impl Batch {
                 let fate = match &entry.item {
                     Item::Ignored(_) => Fate::Ignored,
                     Item::Undecodable(what) => dead("undecodable", &what.reason),
+                    Item::Unsent(unsent) => {
+                        let key = ledger.key_of(&unsent.id);
+                        Fate::Unsent { key, first: known(&first, &key) }
+                    }
                     Item::Event(event) => {
                         let (key, hash) = (ledger.key(event), event_hash(event));
                         let marker = Marker { key, bucket: 0, hash, handlers: Vec::new() };
@@ -174,7 +185,11 @@ impl Batch {
     /// The events that the ledger is to be asked for.
     #[must_use]
     pub fn keys(&self) -> Vec<MarkerKey> {
-        self.markers().map(|marker| marker.key).collect()
+        let unsent = self.slots.iter().filter_map(|slot| match &slot.fate {
+            Fate::Unsent { key, .. } => Some(*key),
+            _ => None,
+        });
+        self.markers().map(|marker| marker.key).chain(unsent).collect()
     }
 
     /// The hashes of its events.
@@ -201,10 +216,14 @@ impl Batch {
         self.now_ms = judge.now_ms;
         let mut highest: HashMap<&PartitionId, i64> = HashMap::new();
         for slot in &mut self.slots {
+            if let (Item::Unsent(unsent), Fate::Unsent { key, first }) = (&slot.entry.item, &slot.fate) {
+                slot.fate = without_value(unsent, judge.seen.get(key).copied().or(*first));
+                continue;
+            }
             let Item::Event(event) = &slot.entry.item else { continue };
             if let Fate::Repeated { marker, first } = &slot.fate {
                 let known = judge.seen.get(&marker.key).unwrap_or(first);
-                slot.fate = repeated(event, *known == marker.hash);
+                slot.fate = repeated(&event.id, *known == marker.hash);
                 continue;
             }
             let Fate::Event { marker, deliveries } = &mut slot.fate else { continue };
@@ -213,7 +232,7 @@ impl Batch {
             let highest = highest.entry(&slot.entry.partition).or_insert(stored);
             let created_at_ms = event.created_at_ms.min(judge.now_ms);
             if let Some(hash) = judge.seen.get(&marker.key) {
-                slot.fate = repeated(event, *hash == marker.hash);
+                slot.fate = repeated(&event.id, *hash == marker.hash);
                 continue;
             }
             if created_at_ms < highest.saturating_sub(judge.retention_ms) {
@@ -498,15 +517,24 @@ impl Batch {
     }
 }
 
-fn repeated(event: &Event, same: bool) -> Fate {
+fn repeated(id: &str, same: bool) -> Fate {
     if same || seeded::on(Bug::HashIgnored) {
         return Fate::Duplicate;
     }
-    let what = format!(
-        "the id {} is another event's: aggregate, type or time of creation differ from those of the first",
-        event.id
-    );
+    let what =
+        format!("the id {id} is another event's: aggregate, type or time of creation differ from those of the first");
     dead("id-conflict", &what)
+}
+
+/// What becomes of an event that was not sent whole: `known` is the hash of the one that has its id.
+fn without_value(unsent: &Unsent, known: Option<i64>) -> Fate {
+    match (known, &unsent.told_by) {
+        (Some(known), Some(told_by)) => repeated(&unsent.id, known == unsent_hash(told_by)),
+        (Some(_), None) => Fate::Duplicate,
+        (None, _) => {
+            dead("undecodable", &format!("{}, and the ledger does not know the event's id", unsent.why.reason))
+        }
+    }
 }
 
 fn dead(reason: &'static str, message: &str) -> Fate {

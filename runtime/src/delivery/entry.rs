@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{Event, Ignored, Undecodable};
+use crate::event::{Event, Ignored, ToldBy, Undecodable, Unsent};
 use crate::store::{MarkerKey, PartitionId};
 
 /// A record as it came from Kafka, kept until it is accounted for: what is parked is parked with its bytes.
@@ -27,6 +27,8 @@ pub enum Item {
     Event(Arc<Event>),
     /// No event; progress passes it.
     Ignored(Ignored),
+    /// An event without a value that it needs: known to the ledger, or dead.
+    Unsent(Arc<Unsent>),
     /// Cannot be read; it is parked with its bytes.
     Undecodable(Undecodable),
 }
@@ -56,7 +58,7 @@ impl Entry {
             self.raw.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len)).sum();
         let event = match &self.item {
             Item::Event(event) => event.payload.len() + event.columns.len(),
-            Item::Ignored(_) | Item::Undecodable(_) => 0,
+            Item::Ignored(_) | Item::Unsent(_) | Item::Undecodable(_) => 0,
         };
         raw + headers + event + 512
     }
@@ -77,8 +79,14 @@ impl Ledger {
     /// The event's key: the same however often it is delivered.
     #[must_use]
     pub fn key(&self, event: &Event) -> MarkerKey {
+        self.key_of(&event.id)
+    }
+
+    /// The key of the event with this id.
+    #[must_use]
+    pub fn key_of(&self, id: &str) -> MarkerKey {
         let mut key = MarkerKey::default();
-        key.copy_from_slice(&digest(&[self.group.as_bytes(), self.source.as_bytes(), event.id.as_bytes()])[..16]);
+        key.copy_from_slice(&digest(&[self.group.as_bytes(), self.source.as_bytes(), id.as_bytes()])[..16]);
         key
     }
 }
@@ -86,9 +94,19 @@ impl Ledger {
 /// Tells an event from another one that has its id.
 #[must_use]
 pub fn event_hash(event: &Event) -> i64 {
-    let created_at = event.row_created_at_us.map(i64::to_be_bytes);
+    hash(&event.aggregate_id, &event.event_type, event.row_created_at_us)
+}
+
+/// The same of an event that was not sent whole.
+#[must_use]
+pub fn unsent_hash(told_by: &ToldBy) -> i64 {
+    hash(&told_by.aggregate_id, &told_by.event_type, told_by.row_created_at_us)
+}
+
+fn hash(aggregate_id: &str, event_type: &str, row_created_at_us: Option<i64>) -> i64 {
+    let created_at = row_created_at_us.map(i64::to_be_bytes);
     let created_at: &[u8] = created_at.as_ref().map_or(&[], |bytes| bytes);
-    let digest = digest(&[event.aggregate_id.as_bytes(), event.event_type.as_bytes(), created_at]);
+    let digest = digest(&[aggregate_id.as_bytes(), event_type.as_bytes(), created_at]);
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);
     i64::from_be_bytes(first)

@@ -16,6 +16,9 @@ mod runner;
 pub mod statements;
 mod transactor;
 
+#[cfg(test)]
+mod batch_test;
+
 pub use committer::{BATCH_BYTES, Committer};
 pub use entry::{Entry, Item, Ledger, RawRecord};
 pub use handlers::Handlers;

@@ -6,6 +6,7 @@ use bson::{Binary, Bson, DateTime, Document, RawDocumentBuf, doc};
 use super::batch::{Delivery, Fate, Outcome, Slot};
 use super::entry::{Entry, Item, Ledger};
 use super::outcome::Failure;
+use crate::event::Undecodable;
 use crate::host::LogLine;
 use crate::store::Plan;
 
@@ -20,7 +21,7 @@ const LOG_BYTES: usize = 4 << 20;
 pub(super) fn add(plan: &mut Plan, slot: &Slot, ledger: &Ledger, now_ms: i64) {
     let before = plan.parked.len();
     match &slot.fate {
-        Fate::Ignored | Fate::Duplicate | Fate::Repeated { .. } => {}
+        Fate::Ignored | Fate::Duplicate | Fate::Repeated { .. } | Fate::Unsent { .. } => {}
         Fate::Dead(failure) => {
             plan.parked.extend(raw(&without_delivery(&slot.entry, failure, ledger, now_ms)));
         }
@@ -72,7 +73,8 @@ fn without_delivery(entry: &Entry, failure: &Failure, ledger: &Ledger, now_ms: i
         Item::Event(event) => {
             (Some(event.id.as_str()), Some(event.event_type.as_str()), Some(event.aggregate_id.as_str()))
         }
-        Item::Undecodable(what) => (what.event_id.as_deref(), what.event_type.as_deref(), what.aggregate_id.as_deref()),
+        Item::Unsent(unsent) => undelivered(&unsent.why),
+        Item::Undecodable(what) => undelivered(what),
         Item::Ignored(_) => (None, None, None),
     };
     let mut document = doc! {
@@ -84,6 +86,10 @@ fn without_delivery(entry: &Entry, failure: &Failure, ledger: &Ledger, now_ms: i
     };
     document.extend(rest(entry, failure, ledger, now_ms));
     document
+}
+
+fn undelivered(what: &Undecodable) -> (Option<&str>, Option<&str>, Option<&str>) {
+    (what.event_id.as_deref(), what.event_type.as_deref(), what.aggregate_id.as_deref())
 }
 
 fn rest(entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms: i64) -> Document {

@@ -28,7 +28,7 @@ impl Report {
         let mut handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
         for slot in batch.slots() {
             match &slot.fate {
-                Fate::Ignored | Fate::Repeated { .. } => {}
+                Fate::Ignored | Fate::Repeated { .. } | Fate::Unsent { .. } => {}
                 Fate::Duplicate => self.metrics.event(EventResult::Duplicate),
                 Fate::Dead(failure) => {
                     self.metrics.event(EventResult::Dead);

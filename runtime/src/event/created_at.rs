@@ -12,44 +12,63 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use crate::event::error::Error;
-use crate::event::row::{self, Read};
-use crate::event::schema;
+use crate::event::row::{self, Cell, Read};
+use crate::event::schema::RowSchema;
 
 /// What PostgreSQL's driver makes of the infinities of a `timestamp`.
 const INFINITE: [i64; 2] = [9_223_372_036_825_200_000, -9_223_372_036_832_400_000];
 
 /// Microseconds since 1970, rounded down; none where the row has no such column or null in it.
-pub(super) fn of_row(raw: Option<&RawValue>, schema: Option<&RawValue>) -> Result<Option<i64>, Error> {
-    let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(None) };
+pub(super) fn of_row(
+    column: &str,
+    cell: Option<&Cell<'_>>,
+    schema: Option<&RowSchema<'_>>,
+) -> Result<Option<i64>, Error> {
+    match cell {
+        None => Ok(None),
+        // A header is text whatever the column was.
+        Some(Cell::Text(text)) if row::is_whole(text) => of_number(column, text, None).map(Some),
+        Some(Cell::Text(text)) => of_text(column, text).map(Some),
+        Some(Cell::Json(raw)) => of_json(column, raw, schema),
+    }
+}
+
+fn of_json(column: &str, raw: &RawValue, schema: Option<&RowSchema<'_>>) -> Result<Option<i64>, Error> {
     match row::string(raw) {
-        Read::Text(_) => of_text(&row::text("created_at", Some(raw))?).map(Some),
-        Read::NotText if row::is_whole(raw.get()) => of_number(raw.get(), schema).map(Some),
-        Read::Broken | Read::NotText => Err(Error::CreatedAtKind(row::kind(raw))),
+        _ if raw.get() == "null" => Ok(None),
+        Read::Text(_) => of_text(column, &row::text(column, Some(&Cell::Json(raw)))?).map(Some),
+        Read::NotText if row::is_whole(raw.get()) => of_number(column, raw.get(), schema).map(Some),
+        Read::Broken | Read::NotText => Err(Error::CreatedAtKind { column: column.to_owned(), found: row::kind(raw) }),
     }
 }
 
-fn of_text(text: &str) -> Result<i64, Error> {
+fn of_text(column: &str, text: &str) -> Result<i64, Error> {
     if matches!(text, "infinity" | "-infinity") {
-        return Err(Error::Infinite);
+        return Err(Error::Infinite(column.to_owned()));
     }
-    let time = OffsetDateTime::parse(text, &Rfc3339).map_err(Error::CreatedAtText)?;
-    i64::try_from(time.unix_timestamp_nanos().div_euclid(1000)).map_err(|_| Error::OutOfRange)
+    let time = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|error| Error::CreatedAtText { column: column.to_owned(), error })?;
+    let us = time.unix_timestamp_nanos().div_euclid(1000);
+    i64::try_from(us).map_err(|_| Error::OutOfRange(column.to_owned()))
 }
 
-fn of_number(digits: &str, schema: Option<&RawValue>) -> Result<i64, Error> {
-    let number: i64 = digits.parse().map_err(|_| Error::OutOfRange)?;
+fn of_number(column: &str, digits: &str, schema: Option<&RowSchema<'_>>) -> Result<i64, Error> {
+    let out_of_range = || Error::OutOfRange(column.to_owned());
+    let number: i64 = digits.parse().map_err(|_| out_of_range())?;
     if INFINITE.contains(&number) {
-        return Err(Error::Infinite);
+        return Err(Error::Infinite(column.to_owned()));
     }
-    let named = schema.map(|schema| schema::type_of(schema, "created_at")).transpose()?.flatten();
+    let named = schema.map(|schema| schema.column(column)).transpose()?.flatten().and_then(|schema| schema.name);
     let unit = match named.as_deref() {
         None => Unit::by_size(number),
         Some("io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp") => Unit::Milliseconds,
         Some("io.debezium.time.MicroTimestamp") => Unit::Microseconds,
         Some("io.debezium.time.NanoTimestamp") => Unit::Nanoseconds,
-        Some(other) => return Err(Error::SchemaType(other.chars().take(100).collect())),
+        Some(other) => {
+            return Err(Error::SchemaType { column: column.to_owned(), name: other.chars().take(100).collect() });
+        }
     };
-    unit.in_microseconds(number).ok_or(Error::OutOfRange)
+    unit.in_microseconds(number).ok_or_else(out_of_range)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,7 +105,7 @@ mod tests {
     }
 
     fn given(json: &str) -> Result<Option<i64>, String> {
-        of_row(Some(raw(json)), None).map_err(|error| error.to_string())
+        of_row("created_at", Some(&Cell::Json(raw(json))), None).map_err(|error| error.to_string())
     }
 
     fn of_type(name: &str, json: &str) -> Result<Option<i64>, String> {
@@ -96,7 +115,8 @@ mod tests {
                 {{"type":"struct","field":"after","fields":[{{"type":"string","field":"event_id"}},
                     {{"type":"int64","optional":false,"name":{name},"version":1,"field":"created_at"}}]}}]}}"#
         );
-        of_row(Some(raw(json)), Some(raw(&schema))).map_err(|error| error.to_string())
+        let schema = RowSchema::of_envelope(raw(&schema));
+        of_row("created_at", Some(&Cell::Json(raw(json))), Some(&schema)).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -170,13 +190,28 @@ mod tests {
         assert!(of_type("\"io.debezium.time.Timestamp\"", "9223372036854775807").is_err());
         let refused = of_type("\"io.debezium.time.Date\"", "20000").expect_err("refused");
         assert!(refused.contains("io.debezium.time.Date"), "{refused}");
-        assert!(of_row(Some(raw("5")), Some(raw(r#"{"fields": 7}"#))).is_err());
-        assert!(matches!(of_row(Some(raw("5")), Some(raw("null"))), Ok(Some(5000))));
+        let five = Cell::Json(raw("5"));
+        let with = |schema| of_row("created_at", Some(&five), Some(&RowSchema::of_envelope(raw(schema))));
+        assert!(with(r#"{"fields": 7}"#).is_err());
+        assert!(matches!(with("null"), Ok(Some(5000))));
+        let row = r#"{"fields":[{"field":"created_at","name":"io.debezium.time.MicroTimestamp"}]}"#;
+        let of_row_itself = of_row("created_at", Some(&five), Some(&RowSchema::of_row(raw(row))));
+        assert!(matches!(of_row_itself, Ok(Some(5))));
     }
 
     #[test]
     fn none_where_the_row_has_none() {
         assert_eq!(given("null"), Ok(None));
-        assert!(matches!(of_row(None, None), Ok(None)));
+        assert!(matches!(of_row("created_at", None, None), Ok(None)));
+    }
+
+    #[test]
+    fn a_headers_text_is_a_time_or_a_number() {
+        let given = |text: &str| {
+            of_row("created_at", Some(&Cell::Text(text.to_owned().into())), None).map_err(|error| error.to_string())
+        };
+        assert_eq!(given("1970-01-01T00:00:01Z"), Ok(Some(1_000_000)));
+        assert_eq!(given("1795417750123"), Ok(Some(1_795_417_750_123_000)));
+        assert!(given("infinity").is_err() && given("").is_err());
     }
 }

@@ -1,137 +1,150 @@
 //! Debezium's envelope: `before`, `after`, `source` and `op`, bare or beside the schema that Connect's converter
-//! writes. Owns which op is an event. Pure.
+//! writes. Pure.
 //!
 //! Invariant: only an object with an `op` and another of the envelope's own members is an envelope; so a row of another
 //! form that happens to have a column `op` is never passed over as a delete.
 
+use std::fmt;
+
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny};
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::event::Decoded;
 use crate::event::error::Error;
-use crate::event::row::{self, Object, Read, Row};
-use crate::event::{Decoded, Event, Ignored, Record, Settings};
-use crate::event::{created_at, form, headers, payload};
-
-/// What a record is. Never panics, whatever its bytes; never gives up a record without a reason.
-#[must_use]
-pub fn decode(record: &Record<'_>, settings: &Settings) -> Decoded {
-    let Some(value) = record.value else { return Decoded::Ignored(Ignored::Tombstone) };
-    let text = match std::str::from_utf8(value) {
-        Ok(text) => text,
-        Err(error) => return undecodable(&Error::NotUtf8 { at: error.valid_up_to() }),
-    };
-    match Outer::of(text) {
-        Ok(outer) if outer.is_envelope() => envelope(&outer, None, record, *settings),
-        Ok(outer) => match outer.wrapped(text) {
-            Some((schema, inner)) => with_schema(schema, inner, record, *settings),
-            None => form::other(text, record),
-        },
-        Err(error) if error.is_data() => misshapen(text, &error, record),
-        Err(error) => undecodable(&Error::NotJson(error)),
-    }
-}
+use crate::event::form::{self, Context};
+use crate::event::members::{Members, Name};
+use crate::event::op::Op;
+use crate::event::router;
+use crate::event::row::{self, Row, Rows};
+use crate::event::schema::RowSchema;
 
 /// The value's members, as far as the forms differ by them. One pass over the text reads both these and the row.
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Outer<'a> {
-    #[serde(borrow, deserialize_with = "row::present")]
-    op: Option<&'a RawValue>,
-    #[serde(borrow)]
-    after: Option<Object<Row<'a>>>,
-    before: Seen,
-    source: Seen,
-    message: Seen,
-    #[serde(borrow, deserialize_with = "row::present")]
+#[derive(Default)]
+pub(super) struct Outer<'a> {
+    pub(super) op: Option<&'a RawValue>,
+    pub(super) after: Option<Row<'a>>,
+    /// `before` or `message` is there.
+    others: bool,
+    source: Option<&'a RawValue>,
     schema: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "row::present")]
     payload: Option<&'a RawValue>,
+    members: usize,
+    /// How many of them are `before` and `after`.
+    states: usize,
 }
 
 impl<'a> Outer<'a> {
-    fn of(text: &'a str) -> Result<Self, serde_json::Error> {
-        serde_json::from_str::<Object<Self>>(text).map(|outer| outer.0)
+    pub(super) fn of(text: &'a str, context: &Context<'_>) -> Result<Self, serde_json::Error> {
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        let outer = Outers(context).deserialize(&mut deserializer)?;
+        deserializer.end()?;
+        Ok(outer)
     }
 
-    fn row(&self) -> Option<&Row<'a>> {
-        self.after.as_ref().map(|row| &row.0)
+    pub(super) fn is_envelope(&self) -> bool {
+        self.op.is_some() && (self.after.is_some() || self.others || self.source.is_some())
     }
 
-    fn is_envelope(&self) -> bool {
-        self.op.is_some() && (self.after.is_some() || self.before.0 || self.source.0 || self.message.0)
+    /// Whether it is an envelope where anything else may stand too, such as a payload with an `op` of its own: `source`
+    /// names the connector, as Debezium always does.
+    pub(super) fn is_debeziums(&self) -> bool {
+        let connector = |source: &&RawValue| Members::of(source.get()).has("connector");
+        self.is_envelope() && self.source.as_ref().is_some_and(connector)
+    }
+
+    /// Whether it is what of an envelope stands in a CloudEvent: `before` and `after` and nothing else.
+    pub(super) fn is_states(&self) -> bool {
+        self.members > 0 && self.states == self.members
     }
 
     /// The schema and what it describes, where this is an object of those two and nothing else.
-    fn wrapped(&self, text: &str) -> Option<(&'a RawValue, &'a RawValue)> {
+    pub(super) fn wrapped(&self) -> Option<(&'a RawValue, &'a RawValue)> {
         let (schema, payload) = (self.schema?, self.payload?);
-        (matches!(row::kind(schema), "an object" | "null") && form::members(text).len() == 2)
-            .then_some((schema, payload))
+        (matches!(row::kind(schema), "an object" | "null") && self.members == 2).then_some((schema, payload))
     }
 }
 
-/// Whether a member is there, null or not.
-#[derive(Default)]
-struct Seen(bool);
+struct Outers<'s>(&'s Context<'s>);
 
-impl<'de> Deserialize<'de> for Seen {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        IgnoredAny::deserialize(deserializer).map(|_| Self(true))
+impl<'de> DeserializeSeed<'de> for Outers<'_> {
+    type Value = Outer<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
     }
 }
 
-fn with_schema(schema: &RawValue, inner: &RawValue, record: &Record<'_>, settings: Settings) -> Decoded {
-    match Outer::of(inner.get()) {
-        Ok(outer) if outer.is_envelope() => envelope(&outer, Some(schema), record, settings),
-        Ok(_) => form::other(inner.get(), record),
-        Err(error) => misshapen(inner.get(), &error, record),
+impl<'de> Visitor<'de> for Outers<'_> {
+    type Value = Outer<'de>;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        /// Sets what is not to stand there twice.
+        fn once<'de, A: MapAccess<'de>>(
+            slot: &mut Option<&'de RawValue>,
+            name: &'static str,
+            map: &mut A,
+        ) -> Result<(), A::Error> {
+            match slot.replace(map.next_value()?) {
+                None => Ok(()),
+                Some(_) => Err(A::Error::duplicate_field(name)),
+            }
+        }
+        let mut outer = Outer::default();
+        let mut after = false;
+        while let Some(Name(name)) = map.next_key()? {
+            outer.members += 1;
+            outer.states += usize::from(matches!(&*name, "before" | "after"));
+            match &*name {
+                "op" => once(&mut outer.op, "op", &mut map)?,
+                "schema" => once(&mut outer.schema, "schema", &mut map)?,
+                "payload" => once(&mut outer.payload, "payload", &mut map)?,
+                "source" => once(&mut outer.source, "source", &mut map)?,
+                "after" if after => return Err(A::Error::duplicate_field("after")),
+                "after" => {
+                    after = true;
+                    outer.after = map.next_value_seed(Rows(self.0.settings))?;
+                }
+                name => {
+                    outer.others |= matches!(name, "before" | "message");
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(outer)
     }
 }
 
-fn envelope(outer: &Outer<'_>, schema: Option<&RawValue>, record: &Record<'_>, settings: Settings) -> Decoded {
+/// An envelope, with the schema beside it where there is one.
+pub(super) fn decoded(outer: &Outer<'_>, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
+    let none = Row::default();
+    let row = outer.after.as_ref();
+    let refused = |error: &Error| context.refused(row.unwrap_or(&none), error);
     let op = match outer.op.map(Op::of) {
         Some(Ok(op)) => op,
-        Some(Err(error)) => return refused(outer.row(), &error),
-        None => return refused(outer.row(), &Error::OpNotText("absent")),
+        Some(Err(error)) => return refused(&error),
+        None => return refused(&Error::OpNotText("absent")),
     };
-    if let Some(ignored) = op.ignored(settings) {
+    if let Some(ignored) = op.ignored(context.settings) {
         return Decoded::Ignored(ignored);
     }
-    let Some(row) = outer.row() else { return undecodable(&Error::NoRow(op.letter())) };
-    match event(row, schema, record) {
-        Ok(event) => Decoded::Event(Box::new(event)),
-        Err(error) => Decoded::Undecodable(row.undecodable(&error)),
+    match row {
+        Some(row) => context.event(row, schema.map(RowSchema::of_envelope), true),
+        None => refused(&Error::NoRow(op.letter())),
     }
-}
-
-/// The row as an event. The order of the columns decides which fault is told where there are several.
-fn event(row: &Row<'_>, schema: Option<&RawValue>, record: &Record<'_>) -> Result<Event, Error> {
-    let id = row::name("event_id", row.event_id)?.into_owned();
-    let aggregate_id = row::name("aggregate_id", row.aggregate_id)?.into_owned();
-    let event_type = row::name("event_type", row.event_type)?.into_owned();
-    let aggregate_type = row::text("aggregate_type", row.aggregate_type)?.into_owned();
-    let payload = payload::text(row.payload)?;
-    let row_created_at_us = created_at::of_row(row.created_at, schema)?;
-    let created_at_ms = match row_created_at_us {
-        Some(us) => us.div_euclid(1000),
-        None => record.timestamp_ms.ok_or(Error::NoTime)?,
-    };
-    Ok(Event {
-        id,
-        sequence: row::sequence(row.sequence_id)?,
-        event_type,
-        aggregate_type,
-        aggregate_id,
-        payload,
-        created_at_ms,
-        row_created_at_us,
-        headers: headers::kept(record.headers),
-        columns: "{}".to_owned(),
-    })
 }
 
 /// A value whose members are not of the shapes that an envelope's have.
-fn misshapen(text: &str, error: &serde_json::Error, record: &Record<'_>) -> Decoded {
+pub(super) fn misshapen(
+    text: &str,
+    error: &serde_json::Error,
+    schema: Option<&RawValue>,
+    context: &Context<'_>,
+) -> Decoded {
     /// The two members of which only a wrong shape can be told.
     #[derive(Deserialize)]
     struct Loose<'a> {
@@ -142,84 +155,24 @@ fn misshapen(text: &str, error: &serde_json::Error, record: &Record<'_>) -> Deco
     }
     // What was skipped after the fault has not been read yet, and may be no JSON.
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
-        return undecodable(&Error::NotJson(error));
+        return context.undecodable(&Error::NotJson(error));
     }
-    if !text.trim_start().starts_with('{') {
-        return form::other(text, record);
+    if !text.trim_start().starts_with('{') || router::is_one(context) {
+        return form::other(text, schema, context);
     }
     let misshapen = Error::Misshapen { line: error.line(), column: error.column() };
-    let Ok(loose) = serde_json::from_str::<Loose<'_>>(text) else { return undecodable(&misshapen) };
-    let Some(op) = loose.op else { return form::other(text, record) };
+    let Ok(loose) = serde_json::from_str::<Loose<'_>>(text) else { return context.undecodable(&misshapen) };
+    let Some(op) = loose.op else { return form::other(text, schema, context) };
     match (Op::of(op), loose.after.map(row::kind)) {
-        (Err(error), _) => undecodable(&error),
-        (_, Some(kind)) if kind != "an object" => undecodable(&Error::NotARow(kind)),
-        _ => undecodable(&misshapen),
+        (Err(error), _) => context.undecodable(&error),
+        (_, Some(kind)) if kind != "an object" => context.undecodable(&Error::NotARow(kind)),
+        _ => context.undecodable(&misshapen),
     }
-}
-
-/// What happened to the row.
-#[derive(Clone, Copy)]
-enum Op {
-    Create,
-    Read,
-    Update,
-    Delete,
-    Truncate,
-    Message,
-}
-
-impl Op {
-    fn of(raw: &RawValue) -> Result<Self, Error> {
-        match row::string(raw) {
-            Read::Text(text) => match &*text {
-                "c" => Ok(Self::Create),
-                "r" => Ok(Self::Read),
-                "u" => Ok(Self::Update),
-                "d" => Ok(Self::Delete),
-                "t" => Ok(Self::Truncate),
-                "m" => Ok(Self::Message),
-                other => Err(Error::UnknownOp(other.chars().take(16).collect())),
-            },
-            Read::Broken | Read::NotText => Err(Error::OpNotText(row::kind(raw))),
-        }
-    }
-
-    fn letter(self) -> &'static str {
-        match self {
-            Self::Create => "c",
-            Self::Read => "r",
-            Self::Update => "u",
-            Self::Delete => "d",
-            Self::Truncate => "t",
-            Self::Message => "m",
-        }
-    }
-
-    fn ignored(self, settings: Settings) -> Option<Ignored> {
-        match self {
-            Self::Create => None,
-            Self::Read if settings.snapshot_events => None,
-            Self::Read => Some(Ignored::Snapshot),
-            Self::Update => Some(Ignored::Update),
-            Self::Delete => Some(Ignored::Delete),
-            Self::Truncate => Some(Ignored::Truncate),
-            Self::Message => Some(Ignored::LogicalMessage),
-        }
-    }
-}
-
-fn refused(row: Option<&Row<'_>>, error: &Error) -> Decoded {
-    Decoded::Undecodable(row.unwrap_or(&Row::default()).undecodable(error))
-}
-
-fn undecodable(error: &Error) -> Decoded {
-    refused(None, error)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::event::Undecodable;
+    use crate::event::{Decoded, Event, Ignored, Others, Record, Settings, ToldBy, Undecodable, decode};
 
     const ROW: &str = r#"{"event_id":"e","sequence_id":3,"aggregate_id":"a","aggregate_type":"User","event_type":"T",
         "payload":"{\"n\": 1.50}","created_at":"1969-12-31T23:59:59.9995Z","status":"pending"}"#;
@@ -263,6 +216,7 @@ mod tests {
             row_created_at_us: Some(-500),
             headers: Vec::new(),
             columns: "{}".to_owned(),
+            says_op: true,
         };
         assert_eq!(read(&of_op("\"c\"", ROW)), expected);
         assert_eq!(read(&of_op("\"\\u0063\"", ROW)), expected);
@@ -291,7 +245,8 @@ mod tests {
     #[test]
     fn a_snapshots_row_is_an_event_where_asked_for() {
         let value = of_op("\"r\"", ROW);
-        let decoded = decode(&record(Some(value.as_bytes())), &Settings { snapshot_events: true });
+        let decoded =
+            decode(&record(Some(value.as_bytes())), &Settings { snapshot_events: true, ..Settings::default() });
         assert!(matches!(decoded, Decoded::Event(event) if event.id == "e"));
     }
 
@@ -333,7 +288,7 @@ mod tests {
     #[test]
     fn a_fault_of_one_column_is_named_and_the_rest_is_read() {
         let faults = [
-            (r#""event_id":"e""#, r#""event_id":7"#, "the row's event_id is a number, not a text"),
+            (r#""event_id":"e""#, r#""event_id":7.5"#, "the row's event_id is a number, not a text"),
             (r#""event_id":"e","#, "", "the row has no column event_id"),
             (r#""event_id":"e""#, r#""event_id":"""#, "the row's event_id is an empty text"),
             (r#""aggregate_id":"a""#, r#""aggregate_id":null"#, "the row's aggregate_id is null, not a text"),
@@ -360,17 +315,70 @@ mod tests {
     #[test]
     fn a_payload_that_was_not_sent_is_never_data() {
         let row = ROW.replace(r#""{\"n\": 1.50}""#, r#""__debezium_unavailable_value""#);
-        let refused = refused(&of_op("\"c\"", &row));
-        assert!(refused.reason.contains("the row's payload is Debezium's placeholder"), "{}", refused.reason);
-        assert_eq!(refused.event_id.as_deref(), Some("e"));
+        let told_by =
+            ToldBy { aggregate_id: "a".to_owned(), event_type: "T".to_owned(), row_created_at_us: Some(-500) };
+        let unsent = |row: &str| match given(&of_op("\"c\"", row)) {
+            Decoded::Unsent(unsent) => *unsent,
+            other => panic!("{row} gave {other:?}"),
+        };
+        let found = unsent(&row);
+        assert_eq!((found.id.as_str(), found.told_by), ("e", Some(told_by)));
+        assert!(found.why.reason.contains("the row's payload is Debezium's placeholder"), "{}", found.why.reason);
+        let row = ROW.replace(r#""aggregate_id":"a""#, r#""aggregate_id":"__debezium_unavailable_value""#);
+        assert_eq!(unsent(&row).told_by, None);
+        let row = ROW.replace(r#""event_id":"e""#, r#""event_id":"__debezium_unavailable_value""#);
+        assert_eq!(refused(&of_op("\"c\"", &row)).event_id, None);
+        assert_eq!(given(&of_op("\"u\"", &row)), Decoded::Ignored(Ignored::Update));
+    }
+
+    #[test]
+    fn other_columns_are_given_where_asked_for() {
+        let row = ROW.replace(r#""status":"pending""#, r#""amount":"BNI=","day":1,"status":"pending""#);
+        let schema = r#"{"fields":[{"field":"after","fields":[
+            {"field":"amount","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}},
+            {"field":"day","name":"io.debezium.time.Date"}]}]}"#;
+        let value = format!(r#"{{"schema":{schema},"payload":{}}}"#, of_op("\"c\"", &row));
+        let columns = |others| {
+            let settings = Settings { others, ..Settings::default() };
+            match decode(&record(Some(value.as_bytes())), &settings) {
+                Decoded::Event(event) => event.columns,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(columns(Others::All), r#"{"amount":"12.34","day":"1970-01-02","status":"pending"}"#);
+        assert_eq!(columns(Others::Named(vec!["day".to_owned(), "none".to_owned()])), r#"{"day":"1970-01-02"}"#);
+        let value = of_op("\"c\"", &ROW.replace("\"pending\"", "\"__debezium_unavailable_value\""));
+        let settings = Settings { others: Others::All, ..Settings::default() };
+        let decoded = decode(&record(Some(value.as_bytes())), &settings);
+        assert!(matches!(decoded, Decoded::Unsent(_)), "{decoded:?}");
+    }
+
+    #[test]
+    fn ids_that_are_decimals_are_read_by_their_schema() {
+        let row = ROW
+            .replace(r#""event_id":"e""#, r#""event_id":"BNI=""#)
+            .replace(r#""sequence_id":3"#, r#""sequence_id":"BNI=""#);
+        let column = |name, scale| {
+            format!(
+                r#"{{"field":"{name}","name":"org.apache.kafka.connect.data.Decimal","parameters":{{"scale":"{scale}"}}}}"#
+            )
+        };
+        let value = format!(
+            r#"{{"schema":{{"fields":[{{"field":"after","fields":[{},{}]}}]}},"payload":{}}}"#,
+            column("event_id", 1),
+            column("sequence_id", 0),
+            of_op("\"c\"", &row)
+        );
+        let event = read(&value);
+        assert_eq!((event.id.as_str(), event.sequence.as_deref()), ("123.4", Some("1234")));
     }
 
     #[test]
     fn what_is_no_envelope_says_why() {
         for (value, reason) in [
             (of_op("\"c\"", "null"), "the envelope's op is c and it has no row in after"),
-            (of_op("\"x\"", ROW), "the envelope's op \"x\" is not known"),
-            (of_op("\"x\"", "7"), "the envelope's op \"x\" is not known"),
+            (of_op("\"x\"", ROW), "the op \"x\" is not known"),
+            (of_op("\"x\"", "7"), "the op \"x\" is not known"),
             (of_op("7", ROW), "the envelope's op is a number, not a text"),
             (of_op("null", ROW), "the envelope's op is null, not a text"),
             (of_op("\"c\"", "\"row\""), "the envelope's after is a text, not a row"),

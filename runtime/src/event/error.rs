@@ -3,8 +3,6 @@
 //! Pure. Invariant: a text quotes names of columns and types, never a value, since a payload may hold what no log
 //! should.
 
-use crate::event::form::Form;
-
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
     #[error("the value is not UTF-8 at byte {at}")]
@@ -13,46 +11,72 @@ pub(super) enum Error {
     NotJson(serde_json::Error),
     #[error("the value's members are twice there or not what an envelope has, at line {line} column {column}")]
     Misshapen { line: usize, column: usize },
-    #[error("the value seems to be {0}, which is not read yet")]
-    OtherForm(Form),
-    #[error("the value is {0}, not a Debezium envelope")]
-    Unknown(&'static str),
+    #[error(
+        "the value is {found} of no form that is known: no envelope, no row with the column {column}, no CloudEvent, and \
+         no header id as the EventRouter gives it"
+    )]
+    Unknown { found: &'static str, column: String },
     #[error("the envelope's op is {0}, not a text")]
     OpNotText(&'static str),
-    #[error("the envelope's op {0:?} is not known")]
+    #[error("the op {0:?} is not known")]
     UnknownOp(String),
+    #[error("the row's __deleted is {0}, neither true nor false")]
+    Deleted(&'static str),
     #[error("the envelope's op is {0} and it has no row in after")]
     NoRow(&'static str),
     #[error("the envelope's after is {0}, not a row")]
     NotARow(&'static str),
+    #[error("the CloudEvent's specversion is not 1.0")]
+    SpecVersion,
+    #[error("the CloudEvent's data is {0}, neither a row's change nor one with its schema")]
+    NotAChange(&'static str),
+    #[error("the CloudEvent's data_base64 is no base64 of UTF-8")]
+    Base64,
+    #[error("the CloudEvent has both data and data_base64")]
+    TwoData,
+    #[error("the record's key is {0}, and no aggregate's id is placed in a header or beside the payload")]
+    Key(&'static str),
+    #[error(
+        "the value holds a payload, and beside it {0}, so it may be what the EventRouter places beside a payload, or a \
+         payload itself: name the column in OUTBOX_OTHER_COLUMNS or OUTBOX_COLUMNS where it is placed"
+    )]
+    Ambiguous(String),
+    #[error("the row has the column {0} twice")]
+    Twice(String),
     #[error("the row has no column {0}")]
-    Missing(&'static str),
+    Missing(String),
     #[error("the row's {column} is {found}, not a text")]
-    NotText { column: &'static str, found: &'static str },
+    NotText { column: String, found: &'static str },
     #[error("the row's {0} is an empty text")]
-    Empty(&'static str),
+    Empty(String),
     #[error("the row's {0} holds half of a surrogate pair, which is no text")]
-    Surrogate(&'static str),
+    Surrogate(String),
     #[error("the row's {0} is Debezium's placeholder for a value that was not sent (__debezium_unavailable_value)")]
-    Unavailable(&'static str),
-    #[error("the row's sequence_id is {0}, not a whole number")]
-    Sequence(&'static str),
-    #[error("the text in the row's payload is not JSON: {0}")]
-    PayloadNotJson(serde_json::Error),
-    #[error("the row's payload nests deeper than {0} levels")]
-    PayloadTooDeep(usize),
-    #[error("the row's created_at is {0}, neither a text nor a whole number")]
-    CreatedAtKind(&'static str),
-    #[error("the row's created_at is no time with an offset, as RFC 3339 writes it: {0}")]
-    CreatedAtText(time::error::Parse),
-    #[error("the row's created_at is infinite, which no BSON date can hold")]
-    Infinite,
-    #[error("the row's created_at is out of range: 64 bits of microseconds do not hold it")]
-    OutOfRange,
-    #[error("the row's created_at is a number of the schema type {0}, which is no point in time")]
-    SchemaType(String),
-    #[error("the row's created_at is a number and the schema that says of what cannot be read: {0}")]
+    Unavailable(String),
+    #[error("the row's {0} is no decimal of the bytes and scale that its schema says")]
+    Decimal(String),
+    #[error("the row's {0} is an array that cannot be read")]
+    Array(String),
+    #[error("the row's other columns nest deeper than {0} levels")]
+    ColumnsTooDeep(usize),
+    #[error("the row's {column} is {found}, not a whole number")]
+    Sequence { column: String, found: &'static str },
+    #[error("the text in the row's {column} is not JSON: {error}")]
+    PayloadNotJson { column: String, error: serde_json::Error },
+    #[error("the row's {column} nests deeper than {levels} levels")]
+    PayloadTooDeep { column: String, levels: usize },
+    #[error("the row's {column} is {found}, neither a text nor a whole number")]
+    CreatedAtKind { column: String, found: &'static str },
+    #[error("the row's {column} is no time with an offset, as RFC 3339 writes it: {error}")]
+    CreatedAtText { column: String, error: time::error::Parse },
+    #[error("the row's {0} is infinite, which no BSON date can hold")]
+    Infinite(String),
+    #[error("the row's {0} is out of range: 64 bits of microseconds do not hold it")]
+    OutOfRange(String),
+    #[error("the row's {column} is a number of the schema type {name}, which is no point in time")]
+    SchemaType { column: String, name: String },
+    #[error("the schema that says what a column holds cannot be read: {0}")]
     Schema(serde_json::Error),
-    #[error("the row has no created_at and the record has no timestamp")]
-    NoTime,
+    #[error("the row has no {0} and the record has no timestamp")]
+    NoTime(String),
 }

@@ -1,114 +1,208 @@
-//! The forms of record that are not read yet: told apart, so that the reason kept with the record says what to do.
-//! Heartbeats and a flattened delete are recognised too, since nothing is lost with them. Pure.
+//! The way in: which form a record is of, and what all forms have in common once a row is read. Pure.
+//!
+//! The forms are told apart by what only they have, the surest first: an envelope by `op` and another of its members, a
+//! `CloudEvent` by `specversion`, a flattened row by `__op` or `__deleted`, the `EventRouter` by its header `id`, and a
+//! flattened row without the operation by the column of the event's id.
 //!
 //! Invariant: what is not known for certain to be no event is undecodable.
 
-use std::fmt;
+use std::borrow::Cow;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
+use crate::event::envelope::{self, Outer};
 use crate::event::error::Error;
-use crate::event::row::{self, Object, Row};
-use crate::event::{Decoded, Ignored, Record, Undecodable, headers};
+use crate::event::members::Members;
+use crate::event::row::{self, Row};
+use crate::event::schema::RowSchema;
+use crate::event::{Decoded, Event, Field, Ignored, Record, Settings, ToldBy, Undecodable, Unsent};
+use crate::event::{cloud_event, created_at, exact, flattened, headers, payload, router};
 
-/// What writes such records, for people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    Flattened,
-    EventRouter,
-    CloudEvents,
-    TransactionMetadata,
+/// What a record is. Never panics, whatever its bytes; never gives up a record without a reason.
+#[must_use]
+pub fn decode(record: &Record<'_>, settings: &Settings) -> Decoded {
+    let context = Context { record, settings };
+    let Some(value) = record.value else { return without_value(&context) };
+    let text = match std::str::from_utf8(value) {
+        Ok(text) => text,
+        Err(error) => return context.undecodable(&Error::NotUtf8 { at: error.valid_up_to() }),
+    };
+    // Its value may be anything, also what looks like another form.
+    if cloud_event::is_binary(&context) {
+        return cloud_event::binary(text, &context);
+    }
+    match Outer::of(text, &context) {
+        Ok(outer) if is_envelope(&outer, &context) => envelope::decoded(&outer, None, &context),
+        Ok(outer) => match outer.wrapped() {
+            Some((schema, inner)) => with_schema(schema, inner, &context),
+            None => other(text, None, &context),
+        },
+        Err(error) if error.is_data() => envelope::misshapen(text, &error, None, &context),
+        Err(error) => context.undecodable(&Error::NotJson(error)),
+    }
 }
 
-impl fmt::Display for Form {
-    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.write_str(match self {
-            Self::Flattened => "a flattened row (Debezium's ExtractNewRecordState)",
-            Self::EventRouter => "a record of Debezium's outbox EventRouter",
-            Self::CloudEvents => "a CloudEvent",
-            Self::TransactionMetadata => "Debezium's metadata of a transaction",
-        })
+fn with_schema(schema: &RawValue, inner: &RawValue, context: &Context<'_>) -> Decoded {
+    match Outer::of(inner.get(), context) {
+        Ok(outer) if is_envelope(&outer, context) => envelope::decoded(&outer, Some(schema), context),
+        Ok(_) => other(inner.get(), Some(schema), context),
+        Err(error) => envelope::misshapen(inner.get(), &error, Some(schema), context),
     }
+}
+
+/// What the router gives may be any object, and what is taken for an update is passed over: so it has to be certain.
+fn is_envelope(outer: &Outer<'_>, context: &Context<'_>) -> bool {
+    if router::is_one(context) { outer.is_debeziums() } else { outer.is_envelope() }
+}
+
+/// A record without a value: of an outbox, the router writes one for an event without a payload where that is asked for
+/// (`route.tombstone.on.empty.payload`). Its header tells.
+fn without_value(context: &Context<'_>) -> Decoded {
+    if cloud_event::is_binary(context) {
+        return cloud_event::binary("null", context);
+    }
+    if router::is_one(context) { router::decoded("null", None, context) } else { Decoded::Ignored(Ignored::Tombstone) }
 }
 
 /// A value that is JSON and no envelope.
-pub(super) fn other(text: &str, record: &Record<'_>) -> Decoded {
-    let text = text.trim_start();
-    let names = members(text);
-    let has = |name: &str| names.iter().any(|found| found == name);
-    let header = |name| headers::text(record.headers, name);
-
-    if has("specversion") || header("ce_specversion").is_some() {
-        return undecodable(text, Form::CloudEvents, header("ce_id"));
+pub(super) fn other(text: &str, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
+    let text = text.trim();
+    let members = Members::of(text);
+    let id = context.settings.columns.of(Field::EventId);
+    if cloud_event::is_structured(&members) {
+        return cloud_event::structured(&members, context);
     }
-    if has("event_id") || has("__op") || has("__deleted") {
-        return undecodable(text, Form::Flattened, None);
+    if flattened::says_op(&members, context) {
+        return flattened::decoded(&members, schema, context);
     }
-    if header("id").is_some() {
-        return undecodable(text, Form::EventRouter, header("id"));
+    if router::is_one(context) && !flattened::is_whole_row(&members, context) {
+        return router::decoded(text, schema, context);
     }
-    if has("status") && has("id") && has("event_count") {
-        return undecodable(text, Form::TransactionMetadata, None);
+    if is_transaction(&members) {
+        return Decoded::Ignored(Ignored::TransactionMetadata);
     }
-    if is_heartbeat(&names, record) {
+    if is_heartbeat(&members, context.record) {
         return Decoded::Ignored(Ignored::Heartbeat);
+    }
+    if members.has(id) {
+        return flattened::decoded(&members, schema, context);
     }
     match row::kind_of(text) {
         "null" => Decoded::Ignored(Ignored::Delete),
-        kind => Decoded::Undecodable(Row::default().undecodable(&Error::Unknown(kind))),
+        found => context.undecodable(&Error::Unknown { found, column: id.to_owned() }),
     }
 }
 
 /// A time and nothing else, under a key that names the server. The topic's name is not looked at, since it can be set.
-fn is_heartbeat(names: &[String], record: &Record<'_>) -> bool {
+fn is_heartbeat(members: &Members<'_>, record: &Record<'_>) -> bool {
     const KEY: &[u8] = b"serverName";
     let keyed = record.key.is_some_and(|key| key.windows(KEY.len()).any(|part| part == KEY));
-    let time_only = names.iter().all(|name| matches!(name.as_str(), "ts_ms" | "ts_us" | "ts_ns"));
-    keyed && time_only && !names.is_empty()
+    let time_only = members.names().all(|name| matches!(name, "ts_ms" | "ts_us" | "ts_ns"));
+    keyed && time_only && !members.is_empty()
 }
 
-/// What can be read is the row's where it lies flat; an id in a header is one too.
-fn undecodable(text: &str, form: Form, id: Option<&str>) -> Decoded {
-    let row = serde_json::from_str::<Object<Row<'_>>>(text).map(|row| row.0).unwrap_or_default();
-    let read = row.undecodable(&Error::OtherForm(form));
-    Decoded::Undecodable(Undecodable { event_id: read.event_id.or(id.map(str::to_owned)), ..read })
+/// The begin or the end of a transaction: these members and no other.
+fn is_transaction(members: &Members<'_>) -> bool {
+    const NAMES: [&str; 5] = ["status", "id", "event_count", "data_collections", "ts_ms"];
+    NAMES[..4].iter().all(|name| members.has(name))
+        && members.names().all(|name| NAMES.contains(&name))
+        && members.get("status").is_some_and(|status| matches!(status.get(), "\"BEGIN\"" | "\"END\""))
 }
 
-/// The names of an object's members; none where the text is another kind of JSON.
-pub(super) fn members(text: &str) -> Vec<String> {
-    serde_json::from_str::<Members>(text).map(|members| members.0).unwrap_or_default()
+/// What decoding a record depends on.
+pub(super) struct Context<'a> {
+    pub(super) record: &'a Record<'a>,
+    pub(super) settings: &'a Settings,
 }
 
-struct Members(Vec<String>);
-
-impl<'de> Deserialize<'de> for Members {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Names;
-        impl<'de> Visitor<'de> for Names {
-            type Value = Members;
-
-            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-                to.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut names = Vec::new();
-                while let Some((name, IgnoredAny)) = map.next_entry()? {
-                    names.push(name);
-                }
-                Ok(Members(names))
-            }
+impl<'a> Context<'a> {
+    /// The row as an event.
+    pub(super) fn event(&self, row: &Row<'_>, schema: Option<RowSchema<'_>>, says_op: bool) -> Decoded {
+        match self.read(row, schema.as_ref(), says_op) {
+            Ok(event) => Decoded::Event(Box::new(event)),
+            Err(error @ Error::Unavailable(_)) => self.unsent(row, schema.as_ref(), &error),
+            Err(error) => self.refused(row, &error),
         }
-        deserializer.deserialize_map(Names)
     }
+
+    /// The order of the columns decides which fault is told where there are several.
+    fn read(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>, says_op: bool) -> Result<Event, Error> {
+        let column = |field| row.called(field, &self.settings.columns);
+        let name = |field| row::name(column(field), row.get(field), schema).map(Cow::into_owned);
+        let id = name(Field::EventId)?;
+        let aggregate_id = name(Field::AggregateId)?;
+        let event_type = name(Field::EventType)?;
+        let aggregate_type = row::text(column(Field::AggregateType), row.get(Field::AggregateType))?.into_owned();
+        let payload = payload::text(column(Field::Payload), row.get(Field::Payload))?;
+        let row_created_at_us = self.created_at(row, schema)?;
+        let created_at_ms = match row_created_at_us {
+            Some(us) => us.div_euclid(1000),
+            None => self.record.timestamp_ms.ok_or_else(|| Error::NoTime(column(Field::CreatedAt).to_owned()))?,
+        };
+        Ok(Event {
+            id,
+            sequence: row::sequence(column(Field::SequenceId), row.get(Field::SequenceId), schema)?,
+            event_type,
+            aggregate_type,
+            aggregate_id,
+            payload,
+            created_at_ms,
+            row_created_at_us,
+            headers: headers::kept(self.record.headers),
+            columns: exact::others(row, schema)?,
+            says_op,
+        })
+    }
+
+    fn created_at(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>) -> Result<Option<i64>, Error> {
+        created_at::of_row(row.called(Field::CreatedAt, &self.settings.columns), row.get(Field::CreatedAt), schema)
+    }
+
+    /// An event that the ledger may know, though it cannot be run.
+    fn unsent(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>, error: &Error) -> Decoded {
+        let name = |field| row::name(row.called(field, &self.settings.columns), row.get(field), schema).ok();
+        let why = row.undecodable(error, &self.settings.columns);
+        let Some(id) = name(Field::EventId) else { return Decoded::Undecodable(why) };
+        let told_by = || {
+            Some(ToldBy {
+                aggregate_id: name(Field::AggregateId)?.into_owned(),
+                event_type: name(Field::EventType)?.into_owned(),
+                row_created_at_us: self.created_at(row, schema).ok()?,
+            })
+        };
+        let unsent = Unsent { id: id.into_owned(), told_by: told_by(), why };
+        Decoded::Unsent(Box::new(unsent))
+    }
+
+    pub(super) fn refused(&self, row: &Row<'_>, error: &Error) -> Decoded {
+        Decoded::Undecodable(row.undecodable(error, &self.settings.columns))
+    }
+
+    pub(super) fn undecodable(&self, error: &Error) -> Decoded {
+        self.refused(&Row::default(), error)
+    }
+
+    /// What is placed in a header, under any of the names that the field may have there.
+    pub(super) fn header(&self, field: Field) -> Option<Cow<'a, str>> {
+        self.settings.columns.placed(field).find_map(|name| headers::value(self.record.headers, name))
+    }
+
+    /// The topic's last part, where the `EventRouter` puts what it routes by.
+    pub(super) fn route(&self) -> &'a str {
+        self.record.topic.rsplit('.').next().unwrap_or(self.record.topic)
+    }
+}
+
+/// For a kept record, from whichever of the three could be read.
+pub(super) fn kept(reason: &Error, event_id: Option<String>) -> Decoded {
+    Decoded::Undecodable(Undecodable { reason: reason.to_string(), event_id, event_type: None, aggregate_id: None })
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::event::{Decoded, Ignored, Record, Settings, Undecodable, decode};
+    use crate::event::{Columns, Decoded, Ignored, Record, Settings, Undecodable, decode};
 
-    fn given(key: &str, value: &str, headers: &[(&str, Option<&[u8]>)]) -> Decoded {
+    fn given_with(key: &str, value: &str, headers: &[(&str, Option<&[u8]>)], settings: &Settings) -> Decoded {
         let record = Record {
             topic: "outbox",
             partition: 0,
@@ -118,41 +212,18 @@ mod tests {
             value: Some(value.as_bytes()),
             headers,
         };
-        decode(&record, &Settings::default())
+        decode(&record, settings)
     }
 
-    fn refused(value: &str, headers: &[(&str, Option<&[u8]>)]) -> Undecodable {
-        match given("\"k\"", value, headers) {
+    fn given(key: &str, value: &str, headers: &[(&str, Option<&[u8]>)]) -> Decoded {
+        given_with(key, value, headers, &Settings::default())
+    }
+
+    fn refused(value: &str) -> Undecodable {
+        match given("\"k\"", value, &[]) {
             Decoded::Undecodable(undecodable) => undecodable,
             other => panic!("{value} gave {other:?}"),
         }
-    }
-
-    #[test]
-    fn the_other_forms_are_named_and_what_can_be_read_of_them_is() {
-        let id: &[(&str, Option<&[u8]>)] = &[("id", Some(b"e-1"))];
-        let cloud: &[(&str, Option<&[u8]>)] = &[("ce_specversion", Some(b"1.0")), ("ce_id", Some(b"e-2"))];
-        let row = r#"{"event_id":"e-0","event_type":"T","aggregate_id":"a","payload":"{}"}"#;
-        let with_schema = format!(r#"{{"schema":{{"type":"struct"}},"payload":{row}}}"#);
-        for (value, headers, form, event_id) in [
-            (row, &[] as &[_], "ExtractNewRecordState", Some("e-0")),
-            (with_schema.as_str(), &[], "ExtractNewRecordState", Some("e-0")),
-            (r#"{"id":1,"__deleted":"true"}"#, &[], "ExtractNewRecordState", None),
-            (r#""{\"a\":1}""#, id, "EventRouter", Some("e-1")),
-            (r#"{"a":1}"#, id, "EventRouter", Some("e-1")),
-            (r#"{"ts_ms":1}"#, id, "EventRouter", Some("e-1")),
-            ("null", id, "EventRouter", Some("e-1")),
-            (r#"{"schema":null,"payload":null}"#, id, "EventRouter", Some("e-1")),
-            (r#"{"specversion":"1.0","id":"1","data":{}}"#, &[], "CloudEvent", None),
-            (r#"{"a":1}"#, cloud, "CloudEvent", Some("e-2")),
-            (r#"{"status":"END","id":"5:1","event_count":1,"ts_ms":1}"#, &[], "metadata of a transaction", None),
-        ] {
-            let refused = refused(value, headers);
-            assert!(refused.reason.contains(form), "{value}: {}", refused.reason);
-            assert_eq!(refused.event_id.as_deref(), event_id, "{value}");
-        }
-        let read = refused(row, &[]);
-        assert_eq!((read.event_type.as_deref(), read.aggregate_id.as_deref()), (Some("T"), Some("a")));
     }
 
     #[test]
@@ -168,19 +239,38 @@ mod tests {
             (r#"{"op":"d"}"#, "an object"),
             (r#"{"schema":"s","payload":null}"#, "an object"),
             (r#"{"schema":null,"payload":null,"n":1}"#, "an object"),
+            (r#"{"status":"END","id":"5:1","event_count":1,"ts_ms":1}"#, "an object"),
+            (r#"{"status":"OPEN","id":"5:1","event_count":1,"data_collections":null}"#, "an object"),
+            (r#"{"specversion":"1.0","id":"1","data":{}}"#, "an object"),
         ] {
-            let reason = refused(value, &[]).reason;
-            assert_eq!(reason, format!("the value is {found}, not a Debezium envelope"), "{value}");
+            let reason = refused(value).reason;
+            let expected =
+                format!("the value is {found} of no form that is known: no envelope, no row with the column event_id");
+            assert!(reason.starts_with(&expected), "{value}: {reason}");
         }
     }
 
     #[test]
-    fn a_flattened_delete_and_a_heartbeat_are_no_events() {
+    fn a_flattened_delete_a_heartbeat_and_a_transaction_are_no_events() {
         assert_eq!(given("k", "null", &[]), Decoded::Ignored(Ignored::Delete));
         assert_eq!(given("k", r#"{"schema":null,"payload":null}"#, &[]), Decoded::Ignored(Ignored::Delete));
         let heartbeat = Decoded::Ignored(Ignored::Heartbeat);
         assert_eq!(given(r#"{"serverName":"p"}"#, r#"{"ts_ms":1}"#, &[]), heartbeat);
         let with_schema = r#"{"schema":{"type":"struct"},"payload":{"ts_ms":1}}"#;
         assert_eq!(given(r#"{"schema":{},"payload":{"serverName":"p"}}"#, with_schema, &[]), heartbeat);
+        let transaction = Decoded::Ignored(Ignored::TransactionMetadata);
+        let begin = r#"{"status":"BEGIN","id":"5:1","event_count":null,"data_collections":null,"ts_ms":1}"#;
+        assert_eq!(given("{}", begin, &[]), transaction);
+        let id_is_id = Settings { columns: Columns::parse("event_id=id").expect("a list"), ..Settings::default() };
+        assert_eq!(given_with("{}", begin, &[], &id_is_id), transaction);
+    }
+
+    #[test]
+    fn a_row_of_an_outbox_that_has_a_header_id_is_a_row() {
+        let row = r#"{"event_id":"e","aggregate_id":"a","aggregate_type":"","event_type":"T","payload":{},"__op":"u"}"#;
+        let id: &[(&str, Option<&[u8]>)] = &[("id", Some(b"h"))];
+        assert_eq!(given("k", row, id), Decoded::Ignored(Ignored::Update));
+        let without_op = row.replace(r#","__op":"u""#, "");
+        assert!(matches!(given("k", &without_op, id), Decoded::Event(event) if event.id == "e"));
     }
 }

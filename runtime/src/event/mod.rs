@@ -1,18 +1,25 @@
 //! A Kafka record becomes an outbox event. Pure: no client, no clock, no configuration but what is passed in.
 //!
-//! Every form that Debezium can write has a file of its own; [`decode`] is the only way in. Today that is the
-//! `envelope`, with and without Connect's schemas. `form` recognises the others far enough to say what they are, and a
-//! record of theirs is undecodable: kept, never guessed at.
+//! Every form has a file of its own, and [`decode`] is the only way in: `form` tells them apart, `envelope`,
+//! `flattened`, `router` and `cloud_event` read them as a `row`, and that becomes the event. A record of no form that is
+//! known is undecodable: kept, never guessed at. `docs/records.md` says the same for people.
 //!
 //! Invariants: what a handler is given of a payload is the text that the database wrote; no number loses a digit. No
 //! bytes make [`decode`] panic, and none that it does not understand pass as an event or as nothing.
 
+mod cloud_event;
+mod columns;
 mod created_at;
 mod envelope;
 mod error;
+mod exact;
+mod flattened;
 mod form;
 mod headers;
+mod members;
+mod op;
 mod payload;
+mod router;
 mod row;
 mod schema;
 
@@ -21,7 +28,8 @@ mod captures;
 #[cfg(test)]
 mod properties;
 
-pub use envelope::decode;
+pub use columns::{Columns, Field, Others, WrongColumns};
+pub use form::decode;
 
 /// A record as Kafka holds it.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +74,32 @@ pub struct Event {
     pub headers: Vec<(String, String)>,
     /// JSON text: an object of the row's other columns, as far as the host is set to pass them; else `{}`.
     pub columns: String,
+    /// Whether the form says that the row was created. A flattened row without `__op` may as well have been changed,
+    /// and then only its id tells.
+    pub says_op: bool,
+}
+
+/// An event of which a column was not sent: PostgreSQL leaves out of a change what is stored apart (TOAST) and stayed as
+/// it was. Where the ledger has its id, nothing is missing; else it cannot be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unsent {
+    /// The event's id.
+    pub id: String,
+    /// What tells it from another event with its id; none where that was not sent either.
+    pub told_by: Option<ToldBy>,
+    /// What there is to keep of it.
+    pub why: Undecodable,
+}
+
+/// What tells an event from another one that has its id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToldBy {
+    /// The aggregate's id.
+    pub aggregate_id: String,
+    /// The event's type.
+    pub event_type: String,
+    /// The row's own time in microseconds since 1970, where it has one.
+    pub row_created_at_us: Option<i64>,
 }
 
 /// What a record turned out to be.
@@ -75,6 +109,8 @@ pub enum Decoded {
     Event(Box<Event>),
     /// A record that is no event, such as a delete or a heartbeat.
     Ignored(Ignored),
+    /// An event without a value that it needs.
+    Unsent(Box<Unsent>),
     /// A record that should have been an event and cannot be read; it is kept with its bytes.
     Undecodable(Undecodable),
 }
@@ -96,6 +132,8 @@ pub enum Ignored {
     Tombstone,
     /// Debezium's heartbeat.
     Heartbeat,
+    /// Debezium's record of a transaction's begin or end.
+    TransactionMetadata,
 }
 
 impl Ignored {
@@ -110,6 +148,7 @@ impl Ignored {
             Self::LogicalMessage => "logical_message",
             Self::Tombstone => "tombstone",
             Self::Heartbeat => "heartbeat",
+            Self::TransactionMetadata => "transaction_metadata",
         }
     }
 }
@@ -128,8 +167,12 @@ pub struct Undecodable {
 }
 
 /// What decoding depends on.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Settings {
     /// Op r (a snapshot's row) is an event too (`SNAPSHOT_EVENTS`).
     pub snapshot_events: bool,
+    /// What the outbox's columns are called (`OUTBOX_COLUMNS`).
+    pub columns: Columns,
+    /// Which other columns handlers are given (`OUTBOX_OTHER_COLUMNS`).
+    pub others: Others,
 }

@@ -7,34 +7,34 @@
 use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
 
 use crate::event::error::Error;
-use crate::event::row;
+use crate::event::row::{self, Cell};
 
 /// The most levels of arrays and objects in one another: as many as `serde_json` reads into a handler's types.
 pub(super) const MAX_LEVELS: usize = 127;
 
-pub(super) fn text(raw: Option<&RawValue>) -> Result<String, Error> {
-    let json = match raw {
-        None => return Err(Error::Missing("payload")),
-        Some(raw) if raw.get().starts_with('"') => {
-            let text = row::text("payload", Some(raw))?;
-            serde_json::from_str::<IgnoredAny>(&text).map_err(Error::PayloadNotJson)?;
+pub(super) fn text(column: &str, cell: Option<&Cell<'_>>) -> Result<String, Error> {
+    let json = match cell {
+        None => return Err(Error::Missing(column.to_owned())),
+        // It stood in a record that has been read, so it is JSON.
+        Some(Cell::Json(raw)) if !raw.get().starts_with('"') => Cow::Borrowed(raw.get()),
+        cell => {
+            let text = row::text(column, cell)?;
+            serde_json::from_str::<IgnoredAny>(&text)
+                .map_err(|error| Error::PayloadNotJson { column: column.to_owned(), error })?;
             text
         }
-        // It stood in a record that has been read, so it is JSON.
-        Some(raw) => Cow::Borrowed(raw.get()),
     };
     if nests_too_deep(&json) {
-        return Err(Error::PayloadTooDeep(MAX_LEVELS));
+        return Err(Error::PayloadTooDeep { column: column.to_owned(), levels: MAX_LEVELS });
     }
     Ok(json.into_owned())
 }
 
 /// Whether JSON that is known to be valid has more than [`MAX_LEVELS`]. Skipping JSON needs no stack, so nothing
 /// before this has refused it.
-fn nests_too_deep(json: &str) -> bool {
+pub(super) fn nests_too_deep(json: &str) -> bool {
     let openings = json.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
     openings > MAX_LEVELS && deepest(json) > MAX_LEVELS
 }
@@ -60,11 +60,13 @@ fn deepest(json: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::value::RawValue;
+
     use super::*;
 
     fn given(raw: &str) -> Result<String, String> {
         let raw: &RawValue = serde_json::from_str(raw).expect("the test's text is JSON");
-        text(Some(raw)).map_err(|error| error.to_string())
+        text("payload", Some(&Cell::Json(raw))).map_err(|error| error.to_string())
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::captures::{Captured, capture, names};
-use super::{Decoded, Record, Settings, decode};
+use super::{Columns, Decoded, Others, Record, Settings, decode};
 
 fn record(value: &[u8]) -> Record<'_> {
     Record { topic: "t", partition: 0, offset: 0, timestamp_ms: Some(5), key: None, value: Some(value), headers: &[] }
@@ -18,12 +18,14 @@ fn check(decoded: &Decoded) {
         Decoded::Event(event) => {
             assert!(!event.id.is_empty() && !event.aggregate_id.is_empty() && !event.event_type.is_empty());
             assert!(serde_json::from_str::<IgnoredAny>(&event.payload).is_ok(), "{event:?}");
+            assert!(serde_json::from_str::<serde_json::Map<String, Value>>(&event.columns).is_ok(), "{event:?}");
             assert_ne!(event.payload, "__debezium_unavailable_value");
             if let Some(us) = event.row_created_at_us {
                 assert_eq!(event.created_at_ms, us.div_euclid(1000));
             }
         }
         Decoded::Ignored(_) => {}
+        Decoded::Unsent(unsent) => assert!(!unsent.id.is_empty() && !unsent.why.reason.is_empty()),
         Decoded::Undecodable(undecodable) => assert!(!undecodable.reason.is_empty()),
     }
 }
@@ -93,6 +95,30 @@ fn json_text() -> impl Strategy<Value = String> {
     })
 }
 
+fn header_name() -> impl Strategy<Value = &'static str> {
+    proptest::sample::select(vec![
+        "id",
+        "__op",
+        "__deleted",
+        "ce_specversion",
+        "ce_id",
+        "ce_type",
+        "ce_time",
+        "ce_iodebeziumop",
+        "eventType",
+        "createdAt",
+    ])
+}
+
+fn header_value() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        vec(any::<u8>(), 0..40),
+        json_text().prop_map(String::into_bytes),
+        proptest::sample::select(vec!["1.0", "c", "d", "true", "{\"schema\":null,\"payload\":\"1.0\"}"])
+            .prop_map(|text| text.as_bytes().to_vec()),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -106,11 +132,27 @@ proptest! {
         which in any::<proptest::sample::Index>(),
         damages in vec(damage(), 1..6),
         snapshot_events in any::<bool>(),
+        mapped in any::<bool>(),
+        others in prop_oneof![Just(Others::None), Just(Others::All), Just(Others::Named(vec!["status".to_owned()]))],
     ) {
         let all = all_captured();
         let captured = which.get(&all);
         let value = captured.value.clone().expect("those without were left out").into_bytes();
-        check(&captured.decode(Some(&damaged(value, &damages)), Settings { snapshot_events }));
+        let columns = if mapped { Columns::parse("event_id=id,aggregate_id=aggregateid,event_type=type") } else { Columns::parse("created_at=createdAt") };
+        let settings = Settings { snapshot_events, columns: columns.expect("a list"), others };
+        check(&captured.decode(Some(&damaged(value, &damages)), &settings));
+    }
+
+    #[test]
+    fn headers_and_keys_of_any_bytes_are_decoded_without_panic(
+        value in proptest::option::of(json_text()),
+        key in proptest::option::of(vec(any::<u8>(), 0..40)),
+        headers in vec((header_name(), proptest::option::of(header_value())), 0..6),
+    ) {
+        let headers: Vec<(&str, Option<&[u8]>)> =
+            headers.iter().map(|(name, value)| (*name, value.as_deref())).collect();
+        let record = Record { key: key.as_deref(), value: value.as_deref().map(str::as_bytes), headers: &headers, ..record(b"") };
+        check(&decode(&record, &Settings::default()));
     }
 
     #[test]

@@ -4,105 +4,203 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::event::Undecodable;
 use crate::event::error::Error;
+use crate::event::members::{Members, Name};
+use crate::event::schema::RowSchema;
+use crate::event::{Columns, Field, Settings, Undecodable, exact};
 
 /// What stands for a value that PostgreSQL did not send, since an update left it as it was (TOAST).
 pub(super) const UNAVAILABLE: &str = "__debezium_unavailable_value";
 
-/// The columns that make an event. A column that is absent is `None`; one that is null holds the text `null`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct Row<'a> {
-    #[serde(borrow, deserialize_with = "present")]
-    pub(super) event_id: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "present")]
-    pub(super) sequence_id: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "present")]
-    pub(super) aggregate_id: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "present")]
-    pub(super) aggregate_type: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "present")]
-    pub(super) event_type: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "present")]
-    pub(super) payload: Option<&'a RawValue>,
-    #[serde(borrow, deserialize_with = "present")]
-    pub(super) created_at: Option<&'a RawValue>,
+/// What a column holds.
+#[derive(Debug, Clone)]
+pub(super) enum Cell<'a> {
+    /// JSON, as it stands in the value.
+    Json(&'a RawValue),
+    /// Text, from a header or the key.
+    Text(Cow<'a, str>),
 }
 
-impl Row<'_> {
+/// The columns that make an event, and those that handlers are given besides. A column that is absent is `None`; one
+/// that is null holds the text `null`.
+#[derive(Debug, Default)]
+pub(super) struct Row<'a> {
+    cells: [Option<Cell<'a>>; Field::ALL.len()],
+    others: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// The names of members that are not called as their columns are.
+    called: Vec<(Field, &'static str)>,
+}
+
+impl<'a> Row<'a> {
+    /// The row that an object's members are, where no column of an event stands twice in it.
+    pub(super) fn of_members(members: &Members<'a>, settings: &Settings) -> Result<Self, Error> {
+        let mut row = Self::default();
+        for (name, raw) in members.iter() {
+            if let Some(twice) = row.put(name.clone(), raw, settings) {
+                return Err(Error::Twice(settings.columns.of(twice).to_owned()));
+            }
+        }
+        Ok(row)
+    }
+
+    pub(super) fn get(&self, field: Field) -> Option<&Cell<'a>> {
+        self.cells[field as usize].as_ref()
+    }
+
+    pub(super) fn set(&mut self, field: Field, cell: Cell<'a>) {
+        self.cells[field as usize] = Some(cell);
+    }
+
+    /// Sets what stands under another name than the column's.
+    pub(super) fn set_called(&mut self, field: Field, name: &'static str, raw: &'a RawValue) {
+        self.set(field, Cell::Json(raw));
+        self.called.push((field, name));
+    }
+
+    /// The name under which a field stands in the row.
+    pub(super) fn called<'s>(&self, field: Field, columns: &'s Columns) -> &'s str {
+        self.called.iter().find(|(found, _)| *found == field).map_or(columns.of(field), |(_, name)| name)
+    }
+
+    pub(super) fn add_other(&mut self, name: Cow<'a, str>, raw: &'a RawValue) {
+        self.others.push((name, raw));
+    }
+
+    /// The columns that handlers are given besides, in the row's order.
+    pub(super) fn others(&self) -> &[(Cow<'a, str>, &'a RawValue)] {
+        &self.others
+    }
+
+    /// Takes a column as far as it is asked for; gives the field that it holds where that was there already.
+    fn put(&mut self, name: Cow<'a, str>, raw: &'a RawValue, settings: &Settings) -> Option<Field> {
+        let mut is_field = false;
+        for field in Field::ALL.into_iter().filter(|field| settings.columns.of(*field) == name) {
+            is_field = true;
+            if self.cells[field as usize].replace(Cell::Json(raw)).is_some() {
+                return Some(field);
+            }
+        }
+        if settings.others.take(&name, is_field) {
+            self.others.push((name, raw));
+        }
+        None
+    }
+
     /// What is kept of this row beside the reason why it is no event.
-    pub(super) fn undecodable(&self, error: &Error) -> Undecodable {
-        let readable = |column, raw| name(column, raw).ok().map(Cow::into_owned);
+    pub(super) fn undecodable(&self, error: &Error, columns: &Columns) -> Undecodable {
+        let readable = |field| name(self.called(field, columns), self.get(field), None).ok().map(Cow::into_owned);
         Undecodable {
             reason: error.to_string(),
-            event_id: readable("event_id", self.event_id),
-            event_type: readable("event_type", self.event_type),
-            aggregate_id: readable("aggregate_id", self.aggregate_id),
+            event_id: readable(Field::EventId),
+            event_type: readable(Field::EventType),
+            aggregate_id: readable(Field::AggregateId),
         }
     }
 }
 
-/// A JSON object and nothing else. What serde derives takes an array of the members' values too, in which any column
-/// could stand for any other.
-pub(super) struct Object<T>(pub(super) T);
+/// Reads an object as a row, in the pass over the text that reads what is around it; null and nothing else is none.
+pub(super) struct Rows<'s>(pub(super) &'s Settings);
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
-            type Value = Object<T>;
+impl<'de> DeserializeSeed<'de> for Rows<'_> {
+    type Value = Option<Row<'de>>;
 
-            fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-                to.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-            }
-        }
-        deserializer.deserialize_map(Members(PhantomData))
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_any(self)
     }
 }
 
-/// The raw JSON of a member that is there, null included.
-pub(super) fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    <&RawValue>::deserialize(deserializer).map(Some)
+impl<'de> Visitor<'de> for Rows<'_> {
+    type Value = Option<Row<'de>>;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str("an object")
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Self(settings) = self;
+        let mut row = Row::default();
+        while let Some(Name(name)) = map.next_key()? {
+            let is_field = Field::ALL.into_iter().any(|field| settings.columns.of(field) == name);
+            if !is_field && !settings.others.take(&name, is_field) {
+                map.next_value::<IgnoredAny>()?;
+            } else if let Some(twice) = row.put(name, map.next_value()?, settings) {
+                return Err(A::Error::duplicate_field(twice.name()));
+            }
+        }
+        Ok(Some(row))
+    }
 }
 
-/// A column that has to hold text with something in it.
-pub(super) fn name<'a>(column: &'static str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Error> {
-    let text = text(column, raw)?;
-    if text.is_empty() { Err(Error::Empty(column)) } else { Ok(text) }
+/// A column that has to hold text with something in it. A whole number and a decimal are as good as their digits, since
+/// ids may be numbers.
+pub(super) fn name<'a>(
+    column: &str,
+    cell: Option<&Cell<'a>>,
+    schema: Option<&RowSchema<'a>>,
+) -> Result<Cow<'a, str>, Error> {
+    let text = match cell {
+        Some(Cell::Json(raw)) if is_whole(raw.get()) => Cow::Borrowed(raw.get()),
+        Some(Cell::Json(raw)) => match decimal(column, raw, schema)? {
+            Some(digits) => Cow::Owned(digits),
+            None => text(column, cell)?,
+        },
+        cell => text(column, cell)?,
+    };
+    if text.is_empty() { Err(Error::Empty(column.to_owned())) } else { Ok(text) }
 }
 
 /// A column that has to hold text.
-pub(super) fn text<'a>(column: &'static str, raw: Option<&'a RawValue>) -> Result<Cow<'a, str>, Error> {
-    let raw = raw.ok_or(Error::Missing(column))?;
-    match string(raw) {
-        Read::NotText => Err(Error::NotText { column, found: kind(raw) }),
-        Read::Broken => Err(Error::Surrogate(column)),
-        Read::Text(text) if text == UNAVAILABLE => Err(Error::Unavailable(column)),
-        Read::Text(text) => Ok(text),
-    }
+pub(super) fn text<'a>(column: &str, cell: Option<&Cell<'a>>) -> Result<Cow<'a, str>, Error> {
+    let text = match cell {
+        None => return Err(Error::Missing(column.to_owned())),
+        Some(Cell::Text(text)) => text.clone(),
+        Some(Cell::Json(raw)) => match string(raw) {
+            Read::NotText => return Err(Error::NotText { column: column.to_owned(), found: kind(raw) }),
+            Read::Broken => return Err(Error::Surrogate(column.to_owned())),
+            Read::Text(text) => text,
+        },
+    };
+    if text == UNAVAILABLE { Err(Error::Unavailable(column.to_owned())) } else { Ok(text) }
 }
 
 /// The row's place in the outbox: a whole number, or the same as text.
-pub(super) fn sequence(raw: Option<&RawValue>) -> Result<Option<String>, Error> {
-    let Some(raw) = raw.filter(|raw| raw.get() != "null") else { return Ok(None) };
-    let digits = match string(raw) {
-        Read::Text(text) => text,
-        Read::NotText => Cow::Borrowed(raw.get()),
-        Read::Broken => return Err(Error::Sequence(kind(raw))),
+pub(super) fn sequence<'a>(
+    column: &str,
+    cell: Option<&Cell<'a>>,
+    schema: Option<&RowSchema<'a>>,
+) -> Result<Option<String>, Error> {
+    let wrong = |found| Error::Sequence { column: column.to_owned(), found };
+    let digits = match cell {
+        None => return Ok(None),
+        Some(Cell::Text(text)) => text.clone(),
+        Some(Cell::Json(raw)) if raw.get() == "null" => return Ok(None),
+        Some(Cell::Json(raw)) => match (decimal(column, raw, schema)?, string(raw)) {
+            (Some(digits), _) => Cow::Owned(digits),
+            (None, Read::Text(text)) => text,
+            (None, Read::NotText) => Cow::Borrowed(raw.get()),
+            (None, Read::Broken) => return Err(wrong(kind(raw))),
+        },
     };
-    if is_whole(&digits) { Ok(Some(digits.into_owned())) } else { Err(Error::Sequence(kind(raw))) }
+    let found = || cell.map_or("a text", |cell| if let Cell::Json(raw) = cell { kind(raw) } else { "a text" });
+    if is_whole(&digits) { Ok(Some(digits.into_owned())) } else { Err(wrong(found())) }
+}
+
+/// The digits of a column that its schema says to be a decimal. The schema is read only where it has one at all.
+fn decimal(column: &str, raw: &RawValue, schema: Option<&RowSchema<'_>>) -> Result<Option<String>, Error> {
+    let Some(schema) = schema.filter(|schema| schema.has_decimals() && raw.get() != "null") else { return Ok(None) };
+    match schema.column(column)? {
+        Some(of) if of.is_decimal() => exact::decimal(column, raw, &of).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Whether this is decimal digits, after a minus or not.
@@ -152,27 +250,49 @@ pub(super) fn kind_of(json: &str) -> &'static str {
 mod tests {
     use super::*;
 
-    fn raw(json: &str) -> &RawValue {
-        serde_json::from_str(json).expect("the test's text is JSON")
+    fn cell(json: &str) -> Cell<'_> {
+        Cell::Json(serde_json::from_str(json).expect("the test's text is JSON"))
+    }
+
+    fn row(json: &str) -> Result<Option<Row<'_>>, serde_json::Error> {
+        Rows(&Settings::default()).deserialize(&mut serde_json::Deserializer::from_str(json))
     }
 
     #[test]
     fn null_and_absent_are_told_apart() {
-        let row: Row<'_> = serde_json::from_str(r#"{"payload": null, "other": [1]}"#).expect("a row");
-        assert_eq!(row.payload.map(RawValue::get), Some("null"));
-        assert!(row.event_id.is_none());
+        let row = row(r#"{"payload": null, "other": [1]}"#).expect("a row").expect("no null");
+        assert!(matches!(row.get(Field::Payload), Some(Cell::Json(raw)) if raw.get() == "null"));
+        assert!(row.get(Field::EventId).is_none());
+        assert!(row.others().is_empty());
     }
 
     #[test]
-    fn an_array_is_no_row() {
-        assert!(serde_json::from_str::<Row<'_>>(r#"["e"]"#).is_ok());
-        assert!(serde_json::from_str::<Object<Row<'_>>>(r#"["e"]"#).is_err());
-        assert!(serde_json::from_str::<Object<Row<'_>>>(r#"{"event_id":"e"}"#).is_ok());
+    fn only_an_object_is_a_row() {
+        assert!(row("null").is_ok_and(|row| row.is_none()));
+        for json in [r#"["e"]"#, "7", "\"e\"", "true", r#"{"event_id":"e","event_id":"f"}"#] {
+            assert!(row(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn columns_have_the_names_that_are_set() {
+        let settings = Settings {
+            columns: Columns::parse("event_id=id,sequence_id=id").expect("a list"),
+            others: crate::event::Others::All,
+            ..Settings::default()
+        };
+        let text = r#"{"id":7,"event_id":"e","__op":"c","tenant":[1.10]}"#;
+        let row = Rows(&settings).deserialize(&mut serde_json::Deserializer::from_str(text)).expect("a row");
+        let row = row.expect("no null");
+        assert_eq!(name("id", row.get(Field::EventId), None).ok().as_deref(), Some("7"));
+        assert_eq!(sequence("id", row.get(Field::SequenceId), None).ok().flatten().as_deref(), Some("7"));
+        let others: Vec<_> = row.others().iter().map(|(name, raw)| (&**name, raw.get())).collect();
+        assert_eq!(others, [("event_id", "\"e\""), ("tenant", "[1.10]")]);
     }
 
     #[test]
     fn text_is_unescaped() {
-        let given = |json| text("event_id", Some(raw(json))).map(Cow::into_owned).map_err(|error| error.to_string());
+        let given = |json| text("event_id", Some(&cell(json))).map(Cow::into_owned).map_err(|error| error.to_string());
         assert_eq!(given(r#""plain""#).as_deref(), Ok("plain"));
         assert_eq!(given(r#""a\"b\\\u00fc\ud83d\ude00\n""#).as_deref(), Ok("a\"b\\ü😀\n"));
         assert_eq!(given("7"), Err("the row's event_id is a number, not a text".to_owned()));
@@ -185,19 +305,28 @@ mod tests {
             text("event_id", None).map_err(|error| error.to_string()),
             Err("the row has no column event_id".to_owned())
         );
-        assert!(name("event_id", Some(raw("\"\""))).is_err());
+        assert!(name("event_id", Some(&cell("\"\"")), None).is_err());
         assert!(given(r#""__debezium_unavailable_value""#).is_err());
         assert!(given(r#""__debezium\u005funavailable_value""#).is_err());
     }
 
     #[test]
+    fn an_id_may_be_a_whole_number() {
+        let given = |json| name("id", Some(&cell(json)), None).map(Cow::into_owned).map_err(|error| error.to_string());
+        assert_eq!(given("12345678901234567890").as_deref(), Ok("12345678901234567890"));
+        for json in ["1.5", "1e3", "true", "{}", "null"] {
+            assert!(given(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
     fn a_sequence_keeps_its_digits() {
-        let given = |json| sequence(Some(raw(json))).map_err(|error| error.to_string());
+        let given = |json| sequence("sequence_id", Some(&cell(json)), None).map_err(|error| error.to_string());
         assert_eq!(given("12345678901234567890"), Ok(Some("12345678901234567890".to_owned())));
         assert_eq!(given("-5"), Ok(Some("-5".to_owned())));
         assert_eq!(given(r#""007""#), Ok(Some("007".to_owned())));
         assert_eq!(given("null"), Ok(None));
-        assert!(matches!(sequence(None), Ok(None)));
+        assert!(matches!(sequence("sequence_id", None, None), Ok(None)));
         for json in ["1.0", "1e3", "{}", "[1]", "true", r#""""#, r#""-""#, r#""x""#, r#"{"scale":0,"value":"AQ=="}"#] {
             assert!(given(json).is_err(), "{json}");
         }

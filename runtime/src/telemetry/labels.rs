@@ -40,6 +40,10 @@ labels! {
         Tombstone = "tombstone",
         /// Debezium's heartbeat.
         Heartbeat = "heartbeat",
+        /// Debezium's record of a transaction's begin or end.
+        TransactionMetadata = "transaction_metadata",
+        /// An event of which a value was not sent, as PostgreSQL does with what a change left as it was.
+        Unsent = "unsent",
         /// A record that cannot be read.
         Undecodable = "undecodable",
     }

@@ -89,6 +89,7 @@ pub(crate) fn event() -> Event {
         row_created_at_us: None,
         headers: vec![("traceparent".to_owned(), "00-1".to_owned())],
         columns: "{}".to_owned(),
+        says_op: true,
     }
 }
 

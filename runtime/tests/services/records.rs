@@ -53,3 +53,53 @@ async fn what_is_no_creation_changes_nothing() {
         assert_eq!(records[kind], 1, "{kind}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_sent_is_known_by_its_id_or_dead() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    let known = row("Echo", "a", json!({}));
+    let unknown = row("Echo", "b", json!({}));
+    let without_payload = |record: Option<String>| {
+        let mut record: serde_json::Value = serde_json::from_str(&record.expect("a record")).expect("an envelope");
+        record["after"]["payload"] = "__debezium_unavailable_value".into();
+        Some(record.to_string())
+    };
+    let host = world.host(&[]).await;
+    world.send([(0, known.created())]).await;
+    world.until_passed(1).await;
+    world.send([(0, without_payload(known.created())), (0, without_payload(unknown.created()))]).await;
+    world.until_passed(3).await;
+    let parked = world.find(&world.own("parked"), doc! {}).await;
+    assert_eq!(parked.len(), 1);
+    assert_eq!(parked[0].get_str("event_id").ok(), Some(unknown.id.as_str()));
+    assert_eq!(parked[0].get_str("reason").ok(), Some("undecodable"));
+    let message = parked[0].get_str("message").expect("a message");
+    assert!(message.contains("__debezium_unavailable_value"), "{message}");
+    assert_eq!(world.find(&world.data("echo"), doc! {}).await.len(), 1);
+    let stats = host.stats().await;
+    assert_eq!((&stats["records"]["unsent"], &stats["events"]["duplicate"]), (&json!(2), &json!(1)), "{stats}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flattened_row_of_another_shape_runs_once_and_the_log_says_what_is_missing() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    let columns = "event_id=id,aggregate_id=aggregateid,aggregate_type=aggregatetype,event_type=type";
+    let _host = world.host(&[("OUTBOX_COLUMNS", columns)]).await;
+    let id = uuid::Uuid::now_v7().to_string();
+    let of = |status: &str| {
+        let row = json!({
+            "id": id, "aggregateid": "a", "aggregatetype": "Echo", "type": "Echo", "payload": "{}", "status": status,
+        });
+        Some(row.to_string())
+    };
+    world.send([(0, of("pending")), (0, of("processed")), (0, Some("null".to_owned()))]).await;
+    world.until_passed(3).await;
+    let found = world.find(&world.data("echo"), doc! {}).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].get_str("_id").ok(), Some(id.as_str()));
+    assert!(world.find(&world.own("parked"), doc! {}).await.is_empty());
+    let said = world.log().matches("operation_missing").count();
+    assert_eq!(said, 1, "said once, not {said} times");
+}

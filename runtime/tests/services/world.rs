@@ -134,7 +134,7 @@ impl World {
 
     /// A host that has only been started.
     pub(crate) fn start(&self, settings: &[(&str, &str)]) -> Host {
-        Self::launch(self.command(settings))
+        self.launch(self.command(settings))
     }
 
     /// A host on an embedded Kafka that holds these lines, with no other Kafka to be had.
@@ -143,14 +143,21 @@ impl World {
         std::fs::write(&file, lines).expect("a file");
         let mut command = self.command(&[("KAFKA_BOOTSTRAP_SERVERS", "127.0.0.1:1")]);
         command.arg("--embedded").arg(file);
-        Self::launch(command)
+        self.launch(command)
     }
 
-    fn launch(mut command: Command) -> Host {
+    fn launch(&self, mut command: Command) -> Host {
+        let log = || std::fs::File::options().create(true).append(true).open(self.folder.path().join("weir.log"));
+        command.stdout(log().expect("a log")).stderr(log().expect("a log"));
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
         let admin = format!("127.0.0.1:{port}");
         let child = command.env("ADMIN_LISTEN", &admin).spawn().expect("weir starts");
         Host { child, admin }
+    }
+
+    /// What all hosts of this world have said.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("weir.log")).expect("a host was started")
     }
 
     /// Runs a host that is to end by itself, and gives its status and what it said.

@@ -140,6 +140,7 @@ impl World {
                     row_created_at_us: has_created_at.then_some(*created_at_ms * 1_000),
                     headers: Vec::new(),
                     columns: "{}".to_owned(),
+                    says_op: true,
                 }))
             }
         };

@@ -12,6 +12,24 @@ use crate::{paths, python};
 const CONNECTOR: &str = "deploy/debezium/postgres-event-outbox-connector.json";
 
 pub(super) fn start(instance: &Instance) -> Result<()> {
+    worker(instance)?;
+    let daemon = instance.daemon("connect");
+    let rest = &instance.environment.connect;
+    let agent = agent();
+    let (name, config) = connector(instance)?;
+    let mut answer = agent.put(format!("{rest}/connectors/{name}/config")).send_json(&config)?;
+    if !answer.status().is_success() {
+        bail!("Connect refused the connector: {}", answer.body_mut().read_to_string()?);
+    }
+    daemon.wait(Duration::from_mins(1), || running(&agent, &format!("{rest}/connectors/{name}/status")))?;
+    let slot = config.get("slot.name").and_then(Value::as_str).context("the connector names no slot")?;
+    // The task runs before it streams; only then does the slot have a reader.
+    python::run(&instance.parts, "outbox.py", &["streaming", &instance.environment.postgres, slot])?;
+    Ok(())
+}
+
+/// Connect without any connector.
+pub(super) fn worker(instance: &Instance) -> Result<()> {
     let daemon = instance.daemon("connect");
     if daemon.running().is_none() {
         ports::claim("Connect", instance.environment.ports.connect)?;
@@ -24,18 +42,7 @@ pub(super) fn start(instance: &Instance) -> Result<()> {
     let rest = &instance.environment.connect;
     let agent = agent();
     let answers = || agent.get(format!("{rest}/connectors")).call().is_ok_and(|answer| answer.status() == 200);
-    daemon.wait(Duration::from_mins(2), || Ok(answers()))?;
-
-    let (name, config) = connector(instance)?;
-    let mut answer = agent.put(format!("{rest}/connectors/{name}/config")).send_json(&config)?;
-    if !answer.status().is_success() {
-        bail!("Connect refused the connector: {}", answer.body_mut().read_to_string()?);
-    }
-    daemon.wait(Duration::from_mins(1), || running(&agent, &format!("{rest}/connectors/{name}/status")))?;
-    let slot = config.get("slot.name").and_then(Value::as_str).context("the connector names no slot")?;
-    // The task runs before it streams; only then does the slot have a reader.
-    python::run(&instance.parts, "outbox.py", &["streaming", &instance.environment.postgres, slot])?;
-    Ok(())
+    daemon.wait(Duration::from_mins(4), || Ok(answers()))
 }
 
 fn agent() -> ureq::Agent {
@@ -59,7 +66,7 @@ fn running(agent: &ureq::Agent, url: &str) -> Result<bool> {
 }
 
 /// The connector's name and settings, with where this instance's PostgreSQL is.
-fn connector(instance: &Instance) -> Result<(String, Value)> {
+pub(super) fn connector(instance: &Instance) -> Result<(String, Value)> {
     let file = paths::root().join(CONNECTOR);
     let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
     let mut file: Value = serde_json::from_str(&text).context("the connector's file is not JSON")?;
@@ -77,7 +84,7 @@ group.id=connect
 listeners=http://127.0.0.1:{}
 rest.advertised.host.name=127.0.0.1
 plugin.path={}
-plugin.discovery=service_load
+plugin.discovery={}
 key.converter=org.apache.kafka.connect.json.JsonConverter
 value.converter=org.apache.kafka.connect.json.JsonConverter
 config.storage.topic=connect-configs
@@ -94,6 +101,7 @@ connector.client.config.override.policy=All
 ",
         instance.environment.kafka,
         instance.environment.ports.connect,
-        instance.parts.plugins.display()
+        instance.parts.plugins.display(),
+        instance.parts.plugin_discovery,
     )
 }

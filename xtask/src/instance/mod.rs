@@ -18,6 +18,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub(crate) use daemon::Daemon;
 pub(crate) use kafka::{PARTITIONS, TOPIC};
@@ -135,6 +136,16 @@ impl Instance {
             Service::Kafka => kafka::start(self),
             Service::Connect => connect::start(self),
         }
+    }
+
+    /// Starts Connect without a connector.
+    pub(crate) fn start_worker(&self) -> Result<()> {
+        connect::worker(self)
+    }
+
+    /// The settings of the connector that `deploy/debezium` describes, for this instance's PostgreSQL.
+    pub(crate) fn connector(&self) -> Result<Value> {
+        connect::connector(self).map(|(_, config)| config)
     }
 
     /// Stops one service cleanly.

@@ -6,6 +6,7 @@ mod containment;
 mod counts;
 mod culprit;
 mod deaths;
+mod decoding;
 mod exactly;
 mod exactly_once;
 mod faults;
@@ -63,14 +64,19 @@ struct Proof {
 enum Way {
     /// Weir itself, with these services of a fresh instance.
     Real(&'static [Service], fn(&Run<'_>) -> Result<Verdict>),
-    /// The simulation, which needs none; told whether it is to be quick.
-    Simulated(fn(bool) -> Result<Verdict>),
+    /// What needs no service; told whether it is to be quick.
+    Alone(fn(bool) -> Result<Verdict>),
 }
 
 /// What a proof needs that puts records into Kafka by itself.
 const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
 
-const PROOFS: [Proof; 11] = [
+const PROOFS: [Proof; 12] = [
+    Proof {
+        name: "decoding",
+        promise: "every record that Debezium was recorded to write decodes as the row says that was inserted",
+        way: Way::Alone(|_| decoding::run()),
+    },
     Proof {
         name: "reference",
         promise: "a row inserted by SQL gives its documents once; updates and a delete of it change nothing",
@@ -119,12 +125,12 @@ const PROOFS: [Proof; 11] = [
     Proof {
         name: "simulation",
         promise: "the same holds in any order of things: faults from seeds, a simulated Kafka, MongoDB and clock, a model",
-        way: Way::Simulated(simulated::seeds),
+        way: Way::Alone(simulated::seeds),
     },
     Proof {
         name: "seeded-bugs",
         promise: "the simulation finds what is wrong: each bug that is put in is caught, by a seed that passes without it",
-        way: Way::Simulated(simulated::bugs),
+        way: Way::Alone(simulated::bugs),
     },
 ];
 
@@ -202,7 +208,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         return Ok(());
     }
     let chosen = args.names.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
-    // The simulation needs neither services nor handlers.
+    // The others need neither services nor handlers.
     let real = chosen.iter().any(|proof| matches!(proof.way, Way::Real(..)));
     if real {
         prerequisites::for_everything()?;
@@ -253,7 +259,7 @@ fn one(proof: &'static Proof, args: &Args, built: Option<&Built>) -> Result<bool
 
 fn attempt(proof: &Proof, args: &Args, built: Option<&Built>) -> Result<Verdict> {
     match proof.way {
-        Way::Simulated(run) => run(args.quick),
+        Way::Alone(run) => run(args.quick),
         Way::Real(services, run) => {
             let built = built.context("there are no handlers")?;
             let temporary = Temporary::up_with(INSTANCE, args.keep, services)?;

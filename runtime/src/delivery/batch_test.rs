@@ -1,0 +1,131 @@
+//! What becomes of an event that was not sent whole.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::batch::{Batch, Fate, Judge};
+use super::entry::{Entry, Item, Ledger, RawRecord, event_hash};
+use super::statements::Form;
+use crate::event::{Event, ToldBy, Undecodable, Unsent};
+use crate::registry::Routes;
+use crate::store::{Buckets, Claim, MarkerKey, PartitionId, Plan};
+
+fn ledger() -> Ledger {
+    Ledger { group: Arc::from("group"), source: Arc::from("default"), retention_ms: 1_000_000 }
+}
+
+fn partition() -> PartitionId {
+    PartitionId { topic: Arc::from("outbox"), partition: 0 }
+}
+
+fn event(id: &str) -> Event {
+    Event {
+        id: id.to_owned(),
+        sequence: None,
+        event_type: "T".to_owned(),
+        aggregate_type: String::new(),
+        aggregate_id: "a".to_owned(),
+        payload: "{}".to_owned(),
+        created_at_ms: 5,
+        row_created_at_us: Some(5_000),
+        headers: Vec::new(),
+        columns: "{}".to_owned(),
+        says_op: true,
+    }
+}
+
+fn unsent(id: &str, told_by: Option<ToldBy>) -> Item {
+    let why = Undecodable {
+        reason: "the row's payload was not sent".to_owned(),
+        event_id: Some(id.to_owned()),
+        event_type: Some("T".to_owned()),
+        aggregate_id: Some("a".to_owned()),
+    };
+    Item::Unsent(Arc::new(Unsent { id: id.to_owned(), told_by, why }))
+}
+
+fn told_by(event: &Event) -> ToldBy {
+    ToldBy {
+        aggregate_id: event.aggregate_id.clone(),
+        event_type: event.event_type.clone(),
+        row_created_at_us: event.row_created_at_us,
+    }
+}
+
+/// The batch of these records, against a ledger that has these events, and the one before it.
+fn routed(items: Vec<Item>, seen: &HashMap<MarkerKey, i64>, before: Option<&HashMap<MarkerKey, i64>>) -> Batch {
+    let entries = (0..).zip(items).map(|(offset, item)| Entry {
+        partition: partition(),
+        offset,
+        item,
+        raw: Arc::new(RawRecord::default()),
+        begun_ms: None,
+    });
+    let mut batch = Batch::new(entries.collect(), &ledger(), before);
+    let asked = batch.keys();
+    let seen = seen.iter().filter(|(key, _)| asked.contains(key)).map(|(key, hash)| (*key, *hash)).collect();
+    let heads = BTreeMap::from([(partition(), Claim::new(1, 0))]);
+    let (routes, buckets) = (Routes::default(), Buckets::default());
+    batch.route(&Judge {
+        seen: &seen,
+        routes: &routes,
+        heads: &heads,
+        buckets: &buckets,
+        retention_ms: 1_000,
+        now_ms: 9,
+    });
+    batch
+}
+
+fn plan(batch: &Batch) -> Plan {
+    batch.plan(&BTreeMap::from([(partition(), Claim::new(1, 0))]), &ledger(), Form::Grouped, 9)
+}
+
+fn known(event: &Event) -> HashMap<MarkerKey, i64> {
+    HashMap::from([(ledger().key(event), event_hash(event))])
+}
+
+#[test]
+fn it_is_a_duplicate_where_the_ledger_has_its_id() {
+    let event = event("e");
+    for told_by in [Some(told_by(&event)), None] {
+        let batch = routed(vec![unsent("e", told_by)], &known(&event), None);
+        assert!(matches!(batch.slots()[0].fate, Fate::Duplicate), "{batch:?}");
+        let plan = plan(&batch);
+        assert!(plan.markers.is_empty() && plan.parked.is_empty() && plan.records.is_empty());
+        assert_eq!(plan.advances[0].to, 1);
+    }
+}
+
+#[test]
+fn it_is_a_duplicate_of_one_before_it_in_the_batch_or_in_what_is_being_committed() {
+    let event = event("e");
+    let items = vec![Item::Event(Arc::new(event.clone())), unsent("e", Some(told_by(&event)))];
+    let batch = routed(items, &HashMap::new(), None);
+    assert!(matches!(batch.slots()[0].fate, Fate::Event { .. }) && matches!(batch.slots()[1].fate, Fate::Duplicate));
+    let batch = routed(vec![unsent("e", Some(told_by(&event)))], &HashMap::new(), Some(&known(&event)));
+    assert!(matches!(batch.slots()[0].fate, Fate::Duplicate));
+}
+
+#[test]
+fn it_is_dead_where_nobody_knows_its_id_and_leaves_no_mark() {
+    let batch = routed(vec![unsent("f", Some(told_by(&event("f"))))], &known(&event("e")), None);
+    let Fate::Dead(failure) = &batch.slots()[0].fate else { panic!("{batch:?}") };
+    assert_eq!(failure.reason, "undecodable");
+    assert_eq!(failure.message, "the row's payload was not sent, and the ledger does not know the event's id");
+    let plan = plan(&batch);
+    assert!(plan.markers.is_empty());
+    assert_eq!((plan.parked.len(), plan.records.len()), (1, 1));
+    assert_eq!(plan.parked[0].get_str("event_id").ok(), Some("f"));
+    // The event itself may come yet, and is then run.
+    let items = vec![unsent("f", None), Item::Event(Arc::new(event("f")))];
+    assert!(matches!(routed(items, &HashMap::new(), None).slots()[1].fate, Fate::Event { .. }));
+}
+
+#[test]
+fn another_events_id_is_a_conflict() {
+    let other = ToldBy { aggregate_id: "b".to_owned(), ..told_by(&event("e")) };
+    let batch = routed(vec![unsent("e", Some(other))], &known(&event("e")), None);
+    let Fate::Dead(failure) = &batch.slots()[0].fate else { panic!("{batch:?}") };
+    assert_eq!(failure.reason, "id-conflict");
+}

@@ -1,0 +1,188 @@
+//! A flattened row (Debezium's `ExtractNewRecordState`): the columns, and whatever of the envelope was asked for
+//! under names with `__` before them, as members or as headers. Pure.
+//!
+//! Where neither `__op` nor `__deleted` is there, an insert and an update look the same. Such a row is an event by its
+//! id: the ledger knows it again. That holds as long as the ledger remembers and the insert came to this group, so it
+//! is said (`says_op`). A delete then is the JSON `null`.
+
+use serde_json::value::RawValue;
+
+use crate::event::error::Error;
+use crate::event::form::Context;
+use crate::event::members::Members;
+use crate::event::op::Op;
+use crate::event::row::{self, Row};
+use crate::event::schema::RowSchema;
+use crate::event::{Decoded, Field, Ignored, headers};
+
+/// Whether it holds what only a flattened row has.
+pub(super) fn says_op(members: &Members<'_>, context: &Context<'_>) -> bool {
+    !members.is_empty()
+        && ["__op", "__deleted"]
+            .iter()
+            .any(|name| members.has(name) || headers::value(context.record.headers, name).is_some())
+}
+
+/// Whether every column is there that an event needs.
+pub(super) fn is_whole_row(members: &Members<'_>, context: &Context<'_>) -> bool {
+    [Field::EventId, Field::AggregateId, Field::EventType, Field::Payload]
+        .into_iter()
+        .all(|field| members.has(context.settings.columns.of(field)))
+}
+
+pub(super) fn decoded(members: &Members<'_>, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
+    let row = match Row::of_members(members, context.settings) {
+        Ok(row) => row,
+        Err(error) => return context.undecodable(&error),
+    };
+    let op = match op(members, context) {
+        Ok(op) => op,
+        Err(error) => return context.refused(&row, &error),
+    };
+    match op.and_then(|op| op.ignored(context.settings)) {
+        Some(ignored) => Decoded::Ignored(ignored),
+        None => match deleted(members, context) {
+            Ok(true) => Decoded::Ignored(Ignored::Delete),
+            Ok(false) => context.event(&row, schema.map(RowSchema::of_row), op.is_some()),
+            Err(error) => context.refused(&row, &error),
+        },
+    }
+}
+
+fn op(members: &Members<'_>, context: &Context<'_>) -> Result<Option<Op>, Error> {
+    match members.get("__op").filter(|raw| raw.get() != "null") {
+        Some(raw) => Op::of(raw).map(Some),
+        None => headers::value(context.record.headers, "__op").map(|text| Op::named(&text)).transpose(),
+    }
+}
+
+/// Whether it is a delete that was rewritten. Its columns are the key's, and defaults that nobody wrote.
+fn deleted(members: &Members<'_>, context: &Context<'_>) -> Result<bool, Error> {
+    let text = match members.get("__deleted") {
+        Some(raw) => match raw.get() {
+            "\"true\"" | "true" => "true".into(),
+            "\"false\"" | "false" | "null" => "false".into(),
+            _ => return Err(Error::Deleted(row::kind(raw))),
+        },
+        None => headers::value(context.record.headers, "__deleted").unwrap_or_else(|| "false".into()),
+    };
+    match &*text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(Error::Deleted("a text")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{Columns, Decoded, Event, Ignored, Others, Record, Settings, Undecodable, decode};
+
+    const ROW: &str = r#"{"event_id":"e","aggregate_id":"a","aggregate_type":"","event_type":"T","payload":"{}"#;
+
+    fn given(value: &str, headers: &[(&str, Option<&[u8]>)], settings: &Settings) -> Decoded {
+        let record = Record {
+            topic: "outbox",
+            partition: 0,
+            offset: 7,
+            timestamp_ms: Some(1),
+            key: Some(b"{\"event_id\":\"e\"}"),
+            value: Some(value.as_bytes()),
+            headers,
+        };
+        decode(&record, settings)
+    }
+
+    fn row(more: &str) -> String {
+        format!("{ROW}\"{more}}}")
+    }
+
+    fn read(value: &str, headers: &[(&str, Option<&[u8]>)]) -> Event {
+        match given(value, headers, &Settings::default()) {
+            Decoded::Event(event) => *event,
+            other => panic!("{value} gave {other:?}"),
+        }
+    }
+
+    fn refused(value: &str) -> Undecodable {
+        match given(value, &[], &Settings::default()) {
+            Decoded::Undecodable(undecodable) => undecodable,
+            other => panic!("{value} gave {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_operation_is_where_it_was_asked_for() {
+        for (more, headers) in [
+            (r#","__op":"c""#, &[] as &[(&str, Option<&[u8]>)]),
+            (r#","__op":"c","__deleted":"false""#, &[]),
+            ("", &[("__op", Some(b"c"))]),
+            ("", &[("__op", Some(b"\"c\""))]),
+        ] {
+            let event = read(&row(more), headers);
+            assert!(event.says_op && event.id == "e" && event.payload == "{}", "{more} {event:?}");
+        }
+        for (more, headers, ignored) in [
+            (r#","__op":"u""#, &[] as &[(&str, Option<&[u8]>)], Ignored::Update),
+            (r#","__op":"r""#, &[], Ignored::Snapshot),
+            (r#","__op":"d","__deleted":"true""#, &[], Ignored::Delete),
+            (r#","__deleted":"true""#, &[], Ignored::Delete),
+            (r#","__deleted":true"#, &[], Ignored::Delete),
+            ("", &[("__deleted", Some(b"true"))], Ignored::Delete),
+            ("", &[("__op", Some(b"u"))], Ignored::Update),
+            ("", &[("__op", Some(b"t"))], Ignored::Truncate),
+        ] {
+            assert_eq!(given(&row(more), headers, &Settings::default()), Decoded::Ignored(ignored), "{more}");
+        }
+    }
+
+    #[test]
+    fn without_the_operation_it_is_an_event_that_says_so() {
+        assert!(!read(&row(""), &[]).says_op);
+        assert!(!read(&row(r#","__deleted":"false""#), &[]).says_op);
+        assert!(!read(&format!(r#"{{"schema":{{"type":"struct"}},"payload":{}}}"#, row("")), &[]).says_op);
+    }
+
+    #[test]
+    fn a_delete_may_be_null() {
+        for value in ["null", r#"{"schema":null,"payload":null}"#] {
+            assert_eq!(given(value, &[], &Settings::default()), Decoded::Ignored(Ignored::Delete));
+        }
+    }
+
+    #[test]
+    fn a_snapshots_row_is_an_event_where_asked_for() {
+        let settings = Settings { snapshot_events: true, ..Settings::default() };
+        assert!(matches!(given(&row(r#","__op":"r""#), &[], &settings), Decoded::Event(_)));
+    }
+
+    #[test]
+    fn the_columns_are_those_that_are_set() {
+        let settings = Settings {
+            columns: Columns::parse(
+                "event_id=id,aggregate_id=aggregateid,aggregate_type=aggregatetype,event_type=type",
+            )
+            .expect("a list"),
+            others: Others::All,
+            ..Settings::default()
+        };
+        let value = r#"{"id":12345678901234567890,"aggregatetype":"User","aggregateid":"a","type":"T",
+            "payload":{"n":1.10},"tenant":1.10,"__lsn":1}"#;
+        let Decoded::Event(event) = given(value, &[], &settings) else { panic!("no event") };
+        assert_eq!((event.id.as_str(), event.aggregate_type.as_str()), ("12345678901234567890", "User"));
+        assert_eq!((event.payload.as_str(), event.columns.as_str()), (r#"{"n":1.10}"#, r#"{"tenant":1.10}"#));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said() {
+        for (value, reason) in [
+            (row(r#","__op":"x""#), "the op \"x\" is not known"),
+            (row(r#","__op":7"#), "the envelope's op is a number, not a text"),
+            (row(r#","__deleted":"maybe""#), "the row's __deleted is a text, neither true nor false"),
+            (row(r#","event_id":"f""#), "the row has the column event_id twice"),
+            (r#"{"event_id":"e"}"#.to_owned(), "the row has no column aggregate_id"),
+            (r#"{"id":1,"__deleted":"false"}"#.to_owned(), "the row has no column event_id"),
+        ] {
+            assert_eq!(refused(&value).reason, reason, "{value}");
+        }
+    }
+}

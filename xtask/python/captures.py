@@ -1,0 +1,255 @@
+"""What `cargo xtask capture` records: for each capture the connector's settings, the tables and the statements.
+
+Every id, time and payload is written out here, so that expectations can be written from it. Keys and values are those of
+Debezium's documentation; what is not set is as in deploy/debezium.
+"""
+
+JSON = "org.apache.kafka.connect.json.JsonConverter"
+CLOUD_EVENTS = "io.debezium.converters.CloudEventsConverter"
+ROUTER = "io.debezium.transforms.outbox.EventRouter"
+FLATTEN = "io.debezium.transforms.ExtractNewRecordState"
+
+ID = "0190a1b2-0000-7000-8000-0000000000"
+
+OUTBOX = """
+CREATE TABLE activity.event_outbox (
+    event_id       uuid        PRIMARY KEY,
+    sequence_id    bigint      NOT NULL,
+    aggregate_id   uuid        NOT NULL,
+    aggregate_type text        NOT NULL,
+    event_type     text        NOT NULL,
+    payload        jsonb       NOT NULL,
+    status         text        NOT NULL DEFAULT 'pending',
+    created_at     timestamptz
+);
+ALTER TABLE activity.event_outbox ALTER COLUMN payload SET STORAGE EXTERNAL;
+"""
+
+# As the EventRouter's documentation has it.
+OTHER_SHAPE = """
+CREATE TABLE activity.event_outbox (
+    id            uuid         PRIMARY KEY,
+    aggregatetype varchar(255) NOT NULL,
+    aggregateid   varchar(255) NOT NULL,
+    type          varchar(255) NOT NULL,
+    payload       jsonb
+);
+"""
+
+TYPES = """
+CREATE TABLE activity.event_outbox (
+    event_id       bigint       PRIMARY KEY,
+    aggregate_id   numeric(20)  NOT NULL,
+    aggregate_type text         NOT NULL,
+    event_type     text         NOT NULL,
+    payload        json         NOT NULL,
+    created_at     timestamp    NOT NULL,
+    fixed          numeric(30, 10),
+    whole          numeric(20, 0),
+    free           numeric,
+    amounts        numeric(6, 2)[],
+    at_ms          timestamp(3),
+    at_us          timestamp(6),
+    zoned          timestamptz,
+    day            date,
+    time_ms        time(3),
+    time_us        time(6),
+    flag           boolean,
+    real_number    double precision,
+    bytes          bytea,
+    document       jsonb,
+    uuid           uuid,
+    nothing        text
+);
+"""
+
+USER = f"""
+INSERT INTO activity.event_outbox VALUES ('{ID}e1', 1, '{ID}a1', 'User', 'UserCreated',
+    '{{"email": "test@example.com", "n": 1.50, "big": 12345678901234567890, "last_name": "Üser ✓"}}', 'pending',
+    '2026-11-23 07:09:10.123456+00')
+"""
+ACTIVITY = f"""
+INSERT INTO activity.event_outbox VALUES ('{ID}e2', 2, '{ID}a2', 'Activity', 'ActivityCreated', '{{"title": "Hike"}}',
+    'pending', '2026-11-23 07:09:10+00')
+"""
+CHANGES = [
+    f"UPDATE activity.event_outbox SET status = 'processed' WHERE event_id = '{ID}e1'",
+    f"DELETE FROM activity.event_outbox WHERE event_id = '{ID}e2'",
+]
+USUAL = [USER, ACTIVITY, *CHANGES]
+
+# A payload that is stored apart from the row, so that changes of the row leave it out.
+KEY_CHANGE = [
+    f"""
+    INSERT INTO activity.event_outbox VALUES ('{ID}e3', 3, '{ID}a3', 'User', 'UserCreated',
+        jsonb_build_object('bio', repeat('x', 2100)), 'pending', '2026-11-23 07:09:11+00')
+    """,
+    f"UPDATE activity.event_outbox SET status = 'processed' WHERE event_id = '{ID}e3'",
+    f"UPDATE activity.event_outbox SET event_id = '{ID}e4' WHERE event_id = '{ID}e3'",
+]
+
+OTHER_ROWS = [
+    f"""INSERT INTO activity.event_outbox VALUES ('{ID}e1', 'User', 'u-1', 'UserCreated', '{{"n": 1.50}}')""",
+    f"""INSERT INTO activity.event_outbox VALUES ('{ID}e2', 'User', 'u-1', 'UserDeleted', NULL)""",
+]
+
+TYPED_ROW = """
+INSERT INTO activity.event_outbox VALUES (9007199254740993, 12345678901234567890, 'User', 'UserCreated',
+    '{"n": 1.50,  "a":1}', '2026-11-23 07:09:10.123456', 12345678901234567890.1234567890, -98765432109876543210,
+    3.14159265358979323846264338327950288, '{1.10,NULL,-2.00}', '2026-11-23 07:09:10.123',
+    '1969-12-31 23:59:59.999999', '2026-11-23 09:09:10.5+02', '2026-11-23', '07:09:10.120', '23:59:59.000001', true,
+    0.1, '\\x00ff', '{"n": 1.50}', '0190a1b2-0000-7000-8000-0000000000f1', NULL)
+"""
+TYPED_NULLS = """
+INSERT INTO activity.event_outbox (event_id, aggregate_id, aggregate_type, event_type, payload, created_at)
+    VALUES (2, 0, 'User', 'UserCreated', 'null', '1969-12-31 23:59:59.9995')
+"""
+
+CREATED_AT = [
+    f"INSERT INTO activity.event_outbox VALUES ('{ID}e{n}', {n}, '{ID}a1', 'User', 'UserCreated', '{{}}', 'pending', {at})"
+    for n, at in enumerate(["NULL", "'infinity'", "'-infinity'", "'0001-01-01 00:00:00+00'", "'9999-12-31 23:59:59+00'"])
+]
+
+WITH_SCHEMAS = {"key.converter.schemas.enable": "true", "value.converter.schemas.enable": "true"}
+
+
+def route(**more: str) -> dict[str, str]:
+    """The EventRouter on the outbox table's columns."""
+    own = {
+        "type": ROUTER,
+        "route.by.field": "aggregate_type",
+        "table.field.event.id": "event_id",
+        "table.field.event.key": "aggregate_id",
+        "table.field.event.payload": "payload",
+    }
+    return transforms(outbox=own | {name.replace("_", "."): value for name, value in more.items()})
+
+
+def transforms(**all_of_them: dict[str, str]) -> dict[str, str]:
+    """Transforms in their order, instead of deploy/debezium's."""
+    found = {"transforms": ",".join(all_of_them)}
+    for name, settings in all_of_them.items():
+        found |= {f"transforms.{name}.{setting}": value for setting, value in settings.items()}
+    return found
+
+
+def capture(settings: dict[str, str], table: str, *statements: str, key: str = "aggregate_id") -> dict:
+    """A capture of the statements, each a transaction of its own."""
+    return {"settings": settings, "table": table, "statements": statements, "key": key}
+
+
+CLOUD_EVENT = {"value.converter": CLOUD_EVENTS}
+PLACED = "event_type:header:eventType,sequence_id:envelope,created_at:envelope:createdAt"
+
+CURRENT = {
+    "cloud_events": capture(CLOUD_EVENT | {"value.converter.json.schemas.enable": "false"}, OUTBOX, *USUAL),
+    "cloud_events_schemas": capture(CLOUD_EVENT | {"value.converter.json.schemas.enable": "true"}, OUTBOX, *USUAL),
+    "cloud_events_router": capture(
+        CLOUD_EVENT
+        | {
+            "value.converter.json.schemas.enable": "false",
+            "value.converter.metadata.source": "header,id:header,type:header,dataSchemaName:header",
+            "header.converter": JSON,
+            "header.converter.schemas.enable": "true",
+        }
+        | transforms(
+            # The converter reads what the source says from a header.
+            source={
+                "type": "org.apache.kafka.connect.transforms.HeaderFrom$Value",
+                "fields": "source,op,transaction",
+                "headers": "source,op,transaction",
+                "operation": "copy",
+            },
+            outbox={
+                "type": ROUTER,
+                "route.by.field": "aggregate_type",
+                "table.field.event.id": "event_id",
+                "table.field.event.key": "aggregate_id",
+                "table.fields.additional.placement": "event_type:header:type,aggregate_type:header:dataSchemaName",
+                # The converter takes objects only.
+                "table.expand.json.payload": "true",
+            },
+        ),
+        OUTBOX,
+        ACTIVITY,
+    ),
+    # Debezium's converter writes structured events only; these are made of what the EventRouter places in headers.
+    "cloud_events_binary": capture(
+        transforms(
+            outbox={
+                "type": ROUTER,
+                "route.by.field": "aggregate_type",
+                "table.field.event.id": "event_id",
+                "table.field.event.key": "aggregate_id",
+                "table.fields.additional.placement":
+                    "event_id:header:ce_id,event_type:header:ce_type,aggregate_type:header:ce_source,"
+                    "created_at:header:ce_time,aggregate_id:header:ce_subject",
+            },
+            version={
+                "type": "org.apache.kafka.connect.transforms.InsertHeader",
+                "header": "ce_specversion",
+                "value.literal": "1.0",
+            },
+        ),
+        OUTBOX,
+        *USUAL,
+    ),
+    "key_change": capture({"tombstones.on.delete": "true"}, OUTBOX, *KEY_CHANGE, key="event_id"),
+    "flattened_key_change": capture(
+        transforms(flat={"type": FLATTEN, "add.fields": "op", "delete.tombstone.handling.mode": "rewrite-with-tombstone"}),
+        OUTBOX,
+        *KEY_CHANGE,
+        key="event_id",
+    ),
+    "flattened_schemas": capture(
+        WITH_SCHEMAS
+        | transforms(flat={"type": FLATTEN, "add.headers": "op", "delete.tombstone.handling.mode": "tombstone"}),
+        OUTBOX,
+        *USUAL,
+    ),
+    "transaction_metadata": capture({"provide.transaction.metadata": "true"}, OUTBOX, USER, ACTIVITY),
+    "column_types": capture(WITH_SCHEMAS | {"decimal.handling.mode": "precise"}, TYPES, TYPED_ROW, TYPED_NULLS),
+    "column_types_connect": capture(
+        WITH_SCHEMAS | {"decimal.handling.mode": "precise", "time.precision.mode": "connect"}, TYPES, TYPED_ROW, TYPED_NULLS
+    ),
+    "column_types_strings": capture({}, TYPES, TYPED_ROW, TYPED_NULLS),
+    "created_at": capture({}, OUTBOX, *CREATED_AT),
+    "other_shape": capture({}, OTHER_SHAPE, *OTHER_ROWS, key="aggregateid"),
+    "other_shape_router": capture(
+        transforms(outbox={"type": ROUTER, "table.fields.additional.placement": "type:header:eventType"}),
+        OTHER_SHAPE,
+        *OTHER_ROWS,
+        key="aggregateid",
+    ),
+    "other_shape_router_tombstones": capture(
+        transforms(
+            outbox={
+                "type": ROUTER,
+                "table.fields.additional.placement": "type:header:eventType",
+                "route.tombstone.on.empty.payload": "true",
+            }
+        ),
+        OTHER_SHAPE,
+        *OTHER_ROWS,
+        key="aggregateid",
+    ),
+    "outbox_router_schemas": capture(
+        WITH_SCHEMAS | route(table_fields_additional_placement=PLACED), OUTBOX, *USUAL
+    ),
+}
+
+# Debezium 2.4, the predecessor's series. Connect 4.3 answers 500 to a connector with its CloudEventsConverter.
+OLD = {
+    "v2_4_envelope": capture({"tombstones.on.delete": "true"}, OUTBOX, *USUAL, *KEY_CHANGE, key="event_id"),
+    "v2_4_schemas": capture(dict(WITH_SCHEMAS), OUTBOX, USER),
+    "v2_4_flattened": capture(
+        transforms(flat={"type": FLATTEN, "add.fields": "op", "delete.handling.mode": "rewrite"}), OUTBOX, *USUAL
+    ),
+    "v2_4_outbox_router": capture(route(table_fields_additional_placement=PLACED), OUTBOX, *USUAL),
+    "v2_4_transaction_metadata": capture({"provide.transaction.metadata": "true"}, OUTBOX, USER),
+    "v2_4_heartbeat": capture({"heartbeat.interval.ms": "300"}, OUTBOX, USER),
+}
+
+for each in OLD.values():
+    # What 3 calls no_data.
+    each["settings"]["snapshot.mode"] = "never"
