@@ -53,7 +53,7 @@ impl<'a> Outer<'a> {
         self.is_envelope() && self.source.as_ref().is_some_and(connector)
     }
 
-    /// Whether it is what of an envelope stands in a CloudEvent: `before` and `after` and nothing else.
+    /// Whether it is what of an envelope stands in a `CloudEvent`: `before` and `after` and nothing else.
     pub(super) fn is_states(&self) -> bool {
         self.members > 0 && self.states == self.members
     }
