@@ -9,23 +9,29 @@
 
 mod check;
 mod error;
+mod kafka;
 mod limits;
 mod load;
 mod secret;
 mod settings;
 mod source;
+mod topics;
 
 #[cfg(test)]
 mod documents_test;
+#[cfg(test)]
+mod kafka_test;
 #[cfg(test)]
 mod tests;
 
 pub use check::LogLevel;
 pub use error::Error;
+pub use kafka::{SaslMechanism, SecurityProtocol};
 pub use limits::{Limit, Limits};
 pub use secret::Secret;
 pub use settings::{LogFormat, OffsetReset, Settings, table};
 pub use source::{Source, Sources};
+pub use topics::{Pattern, Topics};
 
 /// One row of the table of settings.
 #[derive(Debug, Clone)]

@@ -52,6 +52,7 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
 }
 
 async fn process(settings: &Settings, shutdown: &Shutdown, metrics: &Metrics, health: &Health) -> anyhow::Result<()> {
+    Kafka::check(settings)?;
     let handlers = load(settings).await?;
     let store = connect(settings).await?;
     let Some((registry, session)) = prepare(handlers, &store, metrics, health, shutdown).await? else {
@@ -145,6 +146,7 @@ async fn prepare(
     while !shutdown.requested() {
         let prepared = async {
             store.check().await?;
+            store.bring_up_to_date().await?;
             store.create_own_collections().await?;
             let registry = Registry::enter(handlers.clone(), store, metrics).await?;
             Ok::<_, store::Error>((registry, store.session().await?))
@@ -154,6 +156,8 @@ async fn prepare(
                 health.found(MONGODB);
                 return Ok(Some(prepared));
             }
+            // What a person must put right stops the start; on a host that runs it is waited for.
+            Err(error @ store::Error::Denied(_)) => return Err(error.into()),
             Err(error) if error.is_fault() => health.waiting_for(MONGODB, error.to_string()),
             Err(error) => return Err(error.into()),
         }

@@ -59,6 +59,9 @@ fn builds() -> Vec<String> {
             missing.push(format!("{program}, for the Kafka client's C code: install {package}"));
         }
     }
+    if said(Command::new("perl").args(["-MFindBin", "-MIPC::Cmd", "-MFile::Compare", "-e", "print 1"])).is_none() {
+        missing.push("Perl with its standard modules, for OpenSSL's build: install perl".to_owned());
+    }
     let sysroot = said(Command::new("rustc").args(["--print", "sysroot"])).unwrap_or_default();
     if !Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir() {
         missing.push(format!("Rust's target {TARGET}, for the handlers: rustup target add {TARGET}"));

@@ -6,6 +6,7 @@
 pub mod broker;
 pub mod claiming;
 mod committing;
+mod connection;
 mod kafka;
 pub mod partitions;
 pub mod queue;

@@ -372,7 +372,7 @@ fn problem(error: wire::Error) -> Problem {
     }
     match error.code {
         Some(code) if is_conflict(code) => Problem::Conflict(error.message),
-        _ if error.transient => Problem::Transient(error.message),
+        _ if error.transient || error.denied => Problem::Transient(error.message),
         Some(code) if TOO_LARGE.contains(&code) => Problem::TooLarge(error.message),
         Some(code) => Problem::Write { statement: None, why: WriteError::Refused { code, message: error.message } },
         None if error.oversized => Problem::TooLarge(error.message),

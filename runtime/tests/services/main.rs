@@ -5,6 +5,7 @@
 
 mod dead;
 mod failures;
+mod format;
 mod life;
 mod once;
 mod outage;
@@ -14,4 +15,5 @@ mod reads;
 mod records;
 mod refused;
 mod starts;
+mod topics;
 mod world;

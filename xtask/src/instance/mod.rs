@@ -20,7 +20,7 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use daemon::Daemon;
-pub(crate) use kafka::{PARTITIONS, TOPIC};
+pub(crate) use kafka::{PARTITIONS, TOPIC, java};
 pub(crate) use ports::Ports;
 pub(crate) use temporary::Temporary;
 

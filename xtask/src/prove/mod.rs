@@ -17,6 +17,7 @@ mod reads;
 mod recovery;
 mod reference;
 mod replica_set;
+mod secured;
 mod takeover;
 
 use std::fs;
@@ -60,7 +61,7 @@ struct Proof {
 /// What a proof needs that puts records into Kafka by itself.
 const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
 
-const PROOFS: [Proof; 8] = [
+const PROOFS: [Proof; 9] = [
     Proof {
         name: "reference",
         promise: "a row inserted by SQL gives its documents once; updates and a delete of it change nothing",
@@ -108,6 +109,12 @@ const PROOFS: [Proof; 8] = [
         promise: "a write that always fails is found in its batch, parked alone, and costs the rest one transaction",
         services: &WITHOUT_OUTBOX,
         run: culprit::run,
+    },
+    Proof {
+        name: "secured",
+        promise: "TLS, logins and certificates work with the rights of deploy/roles, and what is refused is said",
+        services: &[],
+        run: secured::run,
     },
 ];
 
