@@ -77,7 +77,7 @@ fn secure(config: &mut ClientConfig, settings: &Settings) {
         Some(authorities) => {
             config.set("ssl.ca.location", path(authorities));
         }
-        // OpenSSL is linked in, and so does not know by itself where this system keeps its authorities.
+        // An OpenSSL that was not built for this system does not know where that keeps its authorities.
         None if protocol.has_tls() && !settings.kafka_properties.contains_key("ssl.ca.pem") => {
             config.set("ssl.ca.location", "probe");
         }
@@ -169,26 +169,22 @@ fn token(text: &str) -> Result<OAuthToken, &'static str> {
     Ok(OAuthToken { token: text.to_owned(), principal_name, lifetime_ms })
 }
 
-/// What an error of the client means; none where it tells nothing of its own.
+/// What an error of the client means; none where it tells nothing of its own. That Kafka refuses a certificate comes
+/// when the connection seems to be made, as an end of it.
 fn trouble(code: RDKafkaErrorCode, reason: &str) -> Option<Trouble> {
-    let certificate = ["certificate", "unknown ca", "alert", "verify"].iter().any(|word| reason.contains(word));
-    match code {
-        RDKafkaErrorCode::Authentication => Some(Trouble {
-            why: format!(
-                "{reason}; see KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and \
-                 KAFKA_SASL_OAUTHBEARER_TOKEN_PATH"
-            ),
-            refused: true,
-        }),
-        RDKafkaErrorCode::SSL => Some(Trouble {
-            why: format!(
-                "{reason}; see KAFKA_SECURITY_PROTOCOL, KAFKA_SSL_CA_LOCATION and KAFKA_SSL_CERTIFICATE_LOCATION"
-            ),
-            refused: certificate,
-        }),
-        RDKafkaErrorCode::AllBrokersDown => None,
-        _ => Some(Trouble { why: reason.to_owned(), refused: false }),
-    }
+    let certificate = ["certificate", "SSL alert"].iter().any(|words| reason.contains(words));
+    let (settings, refused) = match code {
+        RDKafkaErrorCode::AllBrokersDown => return None,
+        RDKafkaErrorCode::Authentication => {
+            let names = "KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME, KAFKA_SASL_PASSWORD and \
+                         KAFKA_SASL_OAUTHBEARER_TOKEN_PATH";
+            (names, true)
+        }
+        _ if certificate => ("KAFKA_SSL_CA_LOCATION and KAFKA_SSL_CERTIFICATE_LOCATION", true),
+        RDKafkaErrorCode::SSL => ("KAFKA_SECURITY_PROTOCOL", false),
+        _ => return Some(Trouble { why: reason.to_owned(), refused: false }),
+    };
+    Some(Trouble { why: format!("{reason}; see {settings}"), refused })
 }
 
 #[cfg(test)]
@@ -249,6 +245,8 @@ mod tests {
         let of = |code, reason| trouble(code, reason).map(|trouble| trouble.refused);
         assert_eq!(of(RDKafkaErrorCode::Authentication, "invalid credentials"), Some(true));
         assert_eq!(of(RDKafkaErrorCode::SSL, "broker certificate could not be verified"), Some(true));
+        let alert = "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42";
+        assert_eq!(of(RDKafkaErrorCode::BrokerTransportFailure, alert), Some(true));
         assert_eq!(of(RDKafkaErrorCode::SSL, "SSL handshake failed: Disconnected"), Some(false));
         assert_eq!(of(RDKafkaErrorCode::BrokerTransportFailure, "Connection refused"), Some(false));
         assert_eq!(of(RDKafkaErrorCode::AllBrokersDown, "1/1 brokers are down"), None);

@@ -5,7 +5,6 @@
 
 use bson::doc;
 
-use super::wire::Wire;
 use super::{Error, Store};
 
 const FORMAT: &str = "format";
@@ -92,7 +91,7 @@ mod tests {
     use bson::{Document, RawDocumentBuf};
 
     use super::super::Options;
-    use super::super::wire::{self, Answer, Transactions};
+    use super::super::wire::{self, Answer, Transactions, Wire};
     use super::*;
 
     /// A database that holds the version only, and notes the other commands.

@@ -135,7 +135,7 @@ impl Proof<'_> {
         ]
     }
 
-    fn launch(&self, settings: &Settings) -> Result<Weir> {
+    fn launch(&self, settings: &[(&'static str, String)]) -> Result<Weir> {
         let port = ports::more(1)?[0];
         let mut command = weir::command(self.run.instance, &self.handlers);
         command.envs(settings.iter().map(|(name, value)| (*name, value)));
@@ -143,7 +143,7 @@ impl Proof<'_> {
     }
 
     /// Events go all the way.
-    fn goes(&mut self, name: &str, settings: &Settings) -> Result<()> {
+    fn goes(&mut self, name: &str, settings: &[(&'static str, String)]) -> Result<()> {
         let weir = self.launch(settings)?;
         weir.ready(PATIENCE)?;
         self.sends()?;
@@ -169,7 +169,7 @@ impl Proof<'_> {
     }
 
     /// The next host ends the sessions of one that was killed, with Weir's rights.
-    fn ends_sessions(&mut self, settings: &Settings) -> Result<Value> {
+    fn ends_sessions(&mut self, settings: &[(&'static str, String)]) -> Result<Value> {
         let weir = self.launch(settings)?;
         weir.ready(PATIENCE)?;
         self.sends()?;
@@ -190,7 +190,7 @@ impl Proof<'_> {
     }
 
     /// It ends by itself and says why; gives the line.
-    fn stops(&self, name: &str, settings: &Settings, says: &str) -> Result<String> {
+    fn stops(&self, name: &str, settings: &[(&'static str, String)], says: &str) -> Result<String> {
         let weir = self.launch(settings)?;
         let begin = Instant::now();
         let status = loop {
