@@ -9,23 +9,29 @@
 
 mod check;
 mod error;
+mod kafka;
 mod limits;
 mod load;
 mod secret;
 mod settings;
 mod source;
+mod topics;
 
 #[cfg(test)]
 mod documents_test;
+#[cfg(test)]
+mod kafka_test;
 #[cfg(test)]
 mod tests;
 
 pub use check::LogLevel;
 pub use error::Error;
+pub use kafka::{SaslMechanism, SecurityProtocol};
 pub use limits::{Limit, Limits};
 pub use secret::Secret;
 pub use settings::{LogFormat, OffsetReset, Settings, table};
 pub use source::{Source, Sources};
+pub use topics::{Pattern, Topics};
 
 /// One row of the table of settings.
 #[derive(Debug, Clone)]
@@ -90,6 +96,10 @@ impl Settings {
     pub fn for_embedded(mut self, brokers: &str) -> Self {
         brokers.clone_into(&mut self.kafka_bootstrap_servers);
         self.kafka_auto_offset_reset = OffsetReset::Earliest;
+        // It speaks in the clear and asks for no login.
+        self.kafka_security_protocol = SecurityProtocol::Plaintext;
+        self.kafka_sasl_mechanism = None;
+        self.kafka_properties.clear();
         self.mongodb_database.push_str("_embedded");
         self.weir_database.push_str("_embedded");
         self

@@ -43,11 +43,12 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
 /// As [`run`], and a file that is no recording.
 pub async fn run_embedded(settings: Settings, file: &Path, shutdown: Shutdown) -> anyhow::Result<()> {
     let text = tokio::fs::read_to_string(file).await.with_context(|| format!("cannot read {}", file.display()))?;
-    let recording = Recording::read(&text, &settings.kafka_topic).with_context(|| file.display().to_string())?;
+    let topic = settings.kafka_topic.only().context("with --embedded, KAFKA_TOPIC has to name one topic")?.to_owned();
+    let recording = Recording::read(&text, &topic).with_context(|| file.display().to_string())?;
     let kafka = Embedded::start(&recording).await?;
     let settings = settings.for_embedded(kafka.brokers());
     tracing::warn!(
-        records = recording.count(&settings.kafka_topic),
+        records = recording.count(&topic),
         file = %file.display(),
         emptied = format!("{}, {}", settings.mongodb_database, settings.weir_database),
         "embedded_kafka: this is no Kafka, but records of a file in the memory of this process, for trying handlers"
@@ -88,6 +89,7 @@ async fn process(
     shutdown: &Shutdown,
     (metrics, health): (&Metrics, &Health),
 ) -> anyhow::Result<()> {
+    Kafka::check(settings)?;
     let handlers = load(settings).await?;
     let store = connect(settings).await?;
     let seen = (metrics.clone(), health.clone());
@@ -190,6 +192,7 @@ async fn prepare(
             if source == Source::Embedded {
                 store.drop_databases().await?;
             }
+            store.bring_up_to_date().await?;
             store.create_own_collections().await?;
             let registry = Registry::enter(handlers.clone(), store, metrics).await?;
             Ok::<_, store::Error>((registry, store.session().await?))
@@ -199,6 +202,8 @@ async fn prepare(
                 health.found(MONGODB);
                 return Ok(Some(prepared));
             }
+            // What a person must put right stops the start; on a host that runs it is waited for.
+            Err(error @ store::Error::Denied(_)) => return Err(error.into()),
             Err(error) if error.is_fault() => health.waiting_for(MONGODB, error.to_string()),
             Err(error) => return Err(error.into()),
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use weir::clock::Clock;
-use weir::config::OffsetReset;
+use weir::config::{OffsetReset, Topics};
 use weir::consumer::Partitions;
 use weir::consumer::claiming::{Claimed, Claiming};
 use weir::consumer::queue::{BatchBounds, Bounds};
@@ -216,6 +216,7 @@ impl Process {
                 broker: Arc::new(broker),
                 clock,
                 health,
+                topics: Topics::Names(vec![TOPIC.to_owned()]),
                 reset: OffsetReset::Earliest,
                 give_up: Arc::clone(&give_up),
             },

@@ -8,6 +8,7 @@ use weir::consumer::broker::{Answer, Broker, Log, Unanswered};
 use weir::delivery::{Item, RawRecord};
 use weir::store::PartitionId;
 
+use crate::host::TOPIC;
 use crate::kernel::{Kernel, lock};
 
 /// A record in the log.
@@ -89,6 +90,14 @@ impl Asking {
 }
 
 impl Broker for Asking {
+    fn topics(&self) -> Answer<'_, Vec<(String, i32)>> {
+        self.ask(|kafka| vec![(TOPIC.to_owned(), i32::try_from(kafka.partitions.len()).unwrap_or(0))])
+    }
+
+    fn is_compacted<'a>(&'a self, _topic: &'a str) -> Answer<'a, bool> {
+        self.ask(|_| false)
+    }
+
     fn partition_count<'a>(&'a self, _topic: &'a str) -> Answer<'a, i32> {
         self.ask(|kafka| i32::try_from(kafka.partitions.len()).unwrap_or(0))
     }

@@ -1,4 +1,4 @@
-"""PostgreSQL's side of the pipeline: outbox.py prepare URI SCHEMA | streaming URI SLOT | sql URI STATEMENT."""
+"""PostgreSQL's side of the pipeline: outbox.py prepare URI FILE... | streaming URI SLOT | sql URI STATEMENT."""
 
 import sys
 import time
@@ -20,14 +20,16 @@ def connect(uri: str) -> psycopg.Connection:
             time.sleep(0.05)
 
 
-def prepare(uri: str, schema: str) -> None:
-    """The database, the outbox table and its publication."""
+def prepare(uri: str, *files: str) -> None:
+    """The database; the outbox table, its publication and Debezium's role, of files of SQL."""
     server, name = uri.rsplit("/", 1)
     with connect(f"{server}/postgres") as connection:
         if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
             connection.execute(f'CREATE DATABASE "{name}"')
-    with connect(uri) as connection, open(schema, encoding="utf-8") as file:
-        connection.execute(file.read())
+    with connect(uri) as connection:
+        for name in files:
+            with open(name, encoding="utf-8") as file:
+                connection.execute(file.read())
 
 
 def streaming(uri: str, slot: str) -> None:

@@ -81,6 +81,11 @@ fn builds() -> Vec<String> {
             missing.push(format!("{program}, for the Kafka client's C code: install {package}"));
         }
     }
+    let there = std::env::var_os("OPENSSL_DIR").is_some();
+    if !there && said(Command::new("pkg-config").args(["--atleast-version=1.1.1", "openssl"])).is_none() {
+        let packages = "install libssl-dev and pkg-config, or set OPENSSL_DIR";
+        missing.push(format!("OpenSSL 1.1.1 or later with its headers, for the Kafka client: {packages}"));
+    }
     let sysroot = said(Command::new("rustc").args(["--print", "sysroot"])).unwrap_or_default();
     if !Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir() {
         missing.push(format!("Rust's target {TARGET}, for the handlers: rustup target add {TARGET}"));

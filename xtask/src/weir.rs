@@ -119,6 +119,11 @@ impl Weir {
         self.daemon.wait(limit, || Ok(self.agent.get(&url).call().is_ok_and(|answer| answer.status() == 200)))
     }
 
+    /// What `/readyz` says, whatever its status.
+    pub(crate) fn readiness(&self) -> Result<String> {
+        Ok(self.agent.get(format!("{}/readyz", self.admin)).call()?.body_mut().read_to_string()?)
+    }
+
     /// How it has ended; nothing while it runs.
     pub(crate) fn ended(&self) -> Option<WaitStatus> {
         self.daemon.ended()

@@ -20,7 +20,9 @@ const DRY_RUN: &str = "dry-run";
 pub(super) fn command() -> Command {
     let set = Command::new("set")
         .about("Sets the offset at which a partition goes on; a running host sees it within 15 s")
-        .arg(Arg::new(TOPIC).long(TOPIC).value_name("TOPIC").help("The topic [default: KAFKA_TOPIC]"))
+        .arg(
+            Arg::new(TOPIC).long(TOPIC).value_name("TOPIC").help("The topic [default: KAFKA_TOPIC, where that is one]"),
+        )
         .arg(
             Arg::new(PARTITION)
                 .long(PARTITION)
@@ -64,6 +66,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let store = server::connect(&settings).await?;
+            store.check_format().await?;
             if verb == "set" { set(&store, &settings, matches).await } else { show(&store).await }
         })
     });
@@ -98,7 +101,8 @@ async fn show(store: &Store) -> anyhow::Result<()> {
 }
 
 async fn set(store: &Store, settings: &Settings, matches: &ArgMatches) -> anyhow::Result<()> {
-    let topic = matches.get_one::<String>(TOPIC).map_or(settings.kafka_topic.as_str(), String::as_str);
+    let topic = matches.get_one::<String>(TOPIC).map(String::as_str).or(settings.kafka_topic.only());
+    let topic = topic.context("--topic is required: KAFKA_TOPIC names several")?;
     let partition = *matches.get_one::<i32>(PARTITION).context("--partition is required")?;
     let offset = *matches.get_one::<i64>(OFFSET).context("--offset is required")?;
     let partition = PartitionId { topic: Arc::from(topic), partition };

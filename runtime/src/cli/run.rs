@@ -116,11 +116,10 @@ fn serve(settings: Settings, embedded: Option<&PathBuf>) -> anyhow::Result<()> {
 
 /// Says which version runs, what is not at its default, and what has no effect yet.
 fn log_settings(settings: &Settings) {
-    let given: serde_json::Map<_, _> = settings
-        .origins
-        .iter()
-        .map(|origin| (origin.name.to_ascii_lowercase(), origin.value.as_str().into()))
-        .collect();
+    let named = settings.origins.iter().map(|origin| (origin.name.to_ascii_lowercase(), origin.value.as_str().into()));
+    let handed_on =
+        settings.kafka_properties.iter().map(|(name, value)| (format!("kafka.{name}"), value.as_str().into()));
+    let given: serde_json::Map<_, _> = named.chain(handed_on).collect();
     let fields = serde_json::Value::Object(given).to_string();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), fields, "starting");
     let later: Vec<_> = settings.origins.iter().filter(|origin| origin.later).map(|origin| origin.name).collect();

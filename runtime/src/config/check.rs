@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use super::Secret;
 use super::error::suggestion;
+use super::{Secret, Topics};
 use crate::event::{Columns, Field, Others, WrongColumns};
 
 type Read<T> = Box<dyn Fn(&str) -> Option<T>>;
@@ -198,6 +198,21 @@ fn is_broker(text: &str) -> bool {
 
 pub(super) fn listen_address() -> Check<SocketAddr> {
     Check::new("address:port, such as 127.0.0.1:7070", |text| text.trim().parse().ok())
+}
+
+/// A file that can be read now.
+pub(super) fn readable() -> Check<PathBuf> {
+    Check::new("the path of a file that can be read", |text| {
+        std::fs::File::open(text).is_ok().then(|| PathBuf::from(text))
+    })
+}
+
+/// Names of topics, or a pattern.
+pub(super) fn topics() -> Check<Topics> {
+    let allowed = "1 to 249 of the letters a-z and A-Z, digits, '.', '_' and '-', several such names separated by commas, \
+                   or one extended regular expression that begins with '^', such as ^outbox\\.event\\..*, without \
+                   escaped letters, lazy repetitions and (?";
+    Check::new(allowed, Topics::read)
 }
 
 pub(super) fn folder() -> Check<PathBuf> {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::check::Check;
 use super::error::suggestion;
+use super::kafka::{self, HandedOn};
 use super::source::{self, Entry, Source, Sources};
 use super::{Error, Limits, Origin, Setting, Settings, settings, table};
 
@@ -12,9 +13,12 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, Error> {
     found.take(source::of_flags(&sources.flags));
     let entries = source::of_environment(&sources.environment, &mut found.wrong);
     found.take(entries);
+    let mut handed_on = HandedOn::default();
+    handed_on.of_environment(&sources.environment);
     if let Some(text) = &sources.dotenv {
         let entries = source::of_dotenv(text, &mut found.wrong);
         found.take(entries);
+        handed_on.of_dotenv(text);
     }
     let mut limits = Limits::default();
     let mut handler_limits = BTreeMap::new();
@@ -27,11 +31,16 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, Error> {
         if let Some(value) = given.remove("handlers") {
             handler_limits = limits_of_handlers(&limits, &value, &file, &mut found.wrong);
         }
+        if let Some(value) = given.remove("kafka") {
+            handed_on.of_toml(&value, &file, &mut found.wrong);
+        }
         let entries = of_toml(&given, &file, &mut found.wrong);
         found.take(entries);
     }
-    let settings = settings::fill(&mut found, limits, handler_limits);
+    let kafka_properties = handed_on.properties(&mut found.wrong);
+    let settings = settings::fill(&mut found, limits, handler_limits, kafka_properties);
     found.check_databases();
+    kafka::check_together(&mut found);
     match settings {
         Some(settings) if found.wrong.is_empty() => Ok(settings),
         _ => Err(Error::of(found.wrong)),
@@ -117,7 +126,18 @@ impl Found {
         }
     }
 
-    fn text(&self, name: &str) -> String {
+    /// Notes what is wrong, in a line.
+    pub(super) fn complain(&mut self, line: String) {
+        self.wrong.push(line);
+    }
+
+    /// Whether a place gave the setting.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.given.contains_key(name)
+    }
+
+    /// The setting's text, or its default's.
+    pub(super) fn text(&self, name: &str) -> String {
         let given = self.given.get(name).and_then(Option::as_ref).map(|(text, _)| text.clone());
         let default = || table().iter().find(|setting| setting.name == name).and_then(|setting| setting.default);
         given.unwrap_or_else(|| default().unwrap_or_default().to_owned())
@@ -137,7 +157,7 @@ fn of_toml(given: &toml::Table, file: &str, wrong: &mut Vec<String>) -> Vec<Entr
     let mut entries = Vec::new();
     for (key, value) in given {
         let Some((setting, in_file)) = keyed(key) else {
-            let names = table().iter().map(|setting| setting.key.as_str()).chain(["limits", "handlers"]);
+            let names = table().iter().map(|setting| setting.key.as_str()).chain(["limits", "handlers", "kafka"]);
             wrong.push(format!("{key} is not a setting ({file}){}", suggestion(key, names)));
             continue;
         };

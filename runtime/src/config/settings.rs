@@ -7,8 +7,9 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::check::{self, LogLevel};
+use super::kafka::{SASL_MECHANISMS, SECURITY_PROTOCOLS, SaslMechanism, SecurityProtocol};
 use super::load::Found;
-use super::{Limits, Origin, Secret, Setting};
+use super::{Limits, Origin, Secret, Setting, Topics};
 use crate::event::{Columns, Others};
 
 /// Where a group starts that Kafka and Weir know no progress of.
@@ -41,6 +42,8 @@ macro_rules! settings {
             pub limits: Limits,
             /// `[handlers.NAME]` of `weir.toml` over `limits`, by the handler's name.
             pub handler_limits: BTreeMap<String, Limits>,
+            /// `[kafka]` of `weir.toml` and `KAFKA__…`: properties of librdkafka, handed on as they are.
+            pub kafka_properties: BTreeMap<String, String>,
             /// The settings that are not at their default, in the table's order.
             pub origins: Vec<Origin>,
         }
@@ -54,9 +57,10 @@ macro_rules! settings {
             found: &mut Found,
             limits: Limits,
             handler_limits: BTreeMap<String, Limits>,
+            kafka_properties: BTreeMap<String, String>,
         ) -> Option<Settings> {
             $( let $field: Option<$type> = found.read($name, &$check); )+
-            Some(Settings { $( $field: $field?, )+ limits, handler_limits, origins: found.origins() })
+            Some(Settings { $( $field: $field?, )+ limits, handler_limits, kafka_properties, origins: found.origins() })
         }
     };
 }
@@ -64,8 +68,8 @@ macro_rules! settings {
 settings! {
     /// Kafka's brokers.
     "KAFKA_BOOTSTRAP_SERVERS" kafka_bootstrap_servers: String = check::brokers().default("localhost:9092");
-    /// The topic that Debezium writes the outbox to.
-    "KAFKA_TOPIC" kafka_topic: String = check::name(249).default("postgres.activity.event_outbox");
+    /// The topic that Debezium writes the outbox to; several topics, or a pattern of them.
+    "KAFKA_TOPIC" kafka_topic: Topics = check::topics().default("postgres.activity.event_outbox");
     /// The consumer group, and the name under which Weir keeps its progress.
     "KAFKA_GROUP_ID" kafka_group_id: String = check::text().default("event-processor-group");
     /// Where a group starts that has no progress yet: at the topic's beginning or at its end.
@@ -74,6 +78,27 @@ settings! {
     "KAFKA_ENABLE_AUTO_COMMIT" kafka_enable_auto_commit: bool = check::never_auto_commit().default("false");
     /// The most records of one poll; it bounds no batch.
     "KAFKA_MAX_POLL_RECORDS" kafka_max_poll_records: usize = check::whole::<usize>(1, 100_000).default("100");
+    /// How connections to Kafka are made: with TLS (SSL), with a login (SASL), with both or with neither.
+    "KAFKA_SECURITY_PROTOCOL" kafka_security_protocol: SecurityProtocol =
+        check::one_of(SECURITY_PROTOCOLS).default("PLAINTEXT");
+    /// How to log in to Kafka.
+    "KAFKA_SASL_MECHANISM" kafka_sasl_mechanism: Option<SaslMechanism> = check::one_of(SASL_MECHANISMS).optional();
+    /// Kafka's user, for PLAIN and SCRAM.
+    "KAFKA_SASL_USERNAME" kafka_sasl_username: Option<String> = check::text().optional();
+    /// Kafka's password, for PLAIN and SCRAM.
+    "KAFKA_SASL_PASSWORD" kafka_sasl_password: Option<Secret> = check::password().optional();
+    /// The file that holds the token for OAUTHBEARER, a JWT. Another program renews it; it is read again before the
+    /// token expires.
+    "KAFKA_SASL_OAUTHBEARER_TOKEN_PATH" kafka_sasl_oauthbearer_token_path: Option<PathBuf> =
+        check::readable().optional();
+    /// The authorities whose certificates of Kafka are trusted: a file of PEM; without it, the system's.
+    "KAFKA_SSL_CA_LOCATION" kafka_ssl_ca_location: Option<PathBuf> = check::readable().optional();
+    /// The certificate to show to Kafka (mTLS): a file of PEM, with those of its issuers after it.
+    "KAFKA_SSL_CERTIFICATE_LOCATION" kafka_ssl_certificate_location: Option<PathBuf> = check::readable().optional();
+    /// The certificate's private key: a file of PEM.
+    "KAFKA_SSL_KEY_LOCATION" kafka_ssl_key_location: Option<PathBuf> = check::readable().optional();
+    /// The password of the private key.
+    "KAFKA_SSL_KEY_PASSWORD" kafka_ssl_key_password: Option<Secret> = check::password().optional();
 
     /// The MongoDB replica set that documents and progress are kept in.
     "MONGODB_URI" mongodb_uri: Secret = check::mongodb_uri();

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{Error, Setting};
+use super::{Error, Setting, kafka};
 
 /// The places where a process finds its settings, as texts. It holds secrets, so it cannot be printed.
 #[derive(Clone, Default)]
@@ -167,6 +167,11 @@ fn unreadable(error: &dotenvy::Error, text: &str) -> Option<String> {
         let line = text[..start].lines().count() + 1;
         return Some(format!(".env cannot be read from line {line} on: a quote is not closed"));
     }
-    let (setting, _) = named(&name.to_ascii_uppercase())?;
-    Some(format!("{} (.env) cannot be read: put quotes around a value with space or special characters", setting.name))
+    let upper = name.to_ascii_uppercase();
+    let name = match named(&upper) {
+        Some((setting, _)) => setting.name,
+        None if kafka::is_handed_on(&upper) => upper.as_str(),
+        None => return None,
+    };
+    Some(format!("{name} (.env) cannot be read: put quotes around a value with space or special characters"))
 }

@@ -31,7 +31,7 @@ fn lines(result: Result<Settings, Error>) -> Vec<String> {
 #[test]
 fn the_defaults_are_those_of_the_table() {
     let settings = Settings::of(&[URI]).expect("the address suffices");
-    assert_eq!(settings.kafka_topic, "postgres.activity.event_outbox");
+    assert_eq!(settings.kafka_topic.only(), Some("postgres.activity.event_outbox"));
     assert_eq!((settings.kafka_max_poll_records, settings.processing_batch_size), (100, 500));
     assert_eq!(settings.kafka_auto_offset_reset, OffsetReset::Earliest);
     assert_eq!((settings.mongodb_database.as_str(), settings.weir_database.as_str()), ("activity_read", "weir"));
@@ -52,8 +52,8 @@ fn the_stronger_place_wins() {
     let settings =
         Settings::load(&sources(&[("KAFKA_TOPIC", "flag")], &environment, dotenv, toml)).expect("all is right");
     assert_eq!(
-        (settings.kafka_topic.as_str(), settings.kafka_group_id.as_str(), settings.outbox_source.as_str()),
-        ("flag", "environment", "last")
+        (settings.kafka_topic.only(), settings.kafka_group_id.as_str(), settings.outbox_source.as_str()),
+        (Some("flag"), "environment", "last")
     );
     assert_eq!(settings.max_retries, 7);
     let origins: Vec<_> =
@@ -73,7 +73,7 @@ fn the_stronger_place_wins() {
 #[test]
 fn names_have_any_case_and_upper_case_goes_first() {
     let settings = of_environment(&[("kafka_topic", "lower"), ("Kafka_topic", "mixed"), ("KAFKA_TOPIC", "upper")]);
-    assert_eq!(settings.expect("all is right").kafka_topic, "upper");
+    assert_eq!(settings.expect("all is right").kafka_topic.only(), Some("upper"));
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn what_is_set_to_nothing_is_not_set() {
     let dotenv = "KAFKA_TOPIC=\nKAFKA_GROUP_ID=\"\"\n";
     let settings = Settings::load(&sources(&[], &[URI, ("POSTGRES_PASSWORD", "")], dotenv, "")).expect("all is right");
     assert!(settings.postgres_password.is_none());
-    assert_eq!(settings.kafka_topic, "postgres.activity.event_outbox");
+    assert_eq!(settings.kafka_topic.only(), Some("postgres.activity.event_outbox"));
     let wrong = lines(Settings::of(&[URI, ("OUTBOX_SOURCE", "")]));
     let allowed = "1 to 63 of the letters a-z and A-Z, digits, '.', '_' and '-'";
     assert_eq!(wrong, [format!("OUTBOX_SOURCE is \"\" (--outbox-source), but must be {allowed}")]);
@@ -173,7 +173,7 @@ fn names_of_other_programs_are_theirs() {
     let environment = [URI, ("KAFKA_TOPIK", "x"), ("PATH", "/bin"), ("KAFKA_TOPIC_FILE", "/nowhere")];
     let dotenv = "COMPOSE_PROJECT_NAME=x\nOTHER=not quoted at all\nKAFKA_TOPIC=space-at-the-end ";
     let settings = Settings::load(&sources(&[], &environment, dotenv, "")).expect("all is right");
-    assert_eq!(settings.kafka_topic, "space-at-the-end");
+    assert_eq!(settings.kafka_topic.only(), Some("space-at-the-end"));
 }
 
 #[test]

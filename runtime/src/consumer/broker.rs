@@ -24,6 +24,12 @@ pub struct Log {
 
 /// A Kafka that can be asked.
 pub trait Broker: fmt::Debug + Send + Sync {
+    /// Every topic, and how many partitions it has.
+    fn topics(&self) -> Answer<'_, Vec<(String, i32)>>;
+
+    /// Whether the topic is known to be compacted, so that a record of it may vanish before it is read.
+    fn is_compacted<'a>(&'a self, topic: &'a str) -> Answer<'a, bool>;
+
     /// How many partitions the topic has; 0 where it does not exist.
     fn partition_count<'a>(&'a self, topic: &'a str) -> Answer<'a, i32>;
 

@@ -9,7 +9,7 @@ use futures_util::stream::{self, StreamExt as _};
 use super::broker::{Broker, Unanswered};
 use super::start::{self, Known};
 use crate::clock::Clock;
-use crate::config::OffsetReset;
+use crate::config::{OffsetReset, Pattern, Topics};
 use crate::seeded::{self, Bug};
 use crate::store::{self, Claim, LastRecord, PartitionId, Store};
 use crate::telemetry::health::{Health, KAFKA, MONGODB};
@@ -40,6 +40,17 @@ pub enum Claimed {
     GivenUp,
 }
 
+/// What a start found of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum First {
+    /// It is there.
+    Found,
+    /// It does not exist yet.
+    Missing,
+    /// It is compacted: nothing was stored.
+    Compacted,
+}
+
 /// Claims partitions, however long Kafka and MongoDB take.
 #[derive(Debug, Clone)]
 pub struct Claiming {
@@ -51,6 +62,8 @@ pub struct Claiming {
     pub clock: Arc<dyn Clock>,
     /// What is waited for.
     pub health: Health,
+    /// `KAFKA_TOPIC`.
+    pub topics: Topics,
     /// `KAFKA_AUTO_OFFSET_RESET`.
     pub reset: OffsetReset,
     /// Ends the waiting.
@@ -75,15 +88,36 @@ impl From<Unanswered> for Problem {
 }
 
 impl Claiming {
-    /// How many partitions the topic has, stored where this is the group's first start; none where Kafka or MongoDB did
-    /// not answer.
-    pub async fn first_start(&self, topic: &str) -> Option<i32> {
+    /// Stores how many partitions the topic has, where this is the group's first start with it; none where Kafka or
+    /// MongoDB did not answer.
+    pub async fn first_start(&self, topic: &str) -> Option<First> {
         let found = async {
             let count = self.broker.partition_count(topic).await?;
+            if count > 0 && self.broker.is_compacted(topic).await? {
+                return Ok(First::Compacted);
+            }
             self.store.partitions_at_first_claim(topic, count).await?;
-            Ok(count)
+            Ok(if count == 0 { First::Missing } else { First::Found })
         };
         self.answered(found.await)
+    }
+
+    /// The same for every topic that the pattern holds at the group's first start with it; one that comes to match
+    /// later is newer than the group. False where Kafka or MongoDB did not answer.
+    pub async fn first_start_with(&self, pattern: &Pattern) -> bool {
+        let stored = async {
+            if self.store.has_started_with(pattern.as_str()).await? {
+                return Ok(());
+            }
+            for (topic, count) in self.broker.topics().await? {
+                if pattern.holds(&topic) {
+                    self.store.partitions_at_first_claim(&topic, count).await?;
+                }
+            }
+            self.store.start_with(pattern.as_str()).await?;
+            Ok(())
+        };
+        self.answered(stored.await).is_some()
     }
 
     /// Claims each of the partitions; `taken_over` where Kafka has just assigned them.
@@ -122,7 +156,13 @@ impl Claiming {
     }
 
     async fn one(&self, partition: &PartitionId, taken_over: bool) -> Result<Claimed, Problem> {
-        if self.store.progress(partition).await?.is_none() {
+        let progress = self.store.progress(partition).await?;
+        // Topics that are named were looked at before the group was joined.
+        if matches!(self.topics, Topics::Pattern(_)) && self.broker.is_compacted(&partition.topic).await? {
+            let epoch = progress.and_then(|progress| progress.get_i64("epoch").ok()).unwrap_or(0);
+            return Ok(Claimed::Stopped { why: start::compacted(&partition.topic), epoch });
+        }
+        if progress.is_none() {
             self.decide_start(partition).await?;
         }
         let store::Claimed { mut claim, last, clean } = self.store.claim(partition, taken_over).await?;
@@ -145,7 +185,11 @@ impl Claiming {
 
     async fn decide_start(&self, partition: &PartitionId) -> Result<(), Problem> {
         let log = self.broker.log(partition).await?;
-        let count = self.broker.partition_count(&partition.topic).await?;
+        // A topic of the pattern that the group's first start did not find came later.
+        let count = match &self.topics {
+            Topics::Names(_) => self.broker.partition_count(&partition.topic).await?,
+            Topics::Pattern(_) => 0,
+        };
         let start = start::decide(&Known {
             partition: partition.partition,
             committed: self.broker.committed(partition).await?,

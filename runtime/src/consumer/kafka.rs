@@ -2,13 +2,12 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
-use rdkafka::client::{ClientContext, DefaultClientContext};
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::client::{ClientContext, DefaultClientContext, OAuthToken};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, StreamConsumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
@@ -17,12 +16,15 @@ use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc;
 
 use super::broker::{Answer, Broker, Log, Unanswered};
+use super::connection::{self, Connection};
 use super::partitions::LogEnd;
-use crate::config::Settings;
+use crate::config::{SaslMechanism, Settings};
 use crate::store::PartitionId;
 
 /// How long one question to Kafka may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long what is known of a topic's settings is good for.
+const KNOWN_FOR: Duration = Duration::from_mins(1);
 
 /// Why Kafka did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +38,17 @@ pub enum Error {
          cleanup.policy=delete"
     )]
     Compacted(String),
+    /// A property that was to be handed on to the client.
+    #[error("kafka.{name} (of [kafka] in weir.toml, or KAFKA__ in the environment) is refused by librdkafka: {why}")]
+    Property {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The login or a certificate is refused.
+    #[error("kafka cannot be used with these settings: {0}")]
+    Refused(String),
 }
 
 /// What a callback has to say.
@@ -56,8 +69,8 @@ pub(super) struct View {
     pub(super) connected: bool,
     /// Where each log ends.
     pub(super) log_ends: HashMap<PartitionId, LogEnd>,
-    /// How many partitions the topic has.
-    pub(super) partitions: usize,
+    /// How many partitions each topic has.
+    pub(super) partitions: HashMap<Arc<str>, usize>,
 }
 
 /// The callbacks: they send a message and do nothing else.
@@ -66,19 +79,26 @@ pub(super) struct Context {
     changes: mpsc::Sender<Change>,
     views: mpsc::Sender<View>,
     closing: AtomicBool,
+    pub(super) connection: Connection,
 }
 
 impl ClientContext for Context {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        self.connection.token()
+    }
+
     fn stats(&self, statistics: Statistics) {
         let connected = statistics.brokers.values().any(|broker| broker.state == "UP");
         let mut log_ends = HashMap::new();
-        let mut partitions = 0;
+        let mut partitions = HashMap::new();
         for (topic, statistics) in statistics.topics {
             let topic: Arc<str> = Arc::from(topic);
             // One of them, -1, stands for none.
             let numbered = statistics.partitions.into_values().filter(|partition| partition.partition >= 0);
             for found in numbered {
-                partitions += 1;
+                *partitions.entry(Arc::clone(&topic)).or_default() += 1;
                 if found.hi_offset >= 0 {
                     let id = PartitionId { topic: Arc::clone(&topic), partition: found.partition };
                     // What is left of the log are marks of transactions, which are no records.
@@ -93,6 +113,7 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(%error, reason, "kafka_error");
+        self.connection.failed(&error, reason);
     }
 }
 
@@ -125,21 +146,25 @@ pub struct Kafka {
     pub(super) client: Arc<StreamConsumer<Context>>,
     pub(super) changes: mpsc::Receiver<Change>,
     pub(super) views: mpsc::Receiver<View>,
-    /// Whether it can be asked for a topic's settings.
-    pub(super) describes: bool,
+    pub(super) questions: Questions,
 }
 
 impl Kafka {
+    /// Sees whether a client can be made of the settings, and keeps none.
+    ///
+    /// # Errors
+    /// What librdkafka refuses: a property that it does not know, a certificate that it cannot read.
+    pub fn check(settings: &Settings) -> Result<(), Error> {
+        let _: BaseConsumer = connection::configuration(settings)?.create()?;
+        Ok(())
+    }
+
     /// Makes the client; nothing is sent before it subscribes.
     ///
     /// # Errors
     /// A setting that librdkafka refuses.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
-        let (changes_in, changes) = mpsc::channel(16);
-        let (views_in, views) = mpsc::channel(1);
-        let context = Context { changes: changes_in, views: views_in, closing: AtomicBool::new(false) };
-        let client: StreamConsumer<Context> = configuration(settings).create_with_context(context)?;
-        Ok(Self { client: Arc::new(client), changes, views, describes: true })
+        Self::make(settings, true)
     }
 
     /// The same for the embedded one, at the brokers of the settings.
@@ -147,44 +172,19 @@ impl Kafka {
     /// # Errors
     /// A setting that librdkafka refuses.
     pub fn of_embedded(settings: &Settings) -> Result<Self, Error> {
-        Ok(Self { describes: false, ..Self::new(settings)? })
+        Self::make(settings, false)
     }
-}
 
-fn configuration(settings: &Settings) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config.set_log_level(RDKafkaLogLevel::Warning);
-    for (name, value) in [
-        ("bootstrap.servers", settings.kafka_bootstrap_servers.as_str()),
-        ("group.id", settings.kafka_group_id.as_str()),
-        ("client.id", "weir"),
-        ("partition.assignment.strategy", "cooperative-sticky"),
-        // Progress lives in MongoDB, and every start is decided before a partition is read.
-        ("enable.auto.commit", "false"),
-        ("enable.auto.offset.store", "false"),
-        ("auto.offset.reset", "error"),
-        ("check.crcs", "true"),
-        ("session.timeout.ms", "6000"),
-        ("heartbeat.interval.ms", "2000"),
-        ("max.poll.interval.ms", "300000"),
-        // The defaults queue 64 MiB.
-        ("queued.max.messages.kbytes", "16384"),
-        ("fetch.max.bytes", "16777216"),
-        ("fetch.error.backoff.ms", "100"),
-        ("reconnect.backoff.max.ms", "1000"),
-        ("socket.nagle.disable", "true"),
-        // A topic that is not there yet, or grows, is noticed within this time.
-        ("topic.metadata.refresh.interval.ms", "5000"),
-        ("allow.auto.create.topics", "false"),
-        ("statistics.interval.ms", "1000"),
-    ] {
-        config.set(name, value);
+    fn make(settings: &Settings, describes: bool) -> Result<Self, Error> {
+        let (changes_in, changes) = mpsc::channel(16);
+        let (views_in, views) = mpsc::channel(1);
+        let connection = Connection::of(settings);
+        let context = Context { changes: changes_in, views: views_in, closing: AtomicBool::new(false), connection };
+        let client: StreamConsumer<Context> = connection::configuration(settings)?.create_with_context(context)?;
+        let client = Arc::new(client);
+        let questions = Questions::new(Arc::clone(&client), settings, describes);
+        Ok(Self { client, changes, views, questions })
     }
-    #[cfg(feature = "proofs")]
-    if let Ok(interval) = std::env::var("WEIR_MAX_POLL_INTERVAL_MS") {
-        config.set("max.poll.interval.ms", interval);
-    }
-    config
 }
 
 pub(super) fn partitions(list: &TopicPartitionList) -> Vec<PartitionId> {
@@ -210,6 +210,10 @@ pub(super) fn list<'a>(
 #[derive(Clone)]
 pub(super) struct Questions {
     client: Arc<StreamConsumer<Context>>,
+    settings: Arc<Settings>,
+    /// Whether it can be asked for a topic's settings.
+    describes: bool,
+    compacted: Arc<Mutex<HashMap<String, (Instant, bool)>>>,
 }
 
 impl fmt::Debug for Questions {
@@ -219,8 +223,8 @@ impl fmt::Debug for Questions {
 }
 
 impl Questions {
-    pub(super) fn new(client: Arc<StreamConsumer<Context>>) -> Self {
-        Self { client }
+    fn new(client: Arc<StreamConsumer<Context>>, settings: &Settings, describes: bool) -> Self {
+        Self { client, settings: Arc::new(settings.clone()), describes, compacted: Arc::default() }
     }
 
     fn ask<T: Send + 'static>(
@@ -230,10 +234,43 @@ impl Questions {
         let client = Arc::clone(&self.client);
         Box::pin(async move {
             match tokio::task::spawn_blocking(move || question(&client)).await {
-                Ok(answer) => answer.map_err(|error| Unanswered(error.to_string())),
+                Ok(answer) => answer.map_err(|error| self.unanswered(&error)),
                 Err(error) => Err(Unanswered(error.to_string())),
             }
         })
+    }
+
+    /// An error without an answer says less than why there is no connection.
+    fn unanswered(&self, error: &KafkaError) -> Unanswered {
+        let trouble = self.client.context().connection.trouble().map(|trouble| trouble.why);
+        Unanswered(trouble.unwrap_or_else(|| error.to_string()))
+    }
+
+    /// Asks for the topic's policy, by a client that is made for it.
+    async fn policy(&self, topic: &str) -> Result<bool, Unanswered> {
+        if !self.describes {
+            return Ok(false);
+        }
+        // This client library gives an admin client no token.
+        if self.settings.kafka_sasl_mechanism == Some(SaslMechanism::OauthBearer) {
+            let hint = "see to it that it has cleanup.policy=delete";
+            tracing::warn!(topic, hint, "topic_policy_not_checked: it cannot be asked for with OAUTHBEARER");
+            return Ok(false);
+        }
+        let told = |error: KafkaError| self.unanswered(&error);
+        let mut config = connection::configuration(&self.settings).map_err(|error| Unanswered(error.to_string()))?;
+        let admin: AdminClient<DefaultClientContext> =
+            config.set("statistics.interval.ms", "0").create().map_err(told)?;
+        let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
+        let answer = admin.describe_configs([&ResourceSpecifier::Topic(topic)], &options).await.map_err(told)?;
+        match answer.into_iter().next() {
+            Some(Ok(resource)) => {
+                let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.clone());
+                Ok(policy.is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact")))
+            }
+            Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition)) | None => Ok(false),
+            Some(Err(code)) => Err(Unanswered(format!("the settings of topic {topic} are not told: {code}"))),
+        }
     }
 
     /// Commits offsets and waits for Kafka's word.
@@ -243,11 +280,36 @@ impl Questions {
 }
 
 impl Broker for Questions {
+    fn topics(&self) -> Answer<'_, Vec<(String, i32)>> {
+        self.ask(move |client| {
+            let metadata = client.fetch_metadata(None, TIMEOUT)?;
+            let count = |partitions: usize| i32::try_from(partitions).unwrap_or(i32::MAX);
+            let topics = metadata.topics().iter();
+            Ok(topics.map(|topic| (topic.name().to_owned(), count(topic.partitions().len()))).collect())
+        })
+    }
+
+    fn is_compacted<'a>(&'a self, topic: &'a str) -> Answer<'a, bool> {
+        Box::pin(async move {
+            let known = || self.compacted.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some((_, compacted)) = known().get(topic).filter(|(asked, _)| asked.elapsed() < KNOWN_FOR) {
+                return Ok(*compacted);
+            }
+            let compacted = self.policy(topic).await?;
+            known().insert(topic.to_owned(), (Instant::now(), compacted));
+            Ok(compacted)
+        })
+    }
+
     fn partition_count<'a>(&'a self, topic: &'a str) -> Answer<'a, i32> {
         let topic = topic.to_owned();
         self.ask(move |client| {
             let metadata = client.fetch_metadata(Some(&topic), TIMEOUT)?;
             let found = metadata.topics().iter().find(|found| found.name() == topic);
+            match found.and_then(|found| found.error()).map(RDKafkaErrorCode::from) {
+                None | Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::LeaderNotAvailable) => {}
+                Some(code) => return Err(KafkaError::MetadataFetch(code)),
+            }
             let count = found.map_or(0, |found| found.partitions().len());
             Ok(i32::try_from(count).unwrap_or(i32::MAX))
         })
@@ -273,23 +335,6 @@ impl Broker for Questions {
                 _ => None,
             })
         })
-    }
-}
-
-/// Whether the topic is compacted: a record of it may vanish before it is read. None where it does not exist.
-pub(super) async fn is_compacted(settings: &Settings) -> Result<Option<bool>, Unanswered> {
-    let told = |error: KafkaError| Unanswered(error.to_string());
-    let admin: AdminClient<DefaultClientContext> = configuration(settings).create().map_err(told)?;
-    let topic = ResourceSpecifier::Topic(&settings.kafka_topic);
-    let options = AdminOptions::new().request_timeout(Some(TIMEOUT));
-    let answer = admin.describe_configs([&topic], &options).await.map_err(told)?;
-    match answer.into_iter().next() {
-        Some(Ok(resource)) => {
-            let policy = resource.get("cleanup.policy").and_then(|entry| entry.value.clone());
-            Ok(Some(policy.is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact"))))
-        }
-        Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition)) | None => Ok(None),
-        Some(Err(code)) => Err(Unanswered(code.to_string())),
     }
 }
 

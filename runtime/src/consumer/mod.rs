@@ -6,6 +6,7 @@
 pub mod broker;
 pub mod claiming;
 mod committing;
+mod connection;
 pub mod embedded;
 mod kafka;
 pub mod partitions;

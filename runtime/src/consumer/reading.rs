@@ -1,7 +1,7 @@
 //! The loop: records in, batches to the committer, offsets to Kafka. What it does with a partition is decided by
 //! `partitions`.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,14 +13,14 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use tokio::task::{JoinError, JoinHandle};
 
 use super::broker::Broker as _;
-use super::claiming::{Claimed, Claiming};
+use super::claiming::{Claimed, Claiming, First};
 use super::committing::{self, Ends};
 use super::kafka::{self, Change, Kafka, Questions, View};
 use super::partitions::{Assigned, Partitions};
 use super::queue::{BatchBounds, Bounds};
 use super::record;
 use crate::clock::Clock;
-use crate::config::Settings;
+use crate::config::{Settings, Topics};
 use crate::delivery::{BATCH_BYTES, Committer, Entry, Item, Said, Work};
 use crate::event;
 use crate::failpoint;
@@ -58,7 +58,7 @@ pub struct Reading {
     changes: VecDeque<Change>,
     claims: Option<JoinHandle<Vec<(PartitionId, Claimed)>>>,
     idle: Option<JoinHandle<Option<Idle>>>,
-    topic_partitions: usize,
+    topic_partitions: HashMap<Arc<str>, usize>,
     give_up: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
     settings: Settings,
@@ -87,7 +87,7 @@ impl Reading {
         (metrics, health): (Metrics, Health),
         give_up: Arc<AtomicBool>,
     ) -> Self {
-        let questions = Questions::new(Arc::clone(&kafka.client));
+        let questions = kafka.questions.clone();
         let (ends, task) = committing::start(committer);
         Self {
             claiming: Claiming {
@@ -95,6 +95,7 @@ impl Reading {
                 broker: Arc::new(questions.clone()),
                 clock: Arc::clone(&clock),
                 health: health.clone(),
+                topics: settings.kafka_topic.clone(),
                 reset: settings.kafka_auto_offset_reset,
                 give_up: Arc::clone(&give_up),
             },
@@ -107,7 +108,7 @@ impl Reading {
             changes: VecDeque::new(),
             claims: None,
             idle: None,
-            topic_partitions: 0,
+            topic_partitions: HashMap::new(),
             give_up,
             clock,
             settings: settings.clone(),
@@ -123,32 +124,46 @@ impl Reading {
         }
     }
 
-    /// Stores how many partitions the topic has at the group's first start, then joins the group; none where it was
+    /// Stores how many partitions each topic has at the group's first start, then joins the group; none where it was
     /// asked to stop while it waited for Kafka. Nothing is read before a claim.
     ///
     /// # Errors
-    /// The topic's name is not one, or it is compacted.
+    /// A topic that is named is compacted, or Kafka refuses the login or a certificate.
     pub async fn subscribe(self, shutdown: &Shutdown) -> Result<Option<Self>, kafka::Error> {
-        let topic = &self.settings.kafka_topic;
-        while !shutdown.requested() {
-            let compacted =
-                if self.kafka.describes { kafka::is_compacted(&self.settings).await } else { Ok(Some(false)) };
-            match compacted {
-                Ok(Some(true)) => return Err(kafka::Error::Compacted(topic.clone())),
-                Ok(Some(false)) => {}
-                Ok(None) => tracing::warn!(topic, "topic_does_not_exist_yet"),
-                Err(error) => self.health.waiting_for(KAFKA, error.to_string()),
-            }
-            if self.claiming.first_start(topic).await.is_some() {
-                break;
+        let client = Arc::clone(&self.kafka.client);
+        tokio::select! {
+            () = shutdown.wait() => return Ok(None),
+            started = self.started() => started?,
+            why = refused(&client) => return Err(kafka::Error::Refused(why)),
+        }
+        self.kafka.client.subscribe(&self.settings.kafka_topic.subscription())?;
+        Ok(Some(self))
+    }
+
+    /// Waits until Kafka and MongoDB have answered what must be known before the group is joined.
+    async fn started(&self) -> Result<(), kafka::Error> {
+        loop {
+            let started = match &self.settings.kafka_topic {
+                Topics::Names(names) => self.started_with(names).await?,
+                Topics::Pattern(pattern) => self.claiming.first_start_with(pattern).await,
+            };
+            if started {
+                return Ok(());
             }
             tokio::time::sleep(PAUSE).await;
         }
-        if shutdown.requested() {
-            return Ok(None);
+    }
+
+    async fn started_with(&self, names: &[String]) -> Result<bool, kafka::Error> {
+        for topic in names {
+            match self.claiming.first_start(topic).await {
+                Some(First::Found) => {}
+                Some(First::Missing) => tracing::warn!(topic, "topic_does_not_exist_yet"),
+                Some(First::Compacted) => return Err(kafka::Error::Compacted(topic.clone())),
+                None => return Ok(false),
+            }
         }
-        self.kafka.client.subscribe(&[topic])?;
-        Ok(Some(self))
+        Ok(true)
     }
 
     /// Runs until it is asked to stop and has drained; false where something had to be left behind.
@@ -336,8 +351,20 @@ impl Reading {
         self.metrics.fault(Service::Kafka);
         match error.rdkafka_error_code() {
             Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                let why = format!("the topic {} does not exist yet", self.settings.kafka_topic);
-                self.health.waiting_for(ASSIGNMENT, why);
+                let topics = &self.settings.kafka_topic;
+                let which = if topics.only().is_some() { "the topic" } else { "one of the topics" };
+                self.not_assigned(format!("{which} {topics} does not exist yet"));
+            }
+            Some(
+                code @ (RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::GroupAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed),
+            ) => {
+                let (topics, group) = (&self.settings.kafka_topic, &self.settings.kafka_group_id);
+                let needs = "Read and Describe on both, and DescribeConfigs on the topic";
+                self.not_assigned(format!(
+                    "kafka does not let this user read {topics} as {group} ({code}): it needs {needs}"
+                ));
             }
             // The client does not say which partition: each claim looks at its log again.
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
@@ -349,23 +376,36 @@ impl Reading {
         }
     }
 
+    /// Says why nothing, or not all, is assigned.
+    fn not_assigned(&self, why: String) {
+        if self.partitions.count() == 0 {
+            self.health.waiting_for(ASSIGNMENT, why);
+        } else {
+            tracing::warn!(why, "topic_not_read");
+        }
+    }
+
     fn viewed(&mut self, view: &View) {
+        let connection = &self.kafka.client.context().connection;
         if view.connected {
+            connection.made();
             self.health.found(KAFKA);
             if self.partitions.count() > 0 && self.claims.is_none() {
                 self.health.found(ASSIGNMENT);
             }
         } else {
-            self.health.waiting_for(KAFKA, "no broker is connected");
+            let why = connection.trouble().map_or_else(String::new, |trouble| format!(": {}", trouble.why));
+            self.health.waiting_for(KAFKA, format!("no broker is connected{why}"));
             // What was committed while nobody listened is committed again.
             self.partitions.forget_offsets();
         }
         self.partitions.log_ends(&view.log_ends);
-        let known = self.topic_partitions;
-        self.topic_partitions = known.max(view.partitions);
-        if known > 0 && view.partitions > known {
-            let (topic, now) = (&self.settings.kafka_topic, view.partitions);
-            tracing::info!(topic, before = known, now, "topic_has_more_partitions");
+        for (topic, now) in &view.partitions {
+            let known = self.topic_partitions.entry(Arc::clone(topic)).or_insert(*now);
+            if now > known {
+                tracing::info!(topic = &**topic, before = *known, now, "topic_has_more_partitions");
+                *known = *now;
+            }
         }
     }
 
@@ -523,6 +563,17 @@ impl Reading {
         kafka::close(kafka.client).await;
         // One that still waits for MongoDB ends with the process; the next claim ends its session.
         ended.map_or(Ok(false), |ended| ended.map(|()| drained))
+    }
+}
+
+/// Serves the client's callbacks until they tell that Kafka refuses it, which another try would not change.
+async fn refused(client: &rdkafka::consumer::StreamConsumer<kafka::Context>) -> String {
+    loop {
+        // Nothing is subscribed to, so that only errors come.
+        let _ = client.recv().await;
+        if let Some(trouble) = client.context().connection.trouble().filter(|trouble| trouble.refused) {
+            return trouble.why;
+        }
     }
 }
 

@@ -75,6 +75,15 @@ pub fn anew(last: &LastRecord, standing: Option<&Standing>) -> Option<String> {
     })
 }
 
+/// Why a partition may not go on: its topic is compacted, and came to match the pattern. Text for people.
+#[must_use]
+pub fn compacted(topic: &str) -> String {
+    format!(
+        "the topic {topic} is compacted (cleanup.policy): events of it may vanish before they are read; give it \
+         cleanup.policy=delete, or KAFKA_TOPIC a pattern that does not hold it, and start again"
+    )
+}
+
 /// Why a partition may not go on: its log no longer goes with its progress. Text for people; none where it may.
 #[must_use]
 pub fn gone(next: i64, log_start: i64, log_end: i64) -> Option<String> {

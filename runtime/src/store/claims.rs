@@ -53,6 +53,34 @@ impl Store {
         Ok(reply.get_document("value").and_then(|value| value.get_i32("partitions")).unwrap_or(now))
     }
 
+    /// Whether the group has started with this pattern of topics before.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn has_started_with(&self, pattern: &str) -> Result<bool, Error> {
+        let id = doc! { "group": &*self.group, "pattern": pattern };
+        Ok(self.first(GROUPS, doc! { "_id": id }, None).await?.is_some())
+    }
+
+    /// Notes that the group has started with this pattern: of each topic that it held, the number of partitions is
+    /// stored.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn start_with(&self, pattern: &str) -> Result<(), Error> {
+        self.own(doc! {
+            "update": GROUPS,
+            "updates": [{
+                "q": { "_id": { "group": &*self.group, "pattern": pattern } },
+                "u": { "$currentDate": { "started_at": true } },
+                "upsert": true,
+            }],
+            "writeConcern": { "w": "majority" },
+        })
+        .await?;
+        Ok(())
+    }
+
     /// The partition's progress, where it has any.
     ///
     /// # Errors

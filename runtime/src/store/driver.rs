@@ -167,11 +167,22 @@ fn bound(command: &mut RawDocumentBuf) {
     command.append(cstr!("maxTimeMS"), i64::try_from(MAX_TIME.as_millis()).unwrap_or(i64::MAX));
 }
 
+/// `Unauthorized`, `AuthenticationFailed`, and what Atlas says for the latter.
+const DENIED: [i32; 3] = [13, 18, 8000];
+
 fn told(error: &mongodb::error::Error) -> Error {
     let (code, message, oversized) = match error.kind.as_ref() {
         ErrorKind::Command(command) => (Some(command.code), command.message.clone(), false),
         ErrorKind::InvalidArgument { message, .. } => (None, message.clone(), true),
         kind => (None, kind.to_string(), false),
+    };
+    let denied = match error.kind.as_ref() {
+        ErrorKind::Authentication { .. } | ErrorKind::InvalidTlsConfig { .. } => true,
+        // Nobody has logged in yet where the certificate is refused, so that no server is found.
+        ErrorKind::ServerSelection { message, .. } => {
+            message.contains("invalid peer certificate") || message.contains("received fatal alert")
+        }
+        _ => code.is_some_and(|code| DENIED.contains(&code)),
     };
     Error {
         code,
@@ -179,6 +190,7 @@ fn told(error: &mongodb::error::Error) -> Error {
         transient: error.contains_label(TRANSIENT_TRANSACTION_ERROR),
         retryable: error.contains_label(RETRYABLE_WRITE_ERROR),
         unknown: error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT),
+        denied,
         oversized,
         abandoned: false,
     }

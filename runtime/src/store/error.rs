@@ -22,6 +22,21 @@ pub enum Error {
     /// The connection string is not one.
     #[error("MONGODB_URI is not a valid connection string: {0}")]
     Uri(String),
+    /// The user, the certificate or a right is refused. It may be put right while a host runs, and is never a handler's
+    /// doing.
+    #[error("mongodb refuses this host: {0}; see MONGODB_URI, and docs/security.md for the rights that its user needs")]
+    Denied(String),
+    /// Weir's own collections are of a version that this one does not know.
+    #[error(
+        "the collections in WEIR_DATABASE have format version {found}, and this weir knows up to {known}: upgrade weir, \
+         or go back to a copy of the database from before"
+    )]
+    Newer {
+        /// The version that stands there.
+        found: i32,
+        /// The newest that is known here.
+        known: i32,
+    },
     /// A server without transactions.
     #[error(
         "mongodb is a standalone server, which has no transactions: start mongod with --replSet rs0 and run \
@@ -34,7 +49,7 @@ impl Error {
     /// Whether another try may succeed without anybody changing anything.
     #[must_use]
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::Fault(_))
+        matches!(self, Self::Fault(_) | Self::Denied(_))
     }
 
     pub(super) fn odd(what: &str) -> Self {
@@ -46,6 +61,7 @@ impl Error {
 impl From<wire::Error> for Error {
     fn from(error: wire::Error) -> Self {
         match error.code {
+            _ if error.denied => Self::Denied(error.message),
             Some(code) if !error.transient && !error.retryable && !is_passing(code) => {
                 Self::Refused { code, message: error.message }
             }

@@ -8,6 +8,7 @@ mod collections;
 mod deployed;
 mod driver;
 mod error;
+mod format;
 mod leases;
 mod ledger;
 pub mod plan;

@@ -406,7 +406,7 @@ fn problem(error: wire::Error) -> Problem {
     }
     match error.code {
         Some(code) if is_conflict(code) => Problem::Conflict(error.message),
-        _ if error.transient => Problem::Transient(error.message),
+        _ if error.transient || error.denied => Problem::Transient(error.message),
         Some(code) if let Some(bound) = bound(code) => Problem::TooLarge(bound, error.message),
         Some(code) if is_passing(code) => Problem::Transient(error.message),
         Some(code) => Problem::Write { statement: None, why: WriteError::Refused { code, message: error.message } },

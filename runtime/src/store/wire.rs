@@ -54,6 +54,8 @@ pub struct Error {
     pub retryable: bool,
     /// The label `UnknownTransactionCommitResult`.
     pub unknown: bool,
+    /// The user, the certificate or a right is refused.
+    pub denied: bool,
     /// The command is more than the driver sends.
     pub oversized: bool,
     /// The client did not answer in time and was given up, with its sessions.

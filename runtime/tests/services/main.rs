@@ -6,6 +6,7 @@
 mod dead;
 mod embedded;
 mod failures;
+mod format;
 mod life;
 mod once;
 mod outage;
@@ -15,4 +16,5 @@ mod reads;
 mod records;
 mod refused;
 mod starts;
+mod topics;
 mod world;

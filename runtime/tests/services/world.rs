@@ -54,7 +54,13 @@ impl World {
     }
 
     pub(crate) async fn create_topic(&self, partitions: i32) {
-        let topic = NewTopic::new(&self.topic, partitions, TopicReplication::Fixed(1));
+        self.create(&self.topic, partitions, &[]).await;
+    }
+
+    /// A topic of another name, which should begin with the test's own.
+    pub(crate) async fn create(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
+        topic.config = settings.to_vec();
         let made = self.admin.create_topics([&topic], &AdminOptions::new()).await.expect("kafka answers");
         made[0].as_ref().expect("the topic is made");
     }
@@ -88,11 +94,16 @@ impl World {
 
     /// Sends records, in their order.
     pub(crate) async fn send(&self, records: impl IntoIterator<Item = (i32, Option<String>)>) {
+        self.send_to(&self.topic, records).await;
+    }
+
+    /// The same to another topic.
+    pub(crate) async fn send_to(&self, topic: &str, records: impl IntoIterator<Item = (i32, Option<String>)>) {
         let sent: Vec<_> = records
             .into_iter()
             .map(|(partition, value)| {
                 let record = FutureRecord::<(), [u8]> {
-                    topic: &self.topic,
+                    topic,
                     partition: Some(partition),
                     payload: value.as_deref().map(str::as_bytes),
                     key: None,

@@ -73,6 +73,8 @@ pub(super) fn connector(instance: &Instance) -> Result<(String, Value)> {
     let name = file["name"].as_str().context("the connector has no name")?.to_owned();
     let mut config = file["config"].take();
     config["database.hostname"] = "127.0.0.1".into();
+    // With the rights of deploy/roles/postgres.sql, and no more.
+    config["database.user"] = "debezium".into();
     config["database.port"] = instance.environment.ports.postgres.to_string().into();
     Ok((name, config))
 }

@@ -34,7 +34,7 @@ pub(super) fn start(instance: &Instance) -> Result<()> {
 }
 
 /// Java with Kafka's classes, small and quick to start.
-pub(super) fn java(instance: &Instance) -> Command {
+pub(crate) fn java(instance: &Instance) -> Command {
     let mut command = Command::new("java");
     let log4j = paths::root().join("deploy/local/log4j2.properties");
     command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.net.preferIPv4Stack=true"]);

@@ -43,8 +43,9 @@ pub(super) fn start(instance: &Instance) -> Result<()> {
         daemon.start(command.arg("-D").arg(&data).arg("-p").arg(port.to_string()))?;
     }
     daemon.wait(Duration::from_mins(1), || Ok(ports::open(port)))?;
-    let schema = paths::root().join("deploy/local/schema.sql");
-    python::run(&instance.parts, "outbox.py", &["prepare", &instance.environment.postgres, &schema.to_string_lossy()])?;
+    let file = |name| paths::root().join("deploy").join(name).to_string_lossy().into_owned();
+    let (schema, role) = (file("local/schema.sql"), file("roles/postgres.sql"));
+    python::run(&instance.parts, "outbox.py", &["prepare", &instance.environment.postgres, &schema, &role])?;
     Ok(())
 }
 

@@ -20,6 +20,7 @@ mod reads;
 mod recovery;
 mod reference;
 mod replica_set;
+mod secured;
 mod simulated;
 mod takeover;
 
@@ -71,7 +72,7 @@ enum Way {
 /// What a proof needs that puts records into Kafka by itself.
 const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
 
-const PROOFS: [Proof; 12] = [
+const PROOFS: [Proof; 13] = [
     Proof {
         name: "decoding",
         promise: "every record that Debezium was recorded to write decodes as the row says that was inserted",
@@ -131,6 +132,11 @@ const PROOFS: [Proof; 12] = [
         name: "seeded-bugs",
         promise: "the simulation finds what is wrong: each bug that is put in is caught, by a seed that passes without it",
         way: Way::Alone(simulated::bugs),
+    },
+    Proof {
+        name: "secured",
+        promise: "TLS, logins and certificates work with the rights of deploy/roles, and what is refused is said",
+        way: Way::Real(&[], secured::run),
     },
 ];
 

@@ -1,0 +1,175 @@
+//! The form of Weir's own collections: its version, and the steps from one to the next. Pure.
+//!
+//! A host of an older version may run while a newer one takes a step, so a step only adds; and it can be taken twice,
+//! for two hosts may start at once.
+
+use bson::doc;
+
+use super::{Error, Store};
+
+const FORMAT: &str = "format";
+const ID: &str = "weir";
+/// What a database has that was made before there were versions.
+const FIRST: i32 = 1;
+
+/// From one version to the next.
+struct Step {
+    /// What it changes, for the log.
+    what: &'static str,
+    /// The commands on Weir's own database that do it.
+    commands: fn() -> Vec<bson::Document>,
+}
+
+/// The first leads from version 1 to version 2.
+const STEPS: &[Step] = &[];
+
+impl Store {
+    /// Writes the version where there is none, and takes the steps that lead from an older one to this version's.
+    ///
+    /// # Errors
+    /// [`Error::Newer`], and what MongoDB answers.
+    pub async fn bring_up_to_date(&self) -> Result<(), Error> {
+        self.take(STEPS).await
+    }
+
+    /// Refuses a newer version and changes nothing.
+    ///
+    /// # Errors
+    /// [`Error::Newer`], and what MongoDB answers.
+    pub async fn check_format(&self) -> Result<(), Error> {
+        let found = self.first(FORMAT, doc! { "_id": ID }, None).await?;
+        let version = found.map_or(Ok(FIRST), |found| found.get_i32("version")).map_err(|_| odd())?;
+        newest(STEPS, version).map(drop)
+    }
+
+    async fn take(&self, steps: &[Step]) -> Result<(), Error> {
+        loop {
+            let version = self.version().await?;
+            let Some(step) = newest(steps, version)? else { return Ok(()) };
+            for command in (step.commands)() {
+                self.own(command).await?;
+            }
+            self.own(doc! {
+                "update": FORMAT,
+                "updates": [{ "q": { "_id": ID, "version": version }, "u": { "$set": { "version": version + 1 } } }],
+                "writeConcern": { "w": "majority" },
+            })
+            .await?;
+            tracing::info!(from = version, to = version + 1, what = step.what, "format_upgraded");
+        }
+    }
+
+    async fn version(&self) -> Result<i32, Error> {
+        let reply = self
+            .own(doc! {
+                "findAndModify": FORMAT, "query": { "_id": ID }, "update": { "$setOnInsert": { "version": FIRST } },
+                "upsert": true, "new": true, "writeConcern": { "w": "majority" },
+            })
+            .await?;
+        reply.get_document("value").and_then(|value| value.get_i32("version")).map_err(|_| odd())
+    }
+}
+
+/// The step that a version is to take; none where it is the newest.
+fn newest(steps: &[Step], version: i32) -> Result<Option<&Step>, Error> {
+    let known = FIRST + i32::try_from(steps.len()).unwrap_or(0);
+    if version > known {
+        return Err(Error::Newer { found: version, known });
+    }
+    let taken = usize::try_from(version - FIRST).map_err(|_| odd())?;
+    Ok(steps.get(taken))
+}
+
+fn odd() -> Error {
+    Error::odd("the format's version")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use bson::{Document, RawDocumentBuf};
+
+    use super::super::Options;
+    use super::super::wire::{self, Answer, Transactions, Wire};
+    use super::*;
+
+    /// A database that holds the version only, and notes the other commands.
+    #[derive(Debug, Default)]
+    struct Database {
+        version: Mutex<Option<i32>>,
+        others: Mutex<Vec<String>>,
+    }
+
+    impl Wire for Database {
+        fn run<'a>(&'a self, _: &'a str, command: RawDocumentBuf) -> Answer<'a, Document> {
+            let command = Document::try_from(command).expect("a command");
+            let (name, on) = command.iter().next().expect("a name");
+            let mut version = self.version.lock().expect("no panic");
+            let reply = match (name.as_str(), on.as_str()) {
+                ("findAndModify", Some(FORMAT)) => {
+                    let now = *version.get_or_insert(FIRST);
+                    doc! { "value": { "_id": ID, "version": now } }
+                }
+                ("find", Some(FORMAT)) => {
+                    let found: Vec<_> = version.iter().map(|now| doc! { "_id": ID, "version": *now }).collect();
+                    doc! { "cursor": { "firstBatch": found } }
+                }
+                ("update", Some(FORMAT)) => {
+                    *version = version.map(|now| now + 1);
+                    doc! { "n": 1 }
+                }
+                _ => {
+                    self.others.lock().expect("no panic").push(format!("{name} {on}"));
+                    doc! { "n": 1 }
+                }
+            };
+            Box::pin(async move { Ok(reply) })
+        }
+
+        fn session(&self) -> Answer<'_, Arc<dyn Transactions>> {
+            Box::pin(async { Err(wire::Error::default()) })
+        }
+    }
+
+    const TWO: &[Step] = &[
+        Step { what: "one", commands: || vec![doc! { "create": "a" }] },
+        Step { what: "two", commands: || vec![doc! { "create": "b" }, doc! { "create": "c" }] },
+    ];
+
+    fn of(version: Option<i32>) -> (Arc<Database>, Store) {
+        let database = Arc::new(Database { version: Mutex::new(version), ..Database::default() });
+        let names = |name: &str| name.to_owned();
+        let options = Options { database: names("d"), own_database: names("w"), group: names("g"), owner: names("o") };
+        (Arc::clone(&database), Store::new(database, &options))
+    }
+
+    #[tokio::test]
+    async fn an_older_version_takes_the_steps_that_it_lacks() {
+        for (found, others) in [
+            (None, &["create \"a\"", "create \"b\"", "create \"c\""][..]),
+            (Some(2), &["create \"b\"", "create \"c\""][..]),
+            (Some(3), &[][..]),
+        ] {
+            let (database, store) = of(found);
+            store.take(TWO).await.expect("it is upgraded");
+            assert_eq!(*database.version.lock().expect("no panic"), Some(3));
+            assert_eq!(*database.others.lock().expect("no panic"), others);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_newer_version_is_refused_and_nothing_is_changed() {
+        let (database, store) = of(Some(4));
+        let error = store.take(TWO).await.expect_err("it is newer").to_string();
+        assert!(
+            error.contains("format version 4") && error.contains("up to 3") && error.contains("upgrade"),
+            "{error}"
+        );
+        assert!(database.others.lock().expect("no panic").is_empty());
+        assert!(matches!(store.check_format().await, Err(Error::Newer { found: 4, .. })));
+        let (database, store) = of(None);
+        store.check_format().await.expect("none is the first");
+        assert_eq!(*database.version.lock().expect("no panic"), None, "looking changes nothing");
+    }
+}
