@@ -8,7 +8,7 @@ ARG BASE_IMAGE=docker.io/library/debian:bookworm-slim
 FROM ${RUST_IMAGE} AS build
 # What the Kafka client's and the cryptography's C code are built with.
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends ca-certificates cmake g++ make perl pkg-config \
+    && apt-get install --yes --no-install-recommends ca-certificates cmake g++ libssl-dev make perl pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
@@ -25,6 +25,9 @@ RUN set -eu; \
         cp "target/wasm32-wasip2/guest/$(echo "$handler" | tr - _).wasm" "/out/handlers/$handler.wasm"; \
     done; \
     cp /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/; \
+    libraries=/usr/lib/$(gcc -print-multiarch); \
+    mkdir -p "/out$libraries"; \
+    cp "$libraries/libssl.so.3" "$libraries/libcrypto.so.3" "/out$libraries/"; \
     /out/usr/local/bin/weir version
 
 # Nothing is run in this stage, so a base without a shell will do as well.
