@@ -104,7 +104,9 @@ pub(super) fn check_together(found: &mut Found) {
             wrong.push(format!("{other} is not set, but must be where {one} is"));
         }
     }
-    wrong.into_iter().for_each(|line| found.complain(line));
+    for line in wrong {
+        found.complain(line);
+    }
 }
 
 fn without_effect(found: &Found, names: &[&str], protocol: SecurityProtocol, needs: &str, wrong: &mut Vec<String>) {
@@ -211,7 +213,8 @@ impl HandedOn {
         match value.as_table() {
             Some(table) => self.of_table(table, "", file, wrong),
             None => {
-                wrong.push(format!("kafka is {value} ({file}), but must be a table [kafka] of librdkafka's properties"))
+                wrong
+                    .push(format!("kafka is {value} ({file}), but must be a table [kafka] of librdkafka's properties"));
             }
         }
     }

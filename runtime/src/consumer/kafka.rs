@@ -286,7 +286,7 @@ impl Broker for Questions {
         self.ask(move |client| {
             let metadata = client.fetch_metadata(Some(&topic), TIMEOUT)?;
             let found = metadata.topics().iter().find(|found| found.name() == topic);
-            match found.and_then(|found| found.error()).map(RDKafkaErrorCode::from) {
+            match found.and_then(rdkafka::metadata::MetadataTopic::error).map(RDKafkaErrorCode::from) {
                 None | Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::LeaderNotAvailable) => {}
                 Some(code) => return Err(KafkaError::MetadataFetch(code)),
             }
