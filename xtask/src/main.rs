@@ -6,6 +6,7 @@
 // A program for people speaks on stdout.
 #![allow(clippy::print_stdout)]
 
+mod bench;
 mod cache;
 mod cargo;
 mod comparison;
@@ -51,6 +52,8 @@ enum Verb {
     Demo(demo::Args),
     /// Run a promise against the real services.
     Prove(prove::Args),
+    /// Measure throughput, latency and what they cost.
+    Bench(bench::Args),
     /// Run Weir's core against a simulated Kafka, MongoDB and clock, with faults from seeds.
     Simulate(simulate::Args),
     /// Build the six handlers and the guests that tests need.
@@ -77,6 +80,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Test(args) => test::run(&args),
         Verb::Demo(args) => demo::run(&args),
         Verb::Prove(args) => prove::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Guests => guests::build().map(|built| {
             println!("handlers: {}\nbehaviours: {}", built.handlers.display(), built.behaviours.display());

@@ -12,6 +12,7 @@ mod temporary;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -81,6 +82,7 @@ pub(crate) struct Instance {
     /// What its services are made of.
     pub(crate) parts: Parts,
     folder: PathBuf,
+    durable: AtomicBool,
     _lock: Flock<File>,
 }
 
@@ -92,7 +94,7 @@ impl Instance {
         let lock = lock(name)?;
         paths::make(&folder.join("log"))?;
         let environment = environment(name, &folder)?;
-        Ok(Self { environment, parts, folder, _lock: lock })
+        Ok(Self { environment, parts, folder, durable: AtomicBool::new(false), _lock: lock })
     }
 
     /// Starts what is not running, and waits until a row inserted would reach Kafka.
@@ -127,6 +129,15 @@ impl Instance {
             Service::Kafka => kafka::start(self),
             Service::Connect => connect::start(self),
         }
+    }
+
+    /// From its next start on, PostgreSQL has every commit on the disk, and keeps the time of each.
+    pub(crate) fn make_durable(&self) {
+        self.durable.store(true, Ordering::Relaxed);
+    }
+
+    fn is_durable(&self) -> bool {
+        self.durable.load(Ordering::Relaxed)
     }
 
     /// Stops one service cleanly.

@@ -10,6 +10,7 @@ mod exactly_once;
 mod faults;
 mod hostile;
 mod hosts;
+mod latency;
 mod load;
 mod outage;
 mod proxy;
@@ -18,6 +19,7 @@ mod recovery;
 mod reference;
 mod replica_set;
 mod takeover;
+mod throughput;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -60,7 +62,7 @@ struct Proof {
 /// What a proof needs that puts records into Kafka by itself.
 const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
 
-const PROOFS: [Proof; 8] = [
+const PROOFS: [Proof; 10] = [
     Proof {
         name: "reference",
         promise: "a row inserted by SQL gives its documents once; updates and a delete of it change nothing",
@@ -108,6 +110,18 @@ const PROOFS: [Proof; 8] = [
         promise: "a write that always fails is found in its batch, parked alone, and costs the rest one transaction",
         services: &WITHOUT_OUTBOX,
         run: culprit::run,
+    },
+    Proof {
+        name: "throughput",
+        promise: "one host comes near what MongoDB allows, and far above a consumer written by hand",
+        services: &WITHOUT_OUTBOX,
+        run: throughput::run,
+    },
+    Proof {
+        name: "latency",
+        promise: "a committed row is a readable document soon, with every commit on the disk",
+        services: &WITHOUT_OUTBOX,
+        run: latency::run,
     },
 ];
 
