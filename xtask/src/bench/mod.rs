@@ -49,6 +49,9 @@ pub(crate) struct Args {
     /// Measure the ordinary build: nothing is compiled anew, and figures are lower.
     #[arg(long)]
     unoptimised: bool,
+    /// A folder of the six handlers, where they need not be built.
+    #[arg(long)]
+    handlers: Option<PathBuf>,
     /// Another build of weir, of which one host runs in the same rounds: what a change is worth.
     #[arg(long)]
     against: Option<PathBuf>,
@@ -87,7 +90,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     let mut programs = programs(!args.unoptimised)?;
     programs.other = args.against.as_deref().map(Path::canonicalize).transpose()?;
-    let handlers = guests::build()?.handlers;
+    let handlers = match &args.handlers {
+        Some(folder) => folder.canonicalize()?,
+        None => guests::build()?.handlers,
+    };
     let folder = paths::target().join("bench");
     paths::make(&folder)?;
 
