@@ -16,9 +16,16 @@ from generate import Generator
 COLUMNS = ["event_id", "aggregate_id", "aggregate_type", "event_type", "payload"]
 
 
+class Mix(Generator):
+    """The rows of the demo with shorter texts, so that a record has the size of the reference mix."""
+
+    def text(self, words: int) -> str:
+        return super().text(max(1, words * 2 // 5))
+
+
 def records(events: int, partitions: int, seed: int):
     outbox = Outbox()
-    generators = [Generator(seed * 1_000 + number) for number in range(partitions)]
+    generators = [Mix(seed * 1_000 + number) for number in range(partitions)]
     for number in range(events):
         partition = number % partitions
         yield partition, outbox.insert(*generators[partition].row())
@@ -60,7 +67,7 @@ def send(file: str, kafka: str, topic: str) -> None:
 
 
 def write_rows(file: str, events: int, seed: int) -> int:
-    generator, size = Generator(seed), 0
+    generator, size = Mix(seed), 0
     with open(file, "w", encoding="utf-8") as out:
         for _ in range(events):
             row = generator.row()

@@ -97,11 +97,9 @@ struct Made {
     mean_bytes: u64,
 }
 
-/// What watching hosts gives.
+/// What watching hosts gives besides their measure.
 #[derive(Deserialize)]
 struct Watched {
-    #[serde(flatten)]
-    measure: Measure,
     parked: u64,
 }
 
@@ -180,7 +178,8 @@ impl<'a> Stage<'a> {
         }
         hosts.iter().try_for_each(Weir::alive)?;
         ensure!(output.status.success(), "the run of {count} hosts came to no end");
-        let watched: Watched = said(&String::from_utf8(output.stdout)?)?;
+        let text = String::from_utf8(output.stdout)?;
+        let (measure, watched): (Measure, Watched) = (said(&text)?, said(&text)?);
         for host in hosts {
             host.stop()?;
         }
@@ -188,7 +187,7 @@ impl<'a> Stage<'a> {
         if watched.parked > 0 {
             bail!("{} deliveries of the reference mix were parked: what was measured is another thing", watched.parked);
         }
-        Ok(watched.measure)
+        Ok(measure)
     }
 
     /// A host with the settings that are shipped, and a group and databases of its own.
