@@ -121,6 +121,10 @@ impl<'a> Stage<'a> {
 
     /// Puts the reference mix into Kafka, once for all runs.
     pub(crate) fn backlog(&self, events: u64, by_hand: u64) -> Result<Backlog> {
+        // Else the first of several hosts would work off much of it before the others have joined.
+        self.instance.make_groups_patient();
+        self.instance.stop(Service::Kafka)?;
+        self.instance.start(Service::Kafka)?;
         let file = self.instance.path("backlog.jsonl");
         let kafka = &self.instance.environment.kafka;
         let settings = json!({

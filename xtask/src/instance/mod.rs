@@ -83,6 +83,7 @@ pub(crate) struct Instance {
     pub(crate) parts: Parts,
     folder: PathBuf,
     durable: AtomicBool,
+    patient_groups: AtomicBool,
     _lock: Flock<File>,
 }
 
@@ -94,7 +95,14 @@ impl Instance {
         let lock = lock(name)?;
         paths::make(&folder.join("log"))?;
         let environment = environment(name, &folder)?;
-        Ok(Self { environment, parts, folder, durable: AtomicBool::new(false), _lock: lock })
+        Ok(Self {
+            environment,
+            parts,
+            folder,
+            durable: AtomicBool::new(false),
+            patient_groups: AtomicBool::new(false),
+            _lock: lock,
+        })
     }
 
     /// Starts what is not running, and waits until a row inserted would reach Kafka.
@@ -134,6 +142,12 @@ impl Instance {
     /// From its next start on, PostgreSQL has every commit on the disk, and keeps the time of each.
     pub(crate) fn make_durable(&self) {
         self.durable.store(true, Ordering::Relaxed);
+    }
+
+    /// From its next start on, Kafka waits for a group's members before it gives the first one all partitions, as it does
+    /// where nobody sets it otherwise.
+    pub(crate) fn make_groups_patient(&self) {
+        self.patient_groups.store(true, Ordering::Relaxed);
     }
 
     fn is_durable(&self) -> bool {
