@@ -1,6 +1,8 @@
-"""Sends events that the predecessor handles as Weir does: backlog.py KAFKA TOPIC EVENTS SEED.
+"""The reference mix for measurements: backlog.py SETTINGS, a JSON object of what `main` takes.
 
-Of what is generated, what the predecessor gets wrong is left out: a change of one of two names, and a second join.
+Writes `events` records of envelopes to a file, spread evenly over the partitions with every aggregate in one of them, and
+sends them to a topic where one is named; or writes `rows` for the outbox to a file, a line of JSON each. Says how many
+there are, and how many bytes a record has on average.
 """
 
 import json
@@ -11,30 +13,75 @@ from confluent_kafka import Producer
 from envelope import HEADERS, Outbox
 from generate import Generator
 
-
-def is_plain(event_type: str, payload: dict, joined: set[tuple[str, str]], aggregate: str) -> bool:
-    if event_type == "UserUpdated":
-        return ("first_name" in payload) == ("last_name" in payload)
-    if event_type == "ParticipantJoined":
-        known = (aggregate, payload["user_id"])
-        return known not in joined and not joined.add(known)
-    return True
+COLUMNS = ["event_id", "aggregate_id", "aggregate_type", "event_type", "payload"]
 
 
-def main(kafka: str, topic: str, events: str, seed: str) -> None:
-    producer = Producer({"bootstrap.servers": kafka, "enable.idempotence": True})
-    generator, outbox, joined, left = Generator(int(seed)), Outbox(), set(), int(events)
-    while left > 0:
-        event_id, aggregate, aggregate_type, event_type, payload = generator.row()
-        if not is_plain(event_type, json.loads(payload), joined, aggregate):
-            continue
-        record = outbox.insert(event_id, aggregate, aggregate_type, event_type, payload)
-        producer.produce(topic, record.value, record.key, headers=HEADERS)
-        producer.poll(0)
-        left -= 1
-    if producer.flush(60):
-        sys.exit("not all records could be sent")
+class Mix(Generator):
+    """The rows of the demo with shorter texts, so that a record has the size of the reference mix."""
+
+    def text(self, words: int) -> str:
+        return super().text(max(1, words * 2 // 5))
+
+
+def records(events: int, partitions: int, seed: int):
+    outbox = Outbox()
+    generators = [Mix(seed * 1_000 + number) for number in range(partitions)]
+    for number in range(events):
+        partition = number % partitions
+        yield partition, outbox.insert(*generators[partition].row())
+
+
+def write_records(file: str, events: int, partitions: int, seed: int) -> int:
+    size = 0
+    with open(file, "w", encoding="utf-8") as out:
+        for partition, record in records(events, partitions, seed):
+            size += len(record.value)
+            line = {"partition": partition, "key": record.key.decode(), "value": record.value.decode()}
+            out.write(json.dumps(line, ensure_ascii=False) + "\n")
+    return size // max(events, 1)
+
+
+def send(file: str, kafka: str, topic: str) -> None:
+    failed = []
+
+    def delivered(error, _message) -> None:
+        if error is not None:
+            failed.append(str(error))
+
+    producer = Producer({"bootstrap.servers": kafka, "enable.idempotence": True, "linger.ms": 20, "log_level": 2})
+    with open(file, encoding="utf-8") as lines:
+        for line in lines:
+            record = json.loads(line)
+            while True:
+                try:
+                    producer.produce(
+                        topic, record["value"], record["key"], record["partition"], headers=HEADERS, on_delivery=delivered
+                    )
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            producer.poll(0)
+    producer.flush(60)
+    if failed:
+        sys.exit(f"{len(failed)} records could not be sent: {failed[0]}")
+
+
+def write_rows(file: str, events: int, seed: int) -> int:
+    generator, size = Mix(seed), 0
+    with open(file, "w", encoding="utf-8") as out:
+        for _ in range(events):
+            row = generator.row()
+            size += len(row[-1])
+            out.write(json.dumps(dict(zip(COLUMNS, row)), ensure_ascii=False) + "\n")
+    return size // max(events, 1)
+
+
+def main(file: str, events: int, seed: int, partitions: int = 0, kafka: str = "", topic: str = "") -> None:
+    mean = write_records(file, events, partitions, seed) if partitions else write_rows(file, events, seed)
+    if kafka:
+        send(file, kafka, topic)
+    print(json.dumps({"events": events, "mean_bytes": mean}))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(**json.loads(sys.argv[1]))

@@ -44,7 +44,8 @@ pub(crate) fn parts() -> Result<Parts> {
     let cache = Cache::open()?;
     let _lock = cache.lock()?;
     thread::scope(|scope| {
-        let pip = scope.spawn(|| -> Result<_> { Ok((cache.venv()?, cache.mongod()?)) });
+        let pip =
+            scope.spawn(|| -> Result<_> { Ok((cache.venv(&cache.local.join("requirements.txt"))?, cache.mongod()?)) });
         let kafka = cache.jars("kafka", &[])?;
         let plugins = cache.jars(DEBEZIUM, &[])?;
         let jars = cache.jars("postgres", &[format!("-Dpostgres.arch={}", arch())])?;
@@ -72,7 +73,7 @@ pub(crate) fn parts_without_maven() -> Result<Parts> {
         plugin_discovery: DISCOVERY,
         postgres: place("postgresql")?,
         mongod: cache.mongod()?.join("mongod"),
-        python: cache.venv()?.join("bin/python"),
+        python: cache.venv(&cache.local.join("requirements.txt"))?.join("bin/python"),
     })
 }
 
@@ -90,6 +91,13 @@ impl Parts {
         let _lock = cache.lock()?;
         Ok(Self { plugins: cache.jars(OLD_DEBEZIUM, &[])?, plugin_discovery: "only_scan", ..self })
     }
+}
+
+/// The interpreter of a venv with the packages of a list, made where it is missing.
+pub(crate) fn venv(list: &Path) -> Result<PathBuf> {
+    let cache = Cache::open()?;
+    let _lock = cache.lock()?;
+    Ok(cache.venv(list)?.join("bin/python"))
 }
 
 struct Cache {
@@ -133,10 +141,9 @@ impl Cache {
         })
     }
 
-    fn venv(&self) -> Result<PathBuf> {
-        let list = self.local.join("requirements.txt");
+    fn venv(&self, list: &Path) -> Result<PathBuf> {
         // A venv holds its own path, so it is not renamed; its marker says that it is whole.
-        let folder = self.folder.join(format!("venv-{}", digest(&list)?));
+        let folder = self.folder.join(format!("venv-{}", digest(list)?));
         let marker = folder.join("whole");
         if !marker.exists() {
             say("Python clients");
@@ -144,7 +151,7 @@ impl Cache {
             let log = self.folder.join("venv.log");
             process::logged(Command::new("python3").args(["-m", "venv"]).arg(&folder), &log, "making a venv")?;
             let mut pip = Command::new(folder.join("bin/python"));
-            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&list);
+            pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(list);
             process::logged(&mut pip, &log, "the download by pip")?;
             File::create(marker)?;
         }

@@ -28,13 +28,20 @@ pub(crate) fn cargo_in(folder: &Path) -> Command {
     command
 }
 
+/// Builds what is shipped, and what measures it.
+pub(crate) fn build_release() -> Result<()> {
+    let mut command = cargo();
+    command.args(["build", "--release", "--package", "weir", "--package", "bench", "--bins"]);
+    process::run(&mut command, "the optimised build")
+}
+
 /// Builds the binary `weir`. The whole workspace is named, and a small test with it, since features are then those of
 /// `cargo test`: nothing is built twice.
 pub(crate) fn build_weir() -> Result<()> {
-    process::run(&mut weir(), "the build of weir")
+    process::run(weir().args(["--exclude", "bench"]), "the build of weir")
 }
 
-/// The same with the points at which a proof lets it die.
+/// The same with the points at which a proof lets it die, and with what measures.
 pub(crate) fn build_weir_for_proofs() -> Result<()> {
     process::run(weir().args(["--features", "weir/proofs"]), "the build of weir")
 }

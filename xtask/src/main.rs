@@ -6,6 +6,7 @@
 // A program for people speaks on stdout.
 #![allow(clippy::print_stdout)]
 
+mod bench;
 mod cache;
 mod capture;
 mod cargo;
@@ -56,6 +57,8 @@ enum Verb {
     Capture(capture::Args),
     /// Run a promise against the real services.
     Prove(prove::Args),
+    /// Measure throughput, latency and what they cost.
+    Bench(bench::Args),
     /// Run Weir's core against a simulated Kafka, MongoDB and clock, with faults from seeds.
     Simulate(simulate::Args),
     /// Check docker-compose.yml with Compose itself.
@@ -87,6 +90,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Demo(args) => demo::run(&args),
         Verb::Capture(args) => capture::run(&args),
         Verb::Prove(args) => prove::run(&args),
+        Verb::Bench(args) => bench::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
         Verb::Compose => compose::run(),
         Verb::Image => image::run(),

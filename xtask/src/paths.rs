@@ -27,6 +27,16 @@ pub(crate) fn weir() -> PathBuf {
     target().join("debug/weir")
 }
 
+/// A binary of the optimised build that is shipped.
+pub(crate) fn release(name: &str) -> PathBuf {
+    target().join("release").join(name)
+}
+
+/// A binary of the ordinary build.
+pub(crate) fn debug(name: &str) -> PathBuf {
+    target().join("debug").join(name)
+}
+
 /// The simulation of this build.
 pub(crate) fn simulation() -> PathBuf {
     target().join("debug/simulation")

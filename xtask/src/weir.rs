@@ -78,8 +78,13 @@ pub(crate) struct Weir {
 
 /// The command that a user would type, with the reference page's environment variables.
 pub(crate) fn command(instance: &Instance, handlers: &Path) -> Command {
+    command_of(&paths::weir(), instance, handlers)
+}
+
+/// The same with a binary of another build.
+pub(crate) fn command_of(binary: &Path, instance: &Instance, handlers: &Path) -> Command {
     let there = &instance.environment;
-    let mut command = Command::new(paths::weir());
+    let mut command = Command::new(binary);
     // No `.env` or `weir.toml` of the folder that somebody works in.
     command.current_dir(instance.path(""));
     command.arg("run").arg("--handlers").arg(handlers);

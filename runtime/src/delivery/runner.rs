@@ -98,6 +98,19 @@ impl Before {
     }
 }
 
+/// Gives way once: what is being committed in the same task goes on before the next delivery runs.
+async fn give_way() {
+    let mut given = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut given, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
 impl Runner {
     #[allow(clippy::too_many_arguments, reason = "the one place that puts it together")]
     pub(super) fn new(
@@ -150,6 +163,10 @@ impl Runner {
                 break;
             }
             let open = before.filter(|before| before.is(OPEN));
+            if open.is_some() {
+                // Without this a batch of handlers would run in one go, and MongoDB wait for the next command meanwhile.
+                give_way().await;
+            }
             let committing = open.map(|before| Arc::clone(&before.pending)).unwrap_or_default();
             let mode = Mode::Batch { reader: self.store.reader(), pending: batch.pending(), committing };
             let run = self.deliver(batch, next, mode).await;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -54,6 +55,7 @@ fn format(instance: &Instance, settings: &Path) -> Result<()> {
 fn properties(instance: &Instance) -> String {
     let ports = &instance.environment.ports;
     let (broker, controller) = (ports.kafka, ports.kafka_controller);
+    let wait_ms = if instance.patient_groups.load(Ordering::Relaxed) { 3_000 } else { 0 };
     format!(
         "process.roles=broker,controller
 node.id=1
@@ -67,7 +69,7 @@ num.partitions=1
 num.network.threads=2
 num.io.threads=4
 auto.create.topics.enable=true
-group.initial.rebalance.delay.ms=0
+group.initial.rebalance.delay.ms={wait_ms}
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=1

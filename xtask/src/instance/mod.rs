@@ -12,6 +12,7 @@ mod temporary;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -82,6 +83,8 @@ pub(crate) struct Instance {
     /// What its services are made of.
     pub(crate) parts: Parts,
     folder: PathBuf,
+    durable: AtomicBool,
+    patient_groups: AtomicBool,
     _lock: Flock<File>,
 }
 
@@ -101,7 +104,14 @@ impl Instance {
         let lock = lock(name)?;
         paths::make(&folder.join("log"))?;
         let environment = environment(name, &folder)?;
-        Ok(Self { environment, parts, folder, _lock: lock })
+        Ok(Self {
+            environment,
+            parts,
+            folder,
+            durable: AtomicBool::new(false),
+            patient_groups: AtomicBool::new(false),
+            _lock: lock,
+        })
     }
 
     /// Starts what is not running, and waits until a row inserted would reach Kafka.
@@ -146,6 +156,21 @@ impl Instance {
     /// The settings of the connector that `deploy/debezium` describes, for this instance's PostgreSQL.
     pub(crate) fn connector(&self) -> Result<Value> {
         connect::connector(self).map(|(_, config)| config)
+    }
+
+    /// From its next start on, PostgreSQL has every commit on the disk, and keeps the time of each.
+    pub(crate) fn make_durable(&self) {
+        self.durable.store(true, Ordering::Relaxed);
+    }
+
+    /// From its next start on, Kafka waits for a group's members before it gives the first one all partitions, as it does
+    /// where nobody sets it otherwise.
+    pub(crate) fn make_groups_patient(&self) {
+        self.patient_groups.store(true, Ordering::Relaxed);
+    }
+
+    fn is_durable(&self) -> bool {
+        self.durable.load(Ordering::Relaxed)
     }
 
     /// Stops one service cleanly.

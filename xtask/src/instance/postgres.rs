@@ -29,6 +29,9 @@ shared_buffers = 64MB
 timezone = 'UTC'
 ";
 
+/// What measurements of time set over that: as a database with data that matters is run.
+const DURABLE: [&str; 6] = ["-c", "fsync=on", "-c", "full_page_writes=on", "-c", "track_commit_timestamp=on"];
+
 pub(super) fn start(instance: &Instance) -> Result<()> {
     let daemon = instance.daemon("postgres");
     let data = instance.path("postgres");
@@ -40,6 +43,9 @@ pub(super) fn start(instance: &Instance) -> Result<()> {
         }
         forget_stale_lock(&data)?;
         let mut command = program(instance, "postgres")?;
+        if instance.is_durable() {
+            command.args(DURABLE);
+        }
         daemon.start(command.arg("-D").arg(&data).arg("-p").arg(port.to_string()))?;
     }
     daemon.wait(Duration::from_mins(1), || Ok(ports::open(port)))?;

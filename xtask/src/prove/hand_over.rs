@@ -21,7 +21,7 @@ pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     let there = &run.instance.environment;
     let since = comparison::moment();
     let total = events.to_string();
-    python::run(&run.instance.parts, "backlog.py", &[&there.kafka, TOPIC, &total, "61"])?;
+    python::run(&run.instance.parts, "plain_backlog.py", &[&there.kafka, TOPIC, &total, "61"])?;
     predecessor(run, &(events / 8).to_string())?;
     println!("  the predecessor's three processes have died: {}", DEATHS.join(", "));
 

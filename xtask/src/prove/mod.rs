@@ -13,6 +13,7 @@ mod faults;
 mod hand_over;
 mod hostile;
 mod hosts;
+mod latency;
 mod load;
 mod outage;
 mod proxy;
@@ -23,6 +24,7 @@ mod replica_set;
 mod secured;
 mod simulated;
 mod takeover;
+mod throughput;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -72,7 +74,7 @@ enum Way {
 /// What a proof needs that puts records into Kafka by itself.
 const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
 
-const PROOFS: [Proof; 13] = [
+const PROOFS: [Proof; 15] = [
     Proof {
         name: "decoding",
         promise: "every record that Debezium was recorded to write decodes as the row says that was inserted",
@@ -137,6 +139,16 @@ const PROOFS: [Proof; 13] = [
         name: "secured",
         promise: "TLS, logins and certificates work with the rights of deploy/roles, and what is refused is said",
         way: Way::Real(&[], secured::run),
+    },
+    Proof {
+        name: "throughput",
+        promise: "one host comes near what MongoDB allows, and far above a consumer written by hand",
+        way: Way::Real(&WITHOUT_OUTBOX, throughput::run),
+    },
+    Proof {
+        name: "latency",
+        promise: "a committed row is a readable document soon, with every commit on the disk",
+        way: Way::Real(&WITHOUT_OUTBOX, latency::run),
     },
 ];
 

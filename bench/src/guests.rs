@@ -1,0 +1,76 @@
+//! Handlers to be called without Kafka and MongoDB.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use weir::event::Event;
+use weir::sandbox::{Call, Engine, EngineSettings, Handler, HandlerKey, Limits, Mode};
+use weir::store::{self, Address, Driver, Reader, Store};
+
+/// The guest of the sandbox's tests, with places for what it does.
+const GUEST: &str = include_str!("../../runtime/tests/sandbox/guest.wat");
+const DESCRIPTION: &str = r#"{"events": ["Test"], "grants": {"users": ["write"]}}"#;
+
+/// An engine with the settings that are shipped.
+///
+/// # Errors
+/// This machine has no room for it.
+pub fn engine() -> Result<Engine> {
+    Ok(Engine::new(&EngineSettings { stack_bytes: 524_288, ..EngineSettings::default() })?)
+}
+
+/// A handler that does nothing.
+///
+/// # Errors
+/// It is refused.
+pub async fn empty(engine: &Engine) -> Result<Handler> {
+    let length = DESCRIPTION.len().to_string();
+    let data = DESCRIPTION.replace('"', "\\22");
+    let parts = [("{top}", ""), ("{handle}", ""), ("{describe}", ""), ("{description}", &*data), ("{length}", &length)];
+    let text = parts.iter().fold(GUEST.to_owned(), |text, (name, part)| text.replace(name, part));
+    let component = wat::parse_str(&text)?;
+    Ok(engine.load("empty", &component, Limits::default()).await?)
+}
+
+/// A handler from its file.
+///
+/// # Errors
+/// There is none, or it is refused.
+pub async fn load(engine: &Engine, file: &Path) -> Result<Handler> {
+    let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+    let name = file.file_stem().and_then(|name| name.to_str()).context("a handler's file has no name")?;
+    Ok(engine.load(name, &bytes, Limits::default()).await?)
+}
+
+/// A MongoDB that is not there: for handlers that read nothing.
+///
+/// # Errors
+/// Never, since nothing is sent.
+pub async fn no_mongodb() -> Result<Reader> {
+    let address = Address {
+        uri: "mongodb://127.0.0.1:1/?directConnection=true".to_owned(),
+        connect_timeout: Duration::from_millis(50),
+        server_selection_timeout: Duration::from_millis(50),
+    };
+    let options = store::Options {
+        database: "data".to_owned(),
+        own_database: "weir".to_owned(),
+        group: "group".to_owned(),
+        owner: "bench".to_owned(),
+    };
+    Ok(Store::new(Arc::new(Arc::new(Driver::new(&address).await?)), &options).reader())
+}
+
+/// The event's delivery in a batch in which nothing is pending.
+#[must_use]
+pub fn call(event: &Arc<Event>, reader: &Reader) -> Call {
+    Call {
+        event: Arc::clone(event),
+        handler: HandlerKey { id: Arc::from("1"), generation: 1 },
+        attempt: 1,
+        now_ms: 1_700_000_001_456,
+        mode: Mode::Batch { reader: reader.clone(), pending: Arc::default(), committing: Arc::default() },
+    }
+}

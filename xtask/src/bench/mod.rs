@@ -1,0 +1,197 @@
+//! `cargo xtask bench`: what Weir costs, against what MongoDB allows and what people write by hand.
+//!
+//! All ways run in one go, one after the other and round after round, on one backlog and one instance: a figure of another
+//! hour or machine says nothing about a ratio. The proofs `throughput` and `latency` use the same code.
+
+pub(crate) mod figures;
+mod plot;
+mod profile;
+pub(crate) mod stage;
+mod table;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use serde::Serialize;
+
+use crate::instance::{Service, Temporary};
+use crate::{cargo, guests, interrupt, paths, prerequisites};
+use figures::{EmptyCall, Latency, Measure};
+use stage::{Programs, Stage, Way};
+
+const INSTANCE: &str = "bench";
+/// Below so many events a second the bare ceiling says that the machine is not quiet, and a run is void.
+pub(crate) const QUIET: f64 = 12_000.0;
+/// The same for the consumer written by hand.
+pub(crate) const QUIET_BY_HAND: f64 = 100.0;
+/// Rows a second at which latency is measured.
+pub(crate) const RATES: [u64; 2] = [50, 200];
+
+#[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// A small backlog, one round, fewer samples: shows that it works, and measures nothing.
+    #[arg(long)]
+    quick: bool,
+    /// Rounds, of which the medians are said.
+    #[arg(long)]
+    repeat: Option<u32>,
+    /// Events of the backlog.
+    #[arg(long)]
+    events: Option<u64>,
+    /// Some of it: ceiling, weir-1 to weir-3, weir-1-cold to weir-3-cold, by-hand, latency, empty-call.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// Draw a flame graph of a single host (needs Linux's perf).
+    #[arg(long)]
+    profile: bool,
+    /// Measure the ordinary build: nothing is compiled anew, and figures are lower.
+    #[arg(long)]
+    unoptimised: bool,
+    /// A folder of the six handlers, where they need not be built.
+    #[arg(long)]
+    handlers: Option<PathBuf>,
+    /// Another build of weir, of which one host runs in the same rounds: what a change is worth.
+    #[arg(long)]
+    against: Option<PathBuf>,
+    /// Write the plots for README to docs/bench, too.
+    #[arg(long)]
+    plots: bool,
+}
+
+/// Everything that was measured.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct Report {
+    quick: bool,
+    optimised: bool,
+    events: u64,
+    mean_record_bytes: u64,
+    /// By way: a measure for each round.
+    pub(crate) ways: BTreeMap<String, Vec<Measure>>,
+    latency: Vec<Latency>,
+    empty_call: Option<EmptyCall>,
+    /// Why its figures are none.
+    void: Vec<String>,
+}
+
+/// Measures what is asked for.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let only: Vec<&str> = args.only.iter().map(String::as_str).collect();
+    let known: Vec<String> =
+        Way::ALL.iter().map(|way| way.name()).chain(["latency".into(), "empty-call".into()]).collect();
+    for name in &only {
+        ensure!(known.iter().any(|known| known == name), "there is no {name:?} to measure: {}", known.join(", "));
+    }
+    let wanted = |name: &str| only.is_empty() || only.contains(&name);
+    prerequisites::for_everything()?;
+    if args.profile {
+        profile::check()?;
+    }
+    let mut programs = programs(!args.unoptimised)?;
+    programs.other = args.against.as_deref().map(Path::canonicalize).transpose()?;
+    let handlers = match &args.handlers {
+        Some(folder) => folder.canonicalize()?,
+        None => guests::build()?.handlers,
+    };
+    let folder = paths::target().join("bench");
+    paths::make(&folder)?;
+
+    let temporary = Temporary::up_with(INSTANCE, false, &[Service::Kafka, Service::Mongod])?;
+    let mut stage = Stage::new(&temporary.instance, programs, &handlers)?;
+    stage.profile = args.profile.then(|| folder.join("flame.svg"));
+    let mut report = Report { quick: args.quick, optimised: !args.unoptimised, ..Report::default() };
+    if wanted("empty-call") {
+        report.empty_call = Some(stage.empty_call()?);
+    }
+    let ways: Vec<Way> = Way::ALL
+        .into_iter()
+        .filter(|way| if *way == Way::Other { args.against.is_some() && wanted("weir-1") } else { wanted(&way.name()) })
+        .collect();
+    if !ways.is_empty() {
+        throughput(&stage, args, &ways, &mut report)?;
+    }
+    if wanted("latency") {
+        stage.durable_outbox()?;
+        let seconds = if args.quick { 5 } else { 60 };
+        for rate in RATES {
+            let samples = if args.quick { rate * seconds } else { (rate * seconds).max(3_000) };
+            let latency = stage.latency(rate, samples)?;
+            println!("  {}", table::latency(&latency));
+            report.latency.push(latency);
+        }
+    }
+    report.judge();
+    finish(args, &report, &folder)
+}
+
+/// Builds what is measured.
+pub(crate) fn programs(optimised: bool) -> Result<Programs> {
+    let of: fn(&str) -> PathBuf = if optimised {
+        println!("building weir and its measures, optimised");
+        cargo::build_release()?;
+        paths::release
+    } else {
+        cargo::build_weir_for_proofs()?;
+        paths::debug
+    };
+    Ok(Programs { weir: of("weir"), tool: of("weir-bench"), other: None })
+}
+
+fn throughput(stage: &Stage<'_>, args: &Args, ways: &[Way], report: &mut Report) -> Result<()> {
+    let events = args.events.unwrap_or(if args.quick { 6_000 } else { 100_000 });
+    let backlog = stage.backlog(events, if args.quick { 200 } else { 3_000 }.min(events - 1))?;
+    (report.events, report.mean_record_bytes) = (events, backlog.mean_bytes);
+    println!("  a backlog of {events} records of {} bytes on average", backlog.mean_bytes);
+    for round in 1..=args.repeat.unwrap_or(if args.quick { 1 } else { 3 }) {
+        for way in ways {
+            interrupt::check()?;
+            let measure = stage.run(*way, &backlog)?;
+            println!("  round {round} {}", table::run(&way.name(), &measure));
+            report.ways.entry(way.name()).or_default().push(measure);
+        }
+    }
+    Ok(())
+}
+
+impl Report {
+    /// Says where its figures are none.
+    fn judge(&mut self) {
+        for (name, bound) in [("ceiling", QUIET), ("by-hand", QUIET_BY_HAND)] {
+            if let Some(rate) = self.rate(name)
+                && rate < bound
+            {
+                let text = format!("{name} comes to {rate:.0} events/s, and below {bound:.0} the machine is not quiet");
+                self.void.push(text);
+            }
+        }
+        if !self.optimised {
+            self.void.push("the ordinary build was measured".to_owned());
+        }
+        if self.quick {
+            self.void.push("a quick run is too short to measure anything".to_owned());
+        }
+    }
+
+    /// The median of a way's rounds, in events a second.
+    pub(crate) fn rate(&self, way: &str) -> Option<f64> {
+        figures::median(self.ways.get(way)?.iter().map(Measure::rate))
+    }
+}
+
+fn finish(args: &Args, report: &Report, folder: &Path) -> Result<()> {
+    fs::write(folder.join("bench.json"), serde_json::to_string_pretty(report)?)?;
+    println!("\n{}", table::all(report));
+    let plots = plot::all(report);
+    for (name, svg) in &plots {
+        fs::write(folder.join(name), svg)?;
+    }
+    if args.plots {
+        let docs = paths::root().join("docs/bench");
+        paths::make(&docs)?;
+        plots.iter().try_for_each(|(name, svg)| fs::write(docs.join(name), svg))?;
+    }
+    println!("in {}: bench.json, {}", folder.display(), plots.keys().copied().collect::<Vec<_>>().join(", "));
+    Ok(())
+}
