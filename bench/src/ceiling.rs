@@ -125,7 +125,9 @@ impl Bare {
         ensure!(reply.get_i32("n")? == partitions, "progress was not where it was left");
         self.run(&self.own, marks(batch), Some(session)).await?;
         let mut grouped = Grouped::default();
-        batch.iter().for_each(|event| grouped.add(&event.writes));
+        for event in batch {
+            grouped.add(&event.writes);
+        }
         for (verb, collection, statements) in [
             ("insert", "users", grouped.users),
             ("update", "users", grouped.users_updates),

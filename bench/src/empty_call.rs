@@ -28,6 +28,7 @@ pub(crate) async fn run() -> Result<Value> {
         row_created_at_us: None,
         headers: Vec::new(),
         columns: "{}".to_owned(),
+        says_op: true,
     });
     let mut rounds = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
