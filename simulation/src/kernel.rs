@@ -196,6 +196,15 @@ impl Kernel {
         drop(jobs);
     }
 
+    /// Nothing happens any more. What was to happen holds the world that holds this, so without it nothing of a seed would
+    /// be freed.
+    pub(crate) fn end(&self) {
+        let mut state = self.state();
+        let rest = (std::mem::take(&mut state.timers), std::mem::take(&mut state.tasks));
+        drop(state);
+        drop(rest);
+    }
+
     /// The process stands still, as after SIGSTOP.
     pub(crate) fn pause(&self, life: Life) {
         self.state().paused.entry(life).or_default();

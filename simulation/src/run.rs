@@ -45,5 +45,6 @@ pub(crate) fn seed(seed: u64) -> Ended {
             break Err(format!("not settled: {}", world.standing()));
         }
     };
+    kernel.end();
     Ended { counts: kernel.counts(), fingerprint: kernel.fingerprint(), verdict }
 }
