@@ -121,7 +121,7 @@ def main(kafka: str, mongodb: str, group: str, topic: str, dies: str, after: str
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
-            "session.timeout.ms": 6_000,
+            "session.timeout.ms": 10_000,
             "heartbeat.interval.ms": 2_000,
         }
     )

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::json;
 
 use super::{Run, Verdict, exactly};
-use crate::instance::TOPIC;
+use crate::instance::{Service, TOPIC};
 use crate::weir::{self, Weir};
 use crate::{comparison, interrupt, paths, process, python};
 
@@ -19,6 +19,10 @@ const DEATHS: [&str; 3] = ["between-handlers", "before-commit", "before-handlers
 pub(super) fn run(run: &Run<'_>) -> Result<Verdict> {
     let events = if run.quick { 1_200 } else { 6_000 };
     let there = &run.instance.environment;
+    // All three are to have partitions, so the group waits for its members before it gives the first one everything.
+    run.instance.make_groups_patient();
+    run.instance.stop(Service::Kafka)?;
+    run.instance.start(Service::Kafka)?;
     let since = comparison::moment();
     let total = events.to_string();
     python::run(&run.instance.parts, "plain_backlog.py", &[&there.kafka, TOPIC, &total, "61"])?;
