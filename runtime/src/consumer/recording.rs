@@ -239,7 +239,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let told = |text: &str| Recording::read(text, "t").expect_err("it is no recording").to_string();
-        assert!(told("{\"value\":1}\n{\"valeu\":1}").starts_with("line 2 is no record: unknown field `valeu`"));
+        assert!(told("{\"value\":1}\n{\"worth\":1}").starts_with("line 2 is no record: unknown field `worth`"));
         assert_eq!(told("{\"partition\":-1}"), "line 1: a partition is 0 to 999, and not -1");
         assert_eq!(told(""), "no record is of the topic t (KAFKA_TOPIC), there is none at all");
         let other = told("{\"topic\":\"u\",\"value\":\"\"}");
