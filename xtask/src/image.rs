@@ -4,6 +4,7 @@
 //! Dockerfile names: the runtime one is Debian's minimal system of the same release, the build one the same with this
 //! machine's Rust in it. Crates come from cargo's cache of this machine.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -105,11 +106,30 @@ impl Buildah {
         Ok(())
     }
 
+    /// Our own packages are built anew each time: their sources come with times from before the last build, which cargo
+    /// would take for unchanged.
+    fn forget_our_own(&self) -> Result<()> {
+        for profile in ["release", "guest", "wasm32-wasip2/guest"] {
+            let known = self.folder.join("target").join(profile).join(".fingerprint");
+            let Ok(known) = fs::read_dir(known) else { continue };
+            for entry in known {
+                let path = entry?.path();
+                let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+                let Some((package, _)) = name.rsplit_once('-') else { continue };
+                if package.starts_with("weir") || paths::root().join("guest-handlers").join(package).is_dir() {
+                    paths::remove(&path)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn image(&self) -> Result<()> {
         println!("building the image; the log is {}", self.log().display());
         process::run(cargo::cargo().args(["fetch", "--locked", "--quiet"]), "cargo fetch")?;
         let registry = home()?.join("registry");
         // What is built is kept outside, so that the next time only what has changed is.
+        self.forget_our_own()?;
         let volumes = [
             format!("{}:/src/target", self.folder.join("target").display()),
             format!("{}:{CARGO_HOME}/registry", registry.display()),
