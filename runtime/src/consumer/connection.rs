@@ -23,7 +23,8 @@ const DEFAULTS: [(&str, &str); 17] = [
     ("auto.offset.reset", "error"),
     ("check.crcs", "true"),
     ("session.timeout.ms", "6000"),
-    ("heartbeat.interval.ms", "2000"),
+    // A member that stops is noticed by the others within this time.
+    ("heartbeat.interval.ms", "500"),
     ("max.poll.interval.ms", "300000"),
     // The defaults queue 64 MiB.
     ("queued.max.messages.kbytes", "16384"),
