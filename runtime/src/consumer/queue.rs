@@ -18,7 +18,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { partition_bytes: 8 << 20, all_bytes: 64 << 20 }
+        Self { partition_bytes: 4 << 20, all_bytes: 32 << 20 }
     }
 }
 
