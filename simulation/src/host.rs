@@ -365,10 +365,9 @@ impl Process {
         if let Some(seen) = self.idle.as_ref().and_then(Slot::take) {
             self.idle = None;
             if let Some((seen, ends)) = seen {
-                let at_end = self.partitions.at_end(&ends);
-                if let Some(highest_ms) = seen.highest_created_at_ms {
-                    self.channel.send(Work::AtEnd(at_end, highest_ms));
-                }
+                let at_end = self.partitions.at_end(&ends).into_iter();
+                let highest = at_end.filter_map(|id| seen.highest_of(&id.topic).map(|highest_ms| (id, highest_ms)));
+                self.channel.send(Work::AtEnd(highest.collect()));
                 self.partitions.compare(&seen.epochs);
             }
         }

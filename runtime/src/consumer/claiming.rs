@@ -15,6 +15,8 @@ use crate::store::{self, Claim, LastRecord, PartitionId, Store};
 use crate::telemetry::health::{Health, KAFKA, MONGODB};
 
 const PAUSE: Duration = Duration::from_millis(250);
+/// How long one partition's claim may keep the others of its assignment waiting.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// How many partitions are claimed at a time.
 const AT_ONCE: usize = 8;
 
@@ -36,7 +38,8 @@ pub enum Claimed {
         /// The epoch of the claim that found it.
         epoch: i64,
     },
-    /// Somebody asked to give up.
+    /// Kafka or MongoDB did not answer for this one in time, or somebody asked to give up: it is claimed again later, so
+    /// that others do not wait for it.
     GivenUp,
 }
 
@@ -130,11 +133,12 @@ impl Claiming {
     }
 
     async fn until_answered(&self, partition: &PartitionId, taken_over: bool) -> Claimed {
+        let begun = self.clock.elapsed();
         loop {
             if let Some(claimed) = self.answered(self.one(partition, taken_over).await) {
                 return claimed;
             }
-            if self.give_up.load(Ordering::Relaxed) {
+            if self.give_up.load(Ordering::Relaxed) || self.clock.elapsed().saturating_sub(begun) > PATIENCE {
                 return Claimed::GivenUp;
             }
             self.clock.sleep(PAUSE).await;
@@ -157,8 +161,8 @@ impl Claiming {
 
     async fn one(&self, partition: &PartitionId, taken_over: bool) -> Result<Claimed, Problem> {
         let progress = self.store.progress(partition).await?;
-        // Topics that are named were looked at before the group was joined.
-        if matches!(self.topics, Topics::Pattern(_)) && self.broker.is_compacted(&partition.topic).await? {
+        // It may have come, or changed, since the group was joined.
+        if self.broker.is_compacted(&partition.topic).await? {
             let epoch = progress.and_then(|progress| progress.get_i64("epoch").ok()).unwrap_or(0);
             return Ok(Claimed::Stopped { why: start::compacted(&partition.topic), epoch });
         }
@@ -197,7 +201,7 @@ impl Claiming {
             log_start: log.start,
             log_end: log.end,
             reset: self.reset,
-            group_highest_ms: self.store.group_progress().await?.highest_created_at_ms,
+            topic_highest_ms: self.store.group_progress().await?.highest_of(&partition.topic),
         });
         self.store.store_start(partition, &start).await?;
         tracing::info!(

@@ -2,7 +2,7 @@
 //!
 //! Invariant: a record goes to the committer only under the claim under which it was read, in the order of offsets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::claiming::Claimed;
@@ -49,6 +49,14 @@ pub struct LogEnd {
     pub reached: bool,
 }
 
+/// What the committer was given at once and is not done with.
+#[derive(Debug)]
+struct Handed {
+    records: usize,
+    /// When the oldest of its events was created, in milliseconds since 1970.
+    oldest_ms: Option<i64>,
+}
+
 /// What follows from claims.
 #[derive(Debug, Default)]
 pub struct Assigned {
@@ -70,8 +78,8 @@ pub struct Partitions {
     stopped: BTreeMap<PartitionId, i64>,
     reclaim: Vec<PartitionId>,
     queue: Queue,
-    /// How many records the committer holds.
-    handed: usize,
+    /// The batches that the committer holds.
+    handed: VecDeque<Handed>,
     wanted: bool,
     moved: Option<Duration>,
 }
@@ -120,7 +128,10 @@ impl Partitions {
                     assigned.starts.push((partition.clone(), None));
                     assigned.stopped.push((partition, why));
                 }
-                Claimed::GivenUp => assigned.starts.push((partition, None)),
+                Claimed::GivenUp => {
+                    self.reclaim.push(partition.clone());
+                    assigned.starts.push((partition, None));
+                }
             }
         }
         assigned
@@ -170,13 +181,23 @@ impl Partitions {
         }
         self.wanted = false;
         let entries = self.queue.take(bounds);
-        self.handed += entries.len();
+        let oldest_ms = entries.iter().filter_map(Entry::created_at_ms).min();
+        self.handed.push_back(Handed { records: entries.len(), oldest_ms });
         Some(entries)
     }
 
     /// Some of the committer's records are done with.
     pub fn done(&mut self, done: Done, now: Duration) {
-        self.handed = self.handed.saturating_sub(done.finished);
+        let mut finished = done.finished;
+        while let Some(first) = self.handed.front_mut() {
+            let of_it = finished.min(first.records);
+            finished -= of_it;
+            first.records -= of_it;
+            if first.records > 0 {
+                break;
+            }
+            self.handed.pop_front();
+        }
         for (partition, claim) in done.moved {
             // What an older claim did tells nothing where progress was set back since.
             if let Some(position) = self.owned.get_mut(&partition)
@@ -222,7 +243,7 @@ impl Partitions {
     /// Whether the committer holds none of its records.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        self.handed == 0
+        self.handed.is_empty()
     }
 
     /// What is to be claimed anew.
@@ -303,10 +324,11 @@ impl Partitions {
         Some(now.saturating_sub(since)).filter(|still| *still > STALLED)
     }
 
-    /// When the event that waits longest was created, in milliseconds since 1970.
+    /// When the oldest event was created that waits or is with the committer, in milliseconds since 1970.
     #[must_use]
     pub fn oldest_created_at_ms(&self) -> Option<i64> {
-        self.queue.oldest_created_at_ms()
+        let handed = self.handed.iter().filter_map(|handed| handed.oldest_ms);
+        handed.chain(self.queue.oldest_created_at_ms()).min()
     }
 
     /// What is to be paused in Kafka, and what may go on.

@@ -236,7 +236,8 @@ impl Reading {
 
     /// Claims anew what was lost, when nothing else is being claimed.
     fn reclaim(&mut self) {
-        if !self.partitions.to_reclaim().is_empty() && self.claims.is_none() {
+        // A change of the assignment goes first: Kafka waits for the answer.
+        if !self.partitions.to_reclaim().is_empty() && self.claims.is_none() && self.changes.is_empty() {
             let (claiming, partitions) = (self.claiming.clone(), self.partitions.to_reclaim().to_vec());
             self.claims = Some(tokio::spawn(async move {
                 tokio::time::sleep(LOST_PAUSE).await;
@@ -471,10 +472,9 @@ impl Reading {
 
     async fn seen_idle(&mut self, seen: Option<Idle>) {
         let Some(Idle { seen, ends }) = seen else { return };
-        let at_end = self.partitions.at_end(&ends);
-        if let Some(highest_ms) = seen.highest_created_at_ms {
-            self.send(Work::AtEnd(at_end, highest_ms)).await;
-        }
+        let at_end = self.partitions.at_end(&ends).into_iter();
+        let highest = at_end.filter_map(|id| seen.highest_of(&id.topic).map(|highest_ms| (id, highest_ms)));
+        self.send(Work::AtEnd(highest.collect())).await;
         self.partitions.compare(&seen.epochs);
         self.reclaim();
     }

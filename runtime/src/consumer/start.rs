@@ -19,8 +19,8 @@ pub struct Known {
     pub log_end: i64,
     /// What to do where nothing else tells.
     pub reset: OffsetReset,
-    /// The highest time of creation that the group has accounted for, in milliseconds since 1970.
-    pub group_highest_ms: Option<i64>,
+    /// The highest time of creation that the group has accounted for in the topic, in milliseconds since 1970.
+    pub topic_highest_ms: Option<i64>,
 }
 
 /// Where a partition without progress starts. Decided once and stored before its first record is read.
@@ -42,7 +42,7 @@ pub fn decide(known: &Known) -> StartDecision {
     };
     // The ledger may have forgotten what is older than the group remembers, and such may come to a new partition too.
     let is_newer = known.committed.is_none() && known.partition >= known.partitions_at_first_claim;
-    StartDecision { next, because, highest_created_at_ms: known.group_highest_ms.filter(|_| is_newer) }
+    StartDecision { next, because, highest_created_at_ms: known.topic_highest_ms.filter(|_| is_newer) }
 }
 
 /// Whether somebody has reset the group's offset in Kafka, which has no effect. Weir never commits beyond progress; and
@@ -109,7 +109,7 @@ mod tests {
         log_start: 10,
         log_end: 90,
         reset: OffsetReset::Latest,
-        group_highest_ms: Some(5),
+        topic_highest_ms: Some(5),
     };
 
     #[test]

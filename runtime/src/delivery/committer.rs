@@ -239,9 +239,9 @@ impl Committer {
                 self.wanted = false;
                 self.todo.extend(entries);
             }
-            Work::AtEnd(partitions, highest_ms) => {
-                for partition in &partitions {
-                    self.at_end(partition, highest_ms).await;
+            Work::AtEnd(partitions) => {
+                for (partition, highest_ms) in &partitions {
+                    self.at_end(partition, *highest_ms).await;
                 }
             }
         }

@@ -50,6 +50,15 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// When its event was created, in milliseconds since 1970, where it is one.
+    #[must_use]
+    pub fn created_at_ms(&self) -> Option<i64> {
+        match &self.item {
+            Item::Event(event) => Some(event.created_at_ms),
+            Item::Ignored(_) | Item::Unsent(_) | Item::Undecodable(_) => None,
+        }
+    }
+
     /// What it holds of memory, nearly.
     #[must_use]
     pub fn bytes(&self) -> usize {

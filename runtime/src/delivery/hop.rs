@@ -14,9 +14,9 @@ pub enum Work {
     Disown(Vec<PartitionId>),
     /// Account for these records.
     Commit(Vec<Entry>),
-    /// These partitions have been read to their ends, and the group has seen an event created at that time, in
-    /// milliseconds since 1970.
-    AtEnd(Vec<PartitionId>, i64),
+    /// These partitions have been read to their ends, and the group has seen an event of their topic that was created at
+    /// that time, in milliseconds since 1970.
+    AtEnd(Vec<(PartitionId, i64)>),
 }
 
 /// What the committer says.

@@ -128,11 +128,16 @@ fn rest(entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms: i64) -> Docume
     }
 }
 
+/// Where it stood, and when it came there: a topic that is made anew has other records at the same offsets.
 fn record_id(entry: &Entry, ledger: &Ledger) -> Document {
     doc! {
         "group": &*ledger.group, "topic": &*entry.partition.topic, "partition": entry.partition.partition,
-        "offset": entry.offset,
+        "offset": entry.offset, "timestamp": timestamp(entry),
     }
+}
+
+fn timestamp(entry: &Entry) -> Bson {
+    entry.raw.timestamp_ms.map_or(Bson::Null, |ms| Bson::DateTime(DateTime::from_millis(ms)))
 }
 
 /// The record; one that no document holds goes on in others, which have the number of their `part` in their `_id`.
@@ -148,7 +153,7 @@ fn records(entry: &Entry, ledger: &Ledger) -> Vec<Document> {
     let more: Vec<&[u8]> = parts.collect();
     let mut first = doc! {
         "_id": record_id(entry, ledger),
-        "timestamp": entry.raw.timestamp_ms.map_or(Bson::Null, |ms| Bson::DateTime(DateTime::from_millis(ms))),
+        "timestamp": timestamp(entry),
         "key": bytes(entry.raw.key.as_deref()),
         "value": bytes(value),
         "headers": headers,

@@ -104,7 +104,8 @@ fn change(outer: &Outer<'_>, op: Option<&str>, schema: Option<&RawValue>, contex
         (Some(ignored), _, _) => Decoded::Ignored(ignored),
         (None, Some(row), _) => context.event(row, schema.map(RowSchema::of_envelope), op.is_some()),
         (None, None, Some(op)) => context.undecodable(&Error::NoRow(op.letter())),
-        (None, None, None) => Decoded::Ignored(Ignored::Delete),
+        (None, None, None) if outer.is_states() => Decoded::Ignored(Ignored::Delete),
+        (None, None, None) => context.undecodable(&Error::NotAChange("an object without before and after")),
     }
 }
 

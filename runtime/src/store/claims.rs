@@ -1,5 +1,8 @@
 //! Claims: the epoch of a partition, its stored start, and the end of its predecessor's transactions. Pure.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bson::{Bson, Document, doc};
 
 use super::collections::{GROUPS, OWNERS, PROGRESS};
@@ -30,10 +33,19 @@ pub struct Claimed {
 /// How far a group has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupProgress {
-    /// The highest time of creation that any of its partitions has accounted for, in milliseconds since 1970.
-    pub highest_created_at_ms: Option<i64>,
+    /// By topic, the highest time of creation that any of its partitions has accounted for, in milliseconds since 1970.
+    highest_created_at_ms: BTreeMap<Arc<str>, i64>,
     /// The epoch of each partition.
     pub epochs: Vec<(PartitionId, i64)>,
+}
+
+impl GroupProgress {
+    /// The highest time of creation that any partition of the topic has accounted for, in milliseconds since 1970. Another
+    /// topic's says nothing: its connector may have stood still meanwhile.
+    #[must_use]
+    pub fn highest_of(&self, topic: &str) -> Option<i64> {
+        self.highest_created_at_ms.get(topic).copied()
+    }
 }
 
 impl Store {
@@ -105,14 +117,17 @@ impl Store {
     pub async fn group_progress(&self) -> Result<GroupProgress, Error> {
         let mut found = GroupProgress::default();
         for progress in self.all_progress().await? {
-            let highest = progress.get_datetime("highest_created_at").ok().map(|time| time.timestamp_millis());
-            found.highest_created_at_ms = found.highest_created_at_ms.max(highest);
-            let epoch = || {
+            let of = || {
                 let id = progress.get_document("_id").ok()?;
                 let (topic, partition) = (id.get_str("topic").ok()?.into(), id.get_i32("partition").ok()?);
                 Some((PartitionId { topic, partition }, progress.get_i64("epoch").ok()?))
             };
-            found.epochs.extend(epoch());
+            let Some((id, epoch)) = of() else { continue };
+            if let Ok(time) = progress.get_datetime("highest_created_at") {
+                let highest = found.highest_created_at_ms.entry(Arc::clone(&id.topic)).or_insert(i64::MIN);
+                *highest = time.timestamp_millis().max(*highest);
+            }
+            found.epochs.push((id, epoch));
         }
         Ok(found)
     }

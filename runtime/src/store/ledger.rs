@@ -4,7 +4,7 @@
 //! event always meets its marker in the same collection, where `_id` is unique; and what is past its retention is
 //! removed by dropping a collection. What was created before the ledger was begun stands in the bucket 0.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bson::spec::BinarySubtype;
 use bson::{Binary, Document, RawArrayBuf, RawDocumentBuf, cstr, doc, rawdoc};
@@ -124,12 +124,18 @@ impl Store {
         Ok(past)
     }
 
-    /// The lowest of all partitions' highest times of creation; none while one has none, or there is no partition.
+    /// The lowest of all partitions' highest times of creation; none while one has none, or there is no partition. A topic
+    /// of which a group has seen no event at all has no marker to keep, so it keeps none of the others'.
     async fn lowest_created_at(&self) -> Result<Option<i64>, Error> {
-        let progress = self.all(PROGRESS, doc! {}, None, i64::from(i32::MAX)).await?;
-        let highest = progress.iter().map(|progress| progress.get_datetime("highest_created_at").ok());
-        let highest: Option<Vec<i64>> = highest.map(|time| time.map(|time| time.timestamp_millis())).collect();
-        Ok(highest.and_then(|all| all.into_iter().min()))
+        let mut topics: BTreeMap<(String, String), Vec<Option<i64>>> = BTreeMap::new();
+        for progress in self.all(PROGRESS, doc! {}, None, i64::from(i32::MAX)).await? {
+            let name =
+                |part| progress.get_document("_id").and_then(|id| id.get_str(part)).unwrap_or_default().to_owned();
+            let highest = progress.get_datetime("highest_created_at").ok().map(|time| time.timestamp_millis());
+            topics.entry((name("group"), name("topic"))).or_default().push(highest);
+        }
+        let heard = topics.into_values().filter(|partitions| partitions.iter().any(Option::is_some));
+        Ok(heard.flatten().collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().min()))
     }
 }
 
