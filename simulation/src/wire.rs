@@ -126,7 +126,9 @@ impl Line {
     fn replicate(&self, mongo: &Mongo, before: u64) {
         if mongo.clock() > before {
             let (to, term, line) = (mongo.clock(), mongo.term(), self.clone());
-            self.kernel.after(self.kernel.between(1, 6), move || lock(&line.mongo).replicated(to, term));
+            // Now and then the others lag, so that a primary that is lost takes more with it.
+            let lag = if self.kernel.chance(50) { self.kernel.between(20, 150) } else { self.kernel.between(1, 6) };
+            self.kernel.after(lag, move || lock(&line.mongo).replicated(to, term));
         }
     }
 

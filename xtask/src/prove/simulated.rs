@@ -12,7 +12,7 @@ use crate::paths;
 /// How long 10,000 seeds may take.
 const BOUND_SECONDS: f64 = 300.0;
 /// By how many seeds a bug has to be caught.
-const SEEDS_FOR_A_BUG: u64 = 1_400;
+const SEEDS_FOR_A_BUG: u64 = 4_000;
 
 pub(super) fn seeds(quick: bool) -> Result<Verdict> {
     let seeds: u64 = if quick { 1_000 } else { 10_000 };
