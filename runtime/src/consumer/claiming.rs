@@ -201,7 +201,6 @@ impl Claiming {
             log_start: log.start,
             log_end: log.end,
             reset: self.reset,
-            topic_highest_ms: self.store.group_progress().await?.highest_of(&partition.topic),
         });
         self.store.store_start(partition, &start).await?;
         tracing::info!(

@@ -19,8 +19,6 @@ pub struct Known {
     pub log_end: i64,
     /// What to do where nothing else tells.
     pub reset: OffsetReset,
-    /// The highest time of creation that the group has accounted for in the topic, in milliseconds since 1970.
-    pub topic_highest_ms: Option<i64>,
 }
 
 /// Where a partition without progress starts. Decided once and stored before its first record is read.
@@ -40,9 +38,7 @@ pub fn decide(known: &Known) -> StartDecision {
             (next, format!("KAFKA_AUTO_OFFSET_RESET={}", known.reset.as_str()))
         }
     };
-    // The ledger may have forgotten what is older than the group remembers, and such may come to a new partition too.
-    let is_newer = known.committed.is_none() && known.partition >= known.partitions_at_first_claim;
-    StartDecision { next, because, highest_created_at_ms: known.topic_highest_ms.filter(|_| is_newer) }
+    StartDecision { next, because }
 }
 
 /// Whether somebody has reset the group's offset in Kafka, which has no effect. Weir never commits beyond progress; and
@@ -109,7 +105,6 @@ mod tests {
         log_start: 10,
         log_end: 90,
         reset: OffsetReset::Latest,
-        topic_highest_ms: Some(5),
     };
 
     #[test]
@@ -121,9 +116,7 @@ mod tests {
 
     #[test]
     fn a_partition_that_is_newer_than_the_group_starts_at_its_beginning() {
-        let start = decide(&Known { partitions_at_first_claim: 3, ..KNOWN });
-        assert_eq!((start.next, start.highest_created_at_ms), (10, Some(5)));
-        assert_eq!(decide(&KNOWN).highest_created_at_ms, None);
+        assert_eq!(decide(&Known { partitions_at_first_claim: 3, ..KNOWN }).next, 10);
     }
 
     #[test]

@@ -15,8 +15,6 @@ pub struct StartDecision {
     pub next: i64,
     /// Why there, in words.
     pub because: String,
-    /// What counts as the highest time of creation that it has accounted for, in milliseconds since 1970.
-    pub highest_created_at_ms: Option<i64>,
 }
 
 /// What a claim found.
@@ -137,17 +135,15 @@ impl Store {
     /// # Errors
     /// What MongoDB answers.
     pub async fn store_start(&self, partition: &PartitionId, start: &StartDecision) -> Result<(), Error> {
-        let mut first = doc! {
-            "epoch": 0_i64, "next": start.next, "commits": 0_i64, "start": start.next,
-            "start_because": &start.because,
-        };
-        if let Some(highest_ms) = start.highest_created_at_ms {
-            first.insert("highest_created_at", bson::DateTime::from_millis(highest_ms));
-        }
         self.own(doc! {
             "update": PROGRESS,
             "updates": [{
-                "q": { "_id": partition.progress_id(&self.group) }, "u": { "$setOnInsert": first }, "upsert": true,
+                "q": { "_id": partition.progress_id(&self.group) },
+                "u": { "$setOnInsert": {
+                    "epoch": 0_i64, "next": start.next, "commits": 0_i64, "start": start.next,
+                    "start_because": &start.because,
+                } },
+                "upsert": true,
             }],
             "writeConcern": { "w": "majority" },
         })
@@ -244,7 +240,7 @@ impl Store {
     /// # Errors
     /// What MongoDB answers.
     pub async fn set_next(&self, partition: &PartitionId, next: i64, because: &str) -> Result<bool, Error> {
-        let fresh = StartDecision { next, because: because.to_owned(), highest_created_at_ms: None };
+        let fresh = StartDecision { next, because: because.to_owned() };
         self.store_start(partition, &fresh).await?;
         let progress = self.progress(partition).await?.ok_or_else(|| no_progress(partition))?;
         let epoch = progress.get_i64("epoch").map_err(|_| no_progress(partition))?;

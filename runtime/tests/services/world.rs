@@ -136,6 +136,21 @@ impl World {
         command
     }
 
+    /// `weir progress set`, as a person runs it.
+    pub(crate) fn set_progress(&self, partition: i32, offset: i64) {
+        let status = Command::new(given("WEIR_TEST_BIN"))
+            .current_dir(self.folder.path())
+            .args(["progress", "set", "--partition", &partition.to_string(), "--offset", &offset.to_string()])
+            .env("KAFKA_TOPIC", &self.topic)
+            .env("KAFKA_GROUP_ID", &self.group)
+            .env("MONGODB_URI", given("WEIR_TEST_MONGODB"))
+            .env("WEIR_DATABASE", self.own.name())
+            .stdout(Stdio::null())
+            .status()
+            .expect("weir starts");
+        assert!(status.success());
+    }
+
     /// A host that is ready.
     pub(crate) async fn host(&self, settings: &[(&str, &str)]) -> Host {
         let host = self.start(settings);

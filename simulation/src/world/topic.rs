@@ -19,7 +19,12 @@ const PAUSE: Duration = Duration::from_millis(200);
 impl World {
     /// Kafka forgets what everybody has read.
     pub(super) fn truncate(&self) {
-        for (partition, progress) in self.progress() {
+        // What no majority has may be rolled back, and is not read for good.
+        let mongo = lock(&self.mongo);
+        let next = |progress: &bson::Document| Some((super::partition_of(progress)?, progress.get_i64("next").ok()?));
+        let all: Vec<(i32, i64)> = mongo.progress_of_majority().filter_map(next).collect();
+        drop(mongo);
+        for (partition, next) in all {
             // The record that tells a new topic from the old one stays.
             if self.setting.contains(&partition) {
                 continue;
@@ -28,7 +33,6 @@ impl World {
             let Some(log) = usize::try_from(partition).ok().and_then(|at| kafka.partitions.get_mut(at)) else {
                 continue;
             };
-            let next = progress.get_i64("next").unwrap_or(0);
             if next > log.start && next <= log.end {
                 self.kernel.count("fault: log truncated");
                 log.start_at(next);
