@@ -266,6 +266,10 @@ impl Reading {
     /// Claims are made: the partitions are read from where these say.
     async fn claimed(&mut self, claimed: Vec<(PartitionId, Claimed)>) {
         let Assigned { claims, starts, again, stopped } = self.partitions.claimed(claimed);
+        for (PartitionId { topic, partition }, _) in starts.iter().filter(|(_, start)| start.is_some()) {
+            self.health.partition_resumed(topic, *partition);
+            self.metrics.partition_stopped(topic, *partition, false);
+        }
         for (partition, why) in stopped {
             self.stop_partition(&partition, &why);
         }
