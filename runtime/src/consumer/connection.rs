@@ -173,7 +173,11 @@ fn token(text: &str) -> Result<OAuthToken, &'static str> {
 /// What an error of the client means; none where it tells nothing of its own. That Kafka refuses a certificate comes
 /// when the connection seems to be made, as an end of it.
 fn trouble(code: RDKafkaErrorCode, reason: &str) -> Option<Trouble> {
-    let certificate = ["certificate", "SSL alert"].iter().any(|words| reason.contains(words));
+    // A broker's name stands in the reason too, and may be anything.
+    let certificate = match code {
+        RDKafkaErrorCode::SSL => reason.contains("certificate"),
+        _ => reason.contains("SSL alert"),
+    };
     let (settings, refused) = match code {
         RDKafkaErrorCode::AllBrokersDown => return None,
         RDKafkaErrorCode::Authentication => {
@@ -249,7 +253,9 @@ mod tests {
         let alert = "Receive failed: error:0A000412:SSL routines::ssl/tls alert bad certificate: SSL alert number 42";
         assert_eq!(of(RDKafkaErrorCode::BrokerTransportFailure, alert), Some(true));
         assert_eq!(of(RDKafkaErrorCode::SSL, "SSL handshake failed: Disconnected"), Some(false));
-        assert_eq!(of(RDKafkaErrorCode::BrokerTransportFailure, "Connection refused"), Some(false));
+        for away in ["Connection refused", "certificates.example:9092/1: Connect to ipv4#10.0.0.1:9092 failed"] {
+            assert_eq!(of(RDKafkaErrorCode::BrokerTransportFailure, away), Some(false));
+        }
         assert_eq!(of(RDKafkaErrorCode::AllBrokersDown, "1/1 brokers are down"), None);
     }
 

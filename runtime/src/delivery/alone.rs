@@ -24,7 +24,7 @@ impl Transactor {
     /// Runs and commits the batch's only event.
     pub(super) async fn alone(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
         let finished = self.alone_until_decided(runner, batch).await;
-        self.end_leases(runner).await;
+        self.turns.end(runner).await;
         finished
     }
 

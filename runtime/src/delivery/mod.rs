@@ -15,6 +15,7 @@ mod report;
 mod runner;
 pub mod statements;
 mod transactor;
+mod turns;
 
 #[cfg(test)]
 mod batch_test;

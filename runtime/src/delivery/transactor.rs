@@ -11,15 +11,11 @@ use super::outcome::{Failure, State};
 use super::redo::{Redo, Step};
 use super::runner::{GivenUp, Heads, PAUSE, Runner};
 use super::statements::Form;
+use super::turns::Turns;
 use crate::failpoint;
 use crate::seeded::{self, Bug};
 use crate::store::{Bound, PartitionId, Plan, Reply, Session};
 use crate::telemetry::health::MONGODB;
-
-/// How long a lease is waited for at most: as long as it lasts.
-const LEASE_PATIENCE: Duration = Duration::from_secs(1);
-/// How often a lease is asked for.
-const LEASE_PAUSE: Duration = Duration::from_millis(10);
 
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,20 +35,20 @@ pub(super) struct Transactor {
     pub(super) lost: Vec<(PartitionId, i64)>,
     /// The session's client was given up, or its last commit is in doubt.
     stale: bool,
-    leases: Vec<Arc<str>>,
+    pub(super) turns: Turns,
     /// How often in a row what a batch had read was another by its commit.
     changed: u32,
 }
 
 impl Transactor {
     pub(super) fn new(session: Session) -> Self {
-        Self { session, claims: Heads::new(), lost: Vec::new(), stale: false, leases: Vec::new(), changed: 0 }
+        Self { session, claims: Heads::new(), lost: Vec::new(), stale: false, turns: Turns::default(), changed: 0 }
     }
 
     /// Commits the batch, or finds that it has to be made ready again.
     pub(super) async fn finish(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
         let finished = self.try_until_decided(runner, batch).await;
-        self.end_leases(runner).await;
+        self.turns.end(runner).await;
         finished
     }
 
@@ -63,6 +59,9 @@ impl Transactor {
             self.fresh_session(runner).await?;
             let mut plan = batch.plan(&self.claims, &runner.ledger, redo.form(), runner.clock.now_ms());
             tries += 1;
+            if tries == 1 {
+                self.turns.before(runner, &plan).await;
+            }
             if seeded::on(Bug::RetryWithoutFence) && tries > 1 {
                 plan.advances.clear();
             }
@@ -140,29 +139,11 @@ impl Transactor {
         runner.wait(pause, why).await
     }
 
-    /// Takes a turn at a collection, where it comes in time; who does not get it goes on without.
+    /// Waits for a turn at the collection of a conflict before the same transaction is tried again.
     pub(super) async fn lease(&mut self, runner: &Runner, collection: Arc<str>, why: &str) -> Result<(), GivenUp> {
         runner.metrics.transaction_redone("conflict");
-        let since = runner.clock.elapsed();
-        while runner.clock.elapsed().saturating_sub(since) < LEASE_PATIENCE {
-            match runner.store.take_lease(&collection).await {
-                Ok(true) => {
-                    self.leases.push(collection);
-                    return Ok(());
-                }
-                Ok(false) => runner.clock.sleep(LEASE_PAUSE).await,
-                Err(_) => break,
-            }
-        }
-        runner.wait(LEASE_PAUSE, why).await
-    }
-
-    pub(super) async fn end_leases(&mut self, runner: &Runner) {
-        for collection in self.leases.drain(..) {
-            if let Err(error) = runner.store.end_lease(&collection).await {
-                tracing::debug!(%error, "lease_left");
-            }
-        }
+        self.turns.after_conflict(runner, collection).await;
+        runner.wait(Duration::ZERO, why).await
     }
 
     /// The most events of the next batch: fewer from time to time where what it reads is always another by then.

@@ -1,8 +1,9 @@
 //! Debezium's envelope: `before`, `after`, `source` and `op`, bare or beside the schema that Connect's converter
 //! writes. Pure.
 //!
-//! Invariant: only an object with an `op` and another of the envelope's own members is an envelope; so a row of another
-//! form that happens to have a column `op` is never passed over as a delete.
+//! Invariant: only an object with an `op` and another of the envelope's own members is an envelope, of the shape that
+//! Debezium gives it; so a row of another form that happens to have columns `op` and `source` is never passed over as a
+//! delete.
 
 use std::fmt;
 
@@ -24,7 +25,7 @@ use crate::event::schema::RowSchema;
 pub(super) struct Outer<'a> {
     pub(super) op: Option<&'a RawValue>,
     pub(super) after: Option<Row<'a>>,
-    /// `before` or `message` is there.
+    /// `before` is there, or a `message` that is an object, as no column of a row is.
     others: bool,
     source: Option<&'a RawValue>,
     schema: Option<&'a RawValue>,
@@ -43,14 +44,17 @@ impl<'a> Outer<'a> {
     }
 
     pub(super) fn is_envelope(&self) -> bool {
-        self.op.is_some() && (self.after.is_some() || self.others || self.source.is_some())
+        self.op.is_some() && (self.after.is_some() || self.others || self.is_of_connector())
     }
 
     /// Whether it is an envelope where anything else may stand too, such as a payload with an `op` of its own: `source`
     /// names the connector, as Debezium always does.
     pub(super) fn is_debeziums(&self) -> bool {
-        let connector = |source: &&RawValue| Members::of(source.get()).has("connector");
-        self.is_envelope() && self.source.as_ref().is_some_and(connector)
+        self.op.is_some() && self.is_of_connector()
+    }
+
+    fn is_of_connector(&self) -> bool {
+        self.source.is_some_and(|source| Members::of(source.get()).has("connector"))
     }
 
     /// Whether it is what of an envelope stands in a `CloudEvent`: `before` and `after` and nothing else.
@@ -109,8 +113,12 @@ impl<'de> Visitor<'de> for Outers<'_> {
                     after = true;
                     outer.after = map.next_value_seed(Rows(self.0.settings))?;
                 }
+                "message" => {
+                    let message: &RawValue = map.next_value()?;
+                    outer.others |= row::kind(message) == "an object";
+                }
                 name => {
-                    outer.others |= matches!(name, "before" | "message");
+                    outer.others |= name == "before";
                     map.next_value::<IgnoredAny>()?;
                 }
             }

@@ -47,6 +47,8 @@ pub(super) enum Error {
     Missing(String),
     #[error("the row's {column} is {found}, not a text")]
     NotText { column: String, found: &'static str },
+    #[error("the row's {column} has {bytes} bytes, and an event's id at most {limit}")]
+    LongId { column: String, bytes: usize, limit: usize },
     #[error("the row's {0} is an empty text")]
     Empty(String),
     #[error("the row's {0} holds half of a surrogate pair, which is no text")]

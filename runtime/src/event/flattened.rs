@@ -143,6 +143,20 @@ mod tests {
     }
 
     #[test]
+    fn columns_called_as_an_envelopes_members_make_no_envelope_of_it() {
+        for more in [r#","op":"d","source":"web""#, r#","op":"u","message":"m""#, r#","op":"t","source":{"a":1}"#] {
+            assert_eq!(read(&row(more), &[]).id, "e", "{more}");
+        }
+    }
+
+    #[test]
+    fn an_id_has_a_bound() {
+        let of = |bytes| row("").replace(r#""event_id":"e""#, &format!(r#""event_id":"{}""#, "i".repeat(bytes)));
+        assert_eq!(read(&of(1024), &[]).id.len(), 1024);
+        assert_eq!(refused(&of(1025)).reason, "the row's event_id has 1025 bytes, and an event's id at most 1024");
+    }
+
+    #[test]
     fn a_delete_may_be_null() {
         for value in ["null", r#"{"schema":null,"payload":null}"#] {
             assert_eq!(given(value, &[], &Settings::default()), Decoded::Ignored(Ignored::Delete));

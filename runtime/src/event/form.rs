@@ -1,8 +1,8 @@
 //! The way in: which form a record is of, and what all forms have in common once a row is read. Pure.
 //!
 //! The forms are told apart by what only they have, the surest first: an envelope by `op` and another of its members, a
-//! `CloudEvent` by `specversion`, a flattened row by `__op` or `__deleted`, the `EventRouter` by its header `id`, and a
-//! flattened row without the operation by the column of the event's id.
+//! `CloudEvent` by `specversion`, the `EventRouter` by its header `id`, a flattened row by `__op` or `__deleted`, and one
+//! without the operation by the column of the event's id.
 //!
 //! Invariant: what is not known for certain to be no event is undecodable.
 
@@ -17,6 +17,9 @@ use crate::event::row::{self, Row};
 use crate::event::schema::RowSchema;
 use crate::event::{Decoded, Event, Field, Ignored, Record, Settings, ToldBy, Undecodable, Unsent};
 use crate::event::{cloud_event, created_at, exact, flattened, headers, payload, router};
+
+/// The most bytes of an event's id, which progress keeps of each partition's last record.
+const ID_BYTES: usize = 1024;
 
 /// What a record is. Never panics, whatever its bytes; never gives up a record without a reason.
 #[must_use]
@@ -72,11 +75,12 @@ pub(super) fn other(text: &str, schema: Option<&RawValue>, context: &Context<'_>
     if cloud_event::is_structured(&members) {
         return cloud_event::structured(&members, context);
     }
-    if flattened::says_op(&members, context) {
-        return flattened::decoded(&members, schema, context);
-    }
+    // Its payload may have members of any name.
     if router::is_one(context) && !flattened::is_whole_row(&members, context) {
         return router::decoded(text, schema, context);
+    }
+    if flattened::says_op(&members, context) {
+        return flattened::decoded(&members, schema, context);
     }
     if is_transaction(&members) {
         return Decoded::Ignored(Ignored::TransactionMetadata);
@@ -130,6 +134,9 @@ impl<'a> Context<'a> {
         let column = |field| row.called(field, &self.settings.columns);
         let name = |field| row::name(column(field), row.get(field), schema).map(Cow::into_owned);
         let id = name(Field::EventId)?;
+        if id.len() > ID_BYTES {
+            return Err(Error::LongId { column: column(Field::EventId).to_owned(), bytes: id.len(), limit: ID_BYTES });
+        }
         let aggregate_id = name(Field::AggregateId)?;
         let event_type = name(Field::EventType)?;
         let aggregate_type = row::text(column(Field::AggregateType), row.get(Field::AggregateType))?.into_owned();

@@ -159,6 +159,7 @@ mod tests {
             (r#"{"event_id":"other"}"#, r#"{"event_id":"other"}"#),
             (r#"{"op":"d","source":"web","message":"m"}"#, r#"{"op":"d","source":"web","message":"m"}"#),
             (r#"{"op":"u","after":"noon"}"#, r#"{"op":"u","after":"noon"}"#),
+            (r#"{"__deleted":"true","__op":"d"}"#, r#"{"__deleted":"true","__op":"d"}"#),
         ] {
             let event = read(value, TYPED);
             assert_eq!(event.payload, payload, "{value}");

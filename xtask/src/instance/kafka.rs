@@ -16,6 +16,20 @@ pub(crate) const TOPIC: &str = "postgres.activity.event_outbox";
 /// Its partitions: what a group of consumers can share.
 pub(crate) const PARTITIONS: u16 = 12;
 
+/// What a broker by itself has to be told, and how small it may be.
+pub(crate) const SINGLE_BROKER: &str = "\
+num.partitions=1
+num.network.threads=2
+num.io.threads=4
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+";
+
 pub(super) fn start(instance: &Instance) -> Result<()> {
     let daemon = instance.daemon("kafka");
     let port = instance.environment.ports.kafka;
@@ -65,19 +79,9 @@ listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
 log.dirs={}
 log.segment.bytes=67108864
-num.partitions=1
-num.network.threads=2
-num.io.threads=4
 auto.create.topics.enable=true
 group.initial.rebalance.delay.ms={wait_ms}
-offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
-transaction.state.log.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-",
+{SINGLE_BROKER}",
         instance.path("kafka").display()
     )
 }

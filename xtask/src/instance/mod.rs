@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use daemon::Daemon;
-pub(crate) use kafka::{PARTITIONS, TOPIC, java};
+pub(crate) use kafka::{PARTITIONS, SINGLE_BROKER, TOPIC, java};
 pub(crate) use ports::Ports;
 pub(crate) use temporary::Temporary;
 

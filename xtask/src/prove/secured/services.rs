@@ -10,7 +10,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::super::Run;
-use crate::instance::{TOPIC, java, mongod, ports};
+use crate::instance::{SINGLE_BROKER, TOPIC, java, mongod, ports};
 use crate::{paths, process, python, weir};
 
 const STARTS: Duration = Duration::from_secs(90);
@@ -183,18 +183,8 @@ listener.name.login.oauthbearer.sasl.jaas.config={modules}.oauthbearer.OAuthBear
   unsecuredLoginStringClaim_sub=\"kafka\";
 listener.name.login.oauthbearer.connections.max.reauth.ms=5000
 log.dirs={logs}
-num.partitions=1
-num.network.threads=2
-num.io.threads=4
 group.initial.rebalance.delay.ms=0
-offsets.topic.num.partitions=1
-offsets.topic.replication.factor=1
-transaction.state.log.num.partitions=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-share.coordinator.state.topic.replication.factor=1
-share.coordinator.state.topic.min.isr=1
-",
+{SINGLE_BROKER}",
             server = self.file("server.pem"),
             ca = self.file("ca.pem"),
             logs = self.run.instance.path("kafka").display(),
