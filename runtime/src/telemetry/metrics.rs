@@ -213,7 +213,7 @@ impl Metrics {
     #[must_use]
     pub fn handler(&self, name: &str) -> HandlerMetrics {
         let mut handlers = lock(&self.inner.handlers);
-        handlers.entry(name.to_owned()).or_insert_with(|| HandlerMetrics::new(name, self.clone())).clone()
+        handlers.entry(name.to_owned()).or_insert_with(|| HandlerMetrics::new(name, &self.inner.families)).clone()
     }
 
     /// A batch of so many events was committed.
@@ -318,7 +318,8 @@ impl Metrics {
 #[derive(Clone)]
 pub struct HandlerMetrics {
     name: String,
-    metrics: Metrics,
+    failures: By<2, Counter>,
+    escalations: By<2, Counter>,
     pub(super) outcomes: Vec<Counter>,
     delivery: Histogram,
     fuel: Counter,
@@ -332,8 +333,7 @@ impl fmt::Debug for HandlerMetrics {
 }
 
 impl HandlerMetrics {
-    fn new(name: &str, metrics: Metrics) -> Self {
-        let families = &metrics.inner.families;
+    fn new(name: &str, families: &Families) -> Self {
         let handler = ("handler", name.to_owned());
         let outcome = |outcome: &&str| {
             families.deliveries.get_or_create_owned(&[handler.clone(), ("outcome", (*outcome).to_owned())])
@@ -345,7 +345,8 @@ impl HandlerMetrics {
             delivery: families.delivery.get_or_create_owned(&labels),
             fuel: families.fuel.get_or_create_owned(&labels),
             log_lines_dropped: families.log_lines_dropped.get_or_create_owned(&labels),
-            metrics,
+            failures: families.failures.clone(),
+            escalations: families.escalations.clone(),
         }
     }
 
@@ -356,7 +357,7 @@ impl HandlerMetrics {
 
     /// A delivery failed; `reason` is one of few, such as `fuel` or `must_match`.
     pub fn failure(&self, reason: &str) {
-        self.metrics.inner.families.failures.get_or_create(&self.and("reason", reason)).inc();
+        self.failures.get_or_create(&self.and("reason", reason)).inc();
     }
 
     /// A delivery ran so long and burnt so much fuel.
@@ -372,7 +373,7 @@ impl HandlerMetrics {
 
     /// An event had to be run alone; `cause` is one of few.
     pub fn escalation(&self, cause: &str) {
-        self.metrics.inner.families.escalations.get_or_create(&self.and("cause", cause)).inc();
+        self.escalations.get_or_create(&self.and("cause", cause)).inc();
     }
 
     fn and(&self, label: &'static str, value: &str) -> [Label; 2] {
