@@ -139,6 +139,7 @@ impl Committer {
             };
             let idle = AtomicBool::new(false);
             let finishing = pin!(self.transactor.finish(&self.runner, &mut batch));
+            let finishing = pin!(before.bell.listen(finishing));
             let ahead = pin!(trial.run(&before, &heads, &idle));
             match select(finishing, ahead).await {
                 Either::Left((finished, ahead)) => {

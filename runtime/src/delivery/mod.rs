@@ -4,6 +4,7 @@
 
 mod alone;
 pub mod batch;
+mod bell;
 pub mod committer;
 pub mod entry;
 pub mod handlers;

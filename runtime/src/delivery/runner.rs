@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::batch::{Batch, DeliveryRef, Judge, Next};
+use super::bell::Bell;
 use super::entry::{Entry, Ledger};
 use super::handlers::Handlers;
 use super::outcome::{Decision, decide};
@@ -72,6 +73,8 @@ pub(super) struct Before {
     keys: HashMap<MarkerKey, i64>,
     pending: Arc<Pending>,
     state: AtomicU8,
+    /// Rings when its commit can go on.
+    pub(super) bell: Arc<Bell>,
 }
 
 const OPEN: u8 = 0;
@@ -80,7 +83,7 @@ const THROWN: u8 = 2;
 
 impl Before {
     pub(super) fn of(batch: &Batch) -> Self {
-        Self { keys: batch.hashes(), pending: batch.pending(), state: AtomicU8::new(OPEN) }
+        Self { keys: batch.hashes(), pending: batch.pending(), state: AtomicU8::new(OPEN), bell: Arc::default() }
     }
 
     /// What became of it: it is committed as it was, or the trial is in vain.
@@ -96,19 +99,6 @@ impl Before {
     async fn settled(&self) {
         poll_fn(|_| if self.is(OPEN) { Poll::Pending } else { Poll::Ready(()) }).await;
     }
-}
-
-/// Gives way once: what is being committed in the same task goes on before the next delivery runs.
-async fn give_way() {
-    let mut given = false;
-    poll_fn(|context| {
-        if std::mem::replace(&mut given, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 impl Runner {
@@ -163,9 +153,9 @@ impl Runner {
                 break;
             }
             let open = before.filter(|before| before.is(OPEN));
-            if open.is_some() {
+            if let Some(before) = open {
                 // Without this a batch of handlers would run in one go, and MongoDB wait for the next command meanwhile.
-                give_way().await;
+                before.bell.give_way().await;
             }
             let committing = open.map(|before| Arc::clone(&before.pending)).unwrap_or_default();
             let mode = Mode::Batch { reader: self.store.reader(), pending: batch.pending(), committing };

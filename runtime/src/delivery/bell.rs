@@ -1,0 +1,125 @@
+//! Two halves of one task: one waits for replies, the other computes and gives way when a reply is there. Pure.
+//!
+//! A trip through the executor after every delivery would cost as much as a tenth of all that a host does, so the half
+//! that computes asks the bell, and makes the trip only where there is something to do.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Says whether the half that waits has something to do.
+#[derive(Debug, Default)]
+pub(super) struct Bell(AtomicU8);
+
+/// It waits.
+const QUIET: u8 = 0;
+/// Something that it waits for is there.
+const RUNG: u8 = 1;
+/// It has gone on; what it has asked others for waits for the executor.
+const HEARD: u8 = 2;
+
+struct Ringer {
+    bell: Arc<Bell>,
+    task: Waker,
+}
+
+impl Wake for Ringer {
+    fn wake(self: Arc<Self>) {
+        self.bell.0.store(RUNG, Ordering::Release);
+        self.task.wake_by_ref();
+    }
+}
+
+impl Bell {
+    /// The half that waits: it is polled where the bell has rung.
+    pub(super) async fn listen<F: Future>(self: &Arc<Self>, mut waiting: Pin<&mut F>) -> F::Output {
+        let mut ringer: Option<(Waker, Waker)> = None;
+        poll_fn(|context| {
+            if !ringer.as_ref().is_some_and(|(task, _)| task.will_wake(context.waker())) {
+                let task = context.waker().clone();
+                let ring = Waker::from(Arc::new(Ringer { bell: Arc::clone(self), task: task.clone() }));
+                ringer = Some((task, ring));
+                self.0.store(RUNG, Ordering::Release);
+            }
+            let Some((_, ring)) = &ringer else { return Poll::Pending };
+            // A ring from here on is another one.
+            match self.0.compare_exchange(RUNG, HEARD, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => waiting.as_mut().poll(&mut Context::from_waker(ring)),
+                Err(_) => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// The half that computes: lets the other one, and those that it has asked, go on as far as they can.
+    pub(super) async fn give_way(&self) {
+        poll_fn(|context| {
+            if self.0.load(Ordering::Acquire) == QUIET {
+                return Poll::Ready(());
+            }
+            let _ = self.0.compare_exchange(HEARD, QUIET, Ordering::AcqRel, Ordering::Acquire);
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::AtomicUsize;
+
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn who_waits_is_polled_when_its_bell_has_rung() {
+        let (bell, polls) = (Arc::new(Bell::default()), AtomicUsize::new(0));
+        let inner: std::sync::Mutex<Option<Waker>> = std::sync::Mutex::default();
+        let waiting = pin!(poll_fn(|context| {
+            *inner.lock().expect("one thread") = Some(context.waker().clone());
+            if polls.fetch_add(1, Ordering::Relaxed) < 2 { Poll::Pending } else { Poll::Ready(7) }
+        }));
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&woken));
+        let mut context = Context::from_waker(&waker);
+        let mut listening = pin!(bell.listen(waiting));
+        let ring = || inner.lock().expect("one thread").take().expect("it was polled").wake();
+
+        assert!(listening.as_mut().poll(&mut context).is_pending());
+        assert!(listening.as_mut().poll(&mut context).is_pending());
+        assert_eq!(polls.load(Ordering::Relaxed), 1, "nothing has rung since");
+        ring();
+        assert_eq!(woken.0.load(Ordering::Relaxed), 1, "its task is woken too");
+        assert!(listening.as_mut().poll(&mut context).is_pending());
+        ring();
+        assert_eq!(listening.as_mut().poll(&mut context), Poll::Ready(7));
+    }
+
+    #[test]
+    fn who_computes_gives_way_until_nothing_is_left_to_do() {
+        let bell = Bell::default();
+        assert!(bell.give_way().now_or_never().is_some(), "nobody waits");
+        bell.0.store(RUNG, Ordering::Release);
+        let mut given = pin!(bell.give_way());
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(given.as_mut().poll(&mut context).is_pending());
+        assert!(given.as_mut().poll(&mut context).is_pending(), "the other half has not heard it");
+        bell.0.store(HEARD, Ordering::Release);
+        assert!(given.as_mut().poll(&mut context).is_pending(), "whom it has asked are to go first");
+        assert!(given.as_mut().poll(&mut context).is_ready());
+    }
+}
