@@ -75,6 +75,7 @@ fn write(number: usize) -> Write {
         kind: Kind::Insert,
         statements: vec![ejson::parse_document(&text).expect("a document")],
         id: IdKey::of(bson::RawBsonRef::String(&id)),
+        id_only: false,
         multi: false,
         upsert: false,
         must_match: false,

@@ -270,21 +270,25 @@ fn find_and_modify(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document) 
 
 /// The only update by a pipeline: a lease.
 fn lease(mongo: &mut Mongo, namespace: &Arc<str>, filter: &Document, command: &Document) -> Written {
+    assert!(filter.keys().eq(["_id"]), "MongoDB takes no $expr in the query of an upsert: {filter}");
     let now = clock_ms(mongo.kernel.now());
     let id = filter.get("_id").cloned().unwrap_or(Bson::Null);
     let key = (Arc::clone(namespace), id_bytes(&id));
-    let until = mongo.see(&key, None, false).and_then(|lease| lease.get_datetime("until").ok().copied());
-    if until.is_some_and(|until| until.timestamp_millis() > now) {
-        return Err((0, Trouble::Refused(DUPLICATE, "the lease is taken".to_owned())));
+    let held = mongo
+        .see(&key, None, false)
+        .filter(|lease| lease.get_datetime("until").is_ok_and(|until| until.timestamp_millis() > now));
+    if let Some(held) = held {
+        return Ok(doc! { "ok": 1, "value": Document::clone(&held) });
     }
     let stages = command.get_array("update").ok().and_then(|stages| stages.first()?.as_document().cloned());
     let set = stages.and_then(|stage| stage.get_document("$set").ok().cloned()).unwrap_or_default();
-    let owner = set.get("owner").cloned().unwrap_or(Bson::Null);
+    let choice = set.get_document("owner").and_then(|owner| owner.get_array("$cond"));
+    let taker = choice.ok().and_then(|choice| choice.get(1)?.as_document()?.get("$literal").cloned());
     let until = DateTime::from_millis(now + 1_000);
-    let taken = doc! { "_id": id, "owner": owner, "until": until };
-    mongo.write(key, Some(Arc::new(taken)), None).map_err(|trouble| (0, trouble))?;
+    let taken = doc! { "_id": id, "owner": taker.expect("the owner by its name"), "until": until };
+    mongo.write(key, Some(Arc::new(taken.clone())), None).map_err(|trouble| (0, trouble))?;
     mongo.kernel.count("outcome: lease taken");
-    Ok(doc! { "ok": 1 })
+    Ok(doc! { "ok": 1, "value": taken })
 }
 
 fn changed(document: &Document, change: &Document, inserts: bool) -> Document {

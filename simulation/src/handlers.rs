@@ -248,6 +248,7 @@ fn write(collection: &str, kind: Kind, id: &str, statement: &Document, upsert: b
         kind,
         statements: vec![RawDocumentBuf::try_from(statement).unwrap_or_default()],
         id: IdKey::of(RawBson::String(id.to_owned()).as_raw_bson_ref()),
+        id_only: kind != Kind::Insert,
         multi: false,
         upsert,
         must_match,

@@ -9,46 +9,49 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use futures_util::task::AtomicWaker;
+
 /// Says whether the half that waits has something to do.
 #[derive(Debug, Default)]
-pub(super) struct Bell(AtomicU8);
+pub(super) struct Bell {
+    state: AtomicU8,
+    task: AtomicWaker,
+}
 
-/// It waits.
+/// It waits, or has not begun.
 const QUIET: u8 = 0;
 /// Something that it waits for is there.
 const RUNG: u8 = 1;
 /// It has gone on; what it has asked others for waits for the executor.
 const HEARD: u8 = 2;
+/// It is at its end: who rings now rings for nobody.
+const OVER: u8 = 3;
 
-struct Ringer {
-    bell: Arc<Bell>,
-    task: Waker,
-}
-
-impl Wake for Ringer {
+impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        self.bell.0.store(RUNG, Ordering::Release);
-        self.task.wake_by_ref();
+        let rung = |state| (state != OVER).then_some(RUNG);
+        if self.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, rung).is_ok() {
+            self.task.wake();
+        }
     }
 }
 
 impl Bell {
     /// The half that waits: it is polled where the bell has rung.
     pub(super) async fn listen<F: Future>(self: &Arc<Self>, mut waiting: Pin<&mut F>) -> F::Output {
-        let mut ringer: Option<(Waker, Waker)> = None;
+        let ring = Waker::from(Arc::clone(self));
+        self.state.store(RUNG, Ordering::Release);
         poll_fn(|context| {
-            if !ringer.as_ref().is_some_and(|(task, _)| task.will_wake(context.waker())) {
-                let task = context.waker().clone();
-                let ring = Waker::from(Arc::new(Ringer { bell: Arc::clone(self), task: task.clone() }));
-                ringer = Some((task, ring));
-                self.0.store(RUNG, Ordering::Release);
-            }
-            let Some((_, ring)) = &ringer else { return Poll::Pending };
+            self.task.register(context.waker());
             // A ring from here on is another one.
-            match self.0.compare_exchange(RUNG, HEARD, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => waiting.as_mut().poll(&mut Context::from_waker(ring)),
-                Err(_) => Poll::Pending,
+            if self.state.compare_exchange(RUNG, HEARD, Ordering::AcqRel, Ordering::Acquire).is_err() {
+                return Poll::Pending;
             }
+            let polled = waiting.as_mut().poll(&mut Context::from_waker(&ring));
+            if polled.is_ready() {
+                self.state.store(OVER, Ordering::Release);
+            }
+            polled
         })
         .await
     }
@@ -56,10 +59,10 @@ impl Bell {
     /// The half that computes: lets the other one, and those that it has asked, go on as far as they can.
     pub(super) async fn give_way(&self) {
         poll_fn(|context| {
-            if self.0.load(Ordering::Acquire) == QUIET {
+            if matches!(self.state.load(Ordering::Acquire), QUIET | OVER) {
                 return Poll::Ready(());
             }
-            let _ = self.0.compare_exchange(HEARD, QUIET, Ordering::AcqRel, Ordering::Acquire);
+            let _ = self.state.compare_exchange(HEARD, QUIET, Ordering::AcqRel, Ordering::Acquire);
             context.waker().wake_by_ref();
             Poll::Pending
         })
@@ -106,19 +109,22 @@ mod tests {
         assert_eq!(woken.0.load(Ordering::Relaxed), 1, "its task is woken too");
         assert!(listening.as_mut().poll(&mut context).is_pending());
         ring();
-        assert_eq!(listening.as_mut().poll(&mut context), Poll::Ready(7));
+        // The executor may have another waker each time.
+        let other = Waker::noop();
+        assert_eq!(listening.as_mut().poll(&mut Context::from_waker(other)), Poll::Ready(7));
+        assert!(bell.give_way().now_or_never().is_some(), "nobody waits any more");
     }
 
     #[test]
     fn who_computes_gives_way_until_nothing_is_left_to_do() {
         let bell = Bell::default();
         assert!(bell.give_way().now_or_never().is_some(), "nobody waits");
-        bell.0.store(RUNG, Ordering::Release);
+        bell.state.store(RUNG, Ordering::Release);
         let mut given = pin!(bell.give_way());
         let mut context = Context::from_waker(Waker::noop());
         assert!(given.as_mut().poll(&mut context).is_pending());
         assert!(given.as_mut().poll(&mut context).is_pending(), "the other half has not heard it");
-        bell.0.store(HEARD, Ordering::Release);
+        bell.state.store(HEARD, Ordering::Release);
         assert!(given.as_mut().poll(&mut context).is_pending(), "whom it has asked are to go first");
         assert!(given.as_mut().poll(&mut context).is_ready());
     }

@@ -3,6 +3,9 @@
 //! Invariant: the commands, run in their order, have the effect of the writes one by one. Statements pass each other
 //! only where both name different single `_id`s; any other filter is a barrier in its collection; across collections
 //! order is free. A unique index can still tell the difference, so a failure of the grouped form blames nobody.
+//!
+//! In the grouped form a statement that must match is not counted where it is sure to: it asks for nothing but the `_id`
+//! of a document that an earlier statement has found or made.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -57,7 +60,7 @@ fn strict<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>) -> Vec<Comma
         let open = commands
             .last_mut()
             .filter(|last| !class.must_match && last.owners.last() == Some(&owner) && joins(last, class, write));
-        let made = push(open, owner, write);
+        let made = push(open, class, owner, write);
         commands.extend(made);
     }
     commands
@@ -73,7 +76,7 @@ fn joins(command: &Command, class: Class, write: &Write) -> bool {
 }
 
 /// Adds the write to the command, or gives a new one that holds it.
-fn push(command: Option<&mut Command>, owner: usize, write: &Write) -> Option<Command> {
+fn push(command: Option<&mut Command>, class: Class, owner: usize, write: &Write) -> Option<Command> {
     let owners = std::iter::repeat_n(owner, write.statements.len());
     match command {
         Some(command) => {
@@ -84,7 +87,7 @@ fn push(command: Option<&mut Command>, owner: usize, write: &Write) -> Option<Co
         None => Some(Command {
             collection: Arc::clone(&write.collection),
             kind: write.kind,
-            must_match: write.must_match,
+            must_match: class.must_match,
             statements: write.statements.clone(),
             owners: owners.collect(),
         }),
@@ -97,8 +100,16 @@ struct Layers {
     all: Vec<Layer>,
     /// The layer below which nothing may be added: a barrier stands there.
     floor: usize,
-    /// For each document the layer and class of the last statement on it.
-    last: HashMap<IdKey, (usize, Class)>,
+    /// For each document the last statement on it.
+    last: HashMap<IdKey, Last>,
+}
+
+#[derive(Clone, Copy)]
+struct Last {
+    layer: usize,
+    class: Class,
+    /// The document is there once this has succeeded.
+    exists: bool,
 }
 
 #[derive(Default)]
@@ -135,29 +146,38 @@ fn grouped<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>) -> Vec<Comm
 impl Layers {
     fn add(&mut self, owner: usize, write: &Write) {
         let class = Class::of(write);
-        let place = match &write.id {
-            Some(id) => {
-                let place = self.place_of(id, class).max(self.floor);
-                self.last.insert(id.clone(), (place, class));
-                place
+        let Some(id) = &write.id else {
+            if write.kind == Kind::Delete {
+                self.last.values_mut().for_each(|last| last.exists = false);
             }
-            None => self.place_of_barrier(class),
+            let layer = self.layer_of_barrier(class);
+            self.put(layer, class, owner, write);
+            return;
         };
-        self.put(place, class, owner, write);
-    }
-
-    /// Statements on one document keep their order: in one command where they are of a class, else layer after layer.
-    fn place_of(&self, id: &IdKey, class: Class) -> usize {
-        match self.last.get(id) {
-            Some((place, last)) if *last == class => *place,
-            Some((place, _)) => place + 1,
+        let last = self.last.get(id).copied();
+        let existed = last.is_some_and(|last| last.exists);
+        // Counted with the last one, if that was; else a layer is spared.
+        let sure = class.must_match && write.id_only && existed && last.is_some_and(|last| last.class != class);
+        let class = Class { must_match: class.must_match && !sure, ..class };
+        // Statements on one document keep their order: in one command where they are of a class, else layer after layer.
+        let layer = match last {
+            Some(last) if last.class == class => last.layer,
+            Some(last) => last.layer + 1,
             None => 0,
-        }
+        };
+        let layer = layer.max(self.floor);
+        let exists = match write.kind {
+            Kind::Insert => true,
+            Kind::Update => existed || write.upsert || class.must_match,
+            Kind::Delete => false,
+        };
+        self.last.insert(id.clone(), Last { layer, class, exists });
+        self.put(layer, class, owner, write);
     }
 
     /// A barrier has a layer to itself; barriers of a class that follow one another share it, for a command runs its
     /// statements in order.
-    fn place_of_barrier(&mut self, class: Class) -> usize {
+    fn layer_of_barrier(&mut self, class: Class) -> usize {
         let top = self.all.len();
         let shared = self.all.last().is_some_and(|layer| {
             layer.barrier && !class.alone && layer.groups.last().is_some_and(|group| group.class == class)
@@ -182,8 +202,8 @@ impl Layers {
         });
         if let Some(group) = open {
             group.bytes += bytes;
-            push(Some(&mut group.command), owner, write);
-        } else if let Some(command) = push(None, owner, write) {
+            push(Some(&mut group.command), class, owner, write);
+        } else if let Some(command) = push(None, class, owner, write) {
             groups.push(Group { class, bytes, command });
         }
     }
@@ -202,6 +222,7 @@ mod tests {
             kind,
             statements: vec![rawdoc! { "q": { "_id": id.unwrap_or("any") } }],
             id: id.and_then(|id| IdKey::of(RawBsonRef::String(id))),
+            id_only: id.is_some(),
             multi: false,
             upsert: false,
             must_match,
@@ -280,14 +301,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_is_sure_to_match_is_not_counted_again() {
+        let join = || {
+            let guarded = Write { id_only: false, ..write("activities", Kind::Update, Some("a"), false) };
+            [guarded, write("activities", Kind::Update, Some("a"), true)]
+        };
+        let joins: Vec<Write> = (0..5).flat_map(|_| join()).collect();
+        let counted = |writes: &[Write]| -> Vec<(bool, usize)> {
+            shape(writes, Form::Grouped).iter().map(|(_, _, counted, owners)| (*counted, owners.len())).collect()
+        };
+        assert_eq!(counted(&joins), [(false, 1), (true, 1), (false, 8)]);
+        let made: Vec<Write> =
+            [write("activities", Kind::Insert, Some("a"), false)].into_iter().chain(join()).collect();
+        assert_eq!(counted(&made), [(false, 1), (false, 2)]);
+        let gone: Vec<Write> =
+            [write("activities", Kind::Delete, Some("a"), false)].into_iter().chain(join()).collect();
+        assert_eq!(counted(&gone), [(false, 1), (false, 1), (true, 1)]);
+    }
+
     /// A write with few names, so that they meet; its statement tells which it is.
     fn any_write() -> impl Strategy<Value = Write> {
         let kind = prop_oneof![Just(Kind::Insert), Just(Kind::Update), Just(Kind::Delete)];
         let id = proptest::option::weighted(0.8, prop_oneof![Just("x"), Just("y"), Just("z")]);
-        (prop_oneof![Just("a"), Just("b")], kind, id, any::<bool>(), any::<bool>()).prop_map(
-            |(collection, kind, id, must_match, multi)| Write {
+        let flags = (any::<bool>(), any::<bool>(), any::<bool>(), any::<bool>());
+        (prop_oneof![Just("a"), Just("b")], kind, id, flags).prop_map(
+            |(collection, kind, id, (must_match, multi, upsert, id_only))| Write {
                 multi: multi && id.is_none() && kind != Kind::Insert,
-                ..write(collection, kind, id, must_match)
+                upsert: upsert && id.is_some() && kind == Kind::Update && !must_match,
+                id_only: id_only && id.is_some() && kind != Kind::Insert,
+                ..write(collection, kind, id, must_match && kind != Kind::Insert)
             },
         )
     }
@@ -313,13 +356,75 @@ mod tests {
         }
 
         #[test]
-        fn a_command_never_mixes_what_must_match_with_the_rest(writes in proptest::collection::vec(any_write(), 0..40)) {
-            for command in commands(writes.iter().enumerate(), Form::Grouped) {
+        fn what_is_counted_must_match_one_by_one(writes in proptest::collection::vec(any_write(), 0..40)) {
+            for command in commands(writes.iter().enumerate(), Form::Grouped).iter().filter(|command| command.must_match) {
+                let of_it = || command.owners.iter().map(|owner| &writes[*owner]);
+                prop_assert!(of_it().all(|write| write.must_match && write.kind == command.kind));
+                prop_assert!(of_it().all(|write| !write.multi) || command.owners.len() == 1);
+            }
+        }
+
+        // Few, or most would fail before it gets interesting.
+        #[test]
+        fn both_forms_notice_what_matches_nothing(
+            writes in proptest::collection::vec(any_write(), 0..7),
+            there in proptest::collection::vec(any::<bool>(), 6),
+        ) {
+            let run = |form| Stored::new(&there).run(&commands(writes.iter().enumerate(), form), &writes);
+            prop_assert_eq!(run(Form::Strict), run(Form::Grouped));
+        }
+    }
+
+    /// Documents, as a MongoDB would have them: by collection and name.
+    struct Stored(std::collections::BTreeSet<(String, &'static str)>);
+
+    const NAMES: [&str; 3] = ["x", "y", "z"];
+
+    impl Stored {
+        fn new(there: &[bool]) -> Self {
+            let all = ["a", "b"].iter().flat_map(|collection| NAMES.map(|name| ((*collection).to_owned(), name)));
+            Self(all.zip(there).filter(|(_, there)| **there).map(|(document, _)| document).collect())
+        }
+
+        /// The documents in the end; none where a statement or a count failed.
+        fn run(mut self, commands: &[Command], writes: &[Write]) -> Option<Vec<(String, &'static str)>> {
+            for command in commands {
+                let mut matched = 0;
                 for owner in &command.owners {
-                    let counts_more = writes[*owner].must_match && writes[*owner].multi;
-                    prop_assert!(!counts_more || command.owners.len() == 1);
-                    prop_assert_eq!(writes[*owner].must_match, command.must_match);
-                    prop_assert_eq!(writes[*owner].kind, command.kind);
+                    matched += self.statement(&writes[*owner])?;
+                }
+                if command.must_match && matched < command.owners.len() {
+                    return None;
+                }
+            }
+            Some(self.0.into_iter().collect())
+        }
+
+        /// How many documents it matched; none where MongoDB refuses it.
+        fn statement(&mut self, write: &Write) -> Option<usize> {
+            let named = NAMES.iter().find(|name| write.id == IdKey::of(RawBsonRef::String(name)));
+            let mut matched: Vec<_> =
+                self.0.iter().filter(|(collection, _)| **collection == *write.collection).collect();
+            match named {
+                Some(name) => matched.retain(|(_, stored)| stored == name),
+                None if write.multi => {}
+                None => matched.truncate(1),
+            }
+            if !write.id_only && named.is_some() && write.kind != Kind::Insert {
+                // Its other condition never holds.
+                matched.clear();
+            }
+            let matched: Vec<_> = matched.into_iter().cloned().collect();
+            let made = named.map(|name| (write.collection.to_string(), *name));
+            match write.kind {
+                Kind::Insert => made.is_none_or(|made| self.0.insert(made)).then_some(1),
+                Kind::Update if matched.is_empty() && write.upsert => {
+                    made.is_none_or(|made| self.0.insert(made)).then_some(1)
+                }
+                Kind::Update => Some(matched.len()),
+                Kind::Delete => {
+                    self.0.retain(|document| !matched.contains(document));
+                    Some(matched.len())
                 }
             }
         }

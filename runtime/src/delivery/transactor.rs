@@ -136,12 +136,14 @@ impl Transactor {
     /// A pause before the same transaction is tried again.
     pub(super) async fn again(&self, runner: &Runner, pause: Duration, why: &str) -> Result<(), GivenUp> {
         runner.metrics.transaction_redone("transient");
+        tracing::debug!(error = why, "transaction_redone");
         runner.wait(pause, why).await
     }
 
     /// Waits for a turn at the collection of a conflict before the same transaction is tried again.
     pub(super) async fn lease(&mut self, runner: &Runner, collection: Arc<str>, why: &str) -> Result<(), GivenUp> {
         runner.metrics.transaction_redone("conflict");
+        tracing::debug!(collection = &*collection, error = why, "transaction_conflicts");
         self.turns.after_conflict(runner, collection).await;
         runner.wait(Duration::ZERO, why).await
     }

@@ -68,7 +68,10 @@ impl Turns {
                     break;
                 }
                 Ok(false) => runner.clock.sleep(PAUSE).await,
-                Err(_) => break,
+                Err(error) => {
+                    tracing::debug!(collection = &**collection, %error, "lease_not_taken");
+                    break;
+                }
             }
             met = true;
         }

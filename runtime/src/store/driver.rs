@@ -139,8 +139,11 @@ impl Transactions for DriverSession {
             .write_concern(WriteConcern::builder().w(Acknowledgment::from(w)).build())
             .max_commit_time(MAX_TIME)
             .build();
-        let session = Arc::clone(&self.session);
-        Box::pin(self.driver.ended(async move { session.lock().await.start_transaction().with_options(options).await }))
+        // Nothing is sent.
+        Box::pin(async move {
+            let mut session = self.session.lock().await;
+            session.start_transaction().with_options(options).await.map_err(|error| told(&error))
+        })
     }
 
     fn run<'a>(&'a self, database: &'a str, mut command: RawDocumentBuf) -> Answer<'a, Document> {

@@ -2,14 +2,13 @@
 //!
 //! Nothing rests on them but speed: who holds none commits all the same, or conflicts. Their time is MongoDB's.
 
-use bson::doc;
+use bson::{Document, doc};
 
 use super::collections::LEASES;
 use super::{Error, Store};
 
 /// How long a lease lasts, in milliseconds of MongoDB's clock.
 const LASTS_MS: i64 = 1_000;
-const DUPLICATE_KEY: i32 = 11_000;
 
 impl Store {
     /// Takes the collection's lease, where nobody has it or its time is over.
@@ -17,22 +16,22 @@ impl Store {
     /// # Errors
     /// What MongoDB answers.
     pub async fn take_lease(&self, collection: &str) -> Result<bool, Error> {
-        let taken = self
+        let owner = self.owner();
+        // MongoDB takes no condition on its clock in the query of an upsert.
+        let over = doc! { "$lte": ["$until", "$$NOW"] };
+        let reply = self
             .own(doc! {
                 "findAndModify": LEASES,
-                "query": {
-                    "_id": { "database": &*self.data, "collection": collection },
-                    "$expr": { "$lte": ["$until", "$$NOW"] },
-                },
-                "update": [{ "$set": { "owner": self.owner(), "until": { "$add": ["$$NOW", LASTS_MS] } } }],
-                "upsert": true,
+                "query": { "_id": self.lease_id(collection) },
+                "update": [{ "$set": {
+                    "owner": { "$cond": [&over, { "$literal": &owner }, "$owner"] },
+                    "until": { "$cond": [&over, { "$add": ["$$NOW", LASTS_MS] }, "$until"] },
+                } }],
+                "upsert": true, "new": true, "writeConcern": { "w": 1 },
             })
-            .await;
-        match taken {
-            Ok(_) => Ok(true),
-            Err(Error::Refused { code: DUPLICATE_KEY, .. }) => Ok(false),
-            Err(error) => Err(error),
-        }
+            .await?;
+        let lease = reply.get_document("value").map_err(|_| Error::odd("a lease"))?;
+        Ok(lease.get_str("owner").is_ok_and(|holder| holder == owner))
     }
 
     /// Ends this process's lease.
@@ -40,11 +39,16 @@ impl Store {
     /// # Errors
     /// What MongoDB answers.
     pub async fn end_lease(&self, collection: &str) -> Result<(), Error> {
-        let id = doc! { "database": &*self.data, "collection": collection };
         self.own(doc! {
-            "delete": LEASES, "deletes": [{ "q": { "_id": id, "owner": self.owner() }, "limit": 1 }],
+            "delete": LEASES,
+            "deletes": [{ "q": { "_id": self.lease_id(collection), "owner": self.owner() }, "limit": 1 }],
+            "writeConcern": { "w": 1 },
         })
         .await?;
         Ok(())
+    }
+
+    fn lease_id(&self, collection: &str) -> Document {
+        doc! { "database": &*self.data, "collection": collection }
     }
 }

@@ -26,6 +26,8 @@ pub struct Write {
     pub statements: Vec<RawDocumentBuf>,
     /// The one document that it can touch, where it names a single `_id`; none where it might touch others.
     pub id: Option<IdKey>,
+    /// Its filter asks for that `_id` and for nothing else: where the document is there, it matches.
+    pub id_only: bool,
     /// An `update-many` or `delete-many`.
     pub multi: bool,
     /// Inserts where nothing matches.

@@ -109,6 +109,7 @@ async fn a_read_of_what_is_pending_needs_a_commit() {
         kind: Kind::Insert,
         statements: Vec::new(),
         id: id.and_then(|id| IdKey::of(bson::RawBsonRef::String(id))),
+        id_only: false,
         multi: false,
         upsert: false,
         must_match: false,

@@ -7,6 +7,7 @@ mod dead;
 mod embedded;
 mod failures;
 mod format;
+mod leases;
 mod life;
 mod once;
 mod outage;

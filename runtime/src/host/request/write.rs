@@ -50,6 +50,7 @@ pub fn insert(
         kind: Kind::Insert,
         statements,
         id,
+        id_only: false,
         multi: false,
         upsert: false,
         must_match: false,
@@ -77,7 +78,7 @@ pub fn update(
         update = settle_id(call, named, update, origin)?;
     }
     let statement = update_statement(call, &filter, update.as_raw_bson_ref(), &options);
-    finish(call, Kind::Update, statement, named, &options)
+    finish(call, Kind::Update, statement, (named, &filter), &options)
 }
 
 /// What a `replace-one` writes.
@@ -95,7 +96,7 @@ pub fn replace(call: &Call<'_>, filter: &str, document: &str, options: Option<&s
         return Err(call.refuse("filter", unnamed_id("by an equality here, or in the document")));
     }
     let statement = update_statement(call, &filter, RawBsonRef::Document(&document), &options);
-    finish(call, Kind::Update, statement, named, &options)
+    finish(call, Kind::Update, statement, (named, &filter), &options)
 }
 
 /// What a `delete-one` or `delete-many` writes.
@@ -110,14 +111,14 @@ pub fn delete(call: &Call<'_>, filter: &str, options: Option<&str>) -> Result<Wr
     statement.append(cstr!("q"), &filter);
     statement.append(cstr!("limit"), i32::from(!call.verb.is_multi()));
     append_shared(&mut statement, &options);
-    finish(call, Kind::Delete, statement, named, &options)
+    finish(call, Kind::Delete, statement, (named, &filter), &options)
 }
 
 fn finish(
     call: &Call<'_>,
     kind: Kind,
     statement: RawDocumentBuf,
-    named: NamedId<'_>,
+    (named, filter): (NamedId<'_>, &RawDocument),
     options: &Options,
 ) -> Result<Write, Refusal> {
     call.check_size("the statement", statement.as_bytes().len())?;
@@ -130,11 +131,20 @@ fn finish(
         collection: Arc::clone(call.collection),
         kind,
         statements: vec![statement],
+        id_only: id.is_some() && asks_id_only(filter),
         id,
         multi: call.verb.is_multi(),
         upsert: options.upsert,
         must_match: options.must_match,
     })
+}
+
+/// Whether the filter is of one plain `_id`. An operator is not looked into, since it may stand beside others.
+fn asks_id_only(filter: &RawDocument) -> bool {
+    let mut elements = filter.iter();
+    let first = elements.next().and_then(Result::ok);
+    let plain = |value| !matches!(value, RawBsonRef::Document(_));
+    elements.next().is_none() && first.is_some_and(|(key, value)| key.as_str() == "_id" && plain(value))
 }
 
 fn parse_filter(call: &Call<'_>, text: &str) -> Result<RawDocumentBuf, Refusal> {
