@@ -174,9 +174,15 @@ impl Partitions {
         self.wanted = true;
     }
 
+    /// Whether the committer wants records, and there are so many.
+    #[must_use]
+    pub fn has_batch_of(&self, records: usize) -> bool {
+        self.wanted && self.queue.len() >= records
+    }
+
     /// The records for the committer, where it wants any and there are some.
     pub fn batch(&mut self, bounds: BatchBounds) -> Option<Vec<Entry>> {
-        if !self.wanted || self.queue.is_empty() {
+        if !self.has_batch_of(1) {
             return None;
         }
         self.wanted = false;

@@ -80,10 +80,10 @@ impl Queue {
         self.paused.remove(partition);
     }
 
-    /// Whether nothing waits.
+    /// How many records wait.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+    pub fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// When the event that waits longest was created, in milliseconds since 1970.
@@ -161,7 +161,7 @@ mod tests {
         assert_eq!(queue.take(BatchBounds { events: 2, bytes: 1 << 20 }).len(), 2);
         assert_eq!(queue.take(BatchBounds { events: 9, bytes: 10 }).len(), 1);
         assert_eq!(queue.take(BatchBounds { events: 9, bytes: 1 << 20 }).len(), 2);
-        assert!(queue.is_empty());
+        assert_eq!(queue.len(), 0);
     }
 
     #[test]
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(queue.flow(owned.iter()).pause.len(), 3);
         queue.drop_partition(&partition(0));
         queue.drop_partition(&partition(1));
-        assert!(queue.is_empty());
+        assert_eq!(queue.len(), 0);
         assert_eq!(queue.flow(owned.iter()).resume, [partition(2)]);
     }
 }

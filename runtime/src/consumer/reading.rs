@@ -319,6 +319,13 @@ impl Reading {
                 Some(Err(error)) => self.kafka_error(&error),
                 None => return,
             }
+            // Hundreds of records take milliseconds to decode, in which the committer would have nothing to do.
+            while let Ok(said) = self.ends.said.try_recv() {
+                self.said(said);
+            }
+            if self.partitions.has_batch_of(self.settings.processing_batch_size) {
+                return;
+            }
         }
     }
 

@@ -465,38 +465,31 @@ impl Batch {
     /// The claims as they stand once the plan is committed.
     #[must_use]
     pub fn advances(&self, claims: &BTreeMap<PartitionId, Claim>) -> Vec<Advance> {
-        let mut order: Vec<Advance> = Vec::new();
+        // The last entry of each partition, and the highest time of creation.
+        let mut order: Vec<(&Entry, Option<i64>)> = Vec::new();
         for slot in &self.slots {
             let entry = &slot.entry;
-            let Some(claim) = claims.get(&entry.partition) else { continue };
-            let event = match &entry.item {
-                Item::Event(event) => Some(event),
+            let created_at_ms = match &entry.item {
+                Item::Event(event) if !matches!(&slot.fate, Fate::Dead(_)) => {
+                    Some(event.created_at_ms.min(self.now_ms))
+                }
                 _ => None,
             };
-            let last = LastRecord {
-                offset: entry.offset,
-                event_id: event.map(|event| event.id.clone()),
-                timestamp_ms: entry.raw.timestamp_ms,
-            };
-            let created_at_ms = event
-                .filter(|_| !matches!(&slot.fate, Fate::Dead(_)))
-                .map(|event| event.created_at_ms.min(self.now_ms));
-            match order.iter_mut().find(|advance| advance.partition == entry.partition) {
-                Some(advance) => {
-                    advance.to = entry.offset + 1;
-                    advance.last = last;
-                    advance.highest_created_at_ms = advance.highest_created_at_ms.max(created_at_ms);
-                }
-                None => order.push(Advance {
-                    partition: entry.partition.clone(),
-                    claim: *claim,
-                    to: entry.offset + 1,
-                    last,
-                    highest_created_at_ms: created_at_ms,
-                }),
+            match order.iter_mut().find(|(last, _)| last.partition == entry.partition) {
+                Some((last, highest_ms)) => (*last, *highest_ms) = (entry, created_at_ms.max(*highest_ms)),
+                None => order.push((entry, created_at_ms)),
             }
         }
-        order
+        let advance = |(entry, highest_created_at_ms): (&Entry, Option<i64>)| {
+            let event_id = match &entry.item {
+                Item::Event(event) => Some(event.id.clone()),
+                _ => None,
+            };
+            let last = LastRecord { offset: entry.offset, event_id, timestamp_ms: entry.raw.timestamp_ms };
+            let (partition, claim) = (entry.partition.clone(), *claims.get(&entry.partition)?);
+            Some(Advance { partition, claim, to: entry.offset + 1, last, highest_created_at_ms })
+        };
+        order.into_iter().filter_map(advance).collect()
     }
 
     fn deliveries(&self) -> impl Iterator<Item = (DeliveryRef, &Delivery)> {

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::{Either, select};
 
+use super::batch::Batch;
 use super::entry::{Entry, Ledger};
 use super::handlers::Handlers;
 use super::hop::{Done, Hop, Said, Work};
@@ -17,7 +18,7 @@ use super::runner::{Before, GivenUp, Heads, Ready, Runner};
 use super::transactor::{Finished, Transactor};
 use crate::clock::Clock;
 use crate::seeded::{self, Bug};
-use crate::store::{PartitionId, Session, Store};
+use crate::store::{Advance, PartitionId, Plan, Session, Store};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
 
@@ -33,6 +34,8 @@ pub struct Committer {
     pub(super) transactor: Transactor,
     /// The most events of a batch.
     batch_size: usize,
+    /// A batch that is committed; it is freed while the next one is on its way, since that takes its time.
+    spent: Option<Batch>,
     todo: VecDeque<Entry>,
     finished: usize,
     wanted: bool,
@@ -61,6 +64,7 @@ impl Committer {
             runner: Runner::new(store, handlers, ledger, clock, seen, give_up),
             transactor: Transactor::new(session),
             batch_size,
+            spent: None,
             todo: VecDeque::new(),
             finished: 0,
             wanted: false,
@@ -88,6 +92,7 @@ impl Committer {
             self.drop_unclaimed();
             self.tell(hop, None).await;
             if self.todo.is_empty() {
+                self.spent = None;
                 if !std::mem::replace(&mut self.wanted, true) {
                     hop.say(Said::Wants).await;
                 }
@@ -113,14 +118,16 @@ impl Committer {
 
     /// Commits a batch, and makes the next one ready on trial meanwhile.
     async fn batch(&mut self, ready: Ready, hop: &dyn Hop) -> Option<Ready> {
-        let Ready { mut batch, .. } = ready;
+        let Ready { mut batch, plan, .. } = ready;
         put_first(&mut self.todo, batch.take_behind());
         let count = batch.len();
+        let claims = &self.transactor.claims;
+        let plan = plan.filter(|plan| is_under(plan, claims)).unwrap_or_else(|| self.runner.plan(&batch, claims));
         let before = Before::of(&batch);
-        let heads = heads_after(&self.transactor.claims, &batch);
+        let heads = heads_after(claims, &plan.advances);
         if self.is_suspect(batch.slots().first().map(|slot| &slot.entry)) {
             // What runs singly has nothing beside it: a host that dies now died of this event.
-            let finished = self.transactor.finish(&self.runner, &mut batch).await;
+            let finished = self.transactor.finish(&self.runner, &mut batch, plan).await;
             let left = self.left(&finished, batch, count);
             put_first(&mut self.todo, left);
             self.drop_unclaimed();
@@ -136,9 +143,10 @@ impl Committer {
                 wanted: &mut self.wanted,
                 aside: &mut aside,
                 batch_size: self.batch_size,
+                spent: self.spent.take(),
             };
             let idle = AtomicBool::new(false);
-            let finishing = pin!(self.transactor.finish(&self.runner, &mut batch));
+            let finishing = pin!(self.transactor.finish(&self.runner, &mut batch, plan));
             let finishing = pin!(before.bell.listen(finishing));
             let ahead = pin!(trial.run(&before, &heads, &idle));
             match select(finishing, ahead).await {
@@ -183,13 +191,14 @@ impl Committer {
 
     /// Commits the first event of a batch in a transaction of its own.
     async fn alone(&mut self, ready: Ready, hop: &dyn Hop) -> Option<Ready> {
-        let Ready { mut batch, alone } = ready;
+        let Ready { mut batch, alone, .. } = ready;
         if let Some((handler, why)) = alone {
             self.runner.report.escalated(&batch, &handler, why);
         }
         batch.cut(1);
         put_first(&mut self.todo, batch.take_behind());
-        let heads = heads_after(&self.transactor.claims, &batch);
+        let claims = &self.transactor.claims;
+        let heads = heads_after(claims, &batch.advances(claims));
         let finished = self.transactor.alone(&self.runner, &mut batch).await;
         let left = self.left(&finished, batch, 1);
         put_first(&mut self.todo, left);
@@ -199,14 +208,13 @@ impl Committer {
     }
 
     /// What a batch leaves to be done.
-    fn left(
-        &mut self,
-        finished: &Result<Finished, GivenUp>,
-        mut batch: super::batch::Batch,
-        count: usize,
-    ) -> Vec<Entry> {
+    fn left(&mut self, finished: &Result<Finished, GivenUp>, mut batch: Batch, count: usize) -> Vec<Entry> {
         let left = match finished {
-            Ok(Finished::Committed) => batch.take_behind(),
+            Ok(Finished::Committed) => {
+                let behind = batch.take_behind();
+                self.spent = Some(batch);
+                behind
+            }
             Ok(Finished::Anew) => batch.into_entries(),
             // Some of these records are not accounted for, so nothing behind them may be: the next claim of their
             // partitions begins where progress stands.
@@ -317,11 +325,13 @@ struct Ahead<'a> {
     wanted: &'a mut bool,
     aside: &'a mut Option<Work>,
     batch_size: usize,
+    spent: Option<Batch>,
 }
 
 impl Ahead<'_> {
     /// Makes the next batch ready; `idle` is set while it waits for records, when it may be dropped.
-    async fn run(self, before: &Before, heads: &Heads, idle: &AtomicBool) -> Trial {
+    async fn run(mut self, before: &Before, heads: &Heads, idle: &AtomicBool) -> Trial {
+        self.spent = None;
         while self.todo.is_empty() {
             if !std::mem::replace(self.wanted, true) {
                 self.hop.say(Said::Wants).await;
@@ -354,14 +364,19 @@ impl Ahead<'_> {
 }
 
 /// The claims as they stand once the batch is committed.
-fn heads_after(claims: &Heads, batch: &super::batch::Batch) -> Heads {
+fn heads_after(claims: &Heads, advances: &[Advance]) -> Heads {
     let mut heads = claims.clone();
-    for advance in batch.advances(claims) {
+    for advance in advances {
         if let Some(claim) = heads.get_mut(&advance.partition) {
             advance.step(claim);
         }
     }
     heads
+}
+
+/// Whether the plan was made under these claims.
+fn is_under(plan: &Plan, claims: &Heads) -> bool {
+    plan.advances.iter().all(|advance| claims.get(&advance.partition) == Some(&advance.claim))
 }
 
 /// Whether the record's partition has lost owner after owner, or is nobody's.

@@ -15,13 +15,14 @@ use super::bell::Bell;
 use super::entry::{Entry, Ledger};
 use super::handlers::Handlers;
 use super::outcome::{Decision, decide};
+use super::redo::Redo;
 use super::report::Report;
 use crate::clock::{self, Clock};
 use crate::failpoint;
 use crate::host::{Mode, Pending, Run};
 use crate::registry::Identity;
 use crate::seeded::{self, Bug};
-use crate::store::{Buckets, Claim, MarkerKey, PartitionId, Seen, Store};
+use crate::store::{Buckets, Claim, MarkerKey, PartitionId, Plan, Seen, Store};
 use crate::telemetry::health::{Health, MONGODB};
 use crate::telemetry::metrics::{Metrics, Service};
 
@@ -65,6 +66,8 @@ pub(super) struct Ready {
     pub(super) batch: Batch,
     /// The handler for whose sake the first event has to run alone, and why.
     pub(super) alone: Option<(Arc<Identity>, &'static str)>,
+    /// Its transaction, under the claims as they were to stand; made here since MongoDB waits for nothing yet.
+    pub(super) plan: Option<Plan>,
 }
 
 /// The batch that is being committed, as the one on trial sees it.
@@ -134,7 +137,13 @@ impl Runner {
         batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, retention_ms, now_ms });
         self.make_buckets(&batch).await?;
         let alone = self.run(&mut batch, before).await?;
-        Ok(Ready { batch, alone })
+        let plan = alone.is_none().then(|| self.plan(&batch, heads));
+        Ok(Ready { batch, alone, plan })
+    }
+
+    /// The first try of a batch's transaction.
+    pub(super) fn plan(&self, batch: &Batch, claims: &Heads) -> Plan {
+        batch.plan(claims, &self.ledger, Redo::strict(batch.has_one_writer()).form(), self.clock.now_ms())
     }
 
     /// Runs the batch's deliveries; gives the handler and its reason where the first event has to run alone.

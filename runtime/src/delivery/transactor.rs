@@ -45,19 +45,26 @@ impl Transactor {
         Self { session, claims: Heads::new(), lost: Vec::new(), stale: false, turns: Turns::default(), changed: 0 }
     }
 
-    /// Commits the batch, or finds that it has to be made ready again.
-    pub(super) async fn finish(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
-        let finished = self.try_until_decided(runner, batch).await;
+    /// Commits the batch, or finds that it has to be made ready again; `plan` is what is tried first.
+    pub(super) async fn finish(&mut self, runner: &Runner, batch: &mut Batch, plan: Plan) -> Result<Finished, GivenUp> {
+        let finished = self.try_until_decided(runner, batch, plan).await;
         self.turns.end(runner).await;
         finished
     }
 
-    async fn try_until_decided(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
+    async fn try_until_decided(
+        &mut self,
+        runner: &Runner,
+        batch: &mut Batch,
+        first: Plan,
+    ) -> Result<Finished, GivenUp> {
+        let mut first = Some(first);
         let mut redo = Redo::strict(batch.has_one_writer());
         let mut tries = 0;
         loop {
             self.fresh_session(runner).await?;
-            let mut plan = batch.plan(&self.claims, &runner.ledger, redo.form(), runner.clock.now_ms());
+            let again = || batch.plan(&self.claims, &runner.ledger, redo.form(), runner.clock.now_ms());
+            let mut plan = first.take().unwrap_or_else(again);
             tries += 1;
             if tries == 1 {
                 self.turns.before(runner, &plan).await;
