@@ -80,6 +80,12 @@ impl Queue {
         self.paused.remove(partition);
     }
 
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// How many records wait.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -161,7 +167,7 @@ mod tests {
         assert_eq!(queue.take(BatchBounds { events: 2, bytes: 1 << 20 }).len(), 2);
         assert_eq!(queue.take(BatchBounds { events: 9, bytes: 10 }).len(), 1);
         assert_eq!(queue.take(BatchBounds { events: 9, bytes: 1 << 20 }).len(), 2);
-        assert_eq!(queue.len(), 0);
+        assert!(queue.is_empty());
     }
 
     #[test]
@@ -188,7 +194,7 @@ mod tests {
         assert_eq!(queue.flow(owned.iter()).pause.len(), 3);
         queue.drop_partition(&partition(0));
         queue.drop_partition(&partition(1));
-        assert_eq!(queue.len(), 0);
+        assert!(queue.is_empty());
         assert_eq!(queue.flow(owned.iter()).resume, [partition(2)]);
     }
 }

@@ -44,7 +44,7 @@ pub struct Committer {
 /// What ran while another batch was committed.
 enum Trial {
     Nothing,
-    Ready(Ready),
+    Ready(Box<Ready>),
     /// It was given up, with these records' partitions.
     GivenUp(BTreeSet<PartitionId>, usize),
 }
@@ -162,7 +162,7 @@ impl Committer {
         let left = self.left(&finished, batch, count);
         let kept = left.is_empty() && self.transactor.lost.is_empty() || seeded::on(Bug::TrialKept);
         let ready = match trial {
-            Trial::Ready(ready) if kept => Some(ready),
+            Trial::Ready(ready) if kept => Some(*ready),
             Trial::Ready(ready) => {
                 put_first(&mut self.todo, ready.batch.into_entries());
                 None
@@ -357,7 +357,7 @@ impl Ahead<'_> {
         let entries = next_batch(self.todo, self.batch_size, heads);
         let (partitions, count) = (partitions(&entries), entries.len());
         match self.runner.prepare(entries, heads, Some(before)).await {
-            Ok(ready) => Trial::Ready(ready),
+            Ok(ready) => Trial::Ready(Box::new(ready)),
             Err(GivenUp) => Trial::GivenUp(partitions, count),
         }
     }

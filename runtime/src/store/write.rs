@@ -16,6 +16,7 @@ pub enum Kind {
 }
 
 /// One write of one delivery.
+#[allow(clippy::struct_excessive_bools, reason = "what a statement says of itself, each by itself")]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
     /// The collection's name in `MONGODB_DATABASE`.

@@ -56,8 +56,9 @@ impl Profiling {
         let file = std::fs::File::create(&text)?;
         let mut script = Command::new("perf");
         script.args(["script", "--no-inline", "-F", "comm,tid,ip,sym", "-i"]).arg(&self.recording).stdout(file);
-        if !script.stderr(Stdio::null()).status()?.success() {
-            bail!("perf cannot read what it has recorded: {}", self.recording.display());
+        let read = script.stderr(Stdio::piped()).spawn()?.wait_with_output()?;
+        if !read.status.success() {
+            bail!("perf cannot read what it has recorded: {}", String::from_utf8_lossy(&read.stderr).trim());
         }
         let svg = self.svg.to_string_lossy().into_owned();
         let said = python::run(parts, "flame.py", &[&text.to_string_lossy(), &svg, "weir with one host"])?;
