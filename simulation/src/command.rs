@@ -274,18 +274,20 @@ fn lease(mongo: &mut Mongo, namespace: &Arc<str>, filter: &Document, command: &D
     let now = clock_ms(mongo.kernel.now());
     let id = filter.get("_id").cloned().unwrap_or(Bson::Null);
     let key = (Arc::clone(namespace), id_bytes(&id));
-    let held = mongo
-        .see(&key, None, false)
-        .filter(|lease| lease.get_datetime("until").is_ok_and(|until| until.timestamp_millis() > now));
-    if let Some(held) = held {
-        return Ok(doc! { "ok": 1, "value": Document::clone(&held) });
-    }
     let stages = command.get_array("update").ok().and_then(|stages| stages.first()?.as_document().cloned());
     let set = stages.and_then(|stage| stage.get_document("$set").ok().cloned()).unwrap_or_default();
     let choice = set.get_document("owner").and_then(|owner| owner.get_array("$cond"));
     let taker = choice.ok().and_then(|choice| choice.get(1)?.as_document()?.get("$literal").cloned());
+    let taker = taker.expect("the owner by its name");
+    let held = mongo.see(&key, None, false).filter(|lease| {
+        let lasts = lease.get_datetime("until").is_ok_and(|until| until.timestamp_millis() > now);
+        lasts && lease.get("owner") != Some(&taker)
+    });
+    if let Some(held) = held {
+        return Ok(doc! { "ok": 1, "value": Document::clone(&held) });
+    }
     let until = DateTime::from_millis(now + 1_000);
-    let taken = doc! { "_id": id, "owner": taker.expect("the owner by its name"), "until": until };
+    let taken = doc! { "_id": id, "owner": taker, "until": until };
     mongo.write(key, Some(Arc::new(taken.clone())), None).map_err(|trouble| (0, trouble))?;
     mongo.kernel.count("outcome: lease taken");
     Ok(doc! { "ok": 1, "value": taken })

@@ -1,7 +1,9 @@
 //! `weir run`: reads the settings and runs the server until a signal asks it to stop.
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -102,7 +104,10 @@ fn serve(settings: Settings, embedded: Option<&PathBuf>) -> anyhow::Result<()> {
     telemetry::log::init(settings.log_format, &settings.log_level)?;
     log_settings(&settings);
     let shutdown = shutdown::on_signals().context("signals cannot be listened to")?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("no runtime can be had")?;
+    // Handlers keep a thread busy; Kafka, MongoDB and `/readyz` are not to wait for it, however few processors there are.
+    let threads = thread::available_parallelism().map_or(2, NonZero::get).max(2);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(threads).enable_all().build().context("no runtime can be had")?;
     let result = runtime.block_on(async {
         match embedded {
             Some(file) => server::run_embedded(settings, file, shutdown).await,

@@ -331,6 +331,8 @@ struct Ahead<'a> {
 impl Ahead<'_> {
     /// Makes the next batch ready; `idle` is set while it waits for records, when it may be dropped.
     async fn run(mut self, before: &Before, heads: &Heads, idle: &AtomicBool) -> Trial {
+        // MongoDB is to have its first command before this takes its time.
+        before.bell.give_way().await;
         self.spent = None;
         while self.todo.is_empty() {
             if !std::mem::replace(self.wanted, true) {

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::runner::Runner;
@@ -42,9 +43,7 @@ impl Turns {
 
     /// Takes a turn at a collection in which transactions have met.
     pub(super) async fn after_conflict(&mut self, runner: &Runner, collection: Arc<str>) {
-        if !self.held.contains(&collection) {
-            self.take(runner, &collection).await;
-        }
+        self.take(runner, &collection).await;
         self.contested.insert(collection, QUIET);
     }
 
@@ -61,10 +60,12 @@ impl Turns {
     async fn take(&mut self, runner: &Runner, collection: &Arc<str>) -> bool {
         let since = runner.clock.elapsed();
         let mut met = false;
-        while runner.clock.elapsed().saturating_sub(since) < PATIENCE {
+        while runner.clock.elapsed().saturating_sub(since) < PATIENCE && !runner.give_up.load(Ordering::Relaxed) {
             match runner.store.take_lease(collection).await {
                 Ok(true) => {
-                    self.held.push(Arc::clone(collection));
+                    if !self.held.contains(collection) {
+                        self.held.push(Arc::clone(collection));
+                    }
                     break;
                 }
                 Ok(false) => runner.clock.sleep(PAUSE).await,

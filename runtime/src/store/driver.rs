@@ -139,10 +139,15 @@ impl Transactions for DriverSession {
             .write_concern(WriteConcern::builder().w(Acknowledgment::from(w)).build())
             .max_commit_time(MAX_TIME)
             .build();
-        // Nothing is sent.
         Box::pin(async move {
-            let mut session = self.session.lock().await;
-            session.start_transaction().with_options(options).await.map_err(|error| told(&error))
+            // Nothing is sent, so that it need not be a task of its own.
+            if let Ok(mut session) = self.session.try_lock() {
+                return session.start_transaction().with_options(options).await.map_err(|error| told(&error));
+            }
+            // An operation that was given up still has the session.
+            let session = Arc::clone(&self.session);
+            let start = async move { session.lock().await.start_transaction().with_options(options).await };
+            self.driver.ended(start).await
         })
     }
 

@@ -11,21 +11,21 @@ use super::{Error, Store};
 const LASTS_MS: i64 = 1_000;
 
 impl Store {
-    /// Takes the collection's lease, where nobody has it or its time is over.
+    /// Takes the collection's lease, where nobody else has it or its time is over.
     ///
     /// # Errors
     /// What MongoDB answers.
     pub async fn take_lease(&self, collection: &str) -> Result<bool, Error> {
         let owner = self.owner();
         // MongoDB takes no condition on its clock in the query of an upsert.
-        let over = doc! { "$lte": ["$until", "$$NOW"] };
+        let free = doc! { "$or": [{ "$lte": ["$until", "$$NOW"] }, { "$eq": ["$owner", { "$literal": &owner }] }] };
         let reply = self
             .own(doc! {
                 "findAndModify": LEASES,
                 "query": { "_id": self.lease_id(collection) },
                 "update": [{ "$set": {
-                    "owner": { "$cond": [&over, { "$literal": &owner }, "$owner"] },
-                    "until": { "$cond": [&over, { "$add": ["$$NOW", LASTS_MS] }, "$until"] },
+                    "owner": { "$cond": [&free, { "$literal": &owner }, "$owner"] },
+                    "until": { "$cond": [&free, { "$add": ["$$NOW", LASTS_MS] }, "$until"] },
                 } }],
                 "upsert": true, "new": true, "writeConcern": { "w": 1 },
             })

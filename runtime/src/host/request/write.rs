@@ -131,7 +131,8 @@ fn finish(
         collection: Arc::clone(call.collection),
         kind,
         statements: vec![statement],
-        id_only: id.is_some() && asks_id_only(filter),
+        // An index that is asked for may leave the document out.
+        id_only: id.is_some() && options.hint.is_none() && asks_id_only(filter),
         id,
         multi: call.verb.is_multi(),
         upsert: options.upsert,
