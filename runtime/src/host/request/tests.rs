@@ -45,6 +45,25 @@ fn key(id: impl Into<bson::Bson>) -> Option<IdKey> {
 }
 
 #[test]
+fn only_a_filter_of_one_plain_id_is_sure_to_match_where_the_document_is() {
+    let id_only = |filter, options| written(Verb::UpdateOne, &[filter, r#"{"$set":{"n":1}}"#], options).id_only;
+    assert!(id_only(r#"{"_id":"x"}"#, Some(r#"{"mustMatch":true}"#)));
+    for filter in [
+        r#"{"_id":"x","open":true}"#,
+        r#"{"open":true,"_id":"x"}"#,
+        r#"{"_id":{"$eq":"x","$gt":"y"}}"#,
+        r#"{"_id":null}"#,
+        r#"{"name":"x"}"#,
+        "{}",
+    ] {
+        assert!(!id_only(filter, None), "{filter}");
+    }
+    assert!(!id_only(r#"{"_id":"x"}"#, Some(r#"{"hint":"sparse_1"}"#)));
+    assert!(!id_only(r#"{"_id":"x"}"#, Some(r#"{"collation":{"locale":"de"}}"#)));
+    assert!(!written(Verb::InsertOne, &[r#"{"_id":"x"}"#], None).id_only);
+}
+
+#[test]
 fn statements_are_those_of_the_commands() {
     let upserted = derived_id(ORIGIN.event, ORIGIN.handler, ORIGIN.write, 0);
     let cases: Vec<(Verb, &[&str], Option<&str>, Document)> = vec![
