@@ -30,7 +30,7 @@ pub(crate) struct Args {
     /// A database that does not exist yet; Weir's own collections get the same name with `_own`.
     #[arg(long)]
     database: String,
-    #[arg(long, default_value_t = 500)]
+    #[arg(long, default_value_t = 2_000)]
     batch: usize,
     /// Leave the document that every new user is counted in alone.
     #[arg(long)]

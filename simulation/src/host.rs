@@ -11,7 +11,7 @@ use weir::clock::Clock;
 use weir::config::{OffsetReset, Topics};
 use weir::consumer::Partitions;
 use weir::consumer::claiming::{Claimed, Claiming};
-use weir::consumer::queue::{BatchBounds, Bounds};
+use weir::consumer::queue::BatchBounds;
 use weir::delivery::hop::Later;
 use weir::delivery::{Committer, Entry, Hop, Ledger, Said, Work};
 use weir::store::{GroupProgress, Options, PartitionId, Store};
@@ -222,7 +222,7 @@ impl Process {
             },
             store,
             channel,
-            partitions: Partitions::new(Bounds::default()),
+            partitions: Partitions::default(),
             changes: VecDeque::new(),
             claims: None,
             positions: BTreeMap::new(),

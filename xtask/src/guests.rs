@@ -5,7 +5,6 @@
 //! digest, and a reader never sees half of one.
 
 use std::collections::BTreeSet;
-use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +13,7 @@ use std::process;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::cargo::cargo_in;
+use crate::cargo::{cargo, cargo_in};
 
 const TRIPLE: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
@@ -56,7 +55,7 @@ struct Workspace {
 
 impl Workspace {
     fn read() -> Result<Self> {
-        let output = cargo_in(Path::new(env!("CARGO_MANIFEST_DIR")))
+        let output = cargo()
             .args(["metadata", "--no-deps", "--format-version", "1"])
             .output()
             .context("cargo metadata did not run")?;

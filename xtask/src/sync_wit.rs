@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
+use crate::paths;
+
 /// The folders that hold a copy, from the repository's root.
 const COPIES: &[&str] = &["sdk/rust/wit"];
 
@@ -19,8 +21,7 @@ pub(crate) struct Args {
 
 /// Copies the contract, or compares.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    sync(xtask.parent().unwrap_or(xtask), args.check)
+    sync(&paths::root(), args.check)
 }
 
 fn sync(root: &Path, check: bool) -> Result<()> {

@@ -127,7 +127,7 @@ settings! {
     /// The folder of the handlers: every `NAME.wasm` in it is the handler NAME.
     "HANDLERS" handlers: PathBuf = check::folder().default("handlers");
     /// The most events of one transaction.
-    "PROCESSING_BATCH_SIZE" processing_batch_size: usize = check::whole::<usize>(1, 10_000).default("500");
+    "PROCESSING_BATCH_SIZE" processing_batch_size: usize = check::whole::<usize>(1, 10_000).default("2000");
     /// How often a delivery that may yet succeed is tried again.
     "MAX_RETRIES" max_retries: u32 = check::whole::<u32>(0, 1_000).default("3").later();
     /// How long until the first retry; it doubles from one to the next.

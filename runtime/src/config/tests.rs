@@ -32,7 +32,7 @@ fn lines(result: Result<Settings, Error>) -> Vec<String> {
 fn the_defaults_are_those_of_the_table() {
     let settings = Settings::of(&[URI]).expect("the address suffices");
     assert_eq!(settings.kafka_topic.only(), Some("postgres.activity.event_outbox"));
-    assert_eq!((settings.kafka_max_poll_records, settings.processing_batch_size), (100, 500));
+    assert_eq!((settings.kafka_max_poll_records, settings.processing_batch_size), (100, 2_000));
     assert_eq!(settings.kafka_auto_offset_reset, OffsetReset::Earliest);
     assert_eq!((settings.mongodb_database.as_str(), settings.weir_database.as_str()), ("activity_read", "weir"));
     assert_eq!(settings.mongodb_connect_timeout, Duration::from_secs(5));

@@ -14,7 +14,7 @@ use super::kafka::Error;
 use crate::config::{SaslMechanism, Settings};
 
 /// What the client is set to, unless the settings say otherwise.
-const DEFAULTS: [(&str, &str); 17] = [
+const DEFAULTS: [(&str, &str); 18] = [
     ("client.id", "weir"),
     ("partition.assignment.strategy", "cooperative-sticky"),
     // Progress lives in MongoDB, and every start is decided before a partition is read.
@@ -29,6 +29,8 @@ const DEFAULTS: [(&str, &str); 17] = [
     // The defaults queue 64 MiB.
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.max.bytes", "16777216"),
+    // A full queue is looked at again after a second by default, in which it may have run empty.
+    ("fetch.queue.backoff.ms", "50"),
     ("fetch.error.backoff.ms", "100"),
     ("reconnect.backoff.max.ms", "1000"),
     ("socket.nagle.disable", "true"),

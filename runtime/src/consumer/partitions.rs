@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::claiming::Claimed;
-use super::queue::{BatchBounds, Bounds, Flow, Queue};
+use super::queue::{BatchBounds, Flow, Queue};
 use super::start::{self, Standing};
 use crate::delivery::{Done, Entry, Item};
 use crate::store::{Claim, LastRecord, PartitionId};
@@ -85,12 +85,6 @@ pub struct Partitions {
 }
 
 impl Partitions {
-    /// None yet.
-    #[must_use]
-    pub fn new(bounds: Bounds) -> Self {
-        Self { queue: Queue::new(bounds), ..Self::default() }
-    }
-
     /// How many it owns.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -337,9 +331,15 @@ impl Partitions {
         handed.chain(self.queue.oldest_created_at_ms()).min()
     }
 
+    /// Whether nothing more is to be taken from Kafka's client for now.
+    #[must_use]
+    pub fn are_full(&self) -> bool {
+        self.queue.is_full()
+    }
+
     /// What is to be paused in Kafka, and what may go on.
-    pub fn flow(&mut self) -> Flow {
-        self.queue.flow(self.owned.keys())
+    pub fn flow(&mut self, now: Duration) -> Flow {
+        self.queue.flow(self.owned.keys(), now)
     }
 }
 
@@ -351,7 +351,7 @@ mod tests {
 
     #[test]
     fn a_mark_of_a_transaction_behind_the_last_record_is_no_lag() {
-        let mut partitions = Partitions::new(Bounds::default());
+        let mut partitions = Partitions::default();
         let id = PartitionId { topic: Arc::from("t"), partition: 0 };
         partitions.claimed(vec![(id.clone(), Claimed::Owned { claim: Claim::new(1, 7), last: None })]);
         let lag = |partitions: &mut Partitions, reached| {
@@ -364,7 +364,7 @@ mod tests {
 
     #[test]
     fn a_loss_of_an_older_claim_loses_nothing() {
-        let mut partitions = Partitions::new(Bounds::default());
+        let mut partitions = Partitions::default();
         let id = PartitionId { topic: Arc::from("t"), partition: 0 };
         partitions.claimed(vec![(id.clone(), Claimed::Owned { claim: Claim::new(4, 7), last: None })]);
         let lost = |epoch| Done { lost: vec![(id.clone(), epoch)], ..Done::default() };
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn what_an_older_claim_did_moves_nothing() {
-        let mut partitions = Partitions::new(Bounds::default());
+        let mut partitions = Partitions::default();
         let id = PartitionId { topic: Arc::from("t"), partition: 0 };
         let owned = |claim| vec![(id.clone(), Claimed::Owned { claim, last: None })];
         let done = |claim| Done { moved: vec![(id.clone(), claim)], ..Done::default() };

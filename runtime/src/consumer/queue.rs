@@ -1,26 +1,19 @@
 //! Records that are read and not yet with the committer. Pure.
 //!
-//! Invariant: its memory is bounded, for each partition and in all; what is over its bound is paused in Kafka.
+//! Invariant: its memory is bounded. Over the bound nothing more is taken from Kafka's client, which goes on fetching ahead
+//! within a bound of its own; where that lasts, for nothing is committed, all is paused, so that the client is heard.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
 
 use crate::delivery::Entry;
 use crate::store::PartitionId;
 
-/// What may be held.
-#[derive(Debug, Clone, Copy)]
-pub struct Bounds {
-    /// Bytes of one partition, over which it is paused; half of it lets it go on.
-    pub partition_bytes: usize,
-    /// Bytes of all partitions.
-    pub all_bytes: usize,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { partition_bytes: 4 << 20, all_bytes: 32 << 20 }
-    }
-}
+/// The bytes over which it is full.
+const BYTES: usize = 16 << 20;
+/// How long nothing may be taken from Kafka's client before all is paused. What is paused is fetched again later, which costs
+/// tenths of a second, and who does not listen for minutes is put out of the group.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The most that goes into one batch.
 #[derive(Debug, Clone, Copy)]
@@ -32,28 +25,34 @@ pub struct BatchBounds {
 }
 
 /// Records in the order in which they came, which for each partition is that of their offsets.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Queue {
-    bounds: Bounds,
+    bound: usize,
     entries: VecDeque<(usize, Entry)>,
-    bytes: HashMap<PartitionId, usize>,
-    all_bytes: usize,
+    bytes: usize,
+    /// Since when it has been over its bound.
+    full: Option<Duration>,
     paused: HashSet<PartitionId>,
 }
 
-impl Queue {
-    /// An empty queue.
-    #[must_use]
-    pub fn new(bounds: Bounds) -> Self {
-        Self { bounds, ..Self::default() }
+impl Default for Queue {
+    fn default() -> Self {
+        Self { bound: BYTES, entries: VecDeque::new(), bytes: 0, full: None, paused: HashSet::new() }
     }
+}
 
+impl Queue {
     /// Adds a record.
     pub fn push(&mut self, entry: Entry) {
         let bytes = entry.bytes();
-        *self.bytes.entry(entry.partition.clone()).or_default() += bytes;
-        self.all_bytes += bytes;
+        self.bytes += bytes;
         self.entries.push_back((bytes, entry));
+    }
+
+    /// Whether nothing more is to be taken from Kafka's client. Where all is paused, nothing but news comes from there.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.bytes > self.bound && self.paused.is_empty()
     }
 
     /// The first records, as many as a batch holds; one at least, where there is any.
@@ -66,7 +65,7 @@ impl Queue {
             }
             held += bytes;
             if let Some((bytes, entry)) = self.entries.pop_front() {
-                self.forget(&entry.partition, bytes);
+                self.bytes -= bytes;
                 taken.push(entry);
             }
         }
@@ -76,7 +75,7 @@ impl Queue {
     /// Drops the records of a partition.
     pub fn drop_partition(&mut self, partition: &PartitionId) {
         self.entries.retain(|(_, entry)| entry.partition != *partition);
-        self.all_bytes -= self.bytes.remove(partition).unwrap_or(0);
+        self.bytes = self.entries.iter().map(|(bytes, _)| bytes).sum();
         self.paused.remove(partition);
     }
 
@@ -101,37 +100,30 @@ impl Queue {
         })
     }
 
-    /// Which of the partitions are to be paused now, and which may go on.
-    pub fn flow<'a>(&mut self, owned: impl Iterator<Item = &'a PartitionId>) -> Flow {
-        let mut flow = Flow::default();
-        for partition in owned {
-            let held = self.bytes.get(partition).copied().unwrap_or(0);
-            let paused = self.paused.contains(partition);
-            if !paused && (held > self.bounds.partition_bytes || self.all_bytes > self.bounds.all_bytes) {
-                self.paused.insert(partition.clone());
-                flow.pause.push(partition.clone());
-            } else if paused && held <= self.bounds.partition_bytes / 2 && self.all_bytes <= self.bounds.all_bytes / 2 {
-                self.paused.remove(partition);
-                flow.resume.push(partition.clone());
-            }
+    /// Which of the partitions are to be paused now, and which may go on: all, once half of the bound is free.
+    pub fn flow<'a>(&mut self, owned: impl Iterator<Item = &'a PartitionId>, now: Duration) -> Flow {
+        if self.bytes <= self.bound / 2 {
+            self.full = None;
+            return Flow { pause: Vec::new(), resume: self.paused.drain().collect() };
         }
-        flow
-    }
-
-    fn forget(&mut self, partition: &PartitionId, bytes: usize) {
-        self.all_bytes -= bytes;
-        if let Some(held) = self.bytes.get_mut(partition) {
-            *held -= bytes;
+        if self.bytes > self.bound {
+            self.full.get_or_insert(now);
+        } else if self.paused.is_empty() {
+            self.full = None;
         }
+        let lasts = self.full.is_some_and(|since| now.saturating_sub(since) >= PATIENCE);
+        let pause: Vec<PartitionId> = owned.filter(|id| lasts && !self.paused.contains(*id)).cloned().collect();
+        self.paused.extend(pause.iter().cloned());
+        Flow { pause, resume: Vec::new() }
     }
 }
 
 /// What is to change at Kafka.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Flow {
-    /// Over their bound.
+    /// For nothing more is taken for too long.
     pub pause: Vec<PartitionId>,
-    /// Under half of it again.
+    /// For there is room again.
     pub resume: Vec<PartitionId>,
 }
 
@@ -160,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_by_events_and_bytes_and_never_empty() {
-        let mut queue = Queue::new(Bounds::default());
+        let mut queue = Queue::default();
         for offset in 0..5 {
             queue.push(entry(0, offset, 1_000));
         }
@@ -171,30 +163,27 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_over_its_bound_is_paused_until_half_of_it_is_gone() {
-        let bounds = Bounds { partition_bytes: 4_000, all_bytes: 1 << 20 };
-        let mut queue = Queue::new(bounds);
+    fn over_its_bound_it_takes_nothing_and_pauses_only_where_that_lasts() {
+        let mut queue = Queue { bound: 4_000, ..Queue::default() };
         let owned = [partition(0), partition(1)];
-        for offset in 0..4 {
-            queue.push(entry(0, offset, 1_000));
-        }
-        queue.push(entry(1, 0, 1_000));
-        assert_eq!(queue.flow(owned.iter()), Flow { pause: vec![partition(0)], resume: vec![] });
-        assert_eq!(queue.flow(owned.iter()), Flow::default());
-        queue.take(BatchBounds { events: 3, bytes: 1 << 20 });
-        assert_eq!(queue.flow(owned.iter()), Flow { pause: vec![], resume: vec![partition(0)] });
-    }
-
-    #[test]
-    fn all_are_paused_over_the_bound_of_all() {
-        let mut queue = Queue::new(Bounds { partition_bytes: 1 << 20, all_bytes: 2_000 });
-        queue.push(entry(0, 0, 1_000));
-        queue.push(entry(1, 0, 1_000));
-        let owned = [partition(0), partition(1), partition(2)];
-        assert_eq!(queue.flow(owned.iter()).pause.len(), 3);
-        queue.drop_partition(&partition(0));
+        let flow = |queue: &mut Queue, ms| queue.flow(owned.iter(), Duration::from_millis(ms));
+        queue.push(entry(0, 0, 3_000));
+        assert!(!queue.is_full());
+        queue.push(entry(0, 1, 3_000));
+        assert!(queue.is_full());
+        assert_eq!(flow(&mut queue, 0), Flow::default());
+        // A batch is taken and others come: it is full again, and no longer than before.
+        queue.take(BatchBounds { events: 1, bytes: 1 << 20 });
+        assert!(!queue.is_full());
+        assert_eq!(flow(&mut queue, 900), Flow::default());
+        queue.push(entry(1, 0, 3_000));
+        assert_eq!(flow(&mut queue, 1_100), Flow::default());
+        assert_eq!(flow(&mut queue, 2_100), Flow { pause: owned.to_vec(), resume: vec![] });
+        assert!(!queue.is_full(), "what is paused sends nothing, and its news are to be heard");
+        assert_eq!(flow(&mut queue, 2_200), Flow::default());
+        queue.take(BatchBounds { events: 1, bytes: 1 << 20 });
+        assert_eq!(flow(&mut queue, 2_300), Flow::default(), "half of it is to be free first");
         queue.drop_partition(&partition(1));
-        assert!(queue.is_empty());
-        assert_eq!(queue.flow(owned.iter()).resume, [partition(2)]);
+        assert_eq!(flow(&mut queue, 2_400), Flow { pause: vec![], resume: vec![partition(0)] });
     }
 }

@@ -19,7 +19,7 @@ use super::claiming::{Claimed, Claiming, First};
 use super::committing::{self, Ends};
 use super::kafka::{self, Change, Kafka, Questions, View};
 use super::partitions::{Assigned, Partitions};
-use super::queue::{BatchBounds, Bounds};
+use super::queue::BatchBounds;
 use super::record;
 use crate::clock::Clock;
 use crate::config::{Settings, Topics};
@@ -106,7 +106,7 @@ impl Reading {
             store,
             ends,
             committer: task,
-            partitions: Partitions::new(Bounds::default()),
+            partitions: Partitions::default(),
             changes: VecDeque::new(),
             claims: None,
             idle: None,
@@ -186,7 +186,7 @@ impl Reading {
                     Some(said) => self.said(said),
                     None => break,
                 },
-                received = client.recv() => self.received(received, &client),
+                received = client.recv(), if !self.partitions.are_full() => self.received(received, &client),
                 Some(view) = self.kafka.views.recv() => self.viewed(&view),
                 seen = finished(&mut self.idle) => self.seen_idle(seen.flatten()).await,
                 _ = tick.tick() => self.tick(),
@@ -323,7 +323,7 @@ impl Reading {
             while let Ok(said) = self.ends.said.try_recv() {
                 self.said(said);
             }
-            if self.partitions.has_batch_of(self.settings.processing_batch_size) {
+            if self.partitions.has_batch_of(self.settings.processing_batch_size) || self.partitions.are_full() {
                 return;
             }
         }
@@ -454,7 +454,7 @@ impl Reading {
     }
 
     fn flow(&mut self) -> Result<(), KafkaError> {
-        let flow = self.partitions.flow();
+        let flow = self.partitions.flow(self.clock.elapsed());
         if !flow.pause.is_empty() {
             self.kafka.client.pause(&kafka::list(flow.pause.iter().map(|partition| (partition, None)))?)?;
         }

@@ -128,7 +128,7 @@ pub struct Judge<'a> {
 
 const HOST_CRASH: &str = "host-crash";
 /// The most statements of a batch, and their most bytes: what one more event makes is over them.
-const BATCH_WRITES: usize = 1_000;
+const BATCH_WRITES: usize = 4_000;
 const BATCH_WRITE_BYTES: usize = 16 << 20;
 /// How many owners an event that runs singly may cost.
 const DEATHS: i32 = 2;

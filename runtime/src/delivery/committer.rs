@@ -142,7 +142,7 @@ impl Committer {
                 todo: &mut self.todo,
                 wanted: &mut self.wanted,
                 aside: &mut aside,
-                batch_size: self.batch_size,
+                batch_size: self.transactor.batch_size(self.batch_size),
                 spent: self.spent.take(),
             };
             let idle = AtomicBool::new(false);

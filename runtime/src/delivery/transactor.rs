@@ -17,6 +17,9 @@ use crate::seeded::{self, Bug};
 use crate::store::{Bound, PartitionId, Plan, Reply, Session};
 use crate::telemetry::health::MONGODB;
 
+/// How often a batch is halved at most for its culprits: a culprit in each is then no rare thing.
+const MOST_HALVED: u32 = 6;
+
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finished {
@@ -38,11 +41,21 @@ pub(super) struct Transactor {
     pub(super) turns: Turns,
     /// How often in a row what a batch had read was another by its commit.
     changed: u32,
+    /// How often the next batch is halved, for culprits stood close together.
+    halved: u32,
 }
 
 impl Transactor {
     pub(super) fn new(session: Session) -> Self {
-        Self { session, claims: Heads::new(), lost: Vec::new(), stale: false, turns: Turns::default(), changed: 0 }
+        Self {
+            session,
+            claims: Heads::new(),
+            lost: Vec::new(),
+            stale: false,
+            turns: Turns::default(),
+            changed: 0,
+            halved: 0,
+        }
     }
 
     /// Commits the batch, or finds that it has to be made ready again; `plan` is what is tried first.
@@ -60,7 +73,7 @@ impl Transactor {
     ) -> Result<Finished, GivenUp> {
         let mut first = Some(first);
         let mut redo = Redo::strict(batch.has_one_writer());
-        let mut tries = 0;
+        let (mut tries, mut culprits) = (0, 0);
         loop {
             self.fresh_session(runner).await?;
             let again = || batch.plan(&self.claims, &runner.ledger, redo.form(), runner.clock.now_ms());
@@ -78,12 +91,23 @@ impl Transactor {
             match redo.after(reply, &plan, batch.len(), runner.clock.elapsed()) {
                 Step::Done => {
                     self.committed(runner, batch, &plan, runner.clock.elapsed().saturating_sub(begun));
+                    self.halved =
+                        if culprits > 1 { (self.halved + 1).min(MOST_HALVED) } else { self.halved.saturating_sub(1) };
                     return Ok(Finished::Committed);
                 }
                 Step::Again { pause, why } => self.again(runner, pause, &why).await?,
                 Step::Lease { collection, why } => self.lease(runner, collection, &why).await?,
                 Step::Strict => runner.metrics.transaction_redone("strict"),
-                Step::Fail { owner, failure } => blame(runner, batch, owner, *failure),
+                Step::Fail { owner, failure } => {
+                    culprits += 1;
+                    let at = blame(runner, batch, owner, *failure);
+                    // All before it is known to succeed, and each culprit more would cost two transactions of the rest.
+                    if culprits > 1
+                        && let Some(at) = at
+                    {
+                        batch.cut(at.slot + 1);
+                    }
+                }
                 Step::Rerun => {
                     runner.metrics.transaction_redone("changed");
                     self.changed += 1;
@@ -155,9 +179,9 @@ impl Transactor {
         runner.wait(Duration::ZERO, why).await
     }
 
-    /// The most events of the next batch: fewer from time to time where what it reads is always another by then.
+    /// The most events of the next batch: fewer where what it reads is always another by then, or where many fail.
     pub(super) fn batch_size(&self, most: usize) -> usize {
-        most.checked_shr(self.changed.saturating_sub(1)).unwrap_or(0).max(1)
+        most.checked_shr(self.changed.saturating_sub(1) + self.halved).unwrap_or(0).max(1)
     }
 
     pub(super) fn committed(&mut self, runner: &Runner, batch: &Batch, plan: &Plan, took: Duration) {
@@ -208,9 +232,9 @@ impl Transactor {
     }
 }
 
-fn blame(runner: &Runner, batch: &mut Batch, owner: usize, failure: Failure) {
+fn blame(runner: &Runner, batch: &mut Batch, owner: usize, failure: Failure) -> Option<DeliveryRef> {
     runner.metrics.transaction_redone("culprit");
-    if let Some(at) = batch.owner(owner) {
-        batch.fail(at, failure);
-    }
+    let at = batch.owner(owner)?;
+    batch.fail(at, failure);
+    Some(at)
 }

@@ -56,6 +56,34 @@ async fn of_a_batch_only_the_delivery_that_mongodb_refuses_is_parked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_many_fail_what_is_known_to_succeed_is_committed_first() {
+    let world = World::new(1).await;
+    world.handlers(&["unique-value"]);
+    let unique =
+        IndexModel::builder().keys(doc! { "value": 1 }).options(IndexOptions::builder().unique(true).build()).build();
+    world.data("unique_values").create_index(unique).await.expect("an index");
+    let fails = |number: i32| number % 10 == 9;
+    let rows: Vec<_> = (0..600)
+        .map(|number| {
+            row("UniqueValue", format!("{number}"), json!({ "value": if fails(number) { 0 } else { number } }))
+        })
+        .collect();
+    world.send(rows.iter().map(|row| (0, row.created()))).await;
+    let _host = world.host(&[]).await;
+    world.until_passed(600).await;
+    assert_eq!(world.data("unique_values").count_documents(doc! {}).await.expect("mongodb"), 540);
+    let mut parked: Vec<_> = world.find(&world.own("parked"), doc! {}).await;
+    let offset = |each: &bson::Document| each.get_document("record").and_then(|record| record.get_i64("offset"));
+    parked.sort_by_key(|each| offset(each).expect("where it stood"));
+    let parked: Vec<_> = parked.iter().filter_map(|each| each.get_str("event_id").ok()).collect();
+    let failed = || rows.iter().zip(0..).filter(|(_, number)| fails(*number)).map(|(row, _)| row.id.as_str());
+    assert_eq!(parked, failed().collect::<Vec<_>>());
+    // Each culprit costs two transactions more of all that is in the batch: so there are never more than two in one.
+    let progress = world.find(&world.own("progress"), doc! {}).await;
+    assert!(progress[0].get_i64("commits").expect("a count") >= 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_handlers_failure_leaves_the_others_of_its_event_alone() {
     let world = World::new(1).await;
     world.handlers(&["user-created", "user-statistics"]);
