@@ -456,9 +456,11 @@ impl Reading {
     fn flow(&mut self) -> Result<(), KafkaError> {
         let flow = self.partitions.flow(self.clock.elapsed());
         if !flow.pause.is_empty() {
+            tracing::info!(partitions = numbers(&flow.pause), "reading_paused");
             self.kafka.client.pause(&kafka::list(flow.pause.iter().map(|partition| (partition, None)))?)?;
         }
         if !flow.resume.is_empty() {
+            tracing::info!(partitions = numbers(&flow.resume), "reading_resumed");
             self.kafka.client.resume(&kafka::list(flow.resume.iter().map(|partition| (partition, None)))?)?;
         }
         Ok(())

@@ -86,3 +86,23 @@ async fn a_broken_connection_costs_no_event_and_no_attempt() {
     assert_eq!(stood.get("n").and_then(|n| n.as_i64().or(n.as_i32().map(i64::from))), Some(600));
     assert!(world.find(&world.own("parked"), doc! {}).await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_while_nothing_can_be_committed_is_paused_and_read_later() {
+    let world = World::new(3).await;
+    world.handlers(&["echo"]);
+    let proxy = Proxy::before(&given("WEIR_TEST_MONGODB"));
+    let uri = proxy.uri();
+    let settings = [("MONGODB_URI", uri.as_str()), ("MONGODB_SERVER_SELECTION_TIMEOUT_MS", "2000")];
+    let _host = world.host(&settings).await;
+    proxy.close();
+    // More than what is held: 30 MB.
+    let payload = json!({ "text": "x".repeat(10_000) });
+    world.send((0..3_000).map(|number| (number % 3, row("Echo", "a", payload.clone()).created()))).await;
+    until("reading is paused", async || world.log().contains("reading_paused")).await;
+    proxy.open();
+    world.until_passed(3_000).await;
+    assert!(world.log().contains("reading_resumed"));
+    assert_eq!(world.data("echo").count_documents(doc! {}).await.expect("mongodb"), 3_000);
+    assert!(world.find(&world.own("parked"), doc! {}).await.is_empty());
+}
