@@ -1,9 +1,9 @@
 """Registers a connector with Connect, or changes it to what its file says: register.py FILE.
 
 CONNECT_URL says where Connect is. POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB and POSTGRES_USER go before what the file
-says, where they are set. Ends with 0 once the connector and its task run, or are paused as somebody left them, and with 1
-and the reason where one of them has failed, Connect refuses the settings, or nothing has come of it in two minutes. Needs
-nothing but Python.
+says, where they are set. Ends with 0 once the connector has read the log, so that what is written from now on is sent, or
+is paused as somebody left it, and with 1 and the reason where it or its task has failed, Connect refuses the settings, or
+nothing has come of it in two minutes. Needs nothing but Python.
 """
 
 import json
@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 
 PATIENCE_S = 120
+FAILED_S = 5
 OVER = {
     "POSTGRES_HOST": "database.hostname",
     "POSTGRES_PORT": "database.port",
@@ -49,23 +50,37 @@ def register(url: str, settings: dict) -> None:
 def wait(url: str) -> str:
     """What the connector and its task do, once they do it."""
     end = time.monotonic() + PATIENCE_S
-    seen = "nothing yet"
+    seen, failed_since = "nothing yet", None
     while time.monotonic() < end:
         try:
             status = ask("GET", f"{url}/status")
+            parts = [status["connector"], *status["tasks"]]
+            states = {part["state"] for part in parts}
+            if len(parts) > 1 and states == {"PAUSED"}:
+                return "paused"
+            if len(parts) > 1 and states == {"RUNNING"} and has_read(url):
+                return "running"
+            seen = ", ".join(part["state"] for part in parts)
+            # What stood there before the settings were changed stands there for a moment more.
+            failed = next((part for part in parts if part["state"] == "FAILED"), None)
+            failed_since = failed and (failed_since or time.monotonic())
+            if failed and time.monotonic() - failed_since > FAILED_S:
+                sys.exit(f"the connector failed: {failed.get('trace', 'without a reason')}")
         except OSError as error:
             seen = str(error)
-        else:
-            parts = [status["connector"], *status["tasks"]]
-            for part in parts:
-                if part["state"] == "FAILED":
-                    sys.exit(f"the connector failed: {part.get('trace', 'without a reason')}")
-            states = {part["state"] for part in parts}
-            if len(parts) > 1 and len(states) == 1 and states <= {"RUNNING", "PAUSED"}:
-                return states.pop().lower()
-            seen = ", ".join(part["state"] for part in parts)
         time.sleep(1)
     sys.exit(f"the connector does not run after {PATIENCE_S} s: {seen}")
+
+
+def has_read(url: str) -> bool:
+    """A task runs before it has a slot. It has offsets from its first heartbeat on, or its first row."""
+    try:
+        return bool(ask("GET", f"{url}/offsets")["offsets"])
+    except urllib.error.HTTPError as error:
+        # Connect before 3.6 does not say.
+        if error.code == 404:
+            return True
+        raise
 
 
 def main(path: str) -> None:

@@ -91,7 +91,7 @@ async fn process(
 ) -> anyhow::Result<()> {
     Kafka::check(settings)?;
     let handlers = load(settings).await?;
-    let store = connect(settings).await?;
+    let Some(store) = connected(settings, health, shutdown).await? else { return Ok(()) };
     let seen = (metrics.clone(), health.clone());
     let Some((registry, session)) = prepare(handlers, &store, source, &seen, shutdown).await? else {
         return Ok(());
@@ -130,10 +130,25 @@ async fn process(
     Ok(())
 }
 
-/// MongoDB as the settings name it; nothing is sent yet.
+/// The same as [`connect`], as soon as the name service has answered; none where it was asked to stop meanwhile.
+async fn connected(settings: &Settings, health: &Health, shutdown: &Shutdown) -> Result<Option<Store>, store::Error> {
+    while !shutdown.requested() {
+        match connect(settings).await {
+            Err(error) if error.is_fault() => health.waiting_for(MONGODB, error.to_string()),
+            connected => return connected.map(Some),
+        }
+        tokio::select! {
+            () = shutdown.wait() => {}
+            () = tokio::time::sleep(PAUSE) => {}
+        }
+    }
+    Ok(None)
+}
+
+/// MongoDB as the settings name it; nothing is sent to it yet.
 ///
 /// # Errors
-/// The connection string is not valid.
+/// The connection string is not valid, or the name service does not answer.
 pub async fn connect(settings: &Settings) -> Result<Store, store::Error> {
     let driver = Driver::new(&Address {
         uri: settings.mongodb_uri.expose().to_owned(),

@@ -1,4 +1,4 @@
-"""PostgreSQL's side of the pipeline: outbox.py prepare URI FILE... | streaming URI SLOT | sql URI STATEMENT."""
+"""PostgreSQL's side of the pipeline: outbox.py prepare URI FILE... | sql URI STATEMENT."""
 
 import sys
 import time
@@ -32,18 +32,6 @@ def prepare(uri: str, *files: str) -> None:
                 connection.execute(file.read())
 
 
-def streaming(uri: str, slot: str) -> None:
-    """Waits until Debezium reads the slot."""
-    with connect(uri) as connection:
-        end = time.monotonic() + PATIENCE_S
-        while connection.execute(
-            "SELECT FROM pg_replication_slots WHERE slot_name = %s AND active", [slot]
-        ).fetchone() is None:
-            if time.monotonic() > end:
-                sys.exit(f"the slot {slot} has no reader after {PATIENCE_S} s")
-            time.sleep(0.05)
-
-
 def sql(uri: str, statement: str) -> None:
     """One statement; says how many rows it touched."""
     with connect(uri) as connection:
@@ -51,4 +39,4 @@ def sql(uri: str, statement: str) -> None:
 
 
 if __name__ == "__main__":
-    {"prepare": prepare, "streaming": streaming, "sql": sql}[sys.argv[1]](*sys.argv[2:])
+    {"prepare": prepare, "sql": sql}[sys.argv[1]](*sys.argv[2:])

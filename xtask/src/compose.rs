@@ -56,10 +56,15 @@ fn faults(file: &Value) -> Vec<String> {
     };
     let none = serde_json::Map::new();
     let services = file["services"].as_object().unwrap_or(&none);
+    let awaited = |once: &str| {
+        let waits = |service: &Value| service["depends_on"][once]["condition"] == "service_completed_successfully";
+        services.values().any(waits)
+    };
     for (name, service) in services {
         let once = service["restart"] == "no";
         must(once || service["restart"] == "unless-stopped", format!("{name} restarts unless-stopped, or never"));
         must(once || service["healthcheck"]["test"].is_array(), format!("{name} has a health check"));
+        must(!once || awaited(name), format!("{name} ends, so that `up --wait` waits for it only where another does"));
         let networks = service["networks"].as_object();
         must(
             networks.is_some_and(|networks| networks.keys().eq(["pipeline"])),
@@ -126,6 +131,7 @@ mod tests {
             ("/services/weir/depends_on/kafka/condition", json!("service_started"), "waits for more of kafka"),
             ("/services/kafka/healthcheck", json!(null), "kafka has a health check"),
             ("/services/kafka/restart", json!(null), "kafka restarts"),
+            ("/services/kafka/restart", json!("no"), "kafka ends"),
             ("/services/kafka/ports/0/host_ip", json!("0.0.0.0"), "kafka is published on loopback only"),
             ("/services/kafka/ports/0/published", json!("9093"), "kafka is published as 9092"),
             ("/services/connect/networks", json!({ "default": null }), "connect is on the one network"),

@@ -20,6 +20,8 @@ const RUST: &str = "localhost/weir-rust";
 const IMAGE: &str = "localhost/weir";
 /// Where the toolchain lies in the build base.
 const TOOLCHAIN: &str = "/usr/local/rust";
+/// The most that the program may have in an image that is to be small.
+const MOST_MIB: u64 = 48;
 const CARGO_HOME: &str = "/usr/local/cargo";
 
 /// Builds the image, and fails where it is not as it must be.
@@ -171,6 +173,9 @@ impl Buildah {
             bail!("the image has the handlers {handlers:?}, and not six");
         }
         let mib = |bytes: u64| bytes / (1 << 20);
+        if mib(bytes) > MOST_MIB {
+            bail!("the program in the image has {} MiB, and not {MOST_MIB} at most", mib(bytes));
+        }
         println!(
             "{IMAGE} is right: {version}, {} handlers, {} MiB for Weir beside the base",
             handlers.len(),
@@ -180,6 +185,7 @@ impl Buildah {
     }
 
     fn look(&self, container: &str) -> Result<(String, Vec<String>, u64)> {
+        // As the image's user: nothing of it needs more.
         let version = self.output(&["run", "--isolation", "chroot", container, "/usr/local/bin/weir", "version"])?;
         let root = PathBuf::from(self.output(&["mount", container])?);
         let program = root.join("usr/local/bin/weir").metadata()?.len();

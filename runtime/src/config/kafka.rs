@@ -158,6 +158,12 @@ const REFUSED: &[(&str, &str)] = &[
     ("group.instance.id", "a static member keeps its partitions after it has stopped, and another of its name ends it"),
     ("isolation.level", "records of an aborted transaction would become events"),
     ("check.crcs", "a record that was damaged on the way would become another event"),
+    ("allow.auto.create.topics", "a topic that Kafka makes by itself has one partition: make it before"),
+    ("topic.blacklist", "a topic that is hidden is not read: KAFKA_TOPIC says which are"),
+    (
+        "test.mock.num.brokers",
+        "brokers of the client's own would stand in the place of Kafka: see `weir run --embedded`",
+    ),
     ("enable.partition.eof", "the end of a partition is no record"),
     ("statistics.interval.ms", "readiness, lag and the growth of topics are taken from the statistics"),
     ("security.protocol", "it is KAFKA_SECURITY_PROTOCOL"),

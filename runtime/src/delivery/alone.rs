@@ -68,7 +68,7 @@ impl Transactor {
                 }
                 Step::LookAgain => return Ok(Finished::Anew),
                 Step::Again { pause, why } => self.again(runner, pause, &why).await?,
-                Step::Lease { collection, why } => self.lease(runner, collection, &why).await?,
+                Step::Lease { collection, pause, why } => self.lease(runner, collection, pause, &why).await?,
                 Step::FailLargest(bound, why) => {
                     batch.forget_commits();
                     match self.oversized_alone(runner, batch, advance, bound).await {

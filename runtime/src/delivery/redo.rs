@@ -43,6 +43,8 @@ pub enum Step {
     Lease {
         /// The collection.
         collection: Arc<str>,
+        /// How long to wait after that, for who was faster may not have known of turns.
+        pause: Duration,
         /// What MongoDB said.
         why: String,
     },
@@ -66,8 +68,6 @@ pub struct Redo {
     too_large: u32,
     since: Option<Duration>,
     strict: bool,
-    /// The collection of the last conflict.
-    contested: Option<Arc<str>>,
 }
 
 impl Redo {
@@ -95,18 +95,10 @@ impl Redo {
             Reply::SeenBefore => Step::LookAgain,
             Reply::Changed => Step::Rerun,
             Reply::Transient(why) => self.transient(why, events, now),
-            Reply::Conflict { collection, why } => {
-                let twice = self.contested.as_ref() == Some(&collection);
-                let step = self.transient(why, events, now);
-                self.contested = Some(Arc::clone(&collection));
-                match step {
-                    Step::Again { why, .. } if twice => {
-                        self.contested = None;
-                        Step::Lease { collection, why }
-                    }
-                    step => step,
-                }
-            }
+            Reply::Conflict { collection, why } => match self.transient(why, events, now) {
+                Step::Again { pause, why } => Step::Lease { collection, pause, why },
+                step => step,
+            },
             Reply::TooLarge(bound, why) => self.too_large(bound, why, events),
             Reply::Failed(failed) => {
                 let command = plan.commands.get(failed.command);
@@ -197,14 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn a_second_conflict_in_a_row_on_a_collection_asks_for_a_lease() {
+    fn a_conflict_on_a_collection_asks_for_a_lease_and_a_pause() {
         let mut redo = Redo::default();
-        let conflict = |name: &str| Reply::Conflict { collection: Arc::from(name), why: String::new() };
-        assert!(matches!(redo.after(conflict("a"), &plan(), 8, START), Step::Again { .. }));
-        assert!(matches!(redo.after(conflict("b"), &plan(), 8, START), Step::Again { .. }));
-        assert!(
-            matches!(redo.after(conflict("b"), &plan(), 8, START), Step::Lease { collection, .. } if &*collection == "b")
-        );
+        let conflict = || Reply::Conflict { collection: Arc::from("a"), why: String::new() };
+        let mut pause = || match redo.after(conflict(), &plan(), 8, START) {
+            Step::Lease { collection, pause, .. } if &*collection == "a" => pause,
+            step => panic!("{step:?}"),
+        };
+        assert!(pause() < pause(), "who was faster may need longer");
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Transactor {
                     return Ok(Finished::Committed);
                 }
                 Step::Again { pause, why } => self.again(runner, pause, &why).await?,
-                Step::Lease { collection, why } => self.lease(runner, collection, &why).await?,
+                Step::Lease { collection, pause, why } => self.lease(runner, collection, pause, &why).await?,
                 Step::Strict => runner.metrics.transaction_redone("strict"),
                 Step::Fail { owner, failure } => {
                     culprits += 1;
@@ -172,11 +172,17 @@ impl Transactor {
     }
 
     /// Waits for a turn at the collection of a conflict before the same transaction is tried again.
-    pub(super) async fn lease(&mut self, runner: &Runner, collection: Arc<str>, why: &str) -> Result<(), GivenUp> {
+    pub(super) async fn lease(
+        &mut self,
+        runner: &Runner,
+        collection: Arc<str>,
+        pause: Duration,
+        why: &str,
+    ) -> Result<(), GivenUp> {
         runner.metrics.transaction_redone("conflict");
         tracing::debug!(collection = &*collection, error = why, "transaction_conflicts");
         self.turns.after_conflict(runner, collection).await;
-        runner.wait(Duration::ZERO, why).await
+        runner.wait(pause, why).await
     }
 
     /// The most events of the next batch: fewer where what it reads is always another by then, or where many fail.

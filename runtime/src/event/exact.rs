@@ -20,6 +20,8 @@ use crate::event::payload;
 use crate::event::row::{self, Read, Row, UNAVAILABLE};
 use crate::event::schema::{RowSchema, Schema};
 
+/// What Debezium makes of its placeholder for an array of UUIDs: that of its name (RFC 9562, version 3, no namespace).
+const UNAVAILABLE_UUID: &str = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
 /// The most bytes of a decimal: some 39,000 digits. To write them costs their square.
 const MAX_DECIMAL_BYTES: usize = 16_384;
 /// The most digits after a decimal's point, or zeros before it; PostgreSQL has 16,383.
@@ -62,8 +64,8 @@ pub(super) fn decimal(column: &str, raw: &RawValue, schema: &Schema) -> Result<S
     }
     let wrong = || Error::Decimal(column.to_owned());
     // `decimal.format=NUMERIC` of the converter.
-    if row::kind(raw) == "a number" && !raw.get().contains(['e', 'E']) {
-        return Ok(raw.get().to_owned());
+    if row::kind(raw) == "a number" {
+        return without_exponent(raw.get()).ok_or_else(wrong);
     }
     let (bytes, scale) = if let Some(scale) = schema.scale() {
         (raw, scale)
@@ -82,10 +84,30 @@ pub(super) fn decimal(column: &str, raw: &RawValue, schema: &Schema) -> Result<S
     Ok(with_point(&bytes, scale))
 }
 
+/// The digits of a number of JSON, which Java writes with an exponent where it is small: `1E-8`.
+fn without_exponent(number: &str) -> Option<String> {
+    let Some((mantissa, exponent)) = number.split_once(['e', 'E']) else { return Some(number.to_owned()) };
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let scale = i32::try_from(fraction.len()).ok()?.checked_sub(exponent.parse().ok()?)?;
+    if scale.unsigned_abs() > MAX_SCALE {
+        return None;
+    }
+    let digits = [whole, fraction].concat();
+    let digits = digits.trim_start_matches('0');
+    let digits = if digits.is_empty() { "0" } else { digits };
+    Some(format!("{sign}{}", pointed(digits.to_owned(), scale)))
+}
+
 /// A whole number of two's complement, the highest byte first, with its last `scale` digits behind a point.
 fn with_point(bytes: &[u8], scale: i32) -> String {
     let negative = bytes.first().is_some_and(|first| *first >= 0x80);
-    let mut digits = magnitude(bytes, negative);
+    let digits = pointed(magnitude(bytes, negative), scale);
+    if negative { format!("-{digits}") } else { digits }
+}
+
+/// The digits with the last `scale` of them behind a point.
+fn pointed(mut digits: String, scale: i32) -> String {
     let places = scale.unsigned_abs() as usize;
     if scale < 0 && digits != "0" {
         digits.extend(std::iter::repeat_n('0', places));
@@ -95,7 +117,7 @@ fn with_point(bytes: &[u8], scale: i32) -> String {
         }
         digits.insert(digits.len() - places, '.');
     }
-    if negative { format!("-{digits}") } else { digits }
+    digits
 }
 
 fn magnitude(bytes: &[u8], negative: bool) -> String {
@@ -173,7 +195,11 @@ fn is_unavailable(raw: &RawValue) -> bool {
     let json = raw.get();
     let inner = json.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(json).trim();
     let text = inner.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    if text.is_some_and(|text| text == UNAVAILABLE || text == STANDARD.encode(UNAVAILABLE)) {
+    if text.is_some_and(|text| [UNAVAILABLE, UNAVAILABLE_UUID].contains(&text) || text == STANDARD.encode(UNAVAILABLE))
+    {
+        return true;
+    }
+    if json.starts_with('[') && serde_json::from_str(json).is_ok_and(|bytes: Vec<u8>| bytes == UNAVAILABLE.as_bytes()) {
         return true;
     }
     json.starts_with('{') && json.contains(UNAVAILABLE) && Members::of(json).has(UNAVAILABLE)
@@ -304,7 +330,16 @@ mod tests {
         assert_eq!(given(r#"{"scale":1,"value":"AQ=="}"#, variable).as_deref(), Ok("\"0.1\""));
         assert!(given(r#"{"scale":1}"#, variable).is_err());
         let numeric = r#"{"type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"2"}}"#;
-        assert_eq!(given("12.30", numeric).as_deref(), Ok("\"12.30\""));
+        for (number, text) in [
+            ("12.30", "12.30"),
+            ("1E-8", "0.00000001"),
+            ("0E-10", "0.0000000000"),
+            ("-1.5e+3", "-1500"),
+            ("12.345E1", "123.45"),
+        ] {
+            assert_eq!(given(number, numeric), Ok(format!("\"{text}\"")), "{number}");
+        }
+        assert!(given("1E-20001", numeric).is_err());
         assert!(given("\"no base64\"", numeric).is_err());
         assert_eq!(given("null", numeric).as_deref(), Ok("null"));
     }
@@ -370,10 +405,12 @@ mod tests {
             r#""X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==""#,
             r#"["__debezium_unavailable_value"]"#,
             r#"{"__debezium_unavailable_value":"__debezium_unavailable_value"}"#,
+            "[95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,98,108,101,95,118,97,108,117,101]",
+            r#"["b68a35a7-17ad-35b3-af2a-ae46edb4545a"]"#,
         ] {
             assert!(is_unavailable(raw(json)), "{json}");
         }
-        for json in [r#""text""#, "[]", "null", r#"{"a":"__debezium_unavailable_value"}"#] {
+        for json in [r#""text""#, "[]", "[95,95]", "null", r#"{"a":"__debezium_unavailable_value"}"#] {
             assert!(!is_unavailable(raw(json)), "{json}");
         }
     }

@@ -51,9 +51,13 @@ impl Driver {
     /// Prepares the connection; nothing is sent yet.
     ///
     /// # Errors
-    /// The connection string is not valid.
+    /// The connection string is not valid; or the name service, which is asked for the hosts of a `mongodb+srv` one, does
+    /// not answer, which passes.
     pub async fn new(address: &Address) -> Result<Self, super::Error> {
-        let uri = |error: mongodb::error::Error| super::Error::Uri(error.kind.to_string());
+        let uri = |error: mongodb::error::Error| match error.kind.as_ref() {
+            ErrorKind::DnsResolve { message, .. } => super::Error::Fault(message.clone()),
+            kind => super::Error::Uri(kind.to_string()),
+        };
         let mut options = ClientOptions::parse(&address.uri).await.map_err(uri)?;
         options.app_name.get_or_insert_with(|| "weir".to_owned());
         options.connect_timeout = Some(address.connect_timeout);

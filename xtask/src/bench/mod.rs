@@ -41,7 +41,7 @@ pub(crate) struct Args {
     /// Events of the backlog.
     #[arg(long)]
     events: Option<u64>,
-    /// Some of it: ceiling, weir-1 to weir-3, weir-1-cold to weir-3-cold, by-hand, latency, empty-call.
+    /// Some of it: ceiling, weir-1 to weir-3, each of these with -cold behind it, by-hand, latency, empty-call.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Draw a flame graph of a single host (needs Linux's perf).

@@ -49,7 +49,8 @@ fn throughput(report: &Report) -> String {
 
 fn label(way: Way) -> String {
     match way {
-        Way::Ceiling => "MongoDB alone, same batches".to_owned(),
+        Way::Ceiling { hot: true } => "MongoDB alone, same batches".to_owned(),
+        Way::Ceiling { hot: false } => "MongoDB alone, no hot document".to_owned(),
         Way::ByHand => "written by hand, Python".to_owned(),
         Way::Other => "another build".to_owned(),
         Way::Weir { hosts, hot } => {

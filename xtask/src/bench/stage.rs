@@ -35,8 +35,8 @@ pub(crate) struct Programs {
 /// A way to work off the backlog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
-    /// What MongoDB allows.
-    Ceiling,
+    /// What MongoDB allows, with or without that document.
+    Ceiling { hot: bool },
     /// So many hosts, with or without the document that every new user is counted in.
     Weir { hosts: usize, hot: bool },
     /// One host of another build.
@@ -47,12 +47,13 @@ pub(crate) enum Way {
 
 impl Way {
     /// All, in the order in which a round has them.
-    pub(crate) const ALL: [Self; 9] = [
-        Self::Ceiling,
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Ceiling { hot: true },
         Self::Weir { hosts: 1, hot: true },
         Self::Other,
         Self::Weir { hosts: 2, hot: true },
         Self::Weir { hosts: 3, hot: true },
+        Self::Ceiling { hot: false },
         Self::Weir { hosts: 1, hot: false },
         Self::Weir { hosts: 2, hot: false },
         Self::Weir { hosts: 3, hot: false },
@@ -62,7 +63,8 @@ impl Way {
     /// Its name in tables and for `--only`.
     pub(crate) fn name(self) -> String {
         match self {
-            Self::Ceiling => "ceiling".to_owned(),
+            Self::Ceiling { hot: true } => "ceiling".to_owned(),
+            Self::Ceiling { hot: false } => "ceiling-cold".to_owned(),
             Self::Weir { hosts, hot: true } => format!("weir-{hosts}"),
             Self::Weir { hosts, hot: false } => format!("weir-{hosts}-cold"),
             Self::Other => "other-build".to_owned(),
@@ -137,7 +139,7 @@ impl<'a> Stage<'a> {
     /// One run.
     pub(crate) fn run(&self, way: Way, backlog: &Backlog) -> Result<Measure> {
         match way {
-            Way::Ceiling => self.ceiling(backlog),
+            Way::Ceiling { hot } => self.ceiling(backlog, hot),
             Way::Weir { hosts, hot } => self.hosts(backlog, &self.programs.weir, hosts, hot),
             Way::Other => {
                 let other =
@@ -148,10 +150,11 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn ceiling(&self, backlog: &Backlog) -> Result<Measure> {
+    fn ceiling(&self, backlog: &Backlog, hot: bool) -> Result<Measure> {
         let mut command = self.tool("ceiling");
         command.arg("--records").arg(&backlog.file).args(["--database", &self.fresh()]);
         command.args(["--mongodb", &self.instance.environment.mongodb]);
+        command.args((!hot).then_some("--without-hot"));
         self.processes(&mut command, ["mongod"]);
         said(&process::output(&mut command, "the bare ceiling")?)
     }

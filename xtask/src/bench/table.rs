@@ -36,7 +36,8 @@ pub(super) fn all(report: &Report) -> String {
         let rates = || measures.iter().map(Measure::rate);
         let (least, most) = (rates().fold(f64::INFINITY, f64::min), rates().fold(0.0, f64::max));
         let rate = of(&Measure::rate);
-        let share = report.rate("ceiling").map_or_else(|| "-".to_owned(), |ceiling| format!("{:.2}", rate / ceiling));
+        let ceiling = if name.ends_with("-cold") { "ceiling-cold" } else { "ceiling" };
+        let share = report.rate(ceiling).map_or_else(|| "-".to_owned(), |ceiling| format!("{:.2}", rate / ceiling));
         let _ = writeln!(
             text,
             "{name:<12}  {rate:>8.0}  {:>16}  {share:>14}  {:>28.2} {:>7.2} {:>6.2}  {:>8.0}",

@@ -1,31 +1,31 @@
 //! Kafka Connect with Debezium, and the connector that `deploy/debezium` describes.
 
 use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::{Instance, kafka, ports};
-use crate::{paths, python};
+use crate::{paths, process};
 
 const CONNECTOR: &str = "deploy/debezium/postgres-event-outbox-connector.json";
+/// As the container does it.
+const REGISTER: &str = "deploy/debezium/register.py";
+const DATABASE: &str = "activity";
+/// With the rights of deploy/roles/postgres.sql, and no more.
+const USER: &str = "debezium";
 
 pub(super) fn start(instance: &Instance) -> Result<()> {
     worker(instance)?;
-    let daemon = instance.daemon("connect");
-    let rest = &instance.environment.connect;
-    let agent = agent();
-    let (name, config) = connector(instance)?;
-    let mut answer = agent.put(format!("{rest}/connectors/{name}/config")).send_json(&config)?;
-    if !answer.status().is_success() {
-        bail!("Connect refused the connector: {}", answer.body_mut().read_to_string()?);
-    }
-    daemon.wait(Duration::from_mins(1), || running(&agent, &format!("{rest}/connectors/{name}/status")))?;
-    let slot = config.get("slot.name").and_then(Value::as_str).context("the connector names no slot")?;
-    // The task runs before it streams; only then does the slot have a reader.
-    python::run(&instance.parts, "outbox.py", &["streaming", &instance.environment.postgres, slot])?;
-    Ok(())
+    let ports = &instance.environment.ports;
+    let mut register = Command::new("python3");
+    register.arg(paths::root().join(REGISTER)).arg(paths::root().join(CONNECTOR));
+    register.env("CONNECT_URL", &instance.environment.connect);
+    register.env("POSTGRES_HOST", "127.0.0.1").env("POSTGRES_PORT", ports.postgres.to_string());
+    register.env("POSTGRES_DB", DATABASE).env("POSTGRES_USER", USER);
+    process::output(&mut register, "the registration of the connector").map(|_| ())
 }
 
 /// Connect without any connector.
@@ -50,21 +50,6 @@ fn agent() -> ureq::Agent {
     config.http_status_as_error(false).timeout_global(Some(Duration::from_mins(1))).build().new_agent()
 }
 
-fn running(agent: &ureq::Agent, url: &str) -> Result<bool> {
-    let status: Value = match agent.get(url).call() {
-        Ok(mut answer) => answer.body_mut().read_json()?,
-        Err(_) => return Ok(false),
-    };
-    let task = &status["tasks"][0];
-    match task["state"].as_str().or(status["connector"]["state"].as_str()) {
-        Some("FAILED") => {
-            let trace = task["trace"].as_str().or(status["connector"]["trace"].as_str()).unwrap_or_default();
-            bail!("the connector failed: {}", trace.lines().take(8).collect::<Vec<_>>().join("\n"))
-        }
-        _ => Ok(task["state"] == "RUNNING"),
-    }
-}
-
 /// The connector's name and settings, with where this instance's PostgreSQL is.
 pub(super) fn connector(instance: &Instance) -> Result<(String, Value)> {
     let file = paths::root().join(CONNECTOR);
@@ -73,8 +58,7 @@ pub(super) fn connector(instance: &Instance) -> Result<(String, Value)> {
     let name = file["name"].as_str().context("the connector has no name")?.to_owned();
     let mut config = file["config"].take();
     config["database.hostname"] = "127.0.0.1".into();
-    // With the rights of deploy/roles/postgres.sql, and no more.
-    config["database.user"] = "debezium".into();
+    config["database.user"] = USER.into();
     config["database.port"] = instance.environment.ports.postgres.to_string().into();
     Ok((name, config))
 }
