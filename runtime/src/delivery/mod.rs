@@ -12,6 +12,7 @@ pub mod hop;
 pub mod outcome;
 mod parked;
 pub mod redo;
+mod repeats;
 mod report;
 mod runner;
 pub mod statements;

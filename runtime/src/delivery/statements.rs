@@ -5,11 +5,13 @@
 //! order is free. A unique index can still tell the difference, so a failure of the grouped form blames nobody.
 //!
 //! In the grouped form a statement that must match is not counted where it is sure to: it asks for nothing but the `_id`
-//! of a document that an earlier statement has found or made.
+//! of a document that an earlier statement has found or made. And the same statement on one `_id` several times over,
+//! with nothing between, is one (`repeats`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::repeats::times;
 use crate::seeded::{self, Bug};
 use crate::store::{Command, IdKey, Kind, Write};
 
@@ -122,6 +124,44 @@ struct Group {
     class: Class,
     bytes: usize,
     command: Command,
+    /// How often the last statement stands there beside the once.
+    again: usize,
+}
+
+impl Group {
+    fn new(class: Class, bytes: usize, command: Command) -> Self {
+        Self { class, bytes, command, again: 0 }
+    }
+
+    fn add(&mut self, owner: usize, write: &Write) {
+        self.bytes += write.bytes();
+        let single = self.class.kind == Kind::Update && !self.class.must_match && write.id_only && !write.multi;
+        if single && self.command.statements.last() == write.statements.first() {
+            self.again += 1;
+            self.command.owners.push(owner);
+        } else {
+            self.close();
+            push(Some(&mut self.command), self.class, owner, write);
+        }
+    }
+
+    /// Writes down how often the last statement stands there.
+    fn close(&mut self) {
+        let again = std::mem::take(&mut self.again);
+        let Some(last) = self.command.statements.last_mut().filter(|_| again > 0) else { return };
+        match times(last, again + 1) {
+            Some(all) => *last = all,
+            None => {
+                let last = last.clone();
+                self.command.statements.extend(std::iter::repeat_n(last, again));
+            }
+        }
+    }
+
+    fn command(mut self) -> Command {
+        self.close();
+        self.command
+    }
 }
 
 fn grouped<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>) -> Vec<Command> {
@@ -139,7 +179,7 @@ fn grouped<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>) -> Vec<Comm
         .filter_map(|collection| collections.remove(collection))
         .flat_map(|layers| layers.all)
         .flat_map(|layer| layer.groups)
-        .map(|group| group.command)
+        .map(Group::command)
         .collect()
 }
 
@@ -198,13 +238,12 @@ impl Layers {
         // The last group of the class: an earlier one is full, and statements on one document keep their order.
         let open = groups.iter_mut().rfind(|group| group.class == class).filter(|group| {
             group.bytes + bytes <= COMMAND_BYTES
-                && group.command.statements.len() + write.statements.len() <= COMMAND_STATEMENTS
+                && group.command.owners.len() + write.statements.len() <= COMMAND_STATEMENTS
         });
         if let Some(group) = open {
-            group.bytes += bytes;
-            push(Some(&mut group.command), class, owner, write);
+            group.add(owner, write);
         } else if let Some(command) = push(None, class, owner, write) {
-            groups.push(Group { class, bytes, command });
+            groups.push(Group::new(class, bytes, command));
         }
     }
 }
@@ -372,6 +411,56 @@ mod tests {
         ) {
             let run = |form| Stored::new(&there).run(&commands(writes.iter().enumerate(), form), &writes);
             prop_assert_eq!(run(Form::Strict), run(Form::Grouped));
+        }
+    }
+
+    /// Updates of two documents, of which many are the same.
+    fn any_count() -> impl Strategy<Value = Write> {
+        let update = prop_oneof![
+            4 => Just(rawdoc! { "$inc": { "n": 1 }, "$set": { "s": 1 } }),
+            1 => Just(rawdoc! { "$inc": { "n": 5 } }),
+            1 => Just(rawdoc! { "$set": { "s": 2 } }),
+            1 => Just(rawdoc! { "$push": { "list": 1 } }),
+        ];
+        (prop_oneof![4 => Just("x"), 1 => Just("y")], update, any::<bool>()).prop_map(|(id, update, id_only)| Write {
+            statements: vec![rawdoc! { "q": { "_id": id }, "u": update }],
+            id_only,
+            ..write("a", Kind::Update, Some(id), false)
+        })
+    }
+
+    /// What the commands make of two documents: what `n` counts, what `s` is, how long the list is.
+    fn counted(commands: &[Command]) -> HashMap<String, (i32, i32, u32)> {
+        let mut documents: HashMap<String, (i32, i32, u32)> = HashMap::new();
+        for statement in commands.iter().flat_map(|command| &command.statements) {
+            let id = statement.get_document("q").and_then(|q| q.get_str("_id")).expect("an id");
+            let document = documents.entry(id.to_owned()).or_default();
+            let update = statement.get_document("u").expect("an update");
+            let field = |operator, name| update.get_document(operator).ok()?.get_i32(name).ok();
+            document.0 += field("$inc", "n").unwrap_or(0);
+            document.1 = field("$set", "s").unwrap_or(document.1);
+            document.2 += u32::from(field("$push", "list").is_some());
+        }
+        documents
+    }
+
+    #[test]
+    fn the_same_count_many_times_over_is_one_statement() {
+        let count = || Write {
+            statements: vec![rawdoc! { "q": { "_id": "x" }, "u": { "$inc": { "n": 1 } } }],
+            ..write("a", Kind::Update, Some("x"), false)
+        };
+        let writes: Vec<Write> = (0..300).map(|_| count()).collect();
+        let grouped = commands(writes.iter().enumerate(), Form::Grouped);
+        assert_eq!((grouped.len(), grouped[0].statements.len(), grouped[0].owners.len()), (1, 1, 300));
+        assert_eq!(counted(&grouped)["x"].0, 300);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_once_for_many_has_the_effect_of_all(writes in proptest::collection::vec(any_count(), 0..60)) {
+            let of = |form| counted(&commands(writes.iter().enumerate(), form));
+            prop_assert_eq!(of(Form::Grouped), of(Form::Strict));
         }
     }
 

@@ -33,7 +33,8 @@ pub struct Command {
     pub must_match: bool,
     /// The statements, in their order.
     pub statements: Vec<RawDocumentBuf>,
-    /// By statement: the number that the caller gave the delivery behind it.
+    /// The numbers that the caller gave the deliveries behind the statements, in their order: one for each write, of which
+    /// a statement may stand for several.
     pub owners: Vec<usize>,
 }
 

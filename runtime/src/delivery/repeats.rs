@@ -1,0 +1,92 @@
+//! The same statement several times over, as one. Pure.
+//!
+//! A document that many events count in, such as statistics, is written by the same statement again and again, and each
+//! costs MongoDB as much as the first. What sets, or adds to a set, has no effect the second time; what counts is
+//! multiplied. In between the document would have had values that nobody sees now, and a double may differ in its last
+//! digit.
+
+use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
+
+/// Operators that a second time change nothing.
+const IDEMPOTENT: [&str; 6] = ["$set", "$unset", "$min", "$max", "$addToSet", "$setOnInsert"];
+const INC: &str = "$inc";
+/// What a statement may say: a filter of its array's elements could hold no longer the second time.
+const MEMBERS: [&str; 4] = ["q", "u", "multi", "upsert"];
+
+/// One statement with the effect of an update of a single `_id` that is done so many times, one after the other. None
+/// where there is none: another operator, or an amount that is no whole number or grows out of its type.
+pub(super) fn times(statement: &RawDocument, count: usize) -> Option<RawDocumentBuf> {
+    let update = statement.get("u").ok()??.as_document()?;
+    let mut repeated = RawDocumentBuf::new();
+    for part in update {
+        let (operator, fields) = part.ok()?;
+        if operator.as_str() == INC {
+            repeated.append(operator, added(fields.as_document()?, count)?);
+        } else if IDEMPOTENT.contains(&operator.as_str()) {
+            repeated.append(operator, fields);
+        } else {
+            return None;
+        }
+    }
+    let mut all = RawDocumentBuf::new();
+    for part in statement {
+        match part.ok()? {
+            (name, _) if name.as_str() == "u" => all.append(name, repeated.clone()),
+            (name, value) if MEMBERS.contains(&name.as_str()) => all.append(name, value),
+            _ => return None,
+        }
+    }
+    Some(all)
+}
+
+fn added(fields: &RawDocument, count: usize) -> Option<RawDocumentBuf> {
+    let mut all = RawDocumentBuf::new();
+    for field in fields {
+        match field.ok()? {
+            (name, RawBsonRef::Int32(n)) => all.append(name, n.checked_mul(i32::try_from(count).ok()?)?),
+            (name, RawBsonRef::Int64(n)) => all.append(name, n.checked_mul(i64::try_from(count).ok()?)?),
+            _ => return None,
+        }
+    }
+    Some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::rawdoc;
+
+    use super::*;
+
+    #[test]
+    fn amounts_are_multiplied_and_the_rest_stands() {
+        let update = |n: i32, m: i64| {
+            rawdoc! {
+                "q": { "_id": "a" },
+                "u": { "$inc": { "n": n, "m": m }, "$set": { "at": 7 }, "$addToSet": { "who": "x" } },
+                "upsert": true,
+            }
+        };
+        assert_eq!(times(&update(2, -3), 4), Some(update(8, -12)));
+        assert_eq!(times(&update(i32::MAX, 1), 2), None, "it would become another type");
+        assert_eq!(times(&update(1, i64::MAX), 2), None);
+    }
+
+    #[test]
+    fn what_is_not_the_same_the_second_time_is_no_single_statement() {
+        for update in [
+            rawdoc! { "$push": { "list": 1 } },
+            rawdoc! { "$mul": { "n": 2 } },
+            rawdoc! { "$inc": { "n": 0.1 } },
+            rawdoc! { "$bit": { "n": { "xor": 1 } } },
+            rawdoc! { "$set": { "a": 1 }, "$pop": { "list": 1 } },
+        ] {
+            assert_eq!(times(&rawdoc! { "q": { "_id": 1 }, "u": update.clone() }, 2), None, "{update:?}");
+        }
+        let pipeline = rawdoc! { "q": { "_id": 1 }, "u": [{ "$set": { "n": { "$add": ["$n", 1] } } }] };
+        assert_eq!(times(&pipeline, 2), None);
+        assert_eq!(times(&rawdoc! { "q": { "_id": 1 } }, 2), None);
+        let filtered =
+            rawdoc! { "q": { "_id": 1 }, "u": { "$inc": { "a.$[x].n": 1 } }, "arrayFilters": [{ "x.n": 0 }] };
+        assert_eq!(times(&filtered, 2), None);
+    }
+}
