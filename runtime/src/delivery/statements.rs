@@ -149,12 +149,11 @@ impl Group {
     fn close(&mut self) {
         let again = std::mem::take(&mut self.again);
         let Some(last) = self.command.statements.last_mut().filter(|_| again > 0) else { return };
-        match times(last, again + 1) {
-            Some(all) => *last = all,
-            None => {
-                let last = last.clone();
-                self.command.statements.extend(std::iter::repeat_n(last, again));
-            }
+        if let Some(all) = times(last, again + 1) {
+            *last = all;
+        } else {
+            let last = last.clone();
+            self.command.statements.extend(std::iter::repeat_n(last, again));
         }
     }
 
