@@ -65,12 +65,7 @@ impl<'a> Outer<'a> {
     /// The schema and what it describes, where this is an object of those two and nothing else.
     pub(super) fn wrapped(&self) -> Option<(&'a RawValue, &'a RawValue)> {
         let (schema, payload) = (self.schema?, self.payload?);
-        let is_schema = match row::kind(schema) {
-            "null" => true,
-            "an object" => Members::of(schema.get()).has("type"),
-            _ => false,
-        };
-        (is_schema && self.members == 2).then_some((schema, payload))
+        (matches!(row::kind(schema), "an object" | "null") && self.members == 2).then_some((schema, payload))
     }
 }
 
