@@ -2,8 +2,8 @@
 
 CONNECT_URL says where Connect is. POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB and POSTGRES_USER go before what the file
 says, where they are set. Ends with 0 once the connector has read the log, so that what is written from now on is sent, or
-is paused as somebody left it, and with 1 and the reason where it or its task has failed, Connect refuses the settings, or
-nothing has come of it in two minutes. Needs nothing but Python.
+is paused or stopped as somebody left it, and with 1 and the reason where it or its task has failed, Connect refuses the
+settings, or nothing has come of it in two minutes. Needs nothing but Python.
 """
 
 import json
@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 
 PATIENCE_S = 120
-FAILED_S = 5
+SETTLED_S = 5
 OVER = {
     "POSTGRES_HOST": "database.hostname",
     "POSTGRES_PORT": "database.port",
@@ -47,40 +47,42 @@ def register(url: str, settings: dict) -> None:
         time.sleep(1)
 
 
-def wait(url: str) -> str:
-    """What the connector and its task do, once they do it."""
-    end = time.monotonic() + PATIENCE_S
+def wait(url: str, before: list) -> str:
+    """What the connector and its task do, once they do it; `before` is what it had read before it was registered."""
+    begin = time.monotonic()
     seen, failed_since = "nothing yet", None
-    while time.monotonic() < end:
+    while time.monotonic() - begin < PATIENCE_S:
         try:
             status = ask("GET", f"{url}/status")
             parts = [status["connector"], *status["tasks"]]
             states = {part["state"] for part in parts}
-            if len(parts) > 1 and states == {"PAUSED"}:
-                return "paused"
-            if len(parts) > 1 and states == {"RUNNING"} and has_read(url):
-                return "running"
-            seen = ", ".join(part["state"] for part in parts)
             # What stood there before the settings were changed stands there for a moment more.
+            settled = time.monotonic() - begin > SETTLED_S
+            if states == {"STOPPED"} or len(parts) > 1 and states == {"PAUSED"}:
+                return states.pop().lower()
+            seen = ", ".join(part["state"] for part in parts)
+            if len(parts) > 1 and states == {"RUNNING"}:
+                read = offsets(url)
+                if read is None or read and (settled or not before):
+                    return "running"
+                seen += ", and has read nothing: it needs heartbeat.interval.ms where the table is idle"
             failed = next((part for part in parts if part["state"] == "FAILED"), None)
             failed_since = failed and (failed_since or time.monotonic())
-            if failed and time.monotonic() - failed_since > FAILED_S:
+            if failed and time.monotonic() - failed_since > SETTLED_S:
                 sys.exit(f"the connector failed: {failed.get('trace', 'without a reason')}")
         except OSError as error:
             seen = str(error)
         time.sleep(1)
-    sys.exit(f"the connector does not run after {PATIENCE_S} s: {seen}")
+    sys.exit(f"the connector is not ready after {PATIENCE_S} s: {seen}")
 
 
-def has_read(url: str) -> bool:
-    """A task runs before it has a slot. It has offsets from its first heartbeat on, or its first row."""
+def offsets(url: str) -> list | None:
+    """How far it has read: a task runs before it has a slot, and has offsets from its first heartbeat or row on. None
+    where Connect is older than 3.6 and does not say."""
     try:
-        return bool(ask("GET", f"{url}/offsets")["offsets"])
+        return ask("GET", f"{url}/offsets")["offsets"]
     except urllib.error.HTTPError as error:
-        # Connect before 3.6 does not say.
-        if error.code == 404:
-            return True
-        raise
+        return None if error.code == 404 else []
 
 
 def main(path: str) -> None:
@@ -89,8 +91,12 @@ def main(path: str) -> None:
     settings = connector["config"]
     settings.update({key: os.environ[name] for name, key in OVER.items() if os.environ.get(name)})
     url = f"{os.environ.get('CONNECT_URL', 'http://localhost:8083')}/connectors/{connector['name']}"
+    try:
+        before = offsets(url) or []
+    except OSError:
+        before = []
     register(url, settings)
-    print(f"{connector['name']} is {wait(url)}")
+    print(f"{connector['name']} is {wait(url, before)}")
 
 
 if __name__ == "__main__":

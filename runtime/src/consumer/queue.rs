@@ -69,6 +69,9 @@ impl Queue {
                 taken.push(entry);
             }
         }
+        if self.bytes <= self.bound && self.paused.is_empty() {
+            self.full = None;
+        }
         taken
     }
 
@@ -172,10 +175,9 @@ mod tests {
         queue.push(entry(0, 1, 3_000));
         assert!(queue.is_full());
         assert_eq!(flow(&mut queue, 0), Flow::default());
-        // A batch is taken and others come: it is full again, and no longer than before.
+        // A batch is taken and others come before anybody looks: it is full again, and no longer than that.
         queue.take(BatchBounds { events: 1, bytes: 1 << 20 });
         assert!(!queue.is_full());
-        assert_eq!(flow(&mut queue, 900), Flow::default());
         queue.push(entry(1, 0, 3_000));
         assert_eq!(flow(&mut queue, 1_100), Flow::default());
         assert_eq!(flow(&mut queue, 2_100), Flow { pause: owned.to_vec(), resume: vec![] });

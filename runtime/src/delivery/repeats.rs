@@ -2,8 +2,8 @@
 //!
 //! A document that many events count in, such as statistics, is written by the same statement again and again, and each
 //! costs MongoDB as much as the first. What sets, or adds to a set, has no effect the second time; what counts is
-//! multiplied. In between the document would have had values that nobody sees now, and a double may differ in its last
-//! digit.
+//! multiplied. In between the document would have had values that nobody sees now, and a double is rounded once
+//! and not each time.
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 
