@@ -404,12 +404,6 @@ impl Batch {
         self.slots.into_iter().map(|slot| slot.entry).chain(self.behind).collect()
     }
 
-    /// Whether some was cut off.
-    #[must_use]
-    pub fn is_cut(&self) -> bool {
-        !self.behind.is_empty()
-    }
-
     /// What was cut off, for the next batch.
     pub fn take_behind(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.behind)

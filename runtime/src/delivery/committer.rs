@@ -210,7 +210,7 @@ impl Committer {
     /// What a batch leaves to be done.
     fn left(&mut self, finished: &Result<Finished, GivenUp>, mut batch: Batch, count: usize) -> Vec<Entry> {
         let left = match finished {
-            Ok(Finished::Committed | Finished::Part) => {
+            Ok(Finished::Committed) => {
                 let behind = batch.take_behind();
                 self.spent = Some(batch);
                 behind

@@ -23,10 +23,8 @@ const MOST_HALVED: u32 = 6;
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finished {
-    /// It is committed.
+    /// It is committed, but for what was cut off.
     Committed,
-    /// It is committed but for what was cut off.
-    Part,
     /// Nothing of it is: it is to be made ready again.
     Anew,
 }
@@ -64,10 +62,7 @@ impl Transactor {
     pub(super) async fn finish(&mut self, runner: &Runner, batch: &mut Batch, plan: Plan) -> Result<Finished, GivenUp> {
         let finished = self.try_until_decided(runner, batch, plan).await;
         self.turns.end(runner).await;
-        Ok(match finished? {
-            Finished::Committed if batch.is_cut() => Finished::Part,
-            finished => finished,
-        })
+        finished
     }
 
     async fn try_until_decided(
@@ -186,10 +181,8 @@ impl Transactor {
     ) -> Result<(), GivenUp> {
         runner.metrics.transaction_redone("conflict");
         tracing::debug!(collection = &*collection, error = why, "transaction_conflicts");
-        // A lease lasts for a second: it is not slept away.
-        runner.wait(pause, why).await?;
         self.turns.after_conflict(runner, collection).await;
-        Ok(())
+        runner.wait(pause, why).await
     }
 
     /// The most events of the next batch: fewer where what it reads is always another by then, or where many fail.
