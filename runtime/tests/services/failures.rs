@@ -32,13 +32,19 @@ async fn a_write_that_matches_nothing_parks_its_delivery_alone() {
     assert_eq!(host.stats().await["handlers"]["user-updated"]["parked"], 1);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_batch_only_the_delivery_that_mongodb_refuses_is_parked() {
+/// With a handler of which MongoDB refuses each value that is there already.
+async fn with_unique_values() -> World {
     let world = World::new(1).await;
     world.handlers(&["unique-value"]);
     let unique =
         IndexModel::builder().keys(doc! { "value": 1 }).options(IndexOptions::builder().unique(true).build()).build();
     world.data("unique_values").create_index(unique).await.expect("an index");
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_batch_only_the_delivery_that_mongodb_refuses_is_parked() {
+    let world = with_unique_values().await;
     let rows: Vec<_> = (0..500)
         .map(|number| {
             row("UniqueValue", format!("{number}"), json!({ "value": if number == 321 { 7 } else { number } }))
@@ -57,11 +63,7 @@ async fn of_a_batch_only_the_delivery_that_mongodb_refuses_is_parked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_many_fail_what_is_known_to_succeed_is_committed_first() {
-    let world = World::new(1).await;
-    world.handlers(&["unique-value"]);
-    let unique =
-        IndexModel::builder().keys(doc! { "value": 1 }).options(IndexOptions::builder().unique(true).build()).build();
-    world.data("unique_values").create_index(unique).await.expect("an index");
+    let world = with_unique_values().await;
     let fails = |number: i32| number % 10 == 9;
     let rows: Vec<_> = (0..600)
         .map(|number| {
