@@ -11,16 +11,19 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
+use crate::event::bounds::shown;
 use crate::event::envelope::Outer;
 use crate::event::error::Error;
 use crate::event::form::{self, Context};
 use crate::event::members::Members;
 use crate::event::op::Op;
-use crate::event::row::{self, Cell, Row};
+use crate::event::row::{self, Cell, Read, Row};
 use crate::event::schema::RowSchema;
 use crate::event::{Decoded, Field, Ignored, headers, router};
 
 const SPECVERSION: &str = "specversion";
+/// The attributes that are read, besides what is placed for the event's fields.
+const READ: [&str; 7] = [SPECVERSION, "id", "type", "time", "subject", "partitionkey", "iodebeziumop"];
 
 /// Whether headers say so.
 pub(super) fn is_binary(context: &Context<'_>) -> bool {
@@ -48,7 +51,7 @@ pub(super) fn structured(members: &Members<'_>, context: &Context<'_>) -> Decode
     };
     match data {
         Ok(data) => decoded(&attributes, &data, context),
-        Err(error) => form::kept(&error, attributes.get("id").map(Cow::into_owned)),
+        Err(error) => form::kept(&error, attributes.get("id")),
     }
 }
 
@@ -57,7 +60,10 @@ pub(super) fn binary(data: &str, context: &Context<'_>) -> Decoded {
 }
 
 fn decoded(attributes: &Attributes<'_>, data: &str, context: &Context<'_>) -> Decoded {
-    let refused = |error: &Error| form::kept(error, attributes.get("id").map(Cow::into_owned));
+    let refused = |error: &Error| form::kept(error, attributes.get("id"));
+    if let Err(error) = attributes.check(context) {
+        return refused(&error);
+    }
     // Connect's own converter of headers makes a number of it on the way.
     if !matches!(attributes.get(SPECVERSION).as_deref(), Some("1.0" | "1")) {
         return refused(&Error::SpecVersion);
@@ -102,7 +108,7 @@ fn change(outer: &Outer<'_>, op: Option<&str>, schema: Option<&RawValue>, contex
     };
     match (op.and_then(|op| op.ignored(context.settings)), row, op) {
         (Some(ignored), _, _) => Decoded::Ignored(ignored),
-        (None, Some(row), _) => context.event(row, schema.map(RowSchema::of_envelope), op.is_some()),
+        (None, Some(row), _) => context.event(row, schema.map(RowSchema::of_envelope).as_ref(), op.is_some()),
         (None, None, Some(op)) => context.undecodable(&Error::NoRow(op.letter())),
         (None, None, None) if outer.is_states() => Decoded::Ignored(Ignored::Delete),
         (None, None, None) => context.undecodable(&Error::NotAChange("an object without before and after")),
@@ -149,12 +155,40 @@ enum Attributes<'a> {
 }
 
 impl<'a> Attributes<'a> {
-    /// An attribute's text; none where it is absent or null.
+    /// An attribute's text; none if it is absent or null.
     fn get(&self, name: &str) -> Option<Cow<'a, str>> {
         match self {
-            Self::Members(members) => row::name(name, Some(&Cell::Json(members.get(name)?)), None).ok(),
+            Self::Members(members) => text(members.get(name)?),
             Self::Headers(context) => headers::value(context.record.headers, &format!("ce_{name}")),
         }
+    }
+
+    /// Fails if one that is read holds no text, so that nothing else is taken in its place.
+    fn check(&self, context: &Context<'_>) -> Result<(), Error> {
+        let placed = Field::ALL.into_iter().flat_map(|field| context.settings.columns.placed(field));
+        let names = READ.into_iter().chain(placed);
+        match self {
+            Self::Members(members) => {
+                if let Some(twice) = members.twice(|_| true) {
+                    return Err(Error::TwiceAttribute(shown(twice)));
+                }
+                let wrong = |name| members.get(name).filter(|raw| raw.get() != "null" && text(raw).is_none());
+                let wrong = names.into_iter().find_map(|name| Some((name, wrong(name)?)));
+                wrong.map_or(Ok(()), |(name, raw)| {
+                    Err(Error::NotText { column: name.to_owned(), found: row::kind(raw) })
+                })
+            }
+            Self::Headers(_) => headers::check(context.record.headers, names.map(|name| format!("ce_{name}"))),
+        }
+    }
+}
+
+/// The text of an attribute, or the digits of a whole number.
+fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
+    match row::string(raw) {
+        Read::Text(text) => Some(text),
+        Read::NotText if row::is_whole(raw.get()) => Some(Cow::Borrowed(raw.get())),
+        Read::NotText | Read::Broken => None,
     }
 }
 
@@ -298,6 +332,12 @@ mod tests {
     fn what_is_wrong_is_said_with_the_id() {
         let binary: &Headers<'_> = &[("ce_specversion", Some(b"0.3")), ("ce_id", Some(b"e"))];
         let right: &Headers<'_> = &[("ce_specversion", Some(b"1.0")), ("ce_id", Some(b"e"))];
+        let not_text: &Headers<'_> = &[
+            ("ce_specversion", Some(b"1.0")),
+            ("ce_id", Some(b"e")),
+            ("ce_type", Some(b"T")),
+            ("ce_subject", Some(b"\xff")),
+        ];
         let of = |data| format!(r#"{{"specversion":"1.0","id":"e","source":"/s","type":"T",{data}}}"#);
         for (value, headers, reason) in [
             ("{}".to_owned(), binary, "specversion is not 1.0"),
@@ -306,6 +346,10 @@ mod tests {
             (of(r#""data":1,"data_base64":"e30=""#), &[], "both data and data_base64"),
             (of(r#""data_base64":"?""#), &[], "no base64"),
             (of(r#""data":"text""#), &[], "is not JSON"),
+            (of(r#""data":1,"subject":{}"#), &[], "the row's subject is an object, not a text"),
+            (of(r#""data":1,"time":1.5"#), &[], "the row's time is a number, not a text"),
+            (of(r#""data":1,"id":"e""#), &[], "the attribute id twice"),
+            ("{}".to_owned(), not_text, "the header ce_subject is not UTF-8"),
         ] {
             let refused = refused(&value, headers);
             assert!(refused.reason.contains(reason), "{value}: {}", refused.reason);

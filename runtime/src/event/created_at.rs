@@ -1,22 +1,28 @@
 //! The row's own time, from every way in which Debezium writes one. Pure.
 //!
 //! - Text is RFC 3339 with any number of fraction digits, in UTC or with an offset (`timestamptz`); digits beyond
-//!   microseconds are cut off, towards the past.
+//!   microseconds are cut off, towards the past. A year before 0 or after 9999 has a sign, as ISO 8601 writes it:
+//!   `-0043` is 44 BC.
 //! - A whole number is what its schema says. Where there is no schema it is read by its size, since the same connector
 //!   writes milliseconds for `timestamp(3)` and microseconds for `timestamp`: below 10^14 it is milliseconds, below
 //!   10^17 microseconds, else nanoseconds. So every time from 1973 to 5138 is read right in each of the three.
 //! - PostgreSQL's `infinity` is refused: no date can hold it.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::event::bounds::shown;
 use crate::event::error::Error;
 use crate::event::row::{self, Cell, Read};
 use crate::event::schema::RowSchema;
+use crate::event::temporal::infinite;
 
-/// What PostgreSQL's driver makes of the infinities of a `timestamp`.
-const INFINITE: [i64; 2] = [9_223_372_036_825_200_000, -9_223_372_036_832_400_000];
+/// The Gregorian calendar repeats itself after so many years, which have so many days.
+const ERA_YEARS: i64 = 400;
+const ERA_DAYS: i64 = 146_097;
 
 /// Microseconds since 1970, rounded down; none where the row has no such column or null in it.
 pub(super) fn of_row(
@@ -46,28 +52,42 @@ fn of_text(column: &str, text: &str) -> Result<i64, Error> {
     if matches!(text, "infinity" | "-infinity") {
         return Err(Error::Infinite(column.to_owned()));
     }
-    let time = OffsetDateTime::parse(text, &Rfc3339)
+    let (eras, text) = within_four_digits(text);
+    let time = OffsetDateTime::parse(&text, &Rfc3339)
         .map_err(|error| Error::CreatedAtText { column: column.to_owned(), error })?;
-    let us = time.unix_timestamp_nanos().div_euclid(1000);
+    let us = time.unix_timestamp_nanos().div_euclid(1000) + i128::from(eras * ERA_DAYS) * 86_400_000_000;
     i64::try_from(us).map_err(|_| Error::OutOfRange(column.to_owned()))
+}
+
+/// A time with the year of four digits that stands at the same place of the calendar, and how many eras lie between.
+fn within_four_digits(text: &str) -> (i64, Cow<'_, str>) {
+    let year = || {
+        let digits = text.strip_prefix(['+', '-'])?.split('-').next()?;
+        let plain = (4..=9).contains(&digits.len()) && row::is_whole(digits);
+        let year: i64 = digits.parse().ok().filter(|_| plain)?;
+        Some((digits.len(), if text.starts_with('-') { -year } else { year }))
+    };
+    let Some((digits, year)) = year() else { return (0, Cow::Borrowed(text)) };
+    let same = 2000 + year.rem_euclid(ERA_YEARS);
+    ((year - same) / ERA_YEARS, Cow::Owned(format!("{same}{}", &text[1 + digits..])))
 }
 
 fn of_number(column: &str, digits: &str, schema: Option<&RowSchema<'_>>) -> Result<i64, Error> {
     let out_of_range = || Error::OutOfRange(column.to_owned());
     let number: i64 = digits.parse().map_err(|_| out_of_range())?;
-    if INFINITE.contains(&number) {
-        return Err(Error::Infinite(column.to_owned()));
-    }
-    let named = schema.map(|schema| schema.column(column)).transpose()?.flatten().and_then(|schema| schema.name);
-    let unit = match named.as_deref() {
+    let named = schema.map(|schema| schema.column(column)).transpose()?.flatten();
+    let unit = match named.and_then(|schema| schema.name.as_deref()) {
         None => Unit::by_size(number),
         Some("io.debezium.time.Timestamp" | "org.apache.kafka.connect.data.Timestamp") => Unit::Milliseconds,
         Some("io.debezium.time.MicroTimestamp") => Unit::Microseconds,
         Some("io.debezium.time.NanoTimestamp") => Unit::Nanoseconds,
         Some(other) => {
-            return Err(Error::SchemaType { column: column.to_owned(), name: other.chars().take(100).collect() });
+            return Err(Error::SchemaType { column: column.to_owned(), name: shown(other) });
         }
     };
+    if infinite(number, unit.places()).is_some() {
+        return Err(Error::Infinite(column.to_owned()));
+    }
     unit.in_microseconds(number).ok_or_else(out_of_range)
 }
 
@@ -84,6 +104,15 @@ impl Unit {
             0..100_000_000_000_000 => Self::Milliseconds,
             100_000_000_000_000..100_000_000_000_000_000 => Self::Microseconds,
             _ => Self::Nanoseconds,
+        }
+    }
+
+    /// The digits of a second that it counts.
+    fn places(self) -> u32 {
+        match self {
+            Self::Milliseconds => 3,
+            Self::Microseconds => 6,
+            Self::Nanoseconds => 9,
         }
     }
 
@@ -133,6 +162,13 @@ mod tests {
             ("2026-11-23T01:39:10.123456-05:30", 1_795_417_750_123_456),
             ("0001-01-01T00:00:00Z", -62_135_596_800_000_000),
             ("9999-12-31T23:59:59.999999Z", 253_402_300_799_999_999),
+            ("0000-12-31T23:59:59.999999Z", -62_135_596_800_000_001),
+            ("-0043-03-15T12:00:00Z", -63_517_780_800_000_000),
+            ("-4712-01-01T00:00:00Z", -210_863_520_000_000_000),
+            ("+10000-01-01T00:00:00Z", 253_402_300_800_000_000),
+            ("+20000-01-01T00:00:00Z", 568_971_820_800_000_000),
+            ("+20000-02-29T23:30:00.5-01:00", 568_977_006_600_500_000),
+            ("+294246-12-31T23:59:59.999999Z", 9_223_371_244_799_999_999),
         ] {
             assert_eq!(given(&format!("\"{text}\"")), Ok(Some(us)), "{text}");
         }
@@ -148,6 +184,13 @@ mod tests {
 
     #[test]
     fn what_is_no_time_is_refused() {
+        for text in ["-0043-02-29T00:00:00Z", "+2026-11-23", "+-001-01-01T00:00:00Z", "+1-01-01T00:00:00Z", "-", "+"] {
+            assert!(given(&format!("\"{text}\"")).is_err(), "{text}");
+        }
+        for text in ["+294300-01-01T00:00:00Z", "-999999999-01-01T00:00:00Z"] {
+            let refused = given(&format!("\"{text}\"")).expect_err(text);
+            assert!(refused.contains("out of range"), "{refused}");
+        }
         for text in
             ["", "yesterday", "2026-11-23", "2026-11-23T07:09:10", "2026-13-23T07:09:10Z", "2026-02-30T00:00:00Z"]
         {
@@ -162,9 +205,18 @@ mod tests {
 
     #[test]
     fn infinities_are_refused_as_such() {
-        for json in ["\"infinity\"", "\"-infinity\"", "9223372036825200000", "-9223372036832400000"] {
-            assert_eq!(given(json), Err("the row's created_at is infinite, which no BSON date can hold".to_owned()));
+        let infinite = Err("the row's created_at is infinite, which no BSON date can hold".to_owned());
+        let (largest, smallest) = (i64::MAX.to_string(), i64::MIN.to_string());
+        let numbers = ["9223372036825200000", "-9223372036832400000", &largest, &smallest];
+        for json in ["\"infinity\"", "\"-infinity\""].iter().chain(&numbers) {
+            assert_eq!(given(json), infinite, "{json}");
         }
+        for name in ["Timestamp", "MicroTimestamp", "NanoTimestamp"] {
+            for json in numbers {
+                assert_eq!(of_type(&format!("\"io.debezium.time.{name}\""), json), infinite, "{name} {json}");
+            }
+        }
+        assert_eq!(of_type("\"io.debezium.time.Timestamp\"", "9223372036825200"), infinite);
     }
 
     #[test]
@@ -187,7 +239,7 @@ mod tests {
         assert_eq!(of_type("\"io.debezium.time.NanoTimestamp\"", "5999"), Ok(Some(5)));
         assert_eq!(of_type("\"io.debezium.time.ZonedTimestamp\"", "\"1970-01-01T00:00:01Z\""), Ok(Some(1_000_000)));
         assert_eq!(of_type("null", "1795417750123"), Ok(Some(1_795_417_750_123_000)));
-        assert!(of_type("\"io.debezium.time.Timestamp\"", "9223372036854775807").is_err());
+        assert!(of_type("\"io.debezium.time.Timestamp\"", "9223372036854775806").is_err());
         let refused = of_type("\"io.debezium.time.Date\"", "20000").expect_err("refused");
         assert!(refused.contains("io.debezium.time.Date"), "{refused}");
         let five = Cell::Json(raw("5"));

@@ -1,7 +1,7 @@
 //! Why a record cannot be decoded, as people read it. Owns the texts; knows nothing of how a form is read.
 //!
-//! Pure. Invariant: a text quotes names of columns and types, never a value, since a payload may hold what no log
-//! should.
+//! Pure. Invariant: a text quotes names of columns and types, never a value, because a payload may hold what no log
+//! should. A name from the record is cut and escaped first (`bounds::shown`).
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -47,8 +47,10 @@ pub(super) enum Error {
     Missing(String),
     #[error("the row's {column} is {found}, not a text")]
     NotText { column: String, found: &'static str },
-    #[error("the row's {column} has {bytes} bytes, and an event's id at most {limit}")]
-    LongId { column: String, bytes: usize, limit: usize },
+    #[error("the CloudEvent has the attribute {0} twice")]
+    TwiceAttribute(String),
+    #[error("the row's {column} has {bytes} bytes, and at most {limit} are allowed")]
+    TooLong { column: String, bytes: usize, limit: usize },
     #[error("the row's {0} is an empty text")]
     Empty(String),
     #[error("the row's {0} holds half of a surrogate pair, which is no text")]
@@ -57,8 +59,22 @@ pub(super) enum Error {
     Unavailable(String),
     #[error("the row's {0} is no decimal of the bytes and scale that its schema says")]
     Decimal(String),
+    #[error("the row's decimals have too many digits together")]
+    DecimalWork,
     #[error("the row's {0} is an array that cannot be read")]
     Array(String),
+    #[error("the row's {column} has arrays within each other on more than {levels} levels")]
+    ArrayTooDeep { column: String, levels: usize },
+    #[error("the row has more than {0} other columns")]
+    TooManyColumns(usize),
+    #[error("the row's other columns have more than {0} bytes as JSON")]
+    ColumnsTooLarge(usize),
+    #[error("the header {0} is not UTF-8")]
+    HeaderNotUtf8(String),
+    #[error("the record has {count} headers, and at most {limit} are allowed")]
+    TooManyHeaders { count: usize, limit: usize },
+    #[error("the record's headers have {bytes} bytes, and at most {limit} are allowed")]
+    HeadersTooLarge { bytes: usize, limit: usize },
     #[error("the row's other columns nest deeper than {0} levels")]
     ColumnsTooDeep(usize),
     #[error("the row's {column} is {found}, not a whole number")]
@@ -78,7 +94,16 @@ pub(super) enum Error {
     #[error("the row's {column} is a number of the schema type {name}, which is no point in time")]
     SchemaType { column: String, name: String },
     #[error("the schema that says what a column holds cannot be read: {0}")]
-    Schema(serde_json::Error),
+    Schema(String),
     #[error("the row has no {0} and the record has no timestamp")]
     NoTime(String),
+}
+
+/// An error of `serde_json` without the values that it may quote.
+pub(super) fn of_json(error: &serde_json::Error) -> String {
+    if error.is_data() {
+        format!("another type was expected at line {} column {}", error.line(), error.column())
+    } else {
+        error.to_string()
+    }
 }

@@ -15,12 +15,13 @@ use crate::event::row::{self, Row};
 use crate::event::schema::RowSchema;
 use crate::event::{Decoded, Field, Ignored, headers};
 
+const OP: &str = "__op";
+const DELETED: &str = "__deleted";
+
 /// Whether it holds what only a flattened row has.
 pub(super) fn says_op(members: &Members<'_>, context: &Context<'_>) -> bool {
     !members.is_empty()
-        && ["__op", "__deleted"]
-            .iter()
-            .any(|name| members.has(name) || headers::value(context.record.headers, name).is_some())
+        && [OP, DELETED].iter().any(|name| members.has(name) || headers::value(context.record.headers, name).is_some())
 }
 
 /// Whether every column is there that an event needs.
@@ -31,6 +32,12 @@ pub(super) fn is_whole_row(members: &Members<'_>, context: &Context<'_>) -> bool
 }
 
 pub(super) fn decoded(members: &Members<'_>, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
+    if let Some(twice) = members.twice(|name| matches!(name, OP | DELETED)) {
+        return context.undecodable(&Error::Twice(twice.to_owned()));
+    }
+    if let Err(error) = headers::check(context.record.headers, [OP, DELETED].into_iter()) {
+        return context.undecodable(&error);
+    }
     let row = match Row::of_members(members, context.settings) {
         Ok(row) => row,
         Err(error) => return context.undecodable(&error),
@@ -43,28 +50,28 @@ pub(super) fn decoded(members: &Members<'_>, schema: Option<&RawValue>, context:
         Some(ignored) => Decoded::Ignored(ignored),
         None => match deleted(members, context) {
             Ok(true) => Decoded::Ignored(Ignored::Delete),
-            Ok(false) => context.event(&row, schema.map(RowSchema::of_row), op.is_some()),
+            Ok(false) => context.event(&row, schema.map(RowSchema::of_row).as_ref(), op.is_some()),
             Err(error) => context.refused(&row, &error),
         },
     }
 }
 
 fn op(members: &Members<'_>, context: &Context<'_>) -> Result<Option<Op>, Error> {
-    match members.get("__op").filter(|raw| raw.get() != "null") {
+    match members.get(OP).filter(|raw| raw.get() != "null") {
         Some(raw) => Op::of(raw).map(Some),
-        None => headers::value(context.record.headers, "__op").map(|text| Op::named(&text)).transpose(),
+        None => headers::value(context.record.headers, OP).map(|text| Op::named(&text)).transpose(),
     }
 }
 
 /// Whether it is a delete that was rewritten. Its columns are the key's, and defaults that nobody wrote.
 fn deleted(members: &Members<'_>, context: &Context<'_>) -> Result<bool, Error> {
-    let text = match members.get("__deleted") {
+    let text = match members.get(DELETED) {
         Some(raw) => match raw.get() {
             "\"true\"" | "true" => "true".into(),
             "\"false\"" | "false" | "null" => "false".into(),
             _ => return Err(Error::Deleted(row::kind(raw))),
         },
-        None => headers::value(context.record.headers, "__deleted").unwrap_or_else(|| "false".into()),
+        None => headers::value(context.record.headers, DELETED).unwrap_or_else(|| "false".into()),
     };
     match &*text {
         "true" => Ok(true),
@@ -150,10 +157,34 @@ mod tests {
     }
 
     #[test]
-    fn an_id_has_a_bound() {
-        let of = |bytes| row("").replace(r#""event_id":"e""#, &format!(r#""event_id":"{}""#, "i".repeat(bytes)));
-        assert_eq!(read(&of(1024), &[]).id.len(), 1024);
-        assert_eq!(refused(&of(1025)).reason, "the row's event_id has 1025 bytes, and an event's id at most 1024");
+    fn a_header_that_is_no_text_is_not_passed_over() {
+        let decoded = given(&row(""), &[("__op", Some(b"\xff"))], &Settings::default());
+        let Decoded::Undecodable(refused) = decoded else { panic!("{decoded:?}") };
+        assert_eq!(refused.reason, "the header __op is not UTF-8");
+    }
+
+    #[test]
+    fn ids_and_types_have_a_bound() {
+        for (column, value) in [("event_id", "e"), ("aggregate_id", "a"), ("aggregate_type", ""), ("event_type", "T")] {
+            let of = |bytes| {
+                let column = |value: &str| format!(r#""{column}":"{value}""#);
+                row("").replace(&column(value), &column(&"i".repeat(bytes)))
+            };
+            read(&of(1024), &[]);
+            let refused = refused(&of(1025));
+            assert_eq!(refused.reason, format!("the row's {column} has 1025 bytes, and at most 1024 are allowed"));
+            assert_eq!(refused.event_id.as_deref(), Some("e").filter(|_| column != "event_id"));
+        }
+    }
+
+    #[test]
+    fn an_event_that_was_not_sent_whole_has_the_bounds_too() {
+        let unsent = row("").replace(r#""payload":"{}""#, r#""payload":"__debezium_unavailable_value""#);
+        let of = |column: &str| {
+            given(&unsent.replace(column, &format!("{column}{}", "i".repeat(1024))), &[], &Settings::default())
+        };
+        assert!(matches!(of(r#""event_id":""#), Decoded::Undecodable(_)));
+        assert!(matches!(of(r#""aggregate_id":""#), Decoded::Undecodable(_)));
     }
 
     #[test]
@@ -193,6 +224,8 @@ mod tests {
             (row(r#","__op":7"#), "the envelope's op is a number, not a text"),
             (row(r#","__deleted":"maybe""#), "the row's __deleted is a text, neither true nor false"),
             (row(r#","event_id":"f""#), "the row has the column event_id twice"),
+            (row(r#","__op":"c","__op":"d""#), "the row has the column __op twice"),
+            (row(r#","__deleted":"false","__deleted":"true""#), "the row has the column __deleted twice"),
             (r#"{"event_id":"e"}"#.to_owned(), "the row has no column aggregate_id"),
             (r#"{"id":1,"__deleted":"false"}"#.to_owned(), "the row has no column event_id"),
         ] {

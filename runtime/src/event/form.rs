@@ -10,6 +10,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::event::bounds::{self, MAX_NAME_BYTES};
 use crate::event::envelope::{self, Outer};
 use crate::event::error::Error;
 use crate::event::members::Members;
@@ -17,9 +18,6 @@ use crate::event::row::{self, Row};
 use crate::event::schema::RowSchema;
 use crate::event::{Decoded, Event, Field, Ignored, Record, Settings, ToldBy, Undecodable, Unsent};
 use crate::event::{cloud_event, created_at, exact, flattened, headers, payload, router};
-
-/// The most bytes of an event's id, which progress keeps of each partition's last record.
-const ID_BYTES: usize = 1024;
 
 /// What a record is. Never panics, whatever its bytes; never gives up a record without a reason.
 #[must_use]
@@ -121,10 +119,10 @@ pub(super) struct Context<'a> {
 
 impl<'a> Context<'a> {
     /// The row as an event.
-    pub(super) fn event(&self, row: &Row<'_>, schema: Option<RowSchema<'_>>, says_op: bool) -> Decoded {
-        match self.read(row, schema.as_ref(), says_op) {
+    pub(super) fn event(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>, says_op: bool) -> Decoded {
+        match self.read(row, schema, says_op) {
             Ok(event) => Decoded::Event(Box::new(event)),
-            Err(error @ Error::Unavailable(_)) => self.unsent(row, schema.as_ref(), &error),
+            Err(error @ Error::Unavailable(_)) => self.unsent(row, schema, &error),
             Err(error) => self.refused(row, &error),
         }
     }
@@ -132,14 +130,12 @@ impl<'a> Context<'a> {
     /// The order of the columns decides which fault is told where there are several.
     fn read(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>, says_op: bool) -> Result<Event, Error> {
         let column = |field| row.called(field, &self.settings.columns);
-        let name = |field| row::name(column(field), row.get(field), schema).map(Cow::into_owned);
-        let id = name(Field::EventId)?;
-        if id.len() > ID_BYTES {
-            return Err(Error::LongId { column: column(Field::EventId).to_owned(), bytes: id.len(), limit: ID_BYTES });
-        }
-        let aggregate_id = name(Field::AggregateId)?;
-        let event_type = name(Field::EventType)?;
-        let aggregate_type = row::text(column(Field::AggregateType), row.get(Field::AggregateType))?.into_owned();
+        let id = self.name(row, Field::EventId, schema)?;
+        let aggregate_id = self.name(row, Field::AggregateId, schema)?;
+        let event_type = self.name(row, Field::EventType, schema)?;
+        let aggregate_type = row::text(column(Field::AggregateType), row.get(Field::AggregateType))
+            .and_then(|text| bounds::short(column(Field::AggregateType), text))?
+            .into_owned();
         let payload = payload::text(column(Field::Payload), row.get(Field::Payload))?;
         let row_created_at_us = self.created_at(row, schema)?;
         let created_at_ms = match row_created_at_us {
@@ -155,10 +151,16 @@ impl<'a> Context<'a> {
             payload,
             created_at_ms,
             row_created_at_us,
-            headers: headers::kept(self.record.headers),
+            headers: headers::kept(self.record.headers)?,
             columns: exact::others(row, schema)?,
             says_op,
         })
+    }
+
+    /// A text that is not empty and not too long.
+    fn name(&self, row: &Row<'_>, field: Field, schema: Option<&RowSchema<'_>>) -> Result<String, Error> {
+        let column = row.called(field, &self.settings.columns);
+        row::name(column, row.get(field), schema).and_then(|text| bounds::short(column, text)).map(Cow::into_owned)
     }
 
     fn created_at(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>) -> Result<Option<i64>, Error> {
@@ -167,17 +169,17 @@ impl<'a> Context<'a> {
 
     /// An event that the ledger may know, though it cannot be run.
     fn unsent(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>, error: &Error) -> Decoded {
-        let name = |field| row::name(row.called(field, &self.settings.columns), row.get(field), schema).ok();
+        let name = |field| self.name(row, field, schema).ok();
         let why = row.undecodable(error, &self.settings.columns);
         let Some(id) = name(Field::EventId) else { return Decoded::Undecodable(why) };
         let told_by = || {
             Some(ToldBy {
-                aggregate_id: name(Field::AggregateId)?.into_owned(),
-                event_type: name(Field::EventType)?.into_owned(),
+                aggregate_id: name(Field::AggregateId)?,
+                event_type: name(Field::EventType)?,
                 row_created_at_us: self.created_at(row, schema).ok()?,
             })
         };
-        let unsent = Unsent { id: id.into_owned(), told_by: told_by(), why };
+        let unsent = Unsent { id, told_by: told_by(), why };
         Decoded::Unsent(Box::new(unsent))
     }
 
@@ -200,8 +202,9 @@ impl<'a> Context<'a> {
     }
 }
 
-/// For a kept record, from whichever of the three could be read.
-pub(super) fn kept(reason: &Error, event_id: Option<String>) -> Decoded {
+/// A record that is kept, of which at most the event's id could be read.
+pub(super) fn kept(reason: &Error, event_id: Option<Cow<'_, str>>) -> Decoded {
+    let event_id = event_id.filter(|id| id.len() <= MAX_NAME_BYTES).map(Cow::into_owned);
     Decoded::Undecodable(Undecodable { reason: reason.to_string(), event_id, event_type: None, aggregate_id: None })
 }
 

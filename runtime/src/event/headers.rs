@@ -6,22 +6,33 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::event::bounds::{MAX_HEADER_BYTES, MAX_HEADERS, MAX_KEY_BYTES, shown};
+use crate::event::error::Error;
 use crate::event::row::{self, Read};
+use crate::event::schema;
 
 const DEBEZIUM_CONTEXT: &str = "__debezium.context.";
 
-pub(super) fn kept(headers: &[(&str, Option<&[u8]>)]) -> Vec<(String, String)> {
-    headers
+/// The headers that a handler is given, if they are within the bounds.
+pub(super) fn kept(headers: &[(&str, Option<&[u8]>)]) -> Result<Vec<(String, String)>, Error> {
+    if headers.len() > MAX_HEADERS {
+        return Err(Error::TooManyHeaders { count: headers.len(), limit: MAX_HEADERS });
+    }
+    let bytes = headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
+    if bytes > MAX_HEADER_BYTES {
+        return Err(Error::HeadersTooLarge { bytes, limit: MAX_HEADER_BYTES });
+    }
+    let kept = headers
         .iter()
         .filter(|(name, _)| !name.starts_with(DEBEZIUM_CONTEXT))
         .filter_map(|(name, value)| {
             let text = std::str::from_utf8((*value)?).ok()?;
             Some(((*name).to_owned(), text.to_owned()))
         })
-        .collect()
+        .collect();
+    Ok(kept)
 }
 
 /// What the first header of that name holds, where it is text. Connect's converter for headers may have written it as
@@ -32,9 +43,25 @@ pub(super) fn value<'a>(headers: &[(&str, Option<&'a [u8]>)], name: &str) -> Opt
     Some(unwrapped(text).unwrap_or(Cow::Borrowed(text)))
 }
 
+/// Fails if the first header of one of the names holds no text: nothing else is to be taken in its place.
+pub(super) fn check<S: AsRef<str>>(
+    headers: &[(&str, Option<&[u8]>)],
+    mut names: impl Iterator<Item = S>,
+) -> Result<(), Error> {
+    let is_wrong = |name: &S| {
+        let first = headers.iter().find(|(found, _)| *found == name.as_ref());
+        first.and_then(|(_, value)| *value).is_some_and(|value| std::str::from_utf8(value).is_err())
+    };
+    names.find(is_wrong).map_or(Ok(()), |name| Err(Error::HeaderNotUtf8(shown(name.as_ref()))))
+}
+
 /// The key's text, as any of Connect's converters writes it, or what it is instead.
 pub(super) fn key(key: Option<&[u8]>) -> Result<Cow<'_, str>, &'static str> {
-    let text = std::str::from_utf8(key.ok_or("absent")?).map_err(|_| "not UTF-8")?;
+    let key = key.ok_or("absent")?;
+    if key.len() > MAX_KEY_BYTES {
+        return Err("longer than 64 KiB");
+    }
+    let text = std::str::from_utf8(key).map_err(|_| "not UTF-8")?;
     if text.is_empty() {
         return Err("empty");
     }
@@ -52,13 +79,16 @@ fn unwrapped(text: &str) -> Option<Cow<'_, str>> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct WithSchema<'a> {
-        #[serde(rename = "schema")]
-        _schema: IgnoredAny,
+        #[serde(borrow)]
+        schema: &'a RawValue,
         #[serde(borrow)]
         payload: &'a RawValue,
     }
     let inner = match text.as_bytes().first()? {
-        b'{' => serde_json::from_str::<WithSchema<'_>>(text).ok()?.payload,
+        b'{' => {
+            let WithSchema { schema, payload } = serde_json::from_str(text).ok()?;
+            schema::describes(schema, payload).then_some(payload)?
+        }
         b'"' => serde_json::from_str::<&RawValue>(text).ok()?,
         _ => return None,
     };
@@ -71,7 +101,7 @@ fn unwrapped(text: &str) -> Option<Cow<'_, str>> {
 
 #[cfg(test)]
 mod tests {
-    use super::kept;
+    use super::*;
 
     #[test]
     fn keeps_text_in_order_and_leaves_the_rest_out() {
@@ -84,6 +114,36 @@ mod tests {
             ("empty", Some(b"")),
         ];
         let expected = [("traceparent", "00-ab-cd-01"), ("traceparent", "ü"), ("empty", "")];
-        assert_eq!(kept(headers), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(kept(headers).expect("within the bounds"), expected);
+    }
+
+    #[test]
+    fn what_is_more_than_the_bounds_is_refused() {
+        let one: (&str, Option<&[u8]>) = ("h", Some(b"v"));
+        assert_eq!(kept(&vec![one; 1000]).map(|kept| kept.len()).ok(), Some(1000));
+        let refused = kept(&vec![one; 1001]).expect_err("too many").to_string();
+        assert_eq!(refused, "the record has 1001 headers, and at most 1000 are allowed");
+        let large = vec![b'v'; (1 << 20) - 1];
+        assert!(kept(&[("h", Some(&large))]).is_ok());
+        let refused = kept(&[("h", Some(&large)), ("", Some(b"v"))]).expect_err("too large").to_string();
+        assert_eq!(refused, "the record's headers have 1048577 bytes, and at most 1048576 are allowed");
+    }
+
+    #[test]
+    fn only_connects_schema_is_taken_off() {
+        let headers: &[(&str, Option<&[u8]>)] = &[
+            ("connects", Some(br#"{"schema":{"type":"string"},"payload":"T"}"#)),
+            ("own", Some(br#"{"schema":"s","payload":"T"}"#)),
+        ];
+        assert_eq!(value(headers, "connects").as_deref(), Some("T"));
+        assert_eq!(value(headers, "own").as_deref(), Some(r#"{"schema":"s","payload":"T"}"#));
+    }
+
+    #[test]
+    fn a_key_has_a_bound() {
+        let longest = "k".repeat(64 << 10);
+        assert_eq!(key(Some(longest.as_bytes())).as_deref(), Ok(&*longest));
+        assert_eq!(key(Some("k".repeat((64 << 10) + 1).as_bytes())), Err("longer than 64 KiB"));
     }
 }

@@ -32,7 +32,8 @@ impl<'de> Deserialize<'de> for Name<'de> {
     }
 }
 
-/// An object's members in their order, each as its raw JSON. Of a name that stands twice, the first counts.
+/// An object's members in their order, each as its raw JSON. Of a name that stands twice the first counts, unless the
+/// form refuses it (see [`Members::twice`]).
 #[derive(Default)]
 pub(super) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
@@ -48,6 +49,13 @@ impl<'a> Members<'a> {
 
     pub(super) fn has(&self, name: &str) -> bool {
         self.get(name).is_some()
+    }
+
+    /// A name that stands twice, of those that are asked for.
+    pub(super) fn twice(&self, asked: impl Fn(&str) -> bool) -> Option<&str> {
+        let mut names: Vec<&str> = self.names().filter(|name| asked(name)).collect();
+        names.sort_unstable();
+        names.windows(2).find(|pair| pair[0] == pair[1]).map(|pair| pair[0])
     }
 
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {

@@ -5,11 +5,14 @@
 //! known is undecodable: kept, never guessed at. `docs/records.md` says the same for people.
 //!
 //! Invariants: what a handler is given of a payload is the text that the database wrote; no number loses a digit. No
-//! bytes make [`decode`] panic, and none that it does not understand pass as an event or as nothing.
+//! bytes make [`decode`] panic, recurse without bound or take more than linear time (`bounds` says what is bounded how),
+//! and none that it does not understand pass as an event or as nothing.
 
+mod bounds;
 mod cloud_event;
 mod columns;
 mod created_at;
+mod decimal;
 mod envelope;
 mod error;
 mod exact;
@@ -22,6 +25,8 @@ mod payload;
 mod router;
 mod row;
 mod schema;
+mod temporal;
+mod unavailable;
 
 #[cfg(test)]
 mod captures;
@@ -156,7 +161,7 @@ impl Ignored {
 /// A record that cannot be read, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Undecodable {
-    /// What is wrong, and where in the value. It quotes no more of the value than a name.
+    /// What is wrong, and where in the value. It quotes no more of the value than a name, and that cut.
     pub reason: String,
     /// The event's id, where that much could be read.
     pub event_id: Option<String>,

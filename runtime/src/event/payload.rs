@@ -8,15 +8,15 @@ use std::borrow::Cow;
 
 use serde::de::IgnoredAny;
 
+use crate::event::bounds::{self, MAX_LEVELS};
 use crate::event::error::Error;
 use crate::event::row::{self, Cell};
-
-/// The most levels of arrays and objects in one another: as many as `serde_json` reads into a handler's types.
-pub(super) const MAX_LEVELS: usize = 127;
+use crate::event::unavailable::is_unavailable;
 
 pub(super) fn text(column: &str, cell: Option<&Cell<'_>>) -> Result<String, Error> {
     let json = match cell {
         None => return Err(Error::Missing(column.to_owned())),
+        Some(Cell::Json(raw)) if is_unavailable(raw) => return Err(Error::Unavailable(column.to_owned())),
         // It stood in a record that has been read, so it is JSON.
         Some(Cell::Json(raw)) if !raw.get().starts_with('"') => Cow::Borrowed(raw.get()),
         cell => {
@@ -26,36 +26,10 @@ pub(super) fn text(column: &str, cell: Option<&Cell<'_>>) -> Result<String, Erro
             text
         }
     };
-    if nests_too_deep(&json) {
+    if bounds::nests_too_deep(&json) {
         return Err(Error::PayloadTooDeep { column: column.to_owned(), levels: MAX_LEVELS });
     }
     Ok(json.into_owned())
-}
-
-/// Whether JSON that is known to be valid has more than [`MAX_LEVELS`]. Skipping JSON needs no stack, so nothing
-/// before this has refused it.
-pub(super) fn nests_too_deep(json: &str) -> bool {
-    let openings = json.bytes().filter(|byte| matches!(byte, b'{' | b'[')).count();
-    openings > MAX_LEVELS && deepest(json) > MAX_LEVELS
-}
-
-fn deepest(json: &str) -> usize {
-    let (mut level, mut deepest) = (0_usize, 0);
-    let mut bytes = json.bytes();
-    let mut in_string = false;
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => in_string = !in_string,
-            b'\\' => _ = bytes.next(),
-            b'{' | b'[' if !in_string => {
-                level += 1;
-                deepest = deepest.max(level);
-            }
-            b'}' | b']' if !in_string => level = level.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
 }
 
 #[cfg(test)]
@@ -103,8 +77,15 @@ mod tests {
 
     #[test]
     fn the_placeholder_is_never_data() {
-        let refused = given(r#""__debezium_unavailable_value""#).expect_err("refused");
-        assert!(refused.contains("placeholder"), "{refused}");
+        for raw in [
+            r#""__debezium_unavailable_value""#,
+            r#""{\"__debezium_unavailable_value\":\"__debezium_unavailable_value\"}""#,
+            r#"["__debezium_unavailable_value"]"#,
+            r#""X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==""#,
+        ] {
+            let refused = given(raw).expect_err("refused");
+            assert!(refused.contains("placeholder"), "{refused}");
+        }
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
+use super::bounds::{MAX_COLUMNS_BYTES, MAX_HEADERS, MAX_NAME_BYTES, nests_too_deep};
 use super::captures::{Captured, capture, names};
-use super::{Columns, Decoded, Others, Record, Settings, decode};
+use super::unavailable::is_unavailable;
+use super::{Columns, Decoded, Event, Others, Record, Settings, Undecodable, decode};
 
 fn record(value: &[u8]) -> Record<'_> {
     Record { topic: "t", partition: 0, offset: 0, timestamp_ms: Some(5), key: None, value: Some(value), headers: &[] }
@@ -16,17 +19,38 @@ fn record(value: &[u8]) -> Record<'_> {
 fn check(decoded: &Decoded) {
     match decoded {
         Decoded::Event(event) => {
-            assert!(!event.id.is_empty() && !event.aggregate_id.is_empty() && !event.event_type.is_empty());
-            assert!(serde_json::from_str::<IgnoredAny>(&event.payload).is_ok(), "{event:?}");
-            assert!(serde_json::from_str::<serde_json::Map<String, Value>>(&event.columns).is_ok(), "{event:?}");
-            assert_ne!(event.payload, "__debezium_unavailable_value");
+            for (text, may_be_empty) in [
+                (&event.id, false),
+                (&event.aggregate_id, false),
+                (&event.event_type, false),
+                (&event.aggregate_type, true),
+            ] {
+                assert!((may_be_empty || !text.is_empty()) && text.len() <= MAX_NAME_BYTES, "{event:?}");
+            }
+            assert!(event.sequence.as_ref().is_none_or(|digits| digits.len() <= MAX_NAME_BYTES), "{event:?}");
+            assert!(event.headers.len() <= MAX_HEADERS, "{event:?}");
+            for json in [&event.payload, &event.columns] {
+                assert!(serde_json::from_str::<IgnoredAny>(json).is_ok() && !nests_too_deep(json), "{event:?}");
+            }
+            assert!(event.columns.starts_with('{') && event.columns.len() <= MAX_COLUMNS_BYTES, "{event:?}");
+            assert!(!is_unavailable(serde_json::from_str(&event.payload).expect("it is JSON")), "{event:?}");
             if let Some(us) = event.row_created_at_us {
                 assert_eq!(event.created_at_ms, us.div_euclid(1000));
             }
         }
         Decoded::Ignored(_) => {}
-        Decoded::Unsent(unsent) => assert!(!unsent.id.is_empty() && !unsent.why.reason.is_empty()),
-        Decoded::Undecodable(undecodable) => assert!(!undecodable.reason.is_empty()),
+        Decoded::Unsent(unsent) => {
+            assert!(!unsent.id.is_empty() && unsent.id.len() <= MAX_NAME_BYTES);
+            check_kept(&unsent.why);
+        }
+        Decoded::Undecodable(undecodable) => check_kept(undecodable),
+    }
+}
+
+fn check_kept(undecodable: &Undecodable) {
+    assert!(!undecodable.reason.is_empty() && undecodable.reason.len() <= 4096, "{undecodable:?}");
+    for text in [&undecodable.event_id, &undecodable.event_type, &undecodable.aggregate_id] {
+        assert!(text.as_ref().is_none_or(|text| text.len() <= MAX_NAME_BYTES), "{undecodable:?}");
     }
 }
 
@@ -44,7 +68,7 @@ enum Damage {
 }
 
 fn damage() -> impl Strategy<Value = Damage> {
-    let byte = prop_oneof![any::<u8>(), proptest::sample::select(b"{}[]\",:\\0123456789nulltrue ".to_vec())];
+    let byte = prop_oneof![any::<u8>(), sample::select(b"{}[]\",:\\0123456789nulltrue ".to_vec())];
     prop_oneof![
         (any::<usize>(), byte.clone()).prop_map(|(at, byte)| Damage::Set(at, byte)),
         (any::<usize>(), byte).prop_map(|(at, byte)| Damage::Insert(at, byte)),
@@ -96,7 +120,7 @@ fn json_text() -> impl Strategy<Value = String> {
 }
 
 fn header_name() -> impl Strategy<Value = &'static str> {
-    proptest::sample::select(vec![
+    sample::select(vec![
         "id",
         "__op",
         "__deleted",
@@ -114,8 +138,140 @@ fn header_value() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         vec(any::<u8>(), 0..40),
         json_text().prop_map(String::into_bytes),
-        proptest::sample::select(vec!["1.0", "c", "d", "true", "{\"schema\":null,\"payload\":\"1.0\"}"])
+        sample::select(vec!["1.0", "c", "d", "true", "{\"schema\":null,\"payload\":\"1.0\"}"])
             .prop_map(|text| text.as_bytes().to_vec()),
+    ]
+}
+
+/// JSON of the names and values that decoding looks at, put together in any way.
+fn hostile_json() -> impl Strategy<Value = String> {
+    let names = [
+        "op",
+        "after",
+        "before",
+        "source",
+        "connector",
+        "schema",
+        "payload",
+        "message",
+        "event_id",
+        "aggregate_id",
+        "aggregate_type",
+        "event_type",
+        "sequence_id",
+        "created_at",
+        "__op",
+        "__deleted",
+        "specversion",
+        "id",
+        "type",
+        "data",
+        "data_base64",
+        "iodebeziumop",
+        "fields",
+        "field",
+        "items",
+        "name",
+        "parameters",
+        "scale",
+        "value",
+        "status",
+        "$serde_json::private::Number",
+        "$serde_json::private::RawValue",
+        "__debezium_unavailable_value",
+    ];
+    let texts = [
+        "c",
+        "d",
+        "1.0",
+        "struct",
+        "after",
+        "created_at",
+        "amount",
+        "2",
+        "AQ==",
+        "{}",
+        "[1",
+        "infinity",
+        "io.debezium.time.Date",
+        "io.debezium.time.MicroTimestamp",
+        "org.apache.kafka.connect.data.Decimal",
+        "io.debezium.data.VariableScaleDecimal",
+        "io.debezium.connector.postgresql.DataChangeEvent",
+        "__debezium_unavailable_value",
+        "-0043-03-15T12:00:00Z",
+    ];
+    let leaf = prop_oneof![
+        sample::select(texts.to_vec()).prop_map(|text| Value::from(text).to_string()),
+        sample::select(vec![
+            "null",
+            "true",
+            "-0",
+            "1.5",
+            "1E-20000",
+            "9223372036854775807",
+            "12345678901234567890123",
+            "\"\\ud83d\""
+        ])
+        .prop_map(str::to_owned),
+        (1..200_usize).prop_map(|levels| "[".repeat(levels) + &"]".repeat(levels)),
+        json_text(),
+    ];
+    let name = sample::select(names.to_vec());
+    leaf.prop_recursive(6, 60, 8, move |inner| {
+        prop_oneof![
+            4 => vec((name.clone(), inner.clone()), 0..8).prop_map(|members| {
+                let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
+                format!("{{{}}}", members.join(","))
+            }),
+            1 => vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(","))),
+            1 => inner.prop_map(|json| Value::from(json).to_string()),
+        ]
+    })
+}
+
+/// One event in each form that can hold it: its headers and its value. The key is the aggregate's id.
+fn forms(row: &Value, payload: &str) -> Vec<(Vec<(&'static str, String)>, String)> {
+    let with_payload = |object: &Value, name: &str, payload: &str| {
+        let text = object.to_string();
+        format!("{},\"{name}\":{payload}}}", text.strip_suffix('}').expect("an object"))
+    };
+    let text = Value::from(payload).to_string();
+    let columns = with_payload(row, "payload", &text);
+    let envelope = format!(r#"{{"before":null,"after":{columns},"source":{{"connector":"postgresql"}},"op":"c"}}"#);
+    let with_schema = |value: &str| format!(r#"{{"schema":{{"type":"struct","fields":[]}},"payload":{value}}}"#);
+    let of = |name: &str| row[name].as_str().unwrap_or_default().to_owned();
+    let routed = vec![
+        ("id", of("event_id")),
+        ("eventType", of("event_type")),
+        ("aggregateType", of("aggregate_type")),
+        ("sequence_id", row["sequence_id"].to_string()),
+        ("createdAt", of("created_at")),
+        ("aggregate_id", of("aggregate_id")),
+    ];
+    let cloud_event = json!({
+        "specversion": "1.0", "id": row["event_id"], "type": row["event_type"], "source": "/s",
+        "subject": row["aggregate_id"], "aggregatetype": row["aggregate_type"], "sequenceId": row["sequence_id"],
+        "time": row["created_at"],
+    });
+    let binary = vec![
+        ("ce_specversion", "1.0".to_owned()),
+        ("ce_id", of("event_id")),
+        ("ce_type", of("event_type")),
+        ("ce_source", "/s".to_owned()),
+        ("ce_subject", of("aggregate_id")),
+        ("ce_aggregatetype", of("aggregate_type")),
+        ("ce_sequenceId", row["sequence_id"].to_string()),
+        ("ce_time", of("created_at")),
+    ];
+    vec![
+        (Vec::new(), with_schema(&envelope)),
+        (Vec::new(), envelope),
+        (Vec::new(), with_schema(&columns)),
+        (vec![("__op", "c".to_owned())], columns),
+        (Vec::new(), with_payload(&cloud_event, "data", &text)),
+        (binary, text.clone()),
+        (routed, text),
     ]
 }
 
@@ -129,7 +285,7 @@ proptest! {
 
     #[test]
     fn damaged_records_are_decoded_without_panic(
-        which in any::<proptest::sample::Index>(),
+        which in any::<sample::Index>(),
         damages in vec(damage(), 1..6),
         snapshot_events in any::<bool>(),
         mapped in any::<bool>(),
@@ -153,6 +309,51 @@ proptest! {
             headers.iter().map(|(name, value)| (*name, value.as_deref())).collect();
         let record = Record { key: key.as_deref(), value: value.as_deref().map(str::as_bytes), headers: &headers, ..record(b"") };
         check(&decode(&record, &Settings::default()));
+    }
+
+    #[test]
+    fn hostile_json_is_decoded_without_panic(
+        value in hostile_json(),
+        key in proptest::option::of(hostile_json()),
+        headers in vec((header_name(), proptest::option::of(header_value())), 0..3),
+        all in any::<bool>(),
+    ) {
+        let headers: Vec<(&str, Option<&[u8]>)> =
+            headers.iter().map(|(name, value)| (*name, value.as_deref())).collect();
+        let record = Record { key: key.as_deref().map(str::as_bytes), headers: &headers, ..record(value.as_bytes()) };
+        let others = if all { Others::All } else { Others::None };
+        check(&decode(&record, &Settings { others, ..Settings::default() }));
+    }
+
+    #[test]
+    fn an_event_is_the_same_in_every_form(
+        // Headers of another spelling, such as JSON, are another matter.
+        id in "[a-zA-Z0-9äöü €-]{1,40}",
+        kind in "[a-zA-Z0-9äöü €-]{1,40}",
+        aggregate in "[a-zA-Z][a-zA-Z0-9äöü €-]{0,40}",
+        aggregate_type in "[a-zA-Z0-9äöü €-]{0,40}",
+        sequence in any::<i64>(),
+        payload in json_text(),
+        us in -62_135_596_800_000_000_i64..253_402_300_800_000_000,
+    ) {
+        let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1000).expect("in range");
+        let time = time.format(&time::format_description::well_known::Rfc3339).expect("a year of four digits");
+        let row = json!({
+            "event_id": id, "aggregate_id": aggregate, "aggregate_type": aggregate_type, "event_type": kind,
+            "sequence_id": sequence, "created_at": time,
+        });
+        let expected = Event {
+            id, sequence: Some(sequence.to_string()), event_type: kind, aggregate_type, aggregate_id: aggregate,
+            payload: payload.clone(), created_at_ms: us.div_euclid(1000), row_created_at_us: Some(us),
+            headers: Vec::new(), columns: "{}".to_owned(), says_op: true,
+        };
+        for (headers, value) in forms(&row, &payload) {
+            let headers: Vec<(&str, Option<&[u8]>)> =
+                headers.iter().map(|(name, value)| (*name, Some(value.as_bytes()))).collect();
+            let decoded = decode(&Record { headers: &headers, ..record(value.as_bytes()) }, &Settings::default());
+            let Decoded::Event(event) = decoded else { return Err(TestCaseError::fail(format!("{value}: {decoded:?}"))) };
+            prop_assert_eq!(Event { headers: Vec::new(), says_op: true, ..*event }, expected.clone(), "{}", value);
+        }
     }
 
     #[test]

@@ -2,21 +2,24 @@
 //! id the key, and the rest stands where it was placed, or in the topic's name. Pure.
 //!
 //! The value is the payload itself, or an object of the payload and what was placed beside it. Nothing but names tells
-//! the two apart, so what could be either is refused with what to set.
+//! the two apart, so a value that could be either is refused with what to set. The router places a field once, so a
+//! header decides: a member of the same name that says something else is the payload's own.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use crate::event::bounds::shown;
 use crate::event::error::Error;
 use crate::event::form::{self, Context};
 use crate::event::headers;
 use crate::event::members::Members;
-use crate::event::row::{Cell, Row};
+use crate::event::row::{self, Cell, Read, Row};
 use crate::event::schema::RowSchema;
 use crate::event::{Decoded, Field, Others};
 
 const ID: &str = "id";
+const PAYLOAD: &str = "payload";
 
 /// Whether it has the header that the router always gives.
 pub(super) fn is_one(context: &Context<'_>) -> bool {
@@ -25,17 +28,20 @@ pub(super) fn is_one(context: &Context<'_>) -> bool {
 
 pub(super) fn decoded(text: &str, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
     let id = headers::value(context.record.headers, ID).unwrap_or_default();
-    let row = match serde_json::from_str(text).map_err(Error::NotJson).and_then(|value| row(value, id.clone(), context))
-    {
+    let placed = Field::ALL.into_iter().flat_map(|field| context.settings.columns.placed(field));
+    let read = headers::check(context.record.headers, placed)
+        .and_then(|()| serde_json::from_str(text).map_err(Error::NotJson))
+        .and_then(|value| row(value, id.clone(), context));
+    let row = match read {
         Ok(row) => row,
-        Err(error) => return form::kept(&error, Some(id.into_owned())),
+        Err(error) => return form::kept(&error, Some(id)),
     };
-    context.event(&row, schema.map(RowSchema::of_row), true)
+    context.event(&row, schema.map(RowSchema::of_row).as_ref(), true)
 }
 
 fn row<'a>(value: &'a RawValue, id: Cow<'a, str>, context: &Context<'a>) -> Result<Row<'a>, Error> {
     let members = Members::of(value.get());
-    let mut row = if has_more(&members, context)? { placed(&members, context) } else { Row::default() };
+    let mut row = if has_more(&members, context)? { placed(&members, context)? } else { Row::default() };
     if row.get(Field::Payload).is_none() {
         row.set(Field::Payload, Cell::Json(value));
     }
@@ -68,42 +74,63 @@ pub(super) fn complete<'a>(row: &mut Row<'a>, context: &Context<'a>) -> Result<(
 
 /// Whether an object is a payload and what was placed beside it, and not a payload by itself.
 fn has_more(members: &Members<'_>, context: &Context<'_>) -> Result<bool, Error> {
-    const PAYLOAD: &str = "payload";
-    let settings = context.settings;
+    let others = &context.settings.others;
     if !members.has(PAYLOAD) {
         return Ok(false);
     }
-    let of_event =
-        |name: &&str| Field::ALL.into_iter().any(|field| settings.columns.placed(field).any(|placed| placed == *name));
-    let named = |name: &&str| matches!(settings.others, Others::Named(_)) && settings.others.take(name, false);
-    let (known, unknown): (Vec<_>, Vec<_>) =
-        members.names().filter(|name| *name != PAYLOAD).partition(|name| of_event(name) || named(name));
+    let of_event = |name: &str, raw| {
+        let named = |field: &Field| context.settings.columns.placed(*field).any(|placed| placed == name);
+        Field::ALL.into_iter().filter(named).any(|field| may_hold(field, raw, context))
+    };
+    let named = |name: &str| matches!(others, Others::Named(_)) && others.take(name, false);
+    let besides = members.iter().filter(|(name, _)| *name != PAYLOAD);
+    let (known, unknown): (Vec<_>, Vec<_>) = besides.partition(|(name, raw)| of_event(name, raw) || named(name));
     match unknown.first() {
         _ if known.is_empty() => Ok(false),
-        Some(unknown) if settings.others != Others::All => Err(Error::Ambiguous((*unknown).to_owned())),
+        Some((unknown, _)) if *others != Others::All => Err(Error::Ambiguous(shown(unknown))),
         _ => Ok(true),
     }
 }
 
-fn placed<'a>(members: &Members<'a>, context: &Context<'_>) -> Row<'a> {
+/// Whether a member that has a field's name may hold that field. The router places a field once: if a header gives it,
+/// a member that says something else is the payload's own.
+fn may_hold(field: Field, raw: &RawValue, context: &Context<'_>) -> bool {
+    let given = match field {
+        Field::Payload => None,
+        Field::EventId => headers::value(context.record.headers, ID),
+        field => context.header(field),
+    };
+    given.is_none_or(|given| match row::string(raw) {
+        Read::Text(text) => text == given,
+        Read::Broken | Read::NotText => raw.get() == given,
+    })
+}
+
+/// The row that a payload makes with what was placed beside it.
+fn placed<'a>(members: &Members<'a>, context: &Context<'_>) -> Result<Row<'a>, Error> {
     let settings = context.settings;
     let mut row = Row::default();
     let mut taken = Vec::new();
     for field in Field::ALL {
-        if let Some(raw) = members.get(settings.columns.of(field)) {
-            taken.push(settings.columns.of(field));
+        let get = |name| members.get(name).filter(|raw| may_hold(field, raw, context));
+        let column = settings.columns.of(field);
+        if let Some(raw) = get(column) {
+            taken.push(column);
             row.set(field, Cell::Json(raw));
-        } else if let Some((name, raw)) = field.placed().iter().find_map(|name| Some((*name, members.get(name)?))) {
+        } else if let Some((name, raw)) = field.placed().iter().find_map(|name| Some((*name, get(name)?))) {
             taken.push(name);
             row.set_called(field, name, raw);
         }
+    }
+    if let Some(twice) = members.twice(|name| taken.contains(&name)) {
+        return Err(Error::Twice(shown(twice)));
     }
     for (name, raw) in members.iter() {
         if settings.others.take(name, taken.contains(&&**name)) {
             row.add_other(name.clone(), raw);
         }
     }
-    row
+    Ok(row)
 }
 
 #[cfg(test)]
@@ -154,6 +181,16 @@ mod tests {
             (r#"{"payload":1}"#, r#"{"payload":1}"#),
             (r#"{"payload":1,"title":"t"}"#, r#"{"payload":1,"title":"t"}"#),
             (r#"{"schema":{"type":"string"},"payload":"{}"}"#, "{}"),
+            (
+                r#"{"schema":{"name":"orders"},"payload":{"id":1}}"#,
+                r#"{"schema":{"name":"orders"},"payload":{"id":1}}"#,
+            ),
+            (
+                r#"{"schema":{"type":"object"},"payload":{"id":1}}"#,
+                r#"{"schema":{"type":"object"},"payload":{"id":1}}"#,
+            ),
+            (r#"{"type":"Invoice","payload":{"id":1}}"#, r#"{"type":"Invoice","payload":{"id":1}}"#),
+            (r#"{"event_id":"other","payload":1}"#, r#"{"event_id":"other","payload":1}"#),
             (r#"{"schema":null,"payload":null}"#, "null"),
             (r#"{"ts_ms":1}"#, r#"{"ts_ms":1}"#),
             (r#"{"event_id":"other"}"#, r#"{"event_id":"other"}"#),
@@ -186,13 +223,33 @@ mod tests {
     fn what_is_placed_beside_the_payload_is_taken_from_there() {
         let value = r#"{"payload":"{\"a\":1}","sequence_id":3,"createdAt":"1970-01-01T00:00:01Z","type":"T",
             "aggregateType":"Account","aggregate_id":"b"}"#;
-        let event = read(value, TYPED);
+        let event = read(value, ID);
         assert_eq!((event.payload.as_str(), event.sequence.as_deref()), (r#"{"a":1}"#, Some("3")));
         assert_eq!((event.event_type.as_str(), event.aggregate_type.as_str()), ("T", "Account"));
         assert_eq!((event.aggregate_id.as_str(), event.row_created_at_us), ("b", Some(1_000_000)));
         let schema = r#"{"type":"struct","fields":[{"field":"createdAt","name":"io.debezium.time.MicroTimestamp"}]}"#;
         let value = format!(r#"{{"schema":{schema},"payload":{{"payload":"{{}}","createdAt":5}}}}"#);
         assert_eq!(read(&value, TYPED).row_created_at_us, Some(5));
+    }
+
+    #[test]
+    fn a_header_decides_what_a_member_of_the_same_name_is() {
+        let placed_twice = r#"{"payload":{"a":1},"type":"UserCreated"}"#;
+        let event = read(placed_twice, TYPED);
+        assert_eq!((event.event_type.as_str(), event.payload.as_str()), ("UserCreated", r#"{"a":1}"#));
+        let value = r#"{"payload":{"a":1},"sequence_id":3,"type":"Invoice"}"#;
+        assert!(refused(Some("a"), value, TYPED).reason.contains("beside it type"));
+        let settings = Settings { others: Others::All, ..Settings::default() };
+        let event = read_with(value, TYPED, &settings);
+        assert_eq!((event.event_type.as_str(), event.columns.as_str()), ("UserCreated", r#"{"type":"Invoice"}"#));
+    }
+
+    #[test]
+    fn what_is_placed_twice_is_refused() {
+        let value = r#"{"payload":{"a":1},"payload":{"a":2},"sequence_id":3}"#;
+        assert_eq!(refused(Some("a"), value, TYPED).reason, "the row has the column payload twice");
+        let alone = r#"{"payload":{"a":1},"payload":{"a":2}}"#;
+        assert_eq!(read(alone, TYPED).payload, alone);
     }
 
     #[test]
@@ -227,6 +284,14 @@ mod tests {
             let reason = refused(key, "{}", ID).reason;
             assert!(reason.contains(&format!("the record's key is {found}")), "{reason}");
         }
+    }
+
+    #[test]
+    fn a_header_that_is_no_text_is_not_passed_over() {
+        let headers: &Headers<'_> = &[("id", Some(b"e")), ("eventType", Some(b"\xff"))];
+        assert_eq!(refused(Some("a"), "{}", headers).reason, "the header eventType is not UTF-8");
+        let null: &Headers<'_> = &[("id", Some(b"e")), ("eventType", None)];
+        assert_eq!(read("{}", null).event_type, "User");
     }
 
     #[test]

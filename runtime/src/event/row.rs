@@ -9,13 +9,13 @@ use serde::Deserializer;
 use serde::de::{DeserializeSeed, Error as _, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::event::bounds;
+use crate::event::decimal::{self, Work};
 use crate::event::error::Error;
 use crate::event::members::{Members, Name};
 use crate::event::schema::RowSchema;
-use crate::event::{Columns, Field, Settings, Undecodable, exact};
-
-/// What stands for a value that PostgreSQL did not send, since an update left it as it was (TOAST).
-pub(super) const UNAVAILABLE: &str = "__debezium_unavailable_value";
+use crate::event::unavailable::UNAVAILABLE;
+use crate::event::{Columns, Field, Settings, Undecodable};
 
 /// What a column holds.
 #[derive(Debug, Clone)]
@@ -93,7 +93,11 @@ impl<'a> Row<'a> {
 
     /// What is kept of this row beside the reason why it is no event.
     pub(super) fn undecodable(&self, error: &Error, columns: &Columns) -> Undecodable {
-        let readable = |field| name(self.called(field, columns), self.get(field), None).ok().map(Cow::into_owned);
+        let readable = |field| {
+            let column = self.called(field, columns);
+            let text = name(column, self.get(field), None).and_then(|text| bounds::short(column, text));
+            text.ok().map(Cow::into_owned)
+        };
         Undecodable {
             reason: error.to_string(),
             event_id: readable(Field::EventId),
@@ -110,7 +114,8 @@ impl<'de> DeserializeSeed<'de> for Rows<'_> {
     type Value = Option<Row<'de>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_any(self)
+        // To a visitor of anything, `serde_json` shows a number of arbitrary precision as an object.
+        deserializer.deserialize_option(self)
     }
 }
 
@@ -121,8 +126,12 @@ impl<'de> Visitor<'de> for Rows<'_> {
         to.write_str("an object")
     }
 
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+    fn visit_none<E>(self) -> Result<Self::Value, E> {
         Ok(None)
+    }
+
+    fn visit_some<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -149,7 +158,7 @@ pub(super) fn name<'a>(
 ) -> Result<Cow<'a, str>, Error> {
     let text = match cell {
         Some(Cell::Json(raw)) if is_whole(raw.get()) => Cow::Borrowed(raw.get()),
-        Some(Cell::Json(raw)) => match decimal(column, raw, schema)? {
+        Some(Cell::Json(raw)) => match decimal_digits(column, raw, schema)? {
             Some(digits) => Cow::Owned(digits),
             None => text(column, cell)?,
         },
@@ -183,22 +192,25 @@ pub(super) fn sequence<'a>(
         None => return Ok(None),
         Some(Cell::Text(text)) => text.clone(),
         Some(Cell::Json(raw)) if raw.get() == "null" => return Ok(None),
-        Some(Cell::Json(raw)) => match (decimal(column, raw, schema)?, string(raw)) {
+        Some(Cell::Json(raw)) => match (decimal_digits(column, raw, schema)?, string(raw)) {
             (Some(digits), _) => Cow::Owned(digits),
             (None, Read::Text(text)) => text,
             (None, Read::NotText) => Cow::Borrowed(raw.get()),
             (None, Read::Broken) => return Err(wrong(kind(raw))),
         },
     };
+    if digits == UNAVAILABLE {
+        return Err(Error::Unavailable(column.to_owned()));
+    }
     let found = || cell.map_or("a text", |cell| if let Cell::Json(raw) = cell { kind(raw) } else { "a text" });
-    if is_whole(&digits) { Ok(Some(digits.into_owned())) } else { Err(wrong(found())) }
+    if is_whole(&digits) { Ok(Some(bounds::short(column, digits)?.into_owned())) } else { Err(wrong(found())) }
 }
 
-/// The digits of a column that its schema says to be a decimal. The schema is read only where it has one at all.
-fn decimal(column: &str, raw: &RawValue, schema: Option<&RowSchema<'_>>) -> Result<Option<String>, Error> {
+/// The digits of a column that its schema says to be a decimal. The schema is read only if there is one in it at all.
+fn decimal_digits(column: &str, raw: &RawValue, schema: Option<&RowSchema<'_>>) -> Result<Option<String>, Error> {
     let Some(schema) = schema.filter(|schema| schema.has_decimals() && raw.get() != "null") else { return Ok(None) };
     match schema.column(column)? {
-        Some(of) if of.is_decimal() => exact::decimal(column, raw, &of).map(Some),
+        Some(of) if of.is_decimal() => decimal::digits(column, raw, of, &mut Work::default()).map(Some),
         _ => Ok(None),
     }
 }
@@ -269,7 +281,8 @@ mod tests {
     #[test]
     fn only_an_object_is_a_row() {
         assert!(row("null").is_ok_and(|row| row.is_none()));
-        for json in [r#"["e"]"#, "7", "\"e\"", "true", r#"{"event_id":"e","event_id":"f"}"#] {
+        let numbers = ["7", "-0", "1.5", "1e400", "12345678901234567890123"];
+        for json in [r#"["e"]"#, "\"e\"", "true", r#"{"event_id":"e","event_id":"f"}"#].into_iter().chain(numbers) {
             assert!(row(json).is_err(), "{json}");
         }
     }
@@ -327,6 +340,12 @@ mod tests {
         assert_eq!(given(r#""007""#), Ok(Some("007".to_owned())));
         assert_eq!(given("null"), Ok(None));
         assert!(matches!(sequence("sequence_id", None, None), Ok(None)));
+        let (longest, too_long) = ("7".repeat(1024), "7".repeat(1025));
+        assert_eq!(given(&longest), Ok(Some(longest.clone())));
+        assert_eq!(
+            given(&too_long),
+            Err("the row's sequence_id has 1025 bytes, and at most 1024 are allowed".to_owned())
+        );
         for json in ["1.0", "1e3", "{}", "[1]", "true", r#""""#, r#""-""#, r#""x""#, r#"{"scale":0,"value":"AQ=="}"#] {
             assert!(given(json).is_err(), "{json}");
         }

@@ -1,0 +1,105 @@
+//! Debezium's placeholder for a value that PostgreSQL did not send, because a change left it as it was (TOAST): every
+//! shape that it has for a column's type. Pure.
+//!
+//! Debezium writes null instead for arrays of other types than these, and nothing tells that null from a real one.
+
+use serde_json::value::RawValue;
+
+use crate::event::members::Members;
+use crate::event::row::{self, Read};
+
+/// The text itself (`unavailable.value.placeholder`).
+pub(super) const UNAVAILABLE: &str = "__debezium_unavailable_value";
+/// What `bytea` holds as base64, and as hexadecimal digits (`binary.handling.mode`).
+const BASE64: &str = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==";
+const HEX: &str = "5f5f646562657a69756d5f756e617661696c61626c655f76616c7565";
+/// What an array of UUIDs holds: the UUID of the text (RFC 9562, version 3, no namespace).
+const UUID: &str = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
+
+/// Whether a column's value is the placeholder.
+pub(super) fn is_unavailable(raw: &RawValue) -> bool {
+    match row::string(raw) {
+        Read::Text(text) => matches!(&*text, UNAVAILABLE | BASE64 | HEX) || is_map(&text),
+        Read::Broken => false,
+        Read::NotText => is_list(raw.get()) || is_map(raw.get()),
+    }
+}
+
+/// What `hstore` holds: an object, or the text of one (`hstore.handling.mode`).
+fn is_map(json: &str) -> bool {
+    if !json.starts_with('{') || !json.contains(UNAVAILABLE) {
+        return false;
+    }
+    let members = Members::of(json);
+    let mut all = members.iter();
+    let (Some((name, value)), None) = (all.next(), all.next()) else { return false };
+    name == UNAVAILABLE && matches!(row::string(value), Read::Text(text) if text == UNAVAILABLE)
+}
+
+/// What an array holds: one text, or the text's bytes as numbers.
+fn is_list(json: &str) -> bool {
+    // The longest is the one of numbers, with a space after each comma.
+    if !json.starts_with('[') || json.len() > 5 * UNAVAILABLE.len() + 2 {
+        return false;
+    }
+    let is_text = |items: Vec<&RawValue>| match items[..] {
+        [item] => matches!(row::string(item), Read::Text(text) if text == UNAVAILABLE || text == UUID),
+        _ => false,
+    };
+    serde_json::from_str(json).is_ok_and(is_text)
+        || serde_json::from_str(json).is_ok_and(|bytes: Vec<u8>| bytes == UNAVAILABLE.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
+    use super::*;
+
+    fn is(json: &str) -> bool {
+        is_unavailable(serde_json::from_str(json).expect("the test's text is JSON"))
+    }
+
+    #[test]
+    fn the_placeholder_is_known_in_every_shape() {
+        for json in [
+            r#""__debezium_unavailable_value""#,
+            r#""__debezium\u005funavailable_value""#,
+            r#""X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==""#,
+            r#""5f5f646562657a69756d5f756e617661696c61626c655f76616c7565""#,
+            r#"["__debezium_unavailable_value"]"#,
+            r#"{"__debezium_unavailable_value":"__debezium_unavailable_value"}"#,
+            r#""{\"__debezium_unavailable_value\":\"__debezium_unavailable_value\"}""#,
+            "[95,95,100,101,98,101,122,105,117,109,95,117,110,97,118,97,105,108,97,98,108,101,95,118,97,108,117,101]",
+            r#"["b68a35a7-17ad-35b3-af2a-ae46edb4545a"]"#,
+        ] {
+            assert!(is(json), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_only_holds_it_is_data() {
+        for json in [
+            r#""text""#,
+            "[]",
+            "[95,95]",
+            "null",
+            r#"{"a":"__debezium_unavailable_value"}"#,
+            r#"{"__debezium_unavailable_value":1}"#,
+            r#"{"__debezium_unavailable_value":"__debezium_unavailable_value","a":1}"#,
+            r#"["a","__debezium_unavailable_value"]"#,
+            r#""\"__debezium_unavailable_value\"""#,
+            r#""\ud83d""#,
+        ] {
+            assert!(!is(json), "{json}");
+        }
+    }
+
+    #[test]
+    fn the_encoded_shapes_are_of_the_text() {
+        assert_eq!(STANDARD.encode(UNAVAILABLE), BASE64);
+        let hex: Vec<_> = UNAVAILABLE.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex.concat(), HEX);
+    }
+}
