@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 
 /// The most that the embedded Kafka is given for one partition. It drops what is oldest beyond 5 MiB.
 const PARTITION_BYTES: usize = 4 << 20;
@@ -56,14 +56,16 @@ pub enum Error {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct Line<'a> {
     topic: Option<String>,
     partition: Option<i32>,
     #[serde(rename = "offset")]
     _offset: Option<i64>,
     timestamp: Option<i64>,
-    key: Option<Value>,
-    value: Option<Value>,
+    #[serde(borrow)]
+    key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    value: Option<&'a RawValue>,
     #[serde(default)]
     headers: Vec<(String, Option<String>)>,
 }
@@ -110,7 +112,7 @@ impl Recording {
     pub fn read(text: &str, topic: &str) -> Result<Self, Error> {
         let mut lines = Vec::new();
         for (at, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
-            let line: Line = serde_json::from_str(text).map_err(|source| Error::Line { line: at + 1, source })?;
+            let line: Line<'_> = serde_json::from_str(text).map_err(|source| Error::Line { line: at + 1, source })?;
             if let Some(partition) = line.partition.filter(|number| !(0..1_000).contains(number)) {
                 return Err(Error::Partition { line: at + 1, partition });
             }
@@ -128,14 +130,14 @@ impl Recording {
     }
 
     /// The records, with those that name no partition spread by key over so many.
-    fn spread(lines: &[Line], default: &str, count: i32) -> Self {
+    fn spread(lines: &[Line<'_>], default: &str, count: i32) -> Self {
         let mut partitions = BTreeMap::new();
-        let record = |line: &Line| {
-            let (topic, key) = (line.topic.as_deref().unwrap_or(default).to_owned(), text(line.key.as_ref()));
+        let record = |line: &Line<'_>| {
+            let (topic, key) = (line.topic.as_deref().unwrap_or(default).to_owned(), text(line.key));
             let partition = line.partition.unwrap_or_else(|| of_key(key.as_deref(), count));
             let most = partitions.entry(topic.clone()).or_insert(0);
             *most = (partition + 1).max(*most);
-            let (value, headers) = (text(line.value.as_ref()), line.headers.clone());
+            let (value, headers) = (text(line.value), line.headers.clone());
             Recorded { topic, partition, timestamp_ms: line.timestamp, key, value, headers }
         };
         let records = lines.iter().map(record).collect();
@@ -169,11 +171,15 @@ impl Recording {
     }
 }
 
-fn text(value: Option<&Value>) -> Option<String> {
-    match value? {
-        Value::Null => None,
-        Value::String(text) => Some(text.clone()),
-        json => Some(json.to_string()),
+/// The text of a JSON string, and any other JSON as it stands. It never goes through `serde_json::Value`, which takes
+/// keys such as `$serde_json::private::RawValue` for its own.
+fn text(value: Option<&RawValue>) -> Option<String> {
+    let json = value?.get();
+    match json.as_bytes().first() {
+        Some(b'n') => None,
+        // An escape that stands for no character has no bytes in Kafka.
+        Some(b'"') => Some(serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())),
+        _ => Some(json.to_owned()),
     }
 }
 
@@ -195,9 +201,19 @@ mod tests {
             "{\"value\": {\"a\": 1.50, \"b\": [12345678901234567890]}}\n\n{\"key\":\"k\",\"value\":\" as it was\"}\n";
         let recording = Recording::read(text, "t").expect("it is a recording");
         let values: Vec<_> = recording.records.iter().map(|record| record.value.as_deref()).collect();
-        assert_eq!(values, [Some("{\"a\":1.50,\"b\":[12345678901234567890]}"), Some(" as it was")]);
+        assert_eq!(values, [Some("{\"a\": 1.50, \"b\": [12345678901234567890]}"), Some(" as it was")]);
         assert_eq!(recording.partitions, BTreeMap::from([("t".to_owned(), 1)]));
         assert_eq!(recording.count("t"), 2);
+    }
+
+    #[test]
+    fn no_key_is_taken_for_another_value() {
+        for value in [r#"{"$serde_json::private::RawValue":"[1]"}"#, r#"{"$serde_json::private::Number":"1"}"#] {
+            let text = format!(r#"{{"key":{value},"value":{value}}}"#);
+            let recording = Recording::read(&text, "t").expect("it is a recording");
+            let record = &recording.records[0];
+            assert_eq!((record.key.as_deref(), record.value.as_deref()), (Some(value), Some(value)));
+        }
     }
 
     #[test]
