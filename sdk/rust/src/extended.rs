@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Number, Value as Json};
 
-use crate::{DateTime, Decimal, Document, ObjectId, Value};
+use crate::{DateTime, Decimal, Document, ObjectId, Value, private_keys};
 
 /// How values are written.
 #[derive(Clone, Copy, PartialEq)]
@@ -131,13 +131,13 @@ fn double_text(number: f64) -> String {
 
 /// A document from Extended JSON text.
 pub(crate) fn parse_document(text: &str) -> Result<Document, serde_json::Error> {
-    let fields: Map<String, Json> = serde_json::from_str(text)?;
+    let fields: Map<String, Json> = private_keys::read(text)?;
     Ok(fields.into_iter().map(|(key, value)| (key, from_json(value))).collect())
 }
 
 /// A value from Extended JSON text.
 pub(crate) fn parse_value(text: &str) -> Result<Value, serde_json::Error> {
-    serde_json::from_str(text).map(from_json)
+    private_keys::read(text).map(from_json)
 }
 
 fn from_json(json: Json) -> Value {

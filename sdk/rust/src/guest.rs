@@ -5,7 +5,7 @@ use std::cell::Cell;
 use serde_json::{Map, Value as Json, json};
 
 use crate::failure::take_refused;
-use crate::{DateTime, Event, Failure, Handler, Reject, Result, Skip};
+use crate::{DateTime, Event, Failure, Handler, Reject, Result, Skip, private_keys};
 
 /// An event as the contract has it.
 #[derive(Debug, Clone)]
@@ -76,8 +76,8 @@ pub fn handle<H: Handler>(handler: &H, event: RawEvent) -> Result {
 
 fn read_event<P: serde::de::DeserializeOwned>(raw: RawEvent) -> Result<Event<P>> {
     Ok(Event {
-        payload: serde_json::from_str(&raw.payload).map_err(|error| unreadable("PayloadError", "payload", &error))?,
-        columns: serde_json::from_str(&raw.columns).map_err(|error| unreadable("ColumnsError", "columns", &error))?,
+        payload: private_keys::read(&raw.payload).map_err(|error| unreadable("PayloadError", "payload", &error))?,
+        columns: private_keys::read(&raw.columns).map_err(|error| unreadable("ColumnsError", "columns", &error))?,
         sequence: raw
             .sequence
             .map(|digits| digits.parse::<i64>())

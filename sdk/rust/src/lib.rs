@@ -49,6 +49,7 @@ mod handler;
 mod host;
 mod lines;
 mod object_id;
+mod private_keys;
 mod ser;
 mod value;
 

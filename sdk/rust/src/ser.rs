@@ -133,8 +133,8 @@ impl serde::Serializer for ToValues {
         Ok(Fields::new(self))
     }
 
-    fn serialize_struct(self, _name: &'static str, _len: usize) -> Result<Fields, Error> {
-        Ok(Fields::new(self))
+    fn serialize_struct(self, name: &'static str, _len: usize) -> Result<Fields, Error> {
+        Ok(Fields::of_struct(self, name))
     }
 
     fn serialize_struct_variant(
@@ -159,7 +159,7 @@ fn key<T: Serialize + ?Sized>(key: &T) -> Result<String, Error> {
     }
 }
 
-/// What a number or a raw value of `serde_json` handed over as a text stands for.
+/// What a number or a raw value of `serde_json` stands for, which hands itself over as a struct of that name with a text.
 fn from_json_token(name: &str, text: &Value) -> Result<Option<Value>, Error> {
     let Value::String(text) = text else { return Ok(None) };
     match name {
@@ -281,6 +281,10 @@ mod tests {
         let map = BTreeMap::from([("a", BTreeMap::from([("$date", 1)]))]);
         let document = to_document(&map).expect("a document");
         assert!(matches!(document.get("a"), Some(Value::Refused(_))));
+        for key in [JSON_NUMBER, JSON_RAW] {
+            let value = to_value(&BTreeMap::from([(key, "1")])).expect("a value");
+            assert!(matches!(&value, Value::Refused(reason) if reason.contains(key)), "{value:?}");
+        }
     }
 
     #[test]

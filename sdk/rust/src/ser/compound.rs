@@ -34,11 +34,17 @@ pub(super) struct Fields {
     serializer: ToValues,
     document: Document,
     key: Option<String>,
+    /// The struct's name, if it is one.
+    name: &'static str,
 }
 
 impl Fields {
     pub(super) fn new(serializer: ToValues) -> Self {
-        Self { serializer, document: Document::new(), key: None }
+        Self::of_struct(serializer, "")
+    }
+
+    pub(super) fn of_struct(serializer: ToValues, name: &'static str) -> Self {
+        Self { serializer, document: Document::new(), key: None, name }
     }
 
     fn insert<T: Serialize + ?Sized>(&mut self, key: String, value: &T) -> Result<(), Error> {
@@ -50,7 +56,8 @@ impl Fields {
     /// data.
     fn finish(self) -> Result<Value, Error> {
         let Some((name, first)) = self.document.iter().next() else { return Ok(Value::Document(self.document)) };
-        if let Some(value) = from_json_token(name, first)? {
+        // A map of data may have a key of that name.
+        if let Some(value) = from_json_token(self.name, first)? {
             return Ok(value);
         }
         if self.serializer.extended {
