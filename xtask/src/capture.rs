@@ -1,6 +1,6 @@
 //! `cargo xtask capture`: the records that the real Debezium writes, for the fixtures that decoding is held to.
 //!
-//! What is recorded stands in `python/captures.py`. A capture is worth nothing without expectations, and those are written
+//! What is recorded stands in `rig/python/captures.py`. A capture is worth nothing without expectations, and those are written
 //! by hand from the rows that are inserted there.
 
 use std::path::PathBuf;
@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde_json::json;
 
-use crate::instance::{Service, Temporary};
-use crate::{paths, prerequisites, process, python};
+use rig::instance::{Service, Temporary};
+use rig::{paths, prerequisites, process, python};
 
 const INSTANCE: &str = "capture";
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::{cache, paths, process};
+use rig::{cache, paths, process};
 
 /// What `.env.example` sets and Compose must not do without.
 const PASSWORD: &str = "POSTGRES_PASSWORD";

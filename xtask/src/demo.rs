@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::comparison::{self, Comparison};
-use crate::instance::{Instance, Temporary};
-use crate::progress::Progress;
-use crate::rows::Rows;
-use crate::weir::{self, Stats, Weir};
-use crate::{cargo, guests, interrupt, prerequisites, python};
+use crate::guests;
+use rig::comparison::{self, Comparison};
+use rig::instance::{Instance, Temporary};
+use rig::progress::Progress;
+use rig::rows::Rows;
+use rig::weir::{self, Stats, Weir};
+use rig::{cargo, interrupt, prerequisites, python};
 
 const INSTANCE: &str = "demo";
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -85,7 +86,7 @@ fn run_embedded(args: &Args, lacks: &[String]) -> Result<()> {
     let port = instance.environment.ports.admin;
     let weir = Weir::launch(instance.daemon("weir"), port, command.arg("--embedded").arg(&records))?;
     weir.ready(PATIENCE)?;
-    let stats = weir.settled(args.events, PATIENCE, &mut Progress::new())?;
+    let stats = weir.settled(args.events, PATIENCE, &mut Progress::default())?;
     weir.stop()?;
     report(&stats, &comparison::compare_embedded(instance, &records, since)?)?;
     if args.keep {
@@ -100,7 +101,7 @@ fn insert_and_compare(instance: &Instance, handlers: &Path, args: &Args) -> Resu
     let weir = Weir::start(instance, handlers)?;
     println!("weir is ready; inserting {} rows", args.events);
     let begin = Instant::now();
-    let mut progress = Progress::new();
+    let mut progress = Progress::default();
     let mut rows = Rows::insert(instance, args.events, args.rate, args.seed)?;
     while !rows.done()? {
         progress.show(&weir.stats()?.lines(rows.inserted()));

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::instance;
+use rig::instance;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -13,26 +13,18 @@ use std::process;
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
-use crate::cargo::{cargo, cargo_in};
+use rig::cargo::{cargo, cargo_in};
+use rig::guests::Guests;
 
 const TRIPLE: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 /// The package whose examples are the behaviours.
 const BEHAVIOURS: &str = "behaviours";
 
-/// Where the components are.
-#[derive(Debug, Clone)]
-pub(crate) struct Built {
-    /// The six handlers', a file `<name>.wasm` each.
-    pub(crate) handlers: PathBuf,
-    /// The behaviours', a file `<name>.wasm` each.
-    pub(crate) behaviours: PathBuf,
-}
-
 /// Builds all of them.
-pub(crate) fn build() -> Result<Built> {
+pub(crate) fn build() -> Result<Guests> {
     let workspace = Workspace::read()?;
-    let built = Built { handlers: workspace.target.join("handlers"), behaviours: workspace.target.join("behaviours") };
+    let built = Guests::built();
     workspace.build(workspace.handlers.iter().flat_map(|name| ["--package", name.as_str()]))?;
     workspace.build(["--package", BEHAVIOURS, "--examples"])?;
 

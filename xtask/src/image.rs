@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
 use serde_json::Value;
 
-use crate::{cargo, paths, process};
+use rig::{cargo, paths, process};
 
 const RELEASE: &str = "bookworm";
 const BASE: &str = "localhost/weir-base";

@@ -1,39 +1,28 @@
 //! The project's own commands: `cargo xtask --help` lists them.
 //!
-//! One file a verb. Stays light, so that it compiles in seconds and can say at once what a machine lacks: the
-//! services are spoken to by the Python scripts beside it, Connect and Weir over HTTP.
+//! One file a verb. It stays light, so that it compiles in seconds and can name at once what a machine lacks: it uses the
+//! package `rig` without that package's clients of Kafka and MongoDB.
 
 // A program for people speaks on stdout.
 #![allow(clippy::print_stdout)]
 
 mod bench;
-mod cache;
 mod capture;
-mod cargo;
-mod comparison;
 mod compose;
 mod demo;
 mod down;
 mod guests;
 mod image;
-mod instance;
-mod interrupt;
-mod paths;
-mod prerequisites;
-mod process;
-mod progress;
 mod prove;
-mod python;
-mod rows;
 mod simulate;
 mod sync_wit;
 mod test;
 mod up;
-mod weir;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rig::interrupt;
 
 /// The commands of the Weir repository.
 #[derive(Parser)]

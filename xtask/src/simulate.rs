@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{cargo, paths, process};
+use rig::{cargo, paths, process};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

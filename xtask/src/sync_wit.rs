@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::paths;
+use rig::paths;
 
 /// The folders that hold a copy, from the repository's root.
 const COPIES: &[&str] = &["sdk/rust/wit"];

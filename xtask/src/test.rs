@@ -2,9 +2,10 @@
 
 use anyhow::Result;
 
-use crate::cargo::{build_weir, cargo};
-use crate::instance::{Instance, Temporary};
-use crate::{guests, paths, prerequisites, process, python};
+use crate::guests;
+use rig::cargo::{build_weir, cargo};
+use rig::instance::{Instance, Temporary};
+use rig::{paths, prerequisites, process, python};
 
 const INSTANCE: &str = "test";
 

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 
-use crate::instance::{self, Instance};
-use crate::prerequisites;
+use rig::instance::{self, Instance};
+use rig::prerequisites;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {

@@ -1,12 +1,8 @@
 //! `cargo xtask bench`: what Weir costs, against what MongoDB allows and what people write by hand.
 //!
-//! All ways run in one go, one after the other and round after round, on one backlog and one instance: a figure of another
-//! hour or machine says nothing about a ratio. The proofs `throughput` and `latency` use the same code.
+//! `rig::measure` measures; here is what is asked of it, and how the figures are shown.
 
-pub(crate) mod figures;
 mod plot;
-mod profile;
-pub(crate) mod stage;
 mod table;
 
 use std::collections::BTreeMap;
@@ -16,19 +12,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use crate::instance::{Service, Temporary};
-use crate::{cargo, guests, interrupt, paths, prerequisites};
-use figures::{EmptyCall, Latency, Measure};
-use stage::{Programs, Stage, Way};
+use rig::instance::{Service, Temporary};
+use rig::measure::figures::{self, EmptyCall, Latency, Measure};
+use rig::measure::stage::{Stage, Way};
+use rig::measure::{QUIET, QUIET_BY_HAND, RATES, profile, programs};
+use rig::{interrupt, paths, prerequisites};
+
+use crate::guests;
 
 const INSTANCE: &str = "bench";
-/// Below so many events a second the bare ceiling says that the machine is not quiet, and a run is void.
-pub(crate) const QUIET: f64 = 12_000.0;
-/// The same for the consumer written by hand.
-pub(crate) const QUIET_BY_HAND: f64 = 100.0;
-/// Rows a second at which latency is measured.
-pub(crate) const RATES: [u64; 2] = [50, 200];
-
 #[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -124,19 +116,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     }
     report.judge();
     finish(args, &report, &folder)
-}
-
-/// Builds what is measured.
-pub(crate) fn programs(optimised: bool) -> Result<Programs> {
-    let of: fn(&str) -> PathBuf = if optimised {
-        println!("building weir and its measures, optimised");
-        cargo::build_release()?;
-        paths::release
-    } else {
-        cargo::build_weir_for_proofs()?;
-        paths::debug
-    };
-    Ok(Programs { weir: of("weir"), tool: of("weir-bench"), other: None })
 }
 
 fn throughput(stage: &Stage<'_>, args: &Args, ways: &[Way], report: &mut Report) -> Result<()> {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::Report;
 use super::figures::Latency;
-use super::stage::Way;
+use rig::measure::stage::Way;
 
 const WIDTH: f64 = 720.0;
 const INK: &str = "#7a869a";

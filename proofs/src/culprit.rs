@@ -1,0 +1,63 @@
+//! One event in a batch of 500 has a write that always fails: it alone is parked, and the rest costs one transaction.
+
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::hosts::Hosts;
+use crate::run::Run;
+use crate::verdict::Verdict;
+use rig::instance::{PARTITIONS, TOPIC};
+use rig::python;
+
+/// What one batch with a culprit cost.
+#[derive(Debug, Serialize, Deserialize)]
+struct Round {
+    /// Where in the batch the culprit stood.
+    place: u64,
+    /// Commits of the batch and of the delivery behind which it gathered.
+    commits: u64,
+    batches: u64,
+    /// Transactions that were begun anew: in strict order, and without the culprit.
+    redone: u64,
+    wrong: Vec<String>,
+}
+
+pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
+    let rounds = if run.quick { 3 } else { 50 };
+    let there = &run.instance.environment;
+    let prepared = json!({ "mongodb": there.mongodb }).to_string();
+    python::run(&run.instance.parts, "culprit.py", &["prepare", &prepared])?;
+    // What is parked is to stay so while it is looked at.
+    let settings = vec![("RETRY_DELAY_SECONDS", "3600".to_owned()), ("PROCESSING_BATCH_SIZE", "500".to_owned())];
+    let mut hosts = Hosts::new(run, run.handlers(["sleeps", "unique-value"])?, 1, settings)?;
+    hosts.up()?;
+    let settings = json!({
+        "kafka": there.kafka, "mongodb": there.mongodb, "topic": TOPIC, "partitions": PARTITIONS,
+        "admin": hosts.all[0].weir()?.admin(), "seed": 31, "rounds": rounds,
+    });
+    let begin = Instant::now();
+    let said = python::json(&run.instance.parts, "culprit.py", &["run", &settings.to_string()])?;
+    let seconds = begin.elapsed().as_secs_f64();
+    let found: Vec<Round> = serde_json::from_value(said).context("culprit.py gave another form")?;
+    hosts.stop()?;
+
+    let wrong: Vec<&String> = found.iter().flat_map(|round| &round.wrong).collect();
+    for each in wrong.iter().take(10) {
+        println!("  {each}");
+    }
+    let redone: u64 = found.iter().map(|round| round.redone).sum();
+    Ok(Verdict {
+        holds: wrong.is_empty() && found.len() == rounds,
+        figure: format!(
+            "{} batches of 500 with a culprit each: {} things were wrong; {redone} transactions were begun anew to find \
+             it and leave it out",
+            found.len(),
+            wrong.len()
+        ),
+        bound: "499 committed in one transaction, the culprit alone parked, with MongoDB's words".to_owned(),
+        details: json!({ "rounds": found, "rounds_seconds": seconds }),
+    })
+}

@@ -1,0 +1,48 @@
+//! Three hosts are killed again and again, and one record in twenty comes twice; every effect is there once, in order.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::hosts::Hosts;
+use crate::load::{Amount, Load, Mix};
+use crate::run::Run;
+use crate::verdict::Verdict;
+use crate::{deaths, exactly};
+use rig::comparison;
+
+const HOSTS: usize = 3;
+const PATIENCE: Duration = Duration::from_mins(2);
+/// Few events a batch, so that many batches are open when hosts die.
+const BATCH: &str = "100";
+
+pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
+    let kills = if run.quick { 8 } else { 200 };
+    let mongodb = &*run.instance.environment.mongodb;
+    let since = comparison::moment();
+    let mut load = Load::start(run, mongodb, Amount { mix: Mix::Tallied, lag: 150, events: 0, seed: 21 })?;
+    let settings = vec![("PROCESSING_BATCH_SIZE", BATCH.to_owned())];
+    let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, HOSTS, settings)?;
+    let deaths = deaths::kill(&mut hosts, &mut load, kills, 22)?;
+    println!("  {} kills in {:.0} s: {:?}", deaths.total(), deaths.seconds, deaths.by_point);
+
+    load.stop()?;
+    let state = load.settled(PATIENCE, || hosts.alive())?;
+    hosts.stop()?;
+    let found = exactly::compare(run, mongodb, since)?;
+    Ok(Verdict {
+        holds: found.holds() && found.repeated == state.repeated && found.total() == state.events,
+        figure: format!("{} kills; {}", deaths.total(), found.figure()),
+        bound: format!("{kills} kills, all with records left; nothing lost, doubled, out of order or parked"),
+        details: json!({
+            "kills": deaths.by_point,
+            "kills_seconds": deaths.seconds,
+            "most_claims_without_commit": deaths.claims_in_vain,
+            "failpoints_taken_away": deaths.disarmed,
+            "commits": state.commits(),
+            "sent": { "events": state.events, "repeated": state.repeated },
+            "found": found,
+        }),
+    })
+}

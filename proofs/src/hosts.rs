@@ -1,0 +1,197 @@
+//! Hosts that may die, each known by a number.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+
+use crate::run::Run;
+use rig::instance::ports;
+use rig::weir::{self, Weir};
+use rig::{interrupt, process};
+
+const READY: Duration = Duration::from_mins(1);
+const STOP: Duration = Duration::from_secs(40);
+/// A host that has processed something in this time is in the middle of a batch, as long as there are records left.
+const BUSY: Duration = Duration::from_millis(300);
+
+/// What hosts are started with.
+pub(crate) struct Hosts<'a> {
+    run: &'a Run<'a>,
+    handlers: PathBuf,
+    settings: Vec<(&'static str, String)>,
+    pub(crate) all: Vec<Host>,
+}
+
+/// One of them, in one of its lives.
+pub(crate) struct Host {
+    number: usize,
+    port: u16,
+    life: u32,
+    weir: Option<Weir>,
+    processed: u64,
+    lag: i64,
+    moved: Option<Instant>,
+    /// When it first was seen to process something.
+    pub(crate) busy_since: Option<Instant>,
+}
+
+impl<'a> Hosts<'a> {
+    /// That many, of which none is started.
+    pub(crate) fn new(
+        run: &'a Run<'a>,
+        handlers: PathBuf,
+        count: usize,
+        settings: Vec<(&'static str, String)>,
+    ) -> Result<Self> {
+        let ports = ports::more(count)?;
+        let host = |(index, port)| Host {
+            number: index + 1,
+            port,
+            life: 0,
+            weir: None,
+            processed: 0,
+            lag: 0,
+            moved: None,
+            busy_since: None,
+        };
+        let all = ports.into_iter().enumerate().map(host).collect();
+        Ok(Self { run, handlers, settings, all })
+    }
+
+    /// Starts all, and waits until they are ready.
+    pub(crate) fn up(&mut self) -> Result<()> {
+        for index in 0..self.all.len() {
+            self.start(index, None)?;
+        }
+        self.ready()
+    }
+
+    /// Starts one that does not run, with a failpoint where one is given: its name, and the pass that kills.
+    pub(crate) fn start(&mut self, index: usize, failpoint: Option<(&str, u64)>) -> Result<()> {
+        let host = &mut self.all[index];
+        // Its end takes the file with its process id along, so it goes before the next begins.
+        host.weir = None;
+        host.life += 1;
+        (host.processed, host.lag, host.moved, host.busy_since) = (0, 0, None, None);
+        let daemon = self.run.instance.daemon(&format!("weir-{}", host.number));
+        if host.life > 1 {
+            let kept = daemon.log.with_extension(format!("{}.log", host.life - 1));
+            fs::rename(&daemon.log, &kept).with_context(|| format!("cannot keep {}", kept.display()))?;
+        }
+        let mut command = weir::command(self.run.instance, &self.handlers);
+        command.envs(self.settings.iter().map(|(name, value)| (*name, value)));
+        if let Some((name, pass)) = failpoint {
+            command.env("WEIR_FAILPOINT", format!("{name}:{pass}"));
+        }
+        host.weir = Some(Weir::launch(daemon, host.port, &mut command)?);
+        Ok(())
+    }
+
+    /// Waits until all are ready.
+    pub(crate) fn ready(&self) -> Result<()> {
+        self.all.iter().try_for_each(|host| host.weir()?.ready(READY))
+    }
+
+    /// Fails where one has ended.
+    pub(crate) fn alive(&self) -> Result<()> {
+        self.all.iter().try_for_each(|host| host.weir()?.alive())
+    }
+
+    /// Asks one to stop, and waits until it has done so well.
+    pub(crate) fn stop_one(&mut self, index: usize) -> Result<()> {
+        self.all[index].weir()?.signal(Signal::SIGTERM)?;
+        self.all[index].stopped()
+    }
+
+    /// Asks all to stop; fails where one does not do so well.
+    pub(crate) fn stop(&mut self) -> Result<()> {
+        for host in &self.all {
+            host.weir()?.signal(Signal::SIGTERM)?;
+        }
+        self.all.iter_mut().try_for_each(Host::stopped)
+    }
+}
+
+impl Host {
+    /// Its name for people.
+    pub(crate) fn name(&self) -> String {
+        format!("host {} in its life {}", self.number, self.life)
+    }
+
+    pub(crate) fn weir(&self) -> Result<&Weir> {
+        self.weir.as_ref().with_context(|| format!("host {} was not started", self.number))
+    }
+
+    /// Looks at what it says of itself, where it says anything.
+    pub(crate) fn look(&mut self) -> Result<()> {
+        if let Ok(stats) = self.weir()?.stats() {
+            self.lag = stats.lag;
+            if stats.total_processed != self.processed {
+                self.processed = stats.total_processed;
+                self.moved = Some(Instant::now());
+                self.busy_since = self.busy_since.or(self.moved);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it is in the middle of something, with more to come.
+    pub(crate) fn busy(&self) -> bool {
+        self.lag > 0 && self.moved.is_some_and(|moved| moved.elapsed() < BUSY)
+    }
+
+    /// Whether it was killed; fails where it has ended in another way.
+    pub(crate) fn killed(&self) -> Result<bool> {
+        match self.weir()?.ended() {
+            None => Ok(false),
+            Some(WaitStatus::Signaled(_, Signal::SIGKILL, _)) => Ok(true),
+            Some(status) => {
+                let log = self.weir()?.log();
+                bail!("{} ended by itself, {status:?}; the end of its log:\n{}", self.name(), process::tail(&log))
+            }
+        }
+    }
+
+    /// kill -9, and its end.
+    pub(crate) fn kill(&self) -> Result<()> {
+        self.weir()?.signal(Signal::SIGKILL)?;
+        let begin = Instant::now();
+        while !self.killed()? {
+            ensure!(begin.elapsed() < STOP, "{} outlives SIGKILL", self.name());
+            interrupt::sleep(Duration::from_millis(2))?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of one that was asked to stop, which must be a good one.
+    pub(crate) fn stopped(&mut self) -> Result<()> {
+        let begin = Instant::now();
+        loop {
+            match self.weir()?.ended() {
+                Some(WaitStatus::Exited(_, 0)) => return Ok(()),
+                Some(status) => {
+                    let tail = process::tail(&self.weir()?.log());
+                    bail!("{} did not stop well, {status:?}; the end of its log:\n{tail}", self.name())
+                }
+                None if begin.elapsed() > STOP => {
+                    let tail = process::tail(&self.weir()?.log());
+                    bail!("{} does not stop; the end of its log:\n{tail}", self.name())
+                }
+                None => interrupt::sleep(Duration::from_millis(10))?,
+            }
+        }
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        // One that stands still would not hear that it is to stop.
+        if let Some(weir) = &self.weir {
+            let _ = weir.signal(Signal::SIGCONT);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Weir's promises, each run against the real services or the simulated ones, with its figure and its bound.
+//! `cargo xtask prove NAME` builds what is needed and runs this program.
+//!
+//! # How to add a proof
+//!
+//! 1. One file, `proofs/src/NAME.rs`, with `pub(crate) fn run(run: &Run<'_>) -> Result<Verdict>`. It starts hosts, does
+//!    whatever the promise is about, and returns a [`verdict::Verdict`]: whether the promise holds, the figure that was
+//!    measured, the bound that it is held to. An error counts as a failure too, so use `?` and `ensure!` freely.
+//! 2. One row in [`table::PROOFS`]: the name, the promise in one sentence, and the services that it needs.
+//! 3. A quick form (`run.quick`) that takes at most 30 seconds beside the services' start and still fails if the promise is
+//!    broken. It need not measure time.
+//!
+//! [`run::Run`] has what a proof works with: the instance with its services, the built components, and helpers. What
+//! several proofs share is in [`hosts`] (hosts that may die), [`load`] (records that keep hosts behind), [`deaths`],
+//! [`exactly`] and [`counts`] (what must have come of it), [`chance`].
+
+// A program for people speaks on stdout.
+#![allow(clippy::print_stdout)]
+
+mod chance;
+mod containment;
+mod counts;
+mod culprit;
+mod deaths;
+mod decoding;
+mod exactly;
+mod exactly_once;
+mod faults;
+mod hand_over;
+mod hostile;
+mod hosts;
+mod latency;
+mod load;
+mod outage;
+mod reads;
+mod recovery;
+mod reference;
+mod replica_set;
+mod run;
+mod secured;
+mod simulated;
+mod table;
+mod takeover;
+mod throughput;
+mod verdict;
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use rig::guests::Guests;
+use rig::instance::Temporary;
+use rig::{interrupt, prerequisites};
+
+use crate::run::Run;
+use crate::table::{PROOFS, Proof, Way};
+use crate::verdict::{Report, Verdict};
+
+const INSTANCE: &str = "prove";
+
+/// Runs promises; `cargo xtask prove` builds what this program needs.
+#[derive(Parser)]
+struct Line {
+    /// The promises to prove; --list names them.
+    #[arg(required_unless_present = "list")]
+    names: Vec<String>,
+    /// Name the promises.
+    #[arg(long)]
+    list: bool,
+    /// Smaller and shorter: shows that it is correct, and holds no time against its bound.
+    #[arg(long)]
+    quick: bool,
+    /// Leave the services running, to look at what they hold.
+    #[arg(long)]
+    keep: bool,
+}
+
+fn main() -> ExitCode {
+    match interrupt::watch().and_then(|()| prove(&Line::parse())) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the promises that are named; fails if one falls short.
+fn prove(line: &Line) -> Result<()> {
+    if line.list {
+        for proof in PROOFS {
+            println!("{:<14} {}", proof.name, proof.promise);
+        }
+        return Ok(());
+    }
+    let chosen = line.names.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
+    if chosen.iter().any(|proof| matches!(proof.way, Way::Real(..))) {
+        prerequisites::for_services()?;
+    }
+    let mut short = Vec::new();
+    for proof in chosen {
+        println!("\n{}: {}", proof.name, proof.promise);
+        let report = Report::of(proof, line.quick, || attempt(proof, line));
+        report.print();
+        report.write()?;
+        if !report.holds() {
+            short.push(proof.name);
+        }
+    }
+    if short.is_empty() { Ok(()) } else { bail!("not proved: {}", short.join(", ")) }
+}
+
+fn find(name: &str) -> Result<&'static Proof> {
+    let proof = PROOFS.iter().find(|proof| proof.name == name);
+    proof.with_context(|| format!("there is no proof {name:?}: cargo xtask prove --list names them"))
+}
+
+fn attempt(proof: &Proof, line: &Line) -> Result<Verdict> {
+    match proof.way {
+        Way::Alone(run) => run(line.quick),
+        Way::Real(services, run) => {
+            let temporary = Temporary::up_with(INSTANCE, line.keep, services)?;
+            run(&Run { quick: line.quick, built: Guests::built(), instance: &temporary.instance })
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! The reference page's row, inserted as it stands there; then updates of its status, and a delete.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::run::Run;
+use crate::verdict::Verdict;
+use rig::progress::Progress;
+use rig::rows::{self, Rows};
+use rig::weir::Weir;
+use rig::{comparison, interrupt, python};
+
+const ROWS_BEFORE: u64 = 20;
+const LIMIT: Duration = Duration::from_mins(1);
+
+const INSERT: &str = r#"
+INSERT INTO activity.event_outbox (event_id, aggregate_id, aggregate_type, event_type, payload, status)
+VALUES (uuidv7(), uuidv7(), 'User', 'UserCreated',
+        '{"email": "test@example.com", "username": "testuser", "first_name": "Test", "last_name": "User"}', 'pending')
+"#;
+
+/// The row among those inserted before it.
+const THE_ROW: &str = "payload @> '{\"email\": \"test@example.com\"}'";
+
+pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
+    let instance = run.instance;
+    let since = comparison::moment();
+    let weir = Weir::start(instance, &run.built.handlers)?;
+    let mut before = Rows::insert(instance, ROWS_BEFORE, 0, 7)?;
+    while !before.done()? {
+        interrupt::sleep(Duration::from_millis(50))?;
+    }
+    weir.settled(ROWS_BEFORE, LIMIT, &mut Progress::default())?;
+    let users = total_users(run)?;
+
+    touch_one(run, INSERT)?;
+    run.settled(ROWS_BEFORE + 1, LIMIT)?;
+    let compared = comparison::compare(instance, since)?;
+    let more = total_users(run)? - users;
+    ensure!(more == 1, "total_users is {more} more and not 1");
+    let inserted = documents(run)?;
+    println!("  the row gave its document, and total_users 1 more");
+
+    for status in ["processing", "processed"] {
+        touch_one(run, &format!("UPDATE activity.event_outbox SET status = '{status}' WHERE {THE_ROW}"))?;
+    }
+    run.settled(ROWS_BEFORE + 3, LIMIT)?;
+    unchanged(&inserted, &documents(run)?, "the updates of the row's status")?;
+    println!("  two updates of its status changed nothing");
+
+    touch_one(run, &format!("DELETE FROM activity.event_outbox WHERE {THE_ROW}"))?;
+    run.settled(ROWS_BEFORE + 4, LIMIT)?;
+    unchanged(&inserted, &documents(run)?, "the delete of the row")?;
+    println!("  its delete changed nothing");
+
+    weir.stop()?;
+    Ok(Verdict {
+        holds: true,
+        figure: format!(
+            "{} documents equal to the model, 1 user more, nothing changed by 2 updates and a delete",
+            compared.total()
+        ),
+        bound: "every document equal, exactly 1 more, nothing changed".to_owned(),
+        details: json!({ "documents": compared.documents }),
+    })
+}
+
+fn touch_one(run: &Run<'_>, statement: &str) -> Result<()> {
+    let touched = rows::sql(run.instance, statement)?;
+    ensure!(touched == 1, "the statement touched {touched} rows and not one: {statement}");
+    Ok(())
+}
+
+fn documents(run: &Run<'_>) -> Result<Value> {
+    python::json(&run.instance.parts, "documents.py", &[&run.instance.environment.mongodb])
+}
+
+fn total_users(run: &Run<'_>) -> Result<i64> {
+    let arguments = [&*run.instance.environment.mongodb, "statistics", "global_stats"];
+    let statistics = python::json(&run.instance.parts, "documents.py", &arguments)?;
+    let number = statistics["total_users"]["$numberInt"].as_str().context("there is no int32 total_users")?;
+    number.parse().context("total_users is not a number")
+}
+
+fn unchanged(before: &Value, after: &Value, what: &str) -> Result<()> {
+    if before != after {
+        bail!("{what} changed documents: before {before}, after {after}");
+    }
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! What came of a proof, for people and as a file.
+
+use std::fs;
+use std::time::Instant;
+
+use anyhow::Result;
+use rig::paths;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::table::Proof;
+
+/// What a proof found.
+#[derive(Debug, Serialize)]
+pub(crate) struct Verdict {
+    /// Whether the promise is kept.
+    pub(crate) holds: bool,
+    /// What was measured.
+    pub(crate) figure: String,
+    /// What it had to be.
+    pub(crate) bound: String,
+    /// What else was seen.
+    pub(crate) details: Value,
+}
+
+/// The outcome of one run of a proof: `target/prove/NAME.json`.
+#[derive(Serialize)]
+pub(crate) struct Report<'a> {
+    name: &'a str,
+    promise: &'a str,
+    quick: bool,
+    seconds: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verdict: Option<Verdict>,
+}
+
+impl<'a> Report<'a> {
+    /// Runs it and takes the time.
+    pub(crate) fn of(proof: &'a Proof, quick: bool, run: impl FnOnce() -> Result<Verdict>) -> Self {
+        let begin = Instant::now();
+        let (verdict, error) = match run() {
+            Ok(verdict) => (Some(verdict), None),
+            Err(error) => (None, Some(format!("{error:#}"))),
+        };
+        let seconds = begin.elapsed().as_secs_f64();
+        Self { name: proof.name, promise: proof.promise, quick, seconds, error, verdict }
+    }
+
+    /// Whether the promise is kept.
+    pub(crate) fn holds(&self) -> bool {
+        self.verdict.as_ref().is_some_and(|verdict| verdict.holds)
+    }
+
+    /// Says it in one line.
+    pub(crate) fn print(&self) {
+        let (name, seconds) = (self.name, self.seconds);
+        let times = if self.quick { "; quick: times are not held to" } else { "" };
+        match &self.verdict {
+            Some(Verdict { figure, bound, .. }) => {
+                let word = if self.holds() { "holds" } else { "FALLS SHORT" };
+                println!("{name} {word}: {figure} (bound: {bound}; {seconds:.0} s{times})");
+            }
+            None => println!("{name} FALLS SHORT: {}", self.error.as_deref().unwrap_or_default()),
+        }
+    }
+
+    /// Writes it for programs.
+    pub(crate) fn write(&self) -> Result<()> {
+        let folder = paths::target().join("prove");
+        paths::make(&folder)?;
+        fs::write(folder.join(format!("{}.json", self.name)), serde_json::to_string_pretty(self)?)?;
+        Ok(())
+    }
+}

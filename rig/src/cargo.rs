@@ -1,0 +1,53 @@
+//! Builds of the workspace's own packages.
+
+use std::env;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::{paths, process};
+
+/// Cargo, run at the repository's root.
+pub fn cargo() -> Command {
+    cargo_in(&paths::root())
+}
+
+/// Cargo, run in a folder, without what the cargo that runs this task has told of it: build scripts that look at such
+/// variables would run again, and all that rests on them be compiled again.
+pub fn cargo_in(folder: &Path) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(folder);
+    for (name, _) in env::vars_os() {
+        let told =
+            name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"));
+        if told {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+/// Builds what is shipped, and what measures it.
+pub fn build_release() -> Result<()> {
+    let mut command = cargo();
+    command.args(["build", "--release", "--package", "weir", "--package", "bench", "--bins"]);
+    process::run(&mut command, "the optimised build")
+}
+
+/// Builds the binary `weir`. The whole workspace is named, and a small test with it, since features are then those of
+/// `cargo test`: nothing is built twice.
+pub fn build_weir() -> Result<()> {
+    process::run(weir().args(["--exclude", "bench"]), "the build of weir")
+}
+
+/// The same with the points at which a proof lets it die, and with what measures.
+pub fn build_weir_for_proofs() -> Result<()> {
+    process::run(weir().args(["--features", "weir/proofs"]), "the build of weir")
+}
+
+fn weir() -> Command {
+    let mut command = cargo();
+    command.args(["build", "--workspace", "--bins", "--test", "tidy"]);
+    command
+}

@@ -1,0 +1,62 @@
+//! What the model, which shares no code with Weir, says about the documents in MongoDB.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::instance::Instance;
+use crate::python;
+
+/// The result of a comparison.
+#[derive(Debug, Deserialize)]
+pub struct Comparison {
+    /// The outbox's rows by type.
+    pub events: BTreeMap<String, u64>,
+    /// The documents compared, by collection.
+    pub documents: BTreeMap<String, u64>,
+    /// The deliveries that the model says must be parked.
+    pub parked: u64,
+    differences: u64,
+    first: Vec<String>,
+    /// One document to look at.
+    pub shown: Value,
+}
+
+/// A moment before which nothing of a run was processed, in milliseconds since 1970.
+#[allow(clippy::disallowed_methods, reason = "the host's clock is what processing times must agree with")]
+pub fn moment() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
+}
+
+/// Compares every document with what the outbox's rows must lead to; fails with the first differences.
+pub fn compare(instance: &Instance, since_ms: u128) -> Result<Comparison> {
+    let there = &instance.environment;
+    checked(instance, &[&there.postgres, &there.mongodb, &since_ms.to_string()])
+}
+
+/// The same for a file of records, in the databases of an embedded run.
+pub fn compare_embedded(instance: &Instance, records: &Path, since_ms: u128) -> Result<Comparison> {
+    let there = &instance.environment;
+    checked(instance, &[&records.to_string_lossy(), &there.mongodb, &since_ms.to_string(), "_embedded"])
+}
+
+fn checked(instance: &Instance, arguments: &[&str]) -> Result<Comparison> {
+    let said = python::json(&instance.parts, "check.py", arguments)?;
+    let comparison: Comparison = serde_json::from_value(said).context("check.py gave another form")?;
+    if comparison.differences > 0 {
+        let first = comparison.first.join("\n  ");
+        bail!("{} differences between the documents and the model:\n  {first}", comparison.differences);
+    }
+    Ok(comparison)
+}
+
+impl Comparison {
+    /// How many documents were compared.
+    pub fn total(&self) -> u64 {
+        self.documents.values().sum()
+    }
+}

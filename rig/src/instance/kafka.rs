@@ -1,0 +1,87 @@
+//! Kafka: broker and controller in one process, and the outbox's topic with its partitions.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::{Instance, ports};
+use crate::{paths, process, python};
+
+/// The topic that Debezium writes the outbox to.
+pub const TOPIC: &str = "postgres.activity.event_outbox";
+/// Its partitions: what a group of consumers can share.
+pub const PARTITIONS: u16 = 12;
+
+/// What a broker by itself has to be told, and how small it may be.
+pub const SINGLE_BROKER: &str = "\
+num.partitions=1
+num.network.threads=2
+num.io.threads=4
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+";
+
+pub(crate) fn start(instance: &Instance) -> Result<()> {
+    let daemon = instance.daemon("kafka");
+    let port = instance.environment.ports.kafka;
+    if daemon.running().is_none() {
+        ports::claim("Kafka", port)?;
+        ports::claim("Kafka's controller", instance.environment.ports.kafka_controller)?;
+        let settings = instance.path("kafka.properties");
+        fs::write(&settings, properties(instance))?;
+        if !instance.path("kafka").join("meta.properties").exists() {
+            format(instance, &settings)?;
+        }
+        daemon.start(java(instance).arg("-Xmx384m").arg("kafka.Kafka").arg(&settings))?;
+    }
+    daemon.wait(Duration::from_secs(90), || Ok(ports::open(port)))?;
+    python::run(&instance.parts, "topic.py", &[&instance.environment.kafka, TOPIC, &PARTITIONS.to_string()])?;
+    Ok(())
+}
+
+/// Java with Kafka's classes, small and quick to start.
+pub fn java(instance: &Instance) -> Command {
+    let mut command = Command::new("java");
+    let log4j = paths::root().join("deploy/local/log4j2.properties");
+    command.args(["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto", "-Djava.net.preferIPv4Stack=true"]);
+    command.arg(format!("-Dlog4j2.configurationFile={}", log4j.display()));
+    command.arg("-cp").arg(instance.parts.kafka.join("*"));
+    command
+}
+
+fn format(instance: &Instance, settings: &Path) -> Result<()> {
+    paths::remove(&instance.path("kafka"))?;
+    let mut command = java(instance);
+    // The cluster's id need only be one: instances share nothing.
+    command.args(["kafka.tools.StorageTool", "format", "-t", "V2VpcidzTG9jYWxLYWZrYQ", "-c"]).arg(settings);
+    process::logged(&mut command, &instance.log("kafka-format"), "making Kafka's folder")
+}
+
+fn properties(instance: &Instance) -> String {
+    let ports = &instance.environment.ports;
+    let (broker, controller) = (ports.kafka, ports.kafka_controller);
+    let wait_ms = if instance.patient_groups.load(Ordering::Relaxed) { 3_000 } else { 0 };
+    format!(
+        "process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:{controller}
+controller.listener.names=CONTROLLER
+listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+log.dirs={}
+log.segment.bytes=67108864
+auto.create.topics.enable=true
+group.initial.rebalance.delay.ms={wait_ms}
+{SINGLE_BROKER}",
+        instance.path("kafka").display()
+    )
+}

@@ -1,0 +1,267 @@
+//! An instance: the four services of one pipeline, with a folder, a block of ports and logs of their own.
+//!
+//! The instance `default` is the user's; demo, test and proofs make others, so they never meet.
+
+mod connect;
+mod daemon;
+mod kafka;
+pub mod mongod;
+pub mod ports;
+mod postgres;
+mod temporary;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Instant;
+
+use anyhow::{Context, Result, anyhow, bail};
+use nix::fcntl::{Flock, FlockArg};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use daemon::Daemon;
+pub use kafka::{PARTITIONS, SINGLE_BROKER, TOPIC, java};
+pub use ports::Ports;
+pub use temporary::Temporary;
+
+use crate::cache::{self, Parts};
+use crate::paths;
+
+/// The name of the user's instance.
+pub const DEFAULT: &str = "default";
+
+/// What can be stopped and started by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// PostgreSQL with the outbox.
+    Postgres,
+    /// The only member of a replica set.
+    Mongod,
+    /// Broker and controller in one.
+    Kafka,
+    /// Connect with Debezium.
+    Connect,
+}
+
+impl Service {
+    /// The whole pipeline.
+    pub const ALL: [Self; 4] = [Self::Postgres, Self::Mongod, Self::Kafka, Self::Connect];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "postgres",
+            Self::Mongod => "mongod",
+            Self::Kafka => "kafka",
+            Self::Connect => "connect",
+        }
+    }
+}
+
+/// Where a client finds the services: `env.json` in the instance's folder.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Environment {
+    /// The instance's name.
+    pub instance: String,
+    /// The ports that the rest is made of.
+    pub ports: Ports,
+    /// Kafka's bootstrap servers.
+    pub kafka: String,
+    /// Connect's REST interface.
+    pub connect: String,
+    /// MongoDB's URI.
+    pub mongodb: String,
+    /// The URI of the database that holds the outbox.
+    pub postgres: String,
+}
+
+/// One instance, kept from other commands as long as the value lives.
+pub struct Instance {
+    /// Where its services are found.
+    pub environment: Environment,
+    /// What its services are made of.
+    pub parts: Parts,
+    folder: PathBuf,
+    durable: AtomicBool,
+    patient_groups: AtomicBool,
+    _lock: Flock<File>,
+}
+
+impl Instance {
+    /// The instance of that name, with ports picked where it is new. Downloads what the services need.
+    pub fn open(name: &str) -> Result<Self> {
+        Self::made_of(name, cache::parts()?)
+    }
+
+    /// The same for MongoDB alone, without what Maven fetches and Java runs.
+    pub fn open_with_mongod(name: &str) -> Result<Self> {
+        Self::made_of(name, cache::parts_without_maven()?)
+    }
+
+    fn made_of(name: &str, parts: Parts) -> Result<Self> {
+        let folder = folder(name)?;
+        let lock = lock(name)?;
+        paths::make(&folder.join("log"))?;
+        let environment = environment(name, &folder)?;
+        Ok(Self {
+            environment,
+            parts,
+            folder,
+            durable: AtomicBool::new(false),
+            patient_groups: AtomicBool::new(false),
+            _lock: lock,
+        })
+    }
+
+    /// Starts what is not running, and waits until a row inserted would reach Kafka.
+    pub fn up(&self) -> Result<()> {
+        self.up_with(&Service::ALL)
+    }
+
+    /// The same for some of the services.
+    pub fn up_with(&self, services: &[Service]) -> Result<()> {
+        let begin = Instant::now();
+        let ready = |service: Service| {
+            println!("  {:<9} ready   {:>5.1} s", service.name(), begin.elapsed().as_secs_f64());
+        };
+        let start = |service: Service| {
+            if services.contains(&service) { self.start(service).map(|()| ready(service)) } else { Ok(()) }
+        };
+        thread::scope(|scope| {
+            let postgres = scope.spawn(|| start(Service::Postgres));
+            let mongod = scope.spawn(|| start(Service::Mongod));
+            start(Service::Kafka)?;
+            joined(postgres)?;
+            start(Service::Connect)?;
+            joined(mongod)
+        })
+    }
+
+    /// Starts one service, and returns when it can be used.
+    pub fn start(&self, service: Service) -> Result<()> {
+        match service {
+            Service::Postgres => postgres::start(self),
+            Service::Mongod => mongod::start(self),
+            Service::Kafka => kafka::start(self),
+            Service::Connect => connect::start(self),
+        }
+    }
+
+    /// Starts Connect without a connector.
+    pub fn start_worker(&self) -> Result<()> {
+        connect::worker(self)
+    }
+
+    /// The settings of the connector that `deploy/debezium` describes, for this instance's PostgreSQL.
+    pub fn connector(&self) -> Result<Value> {
+        connect::connector(self).map(|(_, config)| config)
+    }
+
+    /// From its next start on, PostgreSQL has every commit on the disk, and keeps the time of each.
+    pub fn make_durable(&self) {
+        self.durable.store(true, Ordering::Relaxed);
+    }
+
+    /// From its next start on, Kafka waits for a group's members before it gives the first one all partitions, as it does
+    /// where nobody sets it otherwise.
+    pub fn make_groups_patient(&self) {
+        self.patient_groups.store(true, Ordering::Relaxed);
+    }
+
+    fn is_durable(&self) -> bool {
+        self.durable.load(Ordering::Relaxed)
+    }
+
+    /// Stops one service cleanly.
+    pub fn stop(&self, service: Service) -> Result<()> {
+        stop(&self.folder, service)
+    }
+
+    /// A process of this instance, by its name.
+    pub fn daemon(&self, name: &str) -> Daemon {
+        Daemon::new(name, &self.folder)
+    }
+
+    /// A file or folder of this instance.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn log(&self, name: &str) -> PathBuf {
+        self.folder.join("log").join(format!("{name}.log"))
+    }
+}
+
+/// Stops an instance's processes, and removes what they stored where asked.
+pub fn down(name: &str, wipe: bool) -> Result<()> {
+    let folder = folder(name)?;
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let _lock = lock(name)?;
+    stop_all(&folder)?;
+    if wipe { paths::remove(&folder) } else { Ok(()) }
+}
+
+/// Stops everything, also where something of it does not stop as it should.
+fn stop_all(folder: &Path) -> Result<()> {
+    let weir = Daemon::all("weir", folder).iter().map(Daemon::stop).fold(Ok(()), Result::and);
+    // Members of a replica set that a proof has made.
+    let members = Daemon::all("mongod-", folder).iter().map(Daemon::stop).fold(Ok(()), Result::and);
+    let services = thread::scope(|scope| {
+        let others = [Service::Postgres, Service::Mongod].map(|service| scope.spawn(move || stop(folder, service)));
+        // Connect leaves its group and flushes its offsets, so Kafka goes after it.
+        let connect = stop(folder, Service::Connect);
+        let kafka = stop(folder, Service::Kafka);
+        others.into_iter().map(joined).fold(connect.and(kafka), Result::and)
+    });
+    weir.and(members).and(services)
+}
+
+fn stop(folder: &Path, service: Service) -> Result<()> {
+    let daemon = Daemon::new(service.name(), folder);
+    // To PostgreSQL SIGTERM means to wait for its clients, among them Debezium.
+    if service == Service::Postgres { daemon.interrupt() } else { daemon.stop() }
+}
+
+fn joined(thread: thread::ScopedJoinHandle<'_, Result<()>>) -> Result<()> {
+    thread.join().map_err(|_| anyhow!("a thread that starts or stops a service panicked"))?
+}
+
+fn folder(name: &str) -> Result<PathBuf> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if name.is_empty() || name.len() > 40 || !name.chars().all(fits) {
+        bail!("an instance's name is made of a to z, 0 to 9 and -, at most 40: {name:?}");
+    }
+    Ok(paths::cache()?.join("run").join(name))
+}
+
+/// The lock lies beside the folder, which may be removed while it is held.
+fn lock(name: &str) -> Result<Flock<File>> {
+    let run = paths::cache()?.join("run");
+    paths::make(&run)?;
+    let file = File::create(run.join(format!("{name}.lock"))).context("cannot write the instance's lock")?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|_| anyhow!("another command is using the instance {name}: wait for it to end"))
+}
+
+fn environment(name: &str, folder: &Path) -> Result<Environment> {
+    let file = folder.join("env.json");
+    if file.exists() {
+        let text = fs::read_to_string(&file)?;
+        return serde_json::from_str(&text)
+            .with_context(|| format!("{} cannot be read: cargo xtask down --instance {name} --wipe", file.display()));
+    }
+    let ports = if name == DEFAULT { Ports::documented() } else { Ports::free()? };
+    let environment = Environment {
+        instance: name.to_owned(),
+        kafka: format!("127.0.0.1:{}", ports.kafka),
+        connect: format!("http://127.0.0.1:{}", ports.connect),
+        mongodb: format!("mongodb://127.0.0.1:{}/?replicaSet=rs0", ports.mongodb),
+        postgres: format!("postgres://postgres@127.0.0.1:{}/activity", ports.postgres),
+        ports,
+    };
+    fs::write(&file, serde_json::to_string_pretty(&environment)?)?;
+    Ok(environment)
+}

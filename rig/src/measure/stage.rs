@@ -1,0 +1,305 @@
+//! What measurements run on: an instance, the programs of one build, a backlog that every run works off anew.
+
+use std::cell::Cell;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::figures::{EmptyCall, Latency, Measure};
+use super::profile;
+use crate::instance::{Instance, PARTITIONS, Service, TOPIC, ports};
+use crate::weir::{self, Weir};
+use crate::{cache, paths, process, python};
+
+const READY: Duration = Duration::from_mins(1);
+/// The document that every new user is counted in is this handler's.
+const HOT: &str = "user-statistics.wasm";
+/// Rows before those that count, in which connections are made and code is loaded.
+const WARM_UP: u64 = 200;
+
+/// The programs that are measured and those that measure.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// Weir itself.
+    pub weir: PathBuf,
+    /// `weir-bench`.
+    pub tool: PathBuf,
+    /// Another build of Weir, to see what a change is worth.
+    pub other: Option<PathBuf>,
+}
+
+/// A way to work off the backlog.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// What MongoDB allows, with or without that document.
+    Ceiling {
+        /// With it.
+        hot: bool,
+    },
+    /// So many hosts, with or without the document that every new user is counted in.
+    Weir {
+        /// How many.
+        hosts: usize,
+        /// With it.
+        hot: bool,
+    },
+    /// One host of another build.
+    Other,
+    /// The consumer that people write by hand.
+    ByHand,
+}
+
+impl Way {
+    /// All, in the order in which a round has them.
+    pub const ALL: [Self; 10] = [
+        Self::Ceiling { hot: true },
+        Self::Weir { hosts: 1, hot: true },
+        Self::Other,
+        Self::Weir { hosts: 2, hot: true },
+        Self::Weir { hosts: 3, hot: true },
+        Self::Ceiling { hot: false },
+        Self::Weir { hosts: 1, hot: false },
+        Self::Weir { hosts: 2, hot: false },
+        Self::Weir { hosts: 3, hot: false },
+        Self::ByHand,
+    ];
+
+    /// Its name in tables and for `--only`.
+    pub fn name(self) -> String {
+        match self {
+            Self::Ceiling { hot: true } => "ceiling".to_owned(),
+            Self::Ceiling { hot: false } => "ceiling-cold".to_owned(),
+            Self::Weir { hosts, hot: true } => format!("weir-{hosts}"),
+            Self::Weir { hosts, hot: false } => format!("weir-{hosts}-cold"),
+            Self::Other => "other-build".to_owned(),
+            Self::ByHand => "by-hand".to_owned(),
+        }
+    }
+}
+
+/// Where it is measured.
+pub struct Stage<'a> {
+    instance: &'a Instance,
+    programs: Programs,
+    handlers: PathBuf,
+    without_hot: PathBuf,
+    runs: Cell<u32>,
+    /// Where the profile of a single host goes, where one is wanted.
+    pub profile: Option<PathBuf>,
+}
+
+/// Records in Kafka, and the same in a file.
+#[derive(Debug, Clone)]
+pub struct Backlog {
+    file: PathBuf,
+    /// How many there are.
+    pub events: u64,
+    /// The mean size of one.
+    pub mean_bytes: u64,
+    /// How many of them the consumer written by hand is given.
+    pub by_hand: u64,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    mean_bytes: u64,
+}
+
+/// What watching hosts gives besides their measure.
+#[derive(Deserialize)]
+struct Watched {
+    parked: u64,
+}
+
+impl<'a> Stage<'a> {
+    /// Nothing is started yet; `handlers` is a folder of the six.
+    pub fn new(instance: &'a Instance, programs: Programs, handlers: &Path) -> Result<Self> {
+        let without_hot = instance.path("handlers-without-hot");
+        paths::remove(&without_hot)?;
+        paths::make(&without_hot)?;
+        for entry in fs::read_dir(handlers).context("there are no handlers")? {
+            let file = entry?;
+            if file.file_name() != HOT {
+                fs::copy(file.path(), without_hot.join(file.file_name()))?;
+            }
+        }
+        let handlers = handlers.to_owned();
+        Ok(Self { instance, programs, handlers, without_hot, runs: Cell::new(0), profile: None })
+    }
+
+    /// Puts the reference mix into Kafka, once for all runs.
+    pub fn backlog(&self, events: u64, by_hand: u64) -> Result<Backlog> {
+        // Else the first of several hosts would work off much of it before the others have joined.
+        self.instance.make_groups_patient();
+        self.instance.stop(Service::Kafka)?;
+        self.instance.start(Service::Kafka)?;
+        let file = self.instance.path("backlog.jsonl");
+        let kafka = &self.instance.environment.kafka;
+        let settings = json!({
+            "file": file, "events": events, "seed": 61, "partitions": PARTITIONS, "kafka": kafka, "topic": TOPIC,
+        });
+        let made: Made = serde_json::from_value(self.script("backlog.py", &settings)?)?;
+        Ok(Backlog { file, events, mean_bytes: made.mean_bytes, by_hand })
+    }
+
+    /// One run.
+    pub fn run(&self, way: Way, backlog: &Backlog) -> Result<Measure> {
+        match way {
+            Way::Ceiling { hot } => self.ceiling(backlog, hot),
+            Way::Weir { hosts, hot } => self.hosts(backlog, &self.programs.weir, hosts, hot),
+            Way::Other => {
+                let other =
+                    self.programs.other.as_ref().context("there is no other build: --against names its weir")?;
+                self.hosts(backlog, other, 1, true)
+            }
+            Way::ByHand => self.by_hand(backlog),
+        }
+    }
+
+    fn ceiling(&self, backlog: &Backlog, hot: bool) -> Result<Measure> {
+        let mut command = self.tool("ceiling");
+        command.arg("--records").arg(&backlog.file).args(["--database", &self.fresh()]);
+        command.args(["--mongodb", &self.instance.environment.mongodb]);
+        command.args((!hot).then_some("--without-hot"));
+        self.processes(&mut command, ["mongod"]);
+        said(&process::output(&mut command, "the bare ceiling")?)
+    }
+
+    fn hosts(&self, backlog: &Backlog, weir: &Path, count: usize, hot: bool) -> Result<Measure> {
+        let (data, mongodb) = (self.fresh(), &*self.instance.environment.mongodb);
+        let own = format!("{data}_own");
+        let names: Vec<String> = (1..=count).map(|number| format!("weir-{number}")).collect();
+        let mut watch = self.tool("watch");
+        watch.args(["--mongodb", mongodb, "--database", &own, "--group", &data]);
+        watch.args(["--events", &backlog.events.to_string(), "--hosts", &count.to_string()]);
+        self.processes(&mut watch, names.iter().map(String::as_str).chain(["mongod", "kafka"]));
+        // It must see the first commit.
+        let watch = watch.stdout(Stdio::piped()).spawn().context("cannot watch")?;
+        let handlers = if hot { &self.handlers } else { &self.without_hot };
+        let mut hosts = Vec::new();
+        for (name, port) in names.iter().zip(ports::more(count)?) {
+            let mut command = self.host(weir, handlers, &data, &own);
+            hosts.push(Weir::launch(self.instance.daemon(name), port, &mut command)?);
+        }
+        let profiling = match &self.profile {
+            Some(svg) if count == 1 && hot => Some(profile::start(self.instance, &names[0], svg)?),
+            _ => None,
+        };
+        let output = watch.wait_with_output()?;
+        if let Some(profiling) = profiling {
+            profiling.finish(&self.instance.parts)?;
+        }
+        hosts.iter().try_for_each(Weir::alive)?;
+        ensure!(output.status.success(), "the run of {count} hosts came to no end");
+        let text = String::from_utf8(output.stdout)?;
+        let (measure, watched): (Measure, Watched) = (said(&text)?, said(&text)?);
+        for host in hosts {
+            host.stop()?;
+        }
+        self.drop_databases(&[&data, &own])?;
+        if watched.parked > 0 {
+            bail!("{} deliveries of the reference mix were parked: what was measured is another thing", watched.parked);
+        }
+        Ok(measure)
+    }
+
+    /// A host with the settings that are shipped, and a group and databases of its own.
+    fn host(&self, weir: &Path, handlers: &Path, data: &str, own: &str) -> Command {
+        let mut command = weir::command_of(weir, self.instance, handlers);
+        command.env("KAFKA_GROUP_ID", data).env("MONGODB_DATABASE", data).env("WEIR_DATABASE", own);
+        command
+    }
+
+    fn by_hand(&self, backlog: &Backlog) -> Result<Measure> {
+        let consumer = paths::root().join("bench/consumer");
+        let python = cache::venv(&consumer.join("requirements.txt"))?;
+        let name = self.fresh();
+        let processes: Value =
+            ["mongod", "kafka"].map(|name| (name.to_owned(), json!(self.pid_file(name)))).into_iter().collect();
+        let there = &self.instance.environment;
+        let settings = json!({
+            "kafka": there.kafka, "topic": TOPIC, "group": name, "mongodb": there.mongodb, "database": name,
+            "events": backlog.by_hand, "processes": processes,
+        });
+        let mut command = Command::new(python);
+        command.env("PYTHONDONTWRITEBYTECODE", "1").arg(consumer.join("consumer.py")).arg(settings.to_string());
+        said(&process::output(&mut command, "the consumer written by hand")?)
+    }
+
+    /// Starts PostgreSQL and Connect so that a commit is on the disk, with the time of each commit.
+    pub fn durable_outbox(&self) -> Result<()> {
+        self.instance.make_durable();
+        self.instance.start(Service::Postgres)?;
+        self.instance.start(Service::Connect)
+    }
+
+    /// Rows at a rate, each timed to its document, with one host that has nothing else to do.
+    pub fn latency(&self, rate: u64, samples: u64) -> Result<Latency> {
+        let (data, file) = (self.fresh(), self.instance.path("rows.jsonl"));
+        let own = format!("{data}_own");
+        // Rows that came before are none of this run's.
+        let settings = json!({ "file": file, "events": samples + WARM_UP, "seed": 70_000 + self.runs.get() });
+        self.script("backlog.py", &settings)?;
+        let port = ports::more(1)?[0];
+        let mut command = self.host(&self.programs.weir, &self.handlers, &data, &own);
+        command.env("KAFKA_AUTO_OFFSET_RESET", "latest");
+        let host = Weir::launch(self.instance.daemon("weir-1"), port, &mut command)?;
+        host.ready(READY)?;
+        let there = &self.instance.environment;
+        let mut tool = self.tool("latency");
+        tool.arg("--rows").arg(&file).args(["--rate", &rate.to_string(), "--warm-up", &WARM_UP.to_string()]);
+        tool.args(["--postgres", &there.postgres, "--mongodb", &there.mongodb, "--database", &data]);
+        let latency = said(&process::output(&mut tool, "timing rows")?);
+        host.alive()?;
+        host.stop()?;
+        self.drop_databases(&[&data, &own])?;
+        latency
+    }
+
+    /// What a call costs that does nothing.
+    pub fn empty_call(&self) -> Result<EmptyCall> {
+        said(&process::output(&mut self.tool("empty-call"), "calling an empty handler")?)
+    }
+
+    fn tool(&self, verb: &str) -> Command {
+        let mut command = Command::new(&self.programs.tool);
+        command.arg(verb).stdin(Stdio::null());
+        command
+    }
+
+    fn processes<'b>(&self, command: &mut Command, names: impl IntoIterator<Item = &'b str>) {
+        for name in names {
+            command.arg("--process").arg(format!("{name}={}", self.pid_file(name).display()));
+        }
+    }
+
+    fn pid_file(&self, name: &str) -> PathBuf {
+        self.instance.path(&format!("{name}.pid"))
+    }
+
+    fn script(&self, script: &str, settings: &Value) -> Result<Value> {
+        python::json(&self.instance.parts, script, &[&settings.to_string()])
+    }
+
+    fn drop_databases(&self, names: &[&str]) -> Result<()> {
+        let mut command = self.tool("drop");
+        command.args(["--mongodb", &self.instance.environment.mongodb]).args(names);
+        process::output(&mut command, "dropping databases").map(|_| ())
+    }
+
+    /// The name of a group and a database that nobody has used.
+    fn fresh(&self) -> String {
+        self.runs.set(self.runs.get() + 1);
+        format!("bench_{}", self.runs.get())
+    }
+}
+
+fn said<T: DeserializeOwned>(text: &str) -> Result<T> {
+    serde_json::from_str(text.trim()).with_context(|| format!("a measurement gave another form: {text}"))
+}

@@ -1,0 +1,395 @@
+//! A proxy before any TCP server, which can delay, hang or cut what goes through it.
+//!
+//! One proxy may stand before several servers, and whatever is done to it is done to all their connections. It may also
+//! be told to spare the connections of everybody but those who send certain bytes: the members of a replica set, for
+//! example, speak to each other through the proxies too, because they are known by the proxies' ports.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// How often a hanging connection looks whether it was cut.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Which way bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From a client to the server: requests.
+    ToServer,
+    /// From the server to a client: replies.
+    ToClient,
+}
+
+/// A proxy; clones are the same one. It listens as long as the process lives.
+#[derive(Clone)]
+pub struct Proxy {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// Only connections whose client has sent this are harmed.
+    sign: Option<Vec<u8>>,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    closed: bool,
+    to_server: Passage,
+    to_client: Passage,
+    /// The open connections that may be harmed.
+    connections: Vec<Arc<Connection>>,
+    /// The reply to the next request with these bytes is to be lost.
+    awaited: Option<Vec<u8>>,
+    lost: u64,
+}
+
+#[derive(Clone, Copy, Default)]
+enum Passage {
+    #[default]
+    Open,
+    Delayed(Duration),
+    Hung,
+}
+
+/// Two streams, one to each side.
+struct Connection {
+    client: TcpStream,
+    server: TcpStream,
+    may_be_harmed: AtomicBool,
+    is_cut: AtomicBool,
+    /// The next reply is not to arrive.
+    loses_reply: AtomicBool,
+}
+
+impl Proxy {
+    /// A proxy that harms every connection.
+    pub fn new() -> Self {
+        Self::harming(None)
+    }
+
+    /// A proxy that harms only connections whose client has sent `sign`.
+    pub fn for_those_who_send(sign: &[u8]) -> Self {
+        Self::harming(Some(sign.to_vec()))
+    }
+
+    fn harming(sign: Option<Vec<u8>>) -> Self {
+        Self { shared: Arc::new(Shared { sign, state: Mutex::default(), changed: Condvar::new() }) }
+    }
+
+    /// Listens on a free port for the server at `target`, a host and a port.
+    pub fn before(&self, target: &str) -> Result<SocketAddr> {
+        self.before_at(0, target)
+    }
+
+    /// The same on a port of the caller's choice.
+    pub fn before_at(&self, port: u16, target: &str) -> Result<SocketAddr> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .with_context(|| format!("the proxy cannot listen on port {port}"))?;
+        let address = listener.local_addr()?;
+        let (shared, target) = (Arc::clone(&self.shared), target.to_owned());
+        thread::spawn(move || {
+            for client in listener.incoming().filter_map(Result::ok) {
+                // A server that is away looks as if nobody listened, and so does a closed proxy that harms everybody.
+                if shared.sign.is_none() && shared.lock().closed {
+                    continue;
+                }
+                let Ok(server) = TcpStream::connect(&target) else { continue };
+                if let Err(error) = shared.join(client, server) {
+                    eprintln!("the proxy before {target} lost a connection: {error}");
+                }
+            }
+        });
+        Ok(address)
+    }
+
+    /// From now on everything passes.
+    pub fn open(&self) {
+        let mut state = self.shared.lock();
+        (state.closed, state.to_server, state.to_client) = (false, Passage::Open, Passage::Open);
+        self.shared.changed.notify_all();
+    }
+
+    /// Delays whatever goes that way, until [`Proxy::open`].
+    pub fn delay(&self, direction: Direction, duration: Duration) {
+        self.set(direction, Passage::Delayed(duration));
+    }
+
+    /// Connections stay open and new ones are accepted, but nothing goes that way until [`Proxy::open`]. What was sent
+    /// meanwhile arrives then.
+    pub fn hang(&self, direction: Direction) {
+        self.set(direction, Passage::Hung);
+    }
+
+    /// Cuts the connections, and breaks new ones at once until [`Proxy::open`].
+    pub fn close(&self) {
+        self.shared.lock().closed = true;
+        self.cut();
+    }
+
+    /// Cuts the connections, and says how many were open. New ones pass.
+    pub fn cut(&self) -> usize {
+        let cut: Vec<_> = self.shared.lock().connections.drain(..).collect();
+        self.shared.changed.notify_all();
+        cut.iter().filter(|connection| connection.cut()).count()
+    }
+
+    /// Loses the reply to the next request that has these bytes in it, together with its connection.
+    pub fn lose_reply_to(&self, request: &[u8]) {
+        self.shared.lock().awaited = Some(request.to_vec());
+    }
+
+    /// How many replies were lost.
+    pub fn lost(&self) -> u64 {
+        self.shared.lock().lost
+    }
+
+    fn set(&self, direction: Direction, passage: Passage) {
+        *self.shared.lock().passage(direction) = passage;
+        self.shared.changed.notify_all();
+    }
+}
+
+impl Default for Proxy {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl State {
+    fn passage(&mut self, direction: Direction) -> &mut Passage {
+        match direction {
+            Direction::ToServer => &mut self.to_server,
+            Direction::ToClient => &mut self.to_client,
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn join(self: &Arc<Self>, client: TcpStream, server: TcpStream) -> std::io::Result<()> {
+        client.set_nodelay(true)?;
+        server.set_nodelay(true)?;
+        let streams = [
+            (Direction::ToServer, client.try_clone()?, server.try_clone()?),
+            (Direction::ToClient, server.try_clone()?, client.try_clone()?),
+        ];
+        let connection = Arc::new(Connection {
+            client,
+            server,
+            may_be_harmed: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
+            loses_reply: AtomicBool::new(false),
+        });
+        if self.sign.is_none() {
+            self.may_harm(&connection);
+        }
+        for (direction, from, to) in streams {
+            let (shared, connection) = (Arc::clone(self), Arc::clone(&connection));
+            thread::spawn(move || shared.carry(&connection, direction, from, to));
+        }
+        Ok(())
+    }
+
+    /// Carries bytes one way until an end is closed or the connection is cut.
+    fn carry(&self, connection: &Arc<Connection>, direction: Direction, mut from: TcpStream, mut to: TcpStream) {
+        let mut bytes = vec![0; 1 << 16];
+        while let Ok(read @ 1..) = from.read(&mut bytes) {
+            if direction == Direction::ToServer {
+                self.look_at_request(connection, &bytes[..read]);
+            }
+            if !self.passes(connection, direction) || to.write_all(&bytes[..read]).is_err() {
+                break;
+            }
+        }
+        connection.cut();
+        self.lock().connections.retain(|known| !Arc::ptr_eq(known, connection));
+    }
+
+    fn look_at_request(&self, connection: &Arc<Connection>, bytes: &[u8]) {
+        let signed = self.sign.as_ref().is_some_and(|sign| holds(bytes, sign));
+        if signed && !connection.may_be_harmed.load(Ordering::SeqCst) {
+            self.may_harm(connection);
+        }
+        if connection.may_be_harmed.load(Ordering::SeqCst) {
+            let mut state = self.lock();
+            if state.awaited.as_ref().is_some_and(|awaited| holds(bytes, awaited)) {
+                state.awaited = None;
+                connection.loses_reply.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+
+    fn may_harm(&self, connection: &Arc<Connection>) {
+        connection.may_be_harmed.store(true, Ordering::SeqCst);
+        self.lock().connections.push(Arc::clone(connection));
+    }
+
+    /// Waits as long as the direction asks for, and says whether the bytes go on.
+    fn passes(&self, connection: &Connection, direction: Direction) -> bool {
+        if !connection.may_be_harmed.load(Ordering::SeqCst) {
+            return true;
+        }
+        let mut state = self.lock();
+        if direction == Direction::ToClient && connection.loses_reply.load(Ordering::SeqCst) {
+            state.lost += 1;
+            return false;
+        }
+        loop {
+            if state.closed || connection.is_cut.load(Ordering::SeqCst) {
+                return false;
+            }
+            match *state.passage(direction) {
+                Passage::Open => return true,
+                Passage::Delayed(duration) => {
+                    drop(state);
+                    thread::sleep(duration);
+                    return true;
+                }
+                Passage::Hung => {
+                    let waited = self.changed.wait_timeout(state, LOOK);
+                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                }
+            }
+        }
+    }
+}
+
+impl Connection {
+    /// Closes both streams; whether they were open.
+    fn cut(&self) -> bool {
+        self.is_cut.store(true, Ordering::SeqCst);
+        let open = self.client.shutdown(Shutdown::Both).is_ok();
+        self.server.shutdown(Shutdown::Both).is_ok() || open
+    }
+}
+
+fn holds(bytes: &[u8], wanted: &[u8]) -> bool {
+    bytes.windows(wanted.len()).any(|window| window == wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    const SIGN: &[u8] = b"a host";
+
+    /// A proxy before a server that answers each message with the same.
+    fn echo(proxy: Proxy) -> (Proxy, SocketAddr) {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let target = server.local_addr().expect("a port").to_string();
+        thread::spawn(move || {
+            for mut stream in server.incoming().filter_map(Result::ok) {
+                thread::spawn(move || {
+                    let mut bytes = [0; 1024];
+                    while let Ok(read @ 1..) = stream.read(&mut bytes) {
+                        if stream.write_all(&bytes[..read]).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        let address = proxy.before(&target).expect("a proxy");
+        (proxy, address)
+    }
+
+    fn client(address: SocketAddr) -> TcpStream {
+        let stream = TcpStream::connect(address).expect("a connection");
+        stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+        stream
+    }
+
+    fn signed(address: SocketAddr, name: &[u8]) -> TcpStream {
+        let mut stream = client(address);
+        assert_eq!(answer(&mut stream, name), name);
+        stream
+    }
+
+    fn answer(stream: &mut TcpStream, bytes: &[u8]) -> Vec<u8> {
+        if stream.write_all(bytes).is_err() { Vec::new() } else { arrives(stream, bytes.len()) }
+    }
+
+    fn arrives(stream: &mut TcpStream, length: usize) -> Vec<u8> {
+        let mut answer = vec![0; length];
+        if stream.read_exact(&mut answer).is_err() {
+            answer.clear();
+        }
+        answer
+    }
+
+    #[test]
+    fn only_those_who_sent_the_sign_are_cut_off() {
+        let (proxy, address) = echo(Proxy::for_those_who_send(SIGN));
+        let (mut host, mut other) = (signed(address, SIGN), signed(address, b"member"));
+        assert_eq!(proxy.cut(), 1);
+        assert_eq!(answer(&mut host, b"more"), b"");
+        assert_eq!(answer(&mut other, b"more"), b"more");
+        assert_eq!(answer(&mut client(address), b"new"), b"new");
+    }
+
+    #[test]
+    fn one_reply_is_lost() {
+        let (proxy, address) = echo(Proxy::for_those_who_send(SIGN));
+        let (mut host, mut other) = (signed(address, SIGN), signed(address, SIGN));
+        proxy.lose_reply_to(b"commit");
+        assert_eq!(answer(&mut host, b"insert"), b"insert");
+        assert_eq!(answer(&mut host, b"a commit"), b"");
+        assert_eq!(answer(&mut other, b"a commit"), b"a commit");
+        assert_eq!(proxy.lost(), 1);
+    }
+
+    #[test]
+    fn what_hangs_arrives_once_the_proxy_is_open() {
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            let (proxy, address) = echo(Proxy::new());
+            let mut known = client(address);
+            proxy.hang(direction);
+            let mut new = client(address);
+            for stream in [&mut known, &mut new] {
+                stream.write_all(b"hello").expect("the connection is open");
+                stream.set_read_timeout(Some(Duration::from_millis(100))).expect("a timeout");
+                assert_eq!(arrives(stream, 5), b"");
+                stream.set_read_timeout(None).expect("no timeout");
+            }
+            proxy.open();
+            for stream in [&mut known, &mut new] {
+                assert_eq!(arrives(stream, 5), b"hello");
+            }
+        }
+    }
+
+    #[test]
+    fn a_closed_proxy_breaks_new_connections_too() {
+        let (proxy, address) = echo(Proxy::new());
+        let mut known = signed(address, b"first");
+        proxy.close();
+        assert_eq!(answer(&mut known, b"more"), b"");
+        assert_eq!(answer(&mut client(address), b"more"), b"");
+        proxy.open();
+        assert_eq!(answer(&mut client(address), b"more"), b"more");
+    }
+
+    #[test]
+    fn what_is_delayed_arrives_later() {
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            let (proxy, address) = echo(Proxy::new());
+            let mut known = client(address);
+            proxy.delay(direction, Duration::from_millis(100));
+            let begun = Instant::now();
+            assert_eq!(answer(&mut known, b"hello"), b"hello");
+            assert!(begun.elapsed() >= Duration::from_millis(100));
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! A `weir run` of this build against an instance, and what it says of itself over HTTP.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use serde::Deserialize;
+
+use crate::instance::{Daemon, Instance, TOPIC};
+use crate::progress::Progress;
+use crate::{interrupt, paths, process};
+
+/// The consumer group of demo and proofs.
+pub const GROUP: &str = "event-processor-group";
+/// The handlers' database.
+pub const DATABASE: &str = "activity_read";
+
+const READY: Duration = Duration::from_mins(1);
+const POLL: Duration = Duration::from_millis(200);
+
+/// What `/v1/stats` says.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Stats {
+    /// Events that are accounted for.
+    pub total_processed: u64,
+    /// Deliveries that failed.
+    pub total_errors: u64,
+    /// Records that are not accounted for.
+    pub lag: i64,
+    /// Events a second.
+    pub rate_per_second: f64,
+    /// How late they are.
+    pub latency_ms: Latency,
+    /// Deliveries by handler and outcome.
+    pub handlers: BTreeMap<String, BTreeMap<String, u64>>,
+}
+
+/// From the row's `created_at` to the commit.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub struct Latency {
+    /// Half of them are faster.
+    pub p50: Option<f64>,
+    /// One of a hundred is slower.
+    pub p99: Option<f64>,
+}
+
+impl Stats {
+    /// A line for people, and one a handler.
+    pub fn lines(&self, inserted: u64) -> Vec<String> {
+        let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
+        let line = format!(
+            "inserted {inserted}, processed {}, {:.0}/s, lag {}, p50 {} ms, p99 {} ms, failed {}",
+            self.total_processed,
+            self.rate_per_second,
+            self.lag,
+            ms(self.latency_ms.p50),
+            ms(self.latency_ms.p99),
+            self.total_errors,
+        );
+        std::iter::once(line).chain(self.by_handler()).collect()
+    }
+
+    /// What became of each handler's deliveries.
+    pub fn by_handler(&self) -> impl Iterator<Item = String> {
+        self.handlers.iter().map(|(name, counts)| {
+            let counts: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
+            format!("  {name:<24} {}", counts.join(", "))
+        })
+    }
+}
+
+/// A running host; it stops when the value goes.
+pub struct Weir {
+    daemon: Daemon,
+    admin: String,
+    agent: ureq::Agent,
+}
+
+/// The command that a user would type, with the reference page's environment variables.
+pub fn command(instance: &Instance, handlers: &Path) -> Command {
+    command_of(&paths::weir(), instance, handlers)
+}
+
+/// The same with a binary of another build.
+pub fn command_of(binary: &Path, instance: &Instance, handlers: &Path) -> Command {
+    let there = &instance.environment;
+    let mut command = Command::new(binary);
+    // No `.env` or `weir.toml` of the folder that somebody works in.
+    command.current_dir(instance.path(""));
+    command.arg("run").arg("--handlers").arg(handlers);
+    command.env("KAFKA_BOOTSTRAP_SERVERS", &there.kafka);
+    command.env("KAFKA_TOPIC", TOPIC);
+    command.env("KAFKA_GROUP_ID", GROUP);
+    command.env("MONGODB_URI", &there.mongodb);
+    command.env("MONGODB_DATABASE", DATABASE);
+    command.env("ADMIN_LISTEN", format!("127.0.0.1:{}", there.ports.admin));
+    command
+}
+
+impl Weir {
+    /// Starts a host with a folder of handlers, and waits until it is ready.
+    pub fn start(instance: &Instance, handlers: &Path) -> Result<Self> {
+        let port = instance.environment.ports.admin;
+        let weir = Self::launch(instance.daemon("weir"), port, &mut command(instance, handlers))?;
+        weir.ready(READY)?;
+        Ok(weir)
+    }
+
+    /// Starts a host of its own name and port, and does not wait for it.
+    pub fn launch(daemon: Daemon, port: u16, command: &mut Command) -> Result<Self> {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(Duration::from_secs(5)))
+            .build()
+            .new_agent();
+        let weir = Self { daemon, admin: format!("http://127.0.0.1:{port}"), agent };
+        weir.daemon.start(command.env("ADMIN_LISTEN", format!("127.0.0.1:{port}")))?;
+        Ok(weir)
+    }
+
+    /// Waits until `/readyz` is 200.
+    pub fn ready(&self, limit: Duration) -> Result<()> {
+        let url = format!("{}/readyz", self.admin);
+        self.daemon.wait(limit, || Ok(self.agent.get(&url).call().is_ok_and(|answer| answer.status() == 200)))
+    }
+
+    /// What `/readyz` says, whatever its status.
+    pub fn readiness(&self) -> Result<String> {
+        Ok(self.agent.get(format!("{}/readyz", self.admin)).call()?.body_mut().read_to_string()?)
+    }
+
+    /// How it has ended; nothing while it runs.
+    pub fn ended(&self) -> Option<WaitStatus> {
+        self.daemon.ended()
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) -> Result<()> {
+        self.daemon.signal(signal)
+    }
+
+    /// What it says of itself.
+    pub fn stats(&self) -> Result<Stats> {
+        self.alive()?;
+        let mut answer = self.agent.get(format!("{}/v1/stats", self.admin)).call().context("weir does not answer")?;
+        let status = answer.status();
+        let text = answer.body_mut().read_to_string()?;
+        serde_json::from_str(&text).with_context(|| format!("/v1/stats gave {status}: {text}"))
+    }
+
+    /// Waits until that many events are accounted for and nothing is left in Kafka; fails where nothing moves for
+    /// `patience`.
+    pub fn settled(&self, events: u64, patience: Duration, progress: &mut Progress) -> Result<Stats> {
+        let mut moved = (Instant::now(), 0);
+        loop {
+            let stats = self.stats()?;
+            progress.show(&stats.lines(events));
+            if stats.total_processed >= events && stats.lag == 0 {
+                progress.done();
+                return Ok(stats);
+            }
+            if stats.total_processed != moved.1 {
+                moved = (Instant::now(), stats.total_processed);
+            } else if moved.0.elapsed() > patience {
+                progress.done();
+                bail!(
+                    "nothing has moved for {} s: {} of {events} events processed, lag {}; the end of {}:\n{}",
+                    patience.as_secs(),
+                    stats.total_processed,
+                    stats.lag,
+                    self.log().display(),
+                    process::tail(&self.log())
+                );
+            }
+            interrupt::sleep(POLL)?;
+        }
+    }
+
+    /// Fails with the log's end where it has ended.
+    pub fn alive(&self) -> Result<()> {
+        self.daemon.wait(Duration::ZERO, || Ok(true))
+    }
+
+    /// Stops it as an operator would; fails where it does not drain in time.
+    pub fn stop(self) -> Result<()> {
+        self.daemon.stop()
+    }
+
+    /// Its resident memory in bytes.
+    pub fn resident_bytes(&self) -> Result<u64> {
+        let pid = self.daemon.running().context("weir has ended")?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the kernel gives no VmRSS")?;
+        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is not a number")?;
+        Ok(kib * 1024)
+    }
+
+    /// The values of the metrics whose name holds `name`, summed by their label `handler`.
+    pub fn metrics(&self, name: &str) -> Result<BTreeMap<String, f64>> {
+        let text = self.agent.get(format!("{}/metrics", self.admin)).call()?.body_mut().read_to_string()?;
+        let value = |line: &str| -> Option<(String, f64)> {
+            let (series, value) = line.rsplit_once(' ')?;
+            let handler = series.split_once("handler=\"")?.1.split_once('"')?.0;
+            Some((handler.to_owned(), value.parse().ok()?))
+        };
+        let mut sums = BTreeMap::new();
+        for (handler, value) in
+            text.lines().filter(|line| !line.starts_with('#') && line.contains(name)).filter_map(value)
+        {
+            *sums.entry(handler).or_default() += value;
+        }
+        Ok(sums)
+    }
+
+    /// Where it serves what it says of itself.
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// Where its log is.
+    pub fn log(&self) -> PathBuf {
+        self.daemon.log.clone()
+    }
+}
+
+impl Drop for Weir {
+    fn drop(&mut self) {
+        // Where it was stopped already, this does nothing.
+        if let Err(error) = self.daemon.stop() {
+            eprintln!("{error:#}");
+        }
+    }
+}

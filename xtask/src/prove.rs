@@ -1,0 +1,45 @@
+//! `cargo xtask prove`: builds what the proofs need, and runs them. The proofs themselves are the package `proofs`.
+
+use std::process::Command;
+
+use anyhow::Result;
+use rig::{cargo, paths, prerequisites, process};
+
+use crate::guests;
+
+/// These need neither services nor handlers; any other name is taken to need both.
+const ALONE: [&str; 3] = ["decoding", "simulation", "seeded-bugs"];
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// The promises to prove; --list names them.
+    #[arg(required_unless_present = "list")]
+    names: Vec<String>,
+    /// Name the promises.
+    #[arg(long)]
+    list: bool,
+    /// Smaller and shorter: shows that it is correct, and holds no time against its bound.
+    #[arg(long)]
+    quick: bool,
+    /// Leave the services running, to look at what they hold.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Builds, and runs the promises that are named; fails if one falls short.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    if args.names.iter().any(|name| !ALONE.contains(&name.as_str())) {
+        prerequisites::for_everything()?;
+        guests::build()?;
+    } else {
+        prerequisites::for_builds()?;
+    }
+    if !args.list {
+        println!("building weir and what the proofs need");
+    }
+    cargo::build_weir_for_proofs()?;
+    let mut proofs = Command::new(paths::debug("proofs"));
+    proofs.args(args.list.then_some("--list")).args(args.quick.then_some("--quick"));
+    proofs.args(args.keep.then_some("--keep")).args(&args.names);
+    process::run(&mut proofs, "the run of the proofs")
+}
