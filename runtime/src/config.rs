@@ -16,6 +16,7 @@ mod secret;
 mod settings;
 mod source;
 mod topics;
+mod unverified;
 
 #[cfg(test)]
 mod documents_test;

@@ -89,6 +89,11 @@ fn faults(file: &Value) -> Vec<String> {
     for key in ["container_name", "ports"] {
         must(weir.get(key).is_none(), format!("weir has no {key}, so that --scale weir=3 works"));
     }
+    for bound in ["mem_limit", "cpus", "pids_limit"] {
+        must(!weir[bound].is_null(), format!("weir has a {bound}, so that one host cannot use up the machine"));
+    }
+    let user = &services.get("connector").unwrap_or(&Value::Null)["environment"]["POSTGRES_USER"];
+    must(user == "debezium", "the connector uses the role debezium, not the superuser".to_owned());
     must(weir["read_only"] == true, "weir's root file system is read-only".to_owned());
     must(weir["build"].is_object(), "weir is built from the Dockerfile".to_owned());
     must(file["networks"]["pipeline"]["driver"] == "bridge", "the network is a bridge".to_owned());
@@ -113,10 +118,15 @@ mod tests {
         let mut weir = service("");
         weir["read_only"] = true.into();
         weir["build"] = json!({ "context": "." });
+        weir["mem_limit"] = "1073741824".into();
+        weir["cpus"] = 2.into();
+        weir["pids_limit"] = 256.into();
         weir["depends_on"] = json!({ "kafka": { "condition": "service_healthy" } });
         weir.as_object_mut().expect("it is an object").remove("ports");
+        let mut connector = service("8084");
+        connector["environment"] = json!({ "POSTGRES_USER": "debezium" });
         json!({
-            "services": { "kafka": service("9092"), "connect": service("8083"), "kafka-ui": service("8080"), "weir": weir },
+            "services": { "kafka": service("9092"), "connect": service("8083"), "kafka-ui": service("8080"), "weir": weir, "connector": connector },
             "networks": { "pipeline": { "driver": "bridge" } },
         })
     }
@@ -128,6 +138,10 @@ mod tests {
             ("/services/weir/container_name", json!("weir"), "weir has no container_name"),
             ("/services/weir/ports", json!([{ "published": "7070", "host_ip": "127.0.0.1" }]), "weir has no ports"),
             ("/services/weir/read_only", json!(false), "read-only"),
+            ("/services/weir/mem_limit", json!(null), "mem_limit"),
+            ("/services/weir/cpus", json!(null), "cpus"),
+            ("/services/weir/pids_limit", json!(null), "pids_limit"),
+            ("/services/connector/environment/POSTGRES_USER", json!("postgres"), "not the superuser"),
             ("/services/weir/depends_on/kafka/condition", json!("service_started"), "waits for more of kafka"),
             ("/services/kafka/healthcheck", json!(null), "kafka has a health check"),
             ("/services/kafka/restart", json!(null), "kafka restarts"),

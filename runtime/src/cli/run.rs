@@ -127,6 +127,11 @@ fn log_settings(settings: &Settings) {
     let given: serde_json::Map<_, _> = named.chain(handed_on).collect();
     let fields = serde_json::Value::Object(given).to_string();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), fields, "starting");
+    let unverified = settings.unverified().join(", ");
+    if !unverified.is_empty() {
+        let why = "anybody who can intercept a connection can pose as the server";
+        tracing::warn!(settings = unverified, why, "certificates_not_verified");
+    }
     let later: Vec<_> = settings.origins.iter().filter(|origin| origin.later).map(|origin| origin.name).collect();
     if !later.is_empty() {
         let settings = later.join(", ");
