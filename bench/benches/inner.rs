@@ -21,7 +21,7 @@ use weir::delivery::{Entry, Item, Ledger, RawRecord};
 use weir::event::{self, Event};
 use weir::host::ejson;
 use weir::registry::{Identity, Routes};
-use weir::store::{Buckets, Claim, IdKey, Kind, PartitionId, Write};
+use weir::store::{Buckets, Claim, Floors, IdKey, Kind, PartitionId, Write};
 
 const BATCH: usize = 500;
 const TOPIC: &str = "postgres.activity.event_outbox";
@@ -128,7 +128,7 @@ impl Planning {
             routes: &self.routes,
             heads: &self.claims,
             buckets: &buckets,
-            retention_ms: self.ledger.retention_ms,
+            floors: &Floors::default(),
             now_ms: i64::MAX,
         });
         let mut at = None;

@@ -1,4 +1,7 @@
-//! Points at which a proof kills the process. Only with the feature `proofs`, which nothing that is shipped has.
+//! Points at which a proof kills the process, and what else it changes. Only with the feature `proofs`, which nothing
+//! that is shipped has.
+
+use std::time::Duration;
 
 /// Passes a point: where `WEIR_FAILPOINT` is `<name>:<n>`, the process sends itself SIGKILL the n-th time.
 #[cfg(feature = "proofs")]
@@ -23,3 +26,17 @@ pub fn pass(name: &str) {
 /// Passes a point; nothing happens.
 #[cfg(not(feature = "proofs"))]
 pub fn pass(_name: &str) {}
+
+/// How often the ledger is swept, if a proof cannot wait as long as others do: `WEIR_SWEEP_MS`.
+#[cfg(feature = "proofs")]
+#[must_use]
+pub fn sweep_period() -> Option<Duration> {
+    std::env::var("WEIR_SWEEP_MS").ok()?.parse().ok().map(Duration::from_millis)
+}
+
+/// How often the ledger is swept: as always.
+#[cfg(not(feature = "proofs"))]
+#[must_use]
+pub const fn sweep_period() -> Option<Duration> {
+    None
+}

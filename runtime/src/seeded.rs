@@ -38,11 +38,13 @@ pub enum Bug {
     ReadsUnchecked,
     /// A partition whose progress the log no longer holds goes on where the log starts.
     StartPassed,
+    /// Nobody looks up to where the ledger has forgotten events.
+    NoFloor,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -60,6 +62,7 @@ impl Bug {
         Self::HashIgnored,
         Self::ReadsUnchecked,
         Self::StartPassed,
+        Self::NoFloor,
     ];
 }
 

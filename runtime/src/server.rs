@@ -14,10 +14,11 @@ use crate::clock::{Clock, HostClock};
 use crate::config::Settings;
 use crate::consumer::{Embedded, Kafka, Reading, Recording};
 use crate::delivery::{Committer, Ledger};
+use crate::failpoint;
 use crate::registry::{self, Registry};
 use crate::sandbox::{Engine, EngineSettings, Handler};
 use crate::shutdown::Shutdown;
-use crate::store::{self, Address, Driver, Session, Store};
+use crate::store::{self, Address, Driver, Session, Store, Swept};
 use crate::telemetry::health::{Health, MONGODB};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stats;
@@ -93,16 +94,16 @@ async fn process(
     let handlers = load(settings).await?;
     let Some(store) = connected(settings, health, shutdown).await? else { return Ok(()) };
     let seen = (metrics.clone(), health.clone());
-    let Some((registry, session)) = prepare(handlers, &store, source, &seen, shutdown).await? else {
-        return Ok(());
-    };
+    let retention_ms = i64::try_from(settings.ledger_retention.as_millis()).unwrap_or(i64::MAX);
+    let prepared = prepare(handlers, &store, (source, retention_ms), &seen, shutdown).await?;
+    let Some((registry, session)) = prepared else { return Ok(()) };
     let give_up = Arc::new(AtomicBool::new(false));
     let ledger = Ledger {
         group: Arc::from(settings.kafka_group_id.as_str()),
         source: Arc::from(settings.outbox_source.as_str()),
-        retention_ms: i64::try_from(settings.ledger_retention.as_millis()).unwrap_or(i64::MAX),
+        retention_ms,
     };
-    tokio::spawn(sweep(store.clone(), ledger.retention_ms, shutdown.clone()));
+    tokio::spawn(sweep(store.clone(), ledger.retention_ms, metrics.clone(), shutdown.clone()));
     let clock: Arc<dyn Clock> = Arc::new(HostClock::default());
     let committer = Committer::new(
         (store.clone(), session),
@@ -166,16 +167,25 @@ pub async fn connect(settings: &Settings) -> Result<Store, store::Error> {
 }
 
 /// Drops what the ledger need not remember, again and again.
-async fn sweep(store: Store, retention_ms: i64, shutdown: Shutdown) {
+async fn sweep(store: Store, retention_ms: i64, metrics: Metrics, shutdown: Shutdown) {
+    let period = failpoint::sweep_period().unwrap_or(SWEEP);
     while !shutdown.requested() {
         match store.sweep_ledger(retention_ms).await {
-            Ok(past) if past.is_empty() => {}
-            Ok(past) => tracing::info!(buckets = past.len(), "ledger_swept"),
-            Err(error) => tracing::debug!(%error, "ledger_not_swept"),
+            Ok(Swept { dropped, left }) => {
+                metrics.ledger_swept(left);
+                if dropped > 0 {
+                    tracing::info!(dropped, left, "ledger_swept");
+                }
+            }
+            Err(error) => {
+                metrics.ledger_not_swept();
+                let hint = "nothing is lost, but old events take space until this succeeds";
+                tracing::warn!(%error, hint, "ledger_not_swept");
+            }
         }
         tokio::select! {
             () = shutdown.wait() => {}
-            () = tokio::time::sleep(SWEEP) => {}
+            () = tokio::time::sleep(period) => {}
         }
     }
 }
@@ -197,7 +207,7 @@ async fn load(settings: &Settings) -> anyhow::Result<Vec<Handler>> {
 async fn prepare(
     handlers: Vec<Handler>,
     store: &Store,
-    source: Source,
+    (source, retention_ms): (Source, i64),
     (metrics, health): &(Metrics, Health),
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<(Registry, Session)>> {
@@ -209,6 +219,7 @@ async fn prepare(
             }
             store.bring_up_to_date().await?;
             store.create_own_collections().await?;
+            store.begin_floors(retention_ms).await?;
             let registry = Registry::enter(handlers.clone(), store, metrics).await?;
             Ok::<_, store::Error>((registry, store.session().await?))
         };

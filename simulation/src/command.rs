@@ -47,6 +47,11 @@ pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &Document, place: 
             }
             Ok(doc! {})
         }
+        // It waits for the transactions that have written there.
+        "drop" if mongo.is_written_to(&namespace) => {
+            mongo.kernel.count("outcome: a drop waited");
+            return Outcome::Blocked;
+        }
         "drop" => {
             mongo.drop_collection(&namespace);
             mongo.kernel.count("outcome: bucket dropped");
@@ -136,6 +141,8 @@ fn matches(document: &Document, filter: &Document) -> bool {
         match (found, wanted) {
             (Some(Bson::Int32(a)), Bson::Int64(b)) => i64::from(*a) == *b,
             (Some(Bson::Int64(a)), Bson::Int32(b)) => *a == i64::from(*b),
+            (found, Bson::Document(wanted)) if wanted.contains_key("$exists") => found.is_some(),
+            (None, wanted) => *wanted == Bson::Null,
             (found, wanted) => found == Some(wanted),
         }
     })

@@ -20,13 +20,14 @@ use weir::telemetry::metrics::Metrics;
 
 use crate::command::clock_ms;
 use crate::handlers::Simulated;
-use crate::kafka::{Asking, Kafka};
+use crate::kafka::{Asking, Kafka, TOPICS, id, number};
 use crate::kernel::{Kernel, Life, Slot, lock};
 use crate::wire::Line;
 
-pub(crate) const TOPIC: &str = "t";
 pub(crate) const GROUP: &str = "g";
-pub(crate) const RETENTION_MS: i64 = 8 * 3_600_000;
+/// For how long a process wants events to be remembered: each life has one of these.
+const RETENTIONS_MS: [i64; 3] = [LEAST_RETENTION_MS, 8 * 3_600_000, 24 * 3_600_000];
+pub(crate) const LEAST_RETENTION_MS: i64 = 4 * 3_600_000;
 
 const TICK: Duration = Duration::from_millis(10);
 const DRAIN: Duration = Duration::from_secs(5);
@@ -139,6 +140,7 @@ pub(crate) struct Process {
     idle: Option<Slot<Option<(GroupProgress, Vec<(PartitionId, i64)>)>>>,
     looked: Duration,
     batch: usize,
+    retention_ms: i64,
     metrics: Metrics,
     /// How many transactions were begun anew because what a delivery had read was another now.
     changed: u64,
@@ -157,10 +159,6 @@ impl fmt::Debug for Process {
             .field("stopped", &self.stopped)
             .finish()
     }
-}
-
-pub(crate) fn id(partition: i32) -> PartitionId {
-    PartitionId { topic: Arc::from(TOPIC), partition }
 }
 
 fn ids(partitions: &[i32]) -> Vec<PartitionId> {
@@ -189,6 +187,7 @@ impl Process {
         let (metrics, health) = (Metrics::new(), Health::new());
         let channel = Arc::new(Channel::default());
         let batch = usize::try_from(kernel.below(60) + 2).unwrap_or(2);
+        let retention_ms = RETENTIONS_MS[usize::try_from(kernel.below(RETENTIONS_MS.len() as u64)).unwrap_or(0)];
         let committing = {
             let (store, clock, give_up) = (store.clone(), Arc::clone(&clock), Arc::clone(&give_up));
             let (channel, seen) = (Arc::clone(&channel), (metrics.clone(), health.clone()));
@@ -200,7 +199,7 @@ impl Process {
                         Err(_) => clock.sleep(Duration::from_millis(250)).await,
                     }
                 };
-                let ledger = Ledger { group: GROUP.into(), source: "s".into(), retention_ms: RETENTION_MS };
+                let ledger = Ledger { group: GROUP.into(), source: "s".into(), retention_ms };
                 let committer = Committer::new((store, session), handlers, (ledger, batch), clock, seen, give_up);
                 committer.run(&CommitterEnd(channel)).await;
             }
@@ -216,7 +215,7 @@ impl Process {
                 broker: Arc::new(broker),
                 clock,
                 health,
-                topics: Topics::Names(vec![TOPIC.to_owned()]),
+                topics: Topics::Names(TOPICS.map(str::to_owned).to_vec()),
                 reset: OffsetReset::Earliest,
                 give_up: Arc::clone(&give_up),
             },
@@ -233,6 +232,7 @@ impl Process {
             idle: None,
             looked: Duration::ZERO,
             batch,
+            retention_ms,
             metrics,
             changed: 0,
         }
@@ -267,7 +267,7 @@ impl Process {
         }
         for (partition, next) in self.partitions.offsets() {
             if self.kernel.chance(900) {
-                lock(&self.kafka).committed.insert(partition.partition, next);
+                lock(&self.kafka).committed.insert(number(&partition), next);
             }
         }
         self.look_at_idle();
@@ -293,7 +293,7 @@ impl Process {
                 Said::Done(done) => {
                     self.partitions.done(done, self.kernel.now());
                     for lost in self.partitions.to_reclaim() {
-                        self.positions.remove(&lost.partition);
+                        self.positions.remove(&number(lost));
                     }
                     let changed = self.metrics.transactions_redone("changed");
                     let before = std::mem::replace(&mut self.changed, changed);
@@ -317,15 +317,15 @@ impl Process {
         self.claims = None;
         let assigned = self.partitions.claimed(claimed);
         for (partition, why) in assigned.stopped {
-            self.stop(partition.partition, why);
+            self.stop(number(&partition), why);
         }
         for (partition, start) in assigned.starts {
             match start {
                 Some(start) => {
-                    self.stopped.remove(&partition.partition);
-                    self.positions.insert(partition.partition, start);
+                    self.stopped.remove(&number(&partition));
+                    self.positions.insert(number(&partition), start);
                 }
-                None => drop(self.positions.remove(&partition.partition)),
+                None => drop(self.positions.remove(&number(&partition))),
             }
         }
         self.channel.send(Work::Own(assigned.claims));
@@ -378,12 +378,13 @@ impl Process {
         let slot = Slot::default();
         let (filled, store, kafka, owned) =
             (slot.clone(), self.store.clone(), Arc::clone(&self.kafka), self.partitions.owned());
+        let retention_ms = self.retention_ms;
         self.kernel.spawn(Some(self.life), async move {
-            let _ = store.sweep_ledger(RETENTION_MS).await;
+            let _ = store.sweep_ledger(retention_ms).await;
             let seen = store.group_progress().await.ok();
             let ends = || {
                 let kafka = lock(&kafka);
-                let end = |id: &PartitionId| Some(kafka.partitions.get(usize::try_from(id.partition).ok()?)?.end);
+                let end = |id: &PartitionId| Some(kafka.partitions.get(usize::try_from(number(id)).ok()?)?.end);
                 owned.iter().filter_map(|id| Some((id.clone(), end(id)?))).collect()
             };
             filled.fill(seen.map(|seen| (seen, ends())));
@@ -424,7 +425,7 @@ impl Process {
             let (filled, owned) = (slot.clone(), self.partitions.standing(&ids));
             self.kernel.spawn(Some(self.life), async move {
                 for (id, _, next) in &owned {
-                    lock(&kafka).committed.insert(id.partition, *next);
+                    lock(&kafka).committed.insert(number(id), *next);
                 }
                 let claims: Vec<_> = owned.iter().map(|(id, epoch, _)| (id, *epoch)).collect();
                 let _ = store.release(&claims).await;

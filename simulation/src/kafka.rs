@@ -1,4 +1,6 @@
-//! A simulated Kafka: one topic, its records, the group's offsets and who is assigned what.
+//! A simulated Kafka: two topics, their records, the group's offsets and who is assigned what.
+//!
+//! Partitions have one number each over both topics: as they are made, of which the second topic has those of [`LATE`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,8 +10,35 @@ use weir::consumer::broker::{Answer, Broker, Log, Unanswered};
 use weir::delivery::{Item, RawRecord};
 use weir::store::PartitionId;
 
-use crate::host::TOPIC;
 use crate::kernel::{Kernel, lock};
+
+/// The topics. The second gets its first record late, and all of its events are old by then.
+pub(crate) const TOPICS: [&str; 2] = ["t", "u"];
+/// The numbers of the second topic's partitions.
+pub(crate) const LATE: std::ops::Range<i32> = 3..5;
+
+/// The partition of a number.
+pub(crate) fn id(number: i32) -> PartitionId {
+    let (topic, partition) = match number {
+        number if LATE.contains(&number) => (TOPICS[1], number - LATE.start),
+        number if number < LATE.start => (TOPICS[0], number),
+        grown => (TOPICS[0], grown - (LATE.end - LATE.start)),
+    };
+    PartitionId { topic: Arc::from(topic), partition }
+}
+
+/// The number of a partition.
+pub(crate) fn number(id: &PartitionId) -> i32 {
+    number_of(&id.topic, id.partition)
+}
+
+pub(crate) fn number_of(topic: &str, partition: i32) -> i32 {
+    match partition {
+        partition if topic == TOPICS[1] => LATE.start + partition,
+        partition if partition < LATE.start => partition,
+        grown => grown + LATE.end - LATE.start,
+    }
+}
 
 /// A record in the log.
 #[derive(Debug, Clone)]
@@ -89,21 +118,28 @@ impl Asking {
     }
 }
 
+/// How many partitions a topic has.
+fn count(kafka: &Kafka, topic: &str) -> i32 {
+    let all = 0..i32::try_from(kafka.partitions.len()).unwrap_or(0);
+    i32::try_from(all.filter(|number| *id(*number).topic == *topic).count()).unwrap_or(0)
+}
+
 impl Broker for Asking {
     fn topics(&self) -> Answer<'_, Vec<(String, i32)>> {
-        self.ask(|kafka| vec![(TOPIC.to_owned(), i32::try_from(kafka.partitions.len()).unwrap_or(0))])
+        self.ask(|kafka| TOPICS.map(|topic| (topic.to_owned(), count(kafka, topic))).to_vec())
     }
 
     fn is_compacted<'a>(&'a self, _topic: &'a str) -> Answer<'a, bool> {
         self.ask(|_| false)
     }
 
-    fn partition_count<'a>(&'a self, _topic: &'a str) -> Answer<'a, i32> {
-        self.ask(|kafka| i32::try_from(kafka.partitions.len()).unwrap_or(0))
+    fn partition_count<'a>(&'a self, topic: &'a str) -> Answer<'a, i32> {
+        let topic = topic.to_owned();
+        self.ask(move |kafka| count(kafka, &topic))
     }
 
     fn log<'a>(&'a self, partition: &'a PartitionId) -> Answer<'a, Log> {
-        let number = usize::try_from(partition.partition).unwrap_or(usize::MAX);
+        let number = usize::try_from(number(partition)).unwrap_or(usize::MAX);
         self.ask(move |kafka| {
             let log = kafka.partitions.get(number);
             log.map_or(Log { start: 0, end: 0 }, |log| Log { start: log.start, end: log.end })
@@ -111,7 +147,7 @@ impl Broker for Asking {
     }
 
     fn committed<'a>(&'a self, partition: &'a PartitionId) -> Answer<'a, Option<i64>> {
-        let number = partition.partition;
+        let number = number(partition);
         self.ask(move |kafka| kafka.committed.get(&number).copied())
     }
 }

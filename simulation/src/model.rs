@@ -87,7 +87,7 @@ pub(crate) struct Expected {
     pub(crate) documents: BTreeMap<(&'static str, String), Document>,
     /// By record, event and handler: the reasons.
     pub(crate) parked: BTreeMap<String, &'static str>,
-    /// Dead letters that may be there or not: an event that came again after the ledger's time, or is dead already.
+    /// Dead letters that may be there or not: an event that came again after it may have been forgotten, or is dead already.
     pub(crate) may_be_dead: BTreeSet<String>,
 }
 
@@ -99,12 +99,21 @@ struct Hash {
     created_at_ms: Option<i64>,
 }
 
+/// What is to be said of a record's age.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Forgotten {
+    /// An event that was created before may have been forgotten by the time when the record is read.
+    pub(crate) before_ms: i64,
+    /// Whether it was refused for that. How far the ledger has come by then is chance; that it never refuses what it
+    /// cannot have forgotten, and never runs again what it has, is not.
+    pub(crate) is_refused: bool,
+}
+
 /// The model's own state while it goes through the records.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
-    first: BTreeMap<String, (Hash, i64)>,
+    first: BTreeMap<String, Hash>,
     pub(crate) expected: Expected,
-    highest: BTreeMap<usize, i64>,
     refused: BTreeSet<String>,
 }
 
@@ -139,14 +148,7 @@ pub(crate) fn by_aggregate(document: &Document) -> Document {
 
 impl Model {
     /// Goes on with the next record of a partition, in the order of its log.
-    pub(crate) fn record(
-        &mut self,
-        partition: usize,
-        name: String,
-        produced: &Produced,
-        appended_at_ms: i64,
-        retention_ms: i64,
-    ) {
+    pub(crate) fn record(&mut self, name: String, produced: &Produced, forgotten: Forgotten) {
         let (id, kind, aggregate, number, created_at_ms, has) = match produced {
             Produced::Ignored => return,
             Produced::Undecodable => {
@@ -158,21 +160,24 @@ impl Model {
             }
         };
         let hash = Hash { aggregate: aggregate.clone(), kind, created_at_ms: has.then_some(created_at_ms) };
-        if let Some((known, at_ms)) = self.first.get(id) {
-            if at_ms + retention_ms < appended_at_ms {
+        let may_be_forgotten = created_at_ms < forgotten.before_ms;
+        if let Some(known) = self.first.get(id) {
+            if may_be_forgotten {
                 self.expected.may_be_dead.insert(name);
             } else if *known != hash {
                 self.dead(name, id, "id-conflict");
             }
             return;
         }
-        let highest = self.highest.get(&partition).copied().unwrap_or(i64::MIN);
-        if created_at_ms < highest.saturating_sub(retention_ms) {
+        if self.refused.contains(id) {
+            self.expected.may_be_dead.insert(name);
+            return;
+        }
+        if may_be_forgotten && forgotten.is_refused {
             self.dead(name, id, "beyond-ledger");
             return;
         }
-        self.highest.insert(partition, highest.max(created_at_ms));
-        self.first.insert(id.clone(), (hash, created_at_ms));
+        self.first.insert(id.clone(), hash);
         for handler in handlers_of(kind) {
             if let Err(reason) = self.deliver(*handler, kind, aggregate, number) {
                 self.expected.parked.insert(delivery_name(id, *handler), reason);

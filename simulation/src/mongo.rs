@@ -328,6 +328,13 @@ impl Mongo {
         }
     }
 
+    /// Whether an open transaction has written to the collection.
+    pub(crate) fn is_written_to(&self, namespace: &str) -> bool {
+        let now = self.kernel.now();
+        let open = self.sessions.values().filter_map(|session| session.open.as_ref()).filter(|open| open.ends > now);
+        open.flat_map(|open| open.writes.keys()).any(|(collection, _)| **collection == *namespace)
+    }
+
     pub(crate) fn drop_collection(&mut self, namespace: &str) {
         self.documents.remove(namespace);
         self.collections.remove(namespace);

@@ -1,13 +1,14 @@
 //! What must hold: while it runs, that nobody goes back; at the end, that the collections are what the logs say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bson::{Bson, Document};
 
-use crate::host::RETENTION_MS;
+use crate::host::LEAST_RETENTION_MS;
+use crate::kafka::{id, number_of};
 use crate::kernel::lock;
-use crate::model::{Expected, Model, by_aggregate, delivery_name, record_name};
+use crate::model::{Expected, Forgotten, Model, Produced, by_aggregate, delivery_name, record_name};
 use crate::world::{World, partition_of};
 
 const COLLECTIONS: [&str; 9] = ["counts", "changed", "shared", "made", "effects", "queried", "once", "totals", "huge"];
@@ -44,14 +45,22 @@ impl Watch {
 /// Compares what is there with what must be.
 pub(crate) fn judge(world: &World) -> Result<(), String> {
     let mut model = Model::default();
+    let mongo = lock(&world.mongo);
+    let parked = mongo.all("weir.parked");
+    let refused: BTreeSet<String> = parked
+        .iter()
+        .filter(|letter| letter.get_str("reason").is_ok_and(|reason| reason == "beyond-ledger"))
+        .filter_map(|letter| letter_name(letter).ok())
+        .collect();
     for (partition, log) in world.logs.iter().enumerate() {
         for logged in log {
             let name = record_name(partition, logged.generation, logged.offset);
-            model.record(partition, name, &logged.produced, logged.at_ms, RETENTION_MS);
+            let before_ms = forgotten_before_ms(world, partition, logged.at_ms);
+            let forgotten = Forgotten { before_ms, is_refused: refused.contains(&name) };
+            model.record(name, &logged.produced, forgotten);
         }
     }
     let expected = model.expected;
-    let mongo = lock(&world.mongo);
     for collection in COLLECTIONS {
         let found: BTreeMap<String, Arc<Document>> =
             mongo.all(&format!("data.{collection}")).into_iter().map(|document| (name(&document), document)).collect();
@@ -69,7 +78,19 @@ pub(crate) fn judge(world: &World) -> Result<(), String> {
             return Err(format!("{collection} {more} should not be there"));
         }
     }
-    letters(world, &mongo.all("weir.parked"), &expected)
+    letters(world, &parked, &expected)
+}
+
+/// No event of a topic is forgotten while a partition of it has not come past it by the retention; and a partition comes
+/// no further than the newest event that its topic had before the record in question.
+fn forgotten_before_ms(world: &World, partition: usize, at_ms: i64) -> i64 {
+    let topic = |partition: usize| id(i32::try_from(partition).unwrap_or(-1)).topic;
+    let same = world.logs.iter().enumerate().filter(|(other, _)| topic(*other) == topic(partition));
+    let created = same.flat_map(|(_, log)| log).filter(|logged| logged.at_ms <= at_ms).filter_map(|logged| {
+        let Produced::Event { created_at_ms, .. } = &logged.produced else { return None };
+        Some(*created_at_ms)
+    });
+    created.max().map_or(i64::MIN, |highest_ms| highest_ms.saturating_sub(LEAST_RETENTION_MS))
 }
 
 fn name(document: &Document) -> String {
@@ -84,14 +105,7 @@ fn name(document: &Document) -> String {
 fn letters(world: &World, parked: &[Arc<Document>], expected: &Expected) -> Result<(), String> {
     let mut found = BTreeMap::new();
     for document in parked {
-        let id = document.get_document("_id").map_err(|error| error.to_string())?;
-        let name = match (id.get_str("event_id"), id.get_i32("handler")) {
-            (Ok(event), Ok(handler)) => delivery_name(event, handler),
-            _ => {
-                let partition = usize::try_from(id.get_i32("partition").unwrap_or(-1)).unwrap_or(usize::MAX);
-                record_name(partition, 0, id.get_i64("offset").unwrap_or(-1))
-            }
-        };
+        let name = letter_name(document)?;
         let reason = document.get_str("reason").unwrap_or_default();
         world.kernel.count(counted(reason));
         if expected.may_be_dead.contains(&name) {
@@ -109,6 +123,16 @@ fn letters(world: &World, parked: &[Arc<Document>], expected: &Expected) -> Resu
         Some((name, reason)) => Err(format!("{name} is {reason}, and should not be")),
         None => Ok(()),
     }
+}
+
+fn letter_name(letter: &Document) -> Result<String, String> {
+    let id = letter.get_document("_id").map_err(|error| error.to_string())?;
+    if let (Ok(event), Ok(handler)) = (id.get_str("event_id"), id.get_i32("handler")) {
+        return Ok(delivery_name(event, handler));
+    }
+    let number = number_of(id.get_str("topic").unwrap_or_default(), id.get_i32("partition").unwrap_or(-1));
+    let partition = usize::try_from(number).unwrap_or(usize::MAX);
+    Ok(record_name(partition, 0, id.get_i64("offset").unwrap_or(-1)))
 }
 
 fn counted(reason: &str) -> &'static str {

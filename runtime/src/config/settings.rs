@@ -132,7 +132,7 @@ settings! {
     "MAX_RETRIES" max_retries: u32 = check::whole::<u32>(0, 1_000).default("3").later();
     /// How long until the first retry; it doubles from one to the next.
     "RETRY_DELAY_SECONDS" retry_delay: Duration = check::seconds(0, 86_400).default("5").later();
-    /// How long a repeated event is recognised; one that is older is refused.
+    /// How long a repeated event is recognised at least; one that is older and forgotten is refused.
     "LEDGER_RETENTION_HOURS" ledger_retention: Duration = check::hours(1, 8_760).default("24");
     /// The outbox table's name in the ledger, so that two tables with equal event ids do not meet.
     "OUTBOX_SOURCE" outbox_source: String = check::name(63).default("default");

@@ -32,11 +32,20 @@ struct Position {
 }
 
 impl Position {
-    /// How many records are not accounted for, where the log's end is known.
+    /// How many records are not accounted for, if the log's end is known.
     fn lag(&self) -> Option<i64> {
         let end = self.log_end?;
-        let done = end.reached && self.read == self.next;
-        Some(if done { 0 } else { (end.offset - self.next).max(0) })
+        Some(if self.is_done_with(end) { 0 } else { (end.offset - self.next).max(0) })
+    }
+
+    /// Whether every record before that offset is accounted for. A transactional producer's log ends with a mark that is
+    /// no record, so `next` alone never gets there.
+    fn is_at(&self, end: i64) -> bool {
+        self.next >= end || self.log_end.is_some_and(|seen| seen.offset >= end && self.is_done_with(seen))
+    }
+
+    fn is_done_with(&self, end: LogEnd) -> bool {
+        end.reached && self.read == self.next
     }
 }
 
@@ -310,7 +319,7 @@ impl Partitions {
     /// Those of which every record up to the end given is accounted for.
     #[must_use]
     pub fn at_end(&self, ends: &[(PartitionId, i64)]) -> Vec<PartitionId> {
-        let reached = ends.iter().filter(|(id, end)| self.owned.get(id).is_some_and(|position| position.next >= *end));
+        let reached = ends.iter().filter(|(id, end)| self.owned.get(id).is_some_and(|position| position.is_at(*end)));
         reached.map(|(partition, _)| partition.clone()).collect()
     }
 
@@ -360,6 +369,21 @@ mod tests {
         };
         assert_eq!(lag(&mut partitions, false), 1);
         assert_eq!(lag(&mut partitions, true), 0);
+    }
+
+    #[test]
+    fn a_mark_of_a_transaction_does_not_keep_a_partition_from_its_end() {
+        let mut partitions = Partitions::default();
+        let id = PartitionId { topic: Arc::from("t"), partition: 0 };
+        partitions.claimed(vec![(id.clone(), Claimed::Owned { claim: Claim::new(1, 7), last: None })]);
+        let mut at_end = |offset, reached, end| {
+            partitions.log_ends(&HashMap::from([(id.clone(), LogEnd { offset, reached })]));
+            !partitions.at_end(&[(id.clone(), end)]).is_empty()
+        };
+        assert!(at_end(7, false, 7));
+        assert!(!at_end(8, false, 8), "there may be a record");
+        assert!(at_end(8, true, 8), "the client has fetched that far and found none");
+        assert!(!at_end(8, true, 9), "the log has grown since the client looked");
     }
 
     #[test]

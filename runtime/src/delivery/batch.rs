@@ -14,7 +14,10 @@ use crate::event::{Event, Unsent};
 use crate::host::Pending;
 use crate::registry::{Identity, Routes};
 use crate::seeded::{self, Bug};
-use crate::store::{Advance, Buckets, Claim, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById, Write};
+use crate::store::{
+    Advance, Buckets, Claim, Fence, Floors, LEAST_RETENTION_MS, LastRecord, Marker, MarkerKey, PartitionId, Plan,
+    ReadById, Write,
+};
 
 /// How one delivery ended.
 #[derive(Debug, Clone)]
@@ -120,8 +123,8 @@ pub struct Judge<'a> {
     pub heads: &'a BTreeMap<PartitionId, Claim>,
     /// The ledger's buckets.
     pub buckets: &'a Buckets,
-    /// How long the ledger remembers (`LEDGER_RETENTION_HOURS`), in milliseconds.
-    pub retention_ms: i64,
+    /// Up to where the ledger may have forgotten events, for the topics of [`Batch::in_doubt`].
+    pub floors: &'a Floors,
     /// MongoDB's clock, in milliseconds since 1970.
     pub now_ms: i64,
 }
@@ -143,6 +146,8 @@ pub struct Batch {
     write_bytes: usize,
     /// MongoDB's clock when it was begun.
     now_ms: i64,
+    /// By what events were taken for new ones.
+    floors: Floors,
 }
 
 impl Batch {
@@ -179,7 +184,15 @@ impl Batch {
                 Slot { entry, fate }
             })
             .collect();
-        Self { slots, behind: Vec::new(), pending: Arc::default(), writes: 0, write_bytes: 0, now_ms: i64::MAX }
+        Self {
+            slots,
+            behind: Vec::new(),
+            pending: Arc::default(),
+            writes: 0,
+            write_bytes: 0,
+            now_ms: i64::MAX,
+            floors: Floors::default(),
+        }
     }
 
     /// The events that the ledger is to be asked for.
@@ -211,10 +224,34 @@ impl Batch {
         })
     }
 
+    /// The topics whose floors have to be read before the events can be judged: an event that the ledger does not have
+    /// may be so old that it was forgotten, or a partition has no time of creation yet. Others' markers cannot be gone:
+    /// the ledger is swept by the stored times of creation, and the claims have these, or higher ones.
+    #[must_use]
+    pub fn in_doubt(&self, seen: &HashMap<MarkerKey, i64>, heads: &BTreeMap<PartitionId, Claim>) -> BTreeSet<Arc<str>> {
+        let mut topics = BTreeSet::new();
+        let mut last: Option<(&PartitionId, Option<i64>)> = None;
+        for slot in &self.slots {
+            let Item::Event(event) = &slot.entry.item else { continue };
+            let partition = &slot.entry.partition;
+            let highest_ms = match last {
+                Some((known, highest_ms)) if known == partition => highest_ms,
+                _ => heads.get(partition).and_then(|claim| claim.highest_created_at_ms),
+            };
+            last = Some((partition, highest_ms));
+            let safe_ms = highest_ms.map_or(i64::MAX, |highest_ms| highest_ms.saturating_sub(LEAST_RETENTION_MS));
+            let known = || matches!(&slot.fate, Fate::Event { marker, .. } if !seen.contains_key(&marker.key));
+            if highest_ms.is_none() || (event.created_at_ms < safe_ms && known()) {
+                topics.insert(Arc::clone(&partition.topic));
+            }
+        }
+        topics
+    }
+
     /// Takes out what the ledger has or no longer would have, and gives the rest their handlers.
     pub fn route(&mut self, judge: &Judge<'_>) {
         self.now_ms = judge.now_ms;
-        let mut highest: HashMap<&PartitionId, i64> = HashMap::new();
+        self.floors.clone_from(judge.floors);
         for slot in &mut self.slots {
             if let (Item::Unsent(unsent), Fate::Unsent { key, first }) = (&slot.entry.item, &slot.fate) {
                 slot.fate = without_value(unsent, judge.seen.get(key).copied().or(*first));
@@ -228,23 +265,20 @@ impl Batch {
             }
             let Fate::Event { marker, deliveries } = &mut slot.fate else { continue };
             let claim = judge.heads.get(&slot.entry.partition);
-            let stored = claim.and_then(|claim| claim.highest_created_at_ms).unwrap_or(i64::MIN);
-            let highest = highest.entry(&slot.entry.partition).or_insert(stored);
-            let created_at_ms = event.created_at_ms.min(judge.now_ms);
             if let Some(hash) = judge.seen.get(&marker.key) {
                 slot.fate = repeated(&event.id, *hash == marker.hash);
                 continue;
             }
-            if created_at_ms < highest.saturating_sub(judge.retention_ms) {
+            let floor_ms = judge.floors.of(&slot.entry.partition.topic).filter(|_| !seeded::on(Bug::NoFloor));
+            if floor_ms.is_some_and(|floor_ms| event.created_at_ms < floor_ms) {
                 slot.fate = dead(
                     "beyond-ledger",
-                    "created longer before the partition's latest event than the ledger remembers \
-                     (LEDGER_RETENTION_HOURS), so nobody knows whether it had its effect already",
+                    "created before what the ledger still remembers (LEDGER_RETENTION_HOURS), so nobody knows whether \
+                     it took effect already",
                 );
                 continue;
             }
-            *highest = created_at_ms.max(*highest);
-            marker.bucket = judge.buckets.of(created_at_ms, judge.now_ms);
+            marker.bucket = judge.buckets.of(event.created_at_ms, judge.now_ms);
             let handlers = judge.routes.handlers(&event.event_type);
             marker.handlers = handlers.iter().map(|handler| (handler.id, handler.generation)).collect();
             // What was running is the first record from there on, for logs have gaps; and it runs singly.
@@ -439,8 +473,10 @@ impl Batch {
             .deliveries()
             .enumerate()
             .flat_map(|(number, (_, delivery))| delivery.writes.iter().map(move |write| (number, write)));
+        let advances = self.advances(claims);
         let mut plan = Plan {
-            advances: self.advances(claims),
+            fences: self.fences(&advances),
+            advances,
             checks: self.deliveries().flat_map(|(_, delivery)| delivery.reads.iter().cloned()).collect(),
             commands: statements::commands(writes, form),
             ..Plan::default()
@@ -490,6 +526,22 @@ impl Batch {
             Some(Advance { partition, claim, to: entry.offset + 1, last, highest_created_at_ms })
         };
         order.into_iter().filter_map(advance).collect()
+    }
+
+    /// What of the ledger's past must still be so when the batch commits.
+    fn fences(&self, advances: &[Advance]) -> Vec<Fence> {
+        let begins = |advance: &&Advance| {
+            advance.claim.highest_created_at_ms.is_none() && advance.highest_created_at_ms.is_some()
+        };
+        let begin: BTreeSet<&Arc<str>> =
+            advances.iter().filter(begins).map(|advance| &advance.partition.topic).collect();
+        let known = self.floors.topics.iter().map(|floor| Fence {
+            floor: Some(floor.clone()),
+            topic: Arc::clone(&floor.topic),
+            begins: begin.contains(&floor.topic),
+        });
+        let unknown = begin.iter().filter(|topic| self.floors.topics.iter().all(|floor| floor.topic != ***topic));
+        known.chain(unknown.map(|topic| Fence { floor: None, topic: Arc::clone(topic), begins: true })).collect()
     }
 
     fn deliveries(&self) -> impl Iterator<Item = (DeliveryRef, &Delivery)> {

@@ -8,7 +8,7 @@ use super::entry::{Entry, Item, Ledger, RawRecord, event_hash};
 use super::statements::Form;
 use crate::event::{Event, ToldBy, Undecodable, Unsent};
 use crate::registry::Routes;
-use crate::store::{Buckets, Claim, MarkerKey, PartitionId, Plan};
+use crate::store::{Buckets, Claim, Floors, MarkerKey, PartitionId, Plan};
 
 fn ledger() -> Ledger {
     Ledger { group: Arc::from("group"), source: Arc::from("default"), retention_ms: 1_000_000 }
@@ -71,7 +71,7 @@ fn routed(items: Vec<Item>, seen: &HashMap<MarkerKey, i64>, before: Option<&Hash
         routes: &routes,
         heads: &heads,
         buckets: &buckets,
-        retention_ms: 1_000,
+        floors: &Floors::default(),
         now_ms: 9,
     });
     batch

@@ -39,6 +39,8 @@ pub struct Committer {
     todo: VecDeque<Entry>,
     finished: usize,
     wanted: bool,
+    /// Partitions whose highest time of creation MongoDB may have or not.
+    raised_in_doubt: BTreeSet<PartitionId>,
 }
 
 /// What ran while another batch was committed.
@@ -68,6 +70,7 @@ impl Committer {
             todo: VecDeque::new(),
             finished: 0,
             wanted: false,
+            raised_in_doubt: BTreeSet::new(),
         }
     }
 
@@ -258,13 +261,22 @@ impl Committer {
 
     async fn at_end(&mut self, partition: &PartitionId, highest_ms: i64) {
         let Some(claim) = self.transactor.claims.get_mut(partition) else { return };
-        if claim.highest_created_at_ms >= Some(highest_ms) {
+        if claim.highest_created_at_ms >= Some(highest_ms) && !self.raised_in_doubt.contains(partition) {
             return;
         }
-        match self.runner.store.raise_highest(partition, claim, highest_ms).await {
-            Ok(()) => claim.highest_created_at_ms = Some(highest_ms),
-            Err(error) => tracing::debug!(%error, "highest_not_raised"),
+        if claim.highest_created_at_ms.is_none() {
+            // From now on it is not asked up to where the ledger has forgotten events, so the buckets must be of now.
+            self.runner.forget_buckets();
         }
+        match self.runner.store.raise_highest(partition, claim, highest_ms).await {
+            Ok(()) => drop(self.raised_in_doubt.remove(partition)),
+            Err(error) => {
+                tracing::debug!(%error, "highest_not_raised");
+                self.raised_in_doubt.insert(partition.clone());
+            }
+        }
+        // It may be stored although MongoDB did not say so: what is older than that may be forgotten.
+        claim.highest_created_at_ms = claim.highest_created_at_ms.max(Some(highest_ms));
     }
 
     /// Whether the record's partition has lost owner after owner.

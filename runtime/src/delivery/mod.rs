@@ -21,6 +21,8 @@ mod turns;
 
 #[cfg(test)]
 mod batch_test;
+#[cfg(test)]
+mod floor_test;
 
 pub use committer::{BATCH_BYTES, Committer};
 pub use entry::{Entry, Item, Ledger, RawRecord};

@@ -3,7 +3,7 @@
 //! While one batch commits, the next is made ready on trial: what it reads must not be touched by what is being
 //! committed, and where that fails, or its claim is lost, the trial is thrown away.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,7 +22,7 @@ use crate::failpoint;
 use crate::host::{Mode, Pending, Run};
 use crate::registry::Identity;
 use crate::seeded::{self, Bug};
-use crate::store::{Buckets, Claim, MarkerKey, PartitionId, Plan, Seen, Store};
+use crate::store::{Buckets, Claim, Floors, MarkerKey, PartitionId, Plan, Seen, Store};
 use crate::telemetry::health::{Health, MONGODB};
 use crate::telemetry::metrics::{Metrics, Service};
 
@@ -126,15 +126,13 @@ impl Runner {
         heads: &Heads,
         before: Option<&Before>,
     ) -> Result<Ready, GivenUp> {
-        self.list_buckets().await?;
         let mut batch = Batch::new(entries, &self.ledger, before.map(|before| &before.keys));
-        let seen = self.seen(&batch.keys()).await?;
+        let (seen, floors) = self.asked(&batch, heads).await?;
         failpoint::pass("after-finds");
         let buckets = self.known().buckets.clone();
         let now_ms = self.known().now_ms.unwrap_or(i64::MAX);
         let routes = self.handlers.routes();
-        let retention_ms = self.ledger.retention_ms;
-        batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, retention_ms, now_ms });
+        batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, floors: &floors, now_ms });
         self.make_buckets(&batch).await?;
         let alone = self.run(&mut batch, before).await?;
         let plan = alone.is_none().then(|| self.plan(&batch, heads));
@@ -192,6 +190,34 @@ impl Runner {
         let (event, identity, now_ms) = batch.begin(at, self.clock.now_ms()).expect("the batch named this delivery");
         failpoint::pass("in-handler");
         self.handlers.deliver(&identity, event, now_ms, mode).await
+    }
+
+    /// What the ledger says of the batch's events, and then up to where it has forgotten any.
+    async fn asked(&self, batch: &Batch, heads: &Heads) -> Result<(Seen, Floors), GivenUp> {
+        let keys = batch.keys();
+        loop {
+            self.list_buckets().await?;
+            let seen = self.seen(&keys).await?;
+            let topics = batch.in_doubt(&seen.hashes, heads);
+            if topics.is_empty() {
+                return Ok((seen, Floors::default()));
+            }
+            let floors = self.floors(&topics).await?;
+            if floors.open <= self.known().buckets.open {
+                return Ok((seen, floors));
+            }
+            // Buckets were closed since they were listed, so what is older has its markers elsewhere by now.
+            self.forget_buckets();
+        }
+    }
+
+    async fn floors(&self, topics: &BTreeSet<Arc<str>>) -> Result<Floors, GivenUp> {
+        loop {
+            match self.store.floors(topics).await {
+                Ok(floors) => return Ok(floors),
+                Err(error) => self.wait(PAUSE, &error.to_string()).await?,
+            }
+        }
     }
 
     async fn seen(&self, keys: &[MarkerKey]) -> Result<Seen, GivenUp> {

@@ -9,6 +9,8 @@ use super::{Error, Store, first_batch};
 
 pub(super) const PROGRESS: &str = "progress";
 pub(super) const GROUPS: &str = "groups";
+/// The `_id` of the ledger's own document in [`GROUPS`].
+pub(super) const OWN_LEDGER: &str = "ledger";
 pub(super) const OWNERS: &str = "owners";
 /// Before the number of a bucket.
 pub(super) const LEDGER: &str = "ledger_";

@@ -1,45 +1,59 @@
 //! The ledger: which events are accounted for. Pure.
 //!
-//! A marker stands in a bucket, a collection for [`BUCKET_MS`] of the events' own time of creation, so that the same
-//! event always meets its marker in the same collection, where `_id` is unique; and what is past its retention is
-//! removed by dropping a collection. What was created before the ledger was begun stands in the bucket 0.
+//! A marker stands in a bucket, a collection for [`BUCKET_MS`] of the events' own time of creation. The same event always
+//! meets its marker in the same collection, where `_id` is unique, and Weir forgets old events by dropping a collection.
+//! Buckets that the sweep has closed take no more markers; an event that belongs in one of them, of a group that still has
+//! to read it, has its marker in a bucket of its own kind, `ledger_below_<n>`. When a bucket may be dropped, and what a
+//! host must know before it takes an event for a new one, is in `floors`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use bson::spec::BinarySubtype;
 use bson::{Binary, Document, RawArrayBuf, RawDocumentBuf, cstr, doc, rawdoc};
 
-use super::collections::{GROUPS, LEDGER, PROGRESS};
+use super::collections::{GROUPS, LEDGER, OWN_LEDGER};
 use super::{Error, Marker, MarkerKey, Store, clock_ms, first_batch};
 
 /// The time of creation that one bucket spans, in milliseconds: 8 hours.
 pub const BUCKET_MS: i64 = 8 * 3_600_000;
+/// How far ahead of MongoDB's clock a time of creation may lie and still name its bucket: every time zone's mistake.
+const AHEAD_MS: i64 = 24 * 3_600_000;
 /// How many buckets one round trip looks into.
 const AT_ONCE: usize = 8;
+/// Between [`LEDGER`] and the number of a bucket for all that lies below that number.
+const BELOW: &str = "below_";
 
-/// Which buckets there are, as far as this process knows.
+/// Which buckets there are, as far as this process knows. A bucket has the number of its span of time; 0 and the negative
+/// ones hold all that is older than the bucket from which they have their names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Buckets {
-    /// The first bucket by time; what is older stands in the bucket 0.
-    pub base: i64,
+    /// The first bucket by time when the ledger was begun; what is older stands in the bucket 0.
+    pub first: i64,
+    /// The first bucket that the sweep has not closed; never below `first`.
+    pub open: i64,
     /// Those that exist.
     pub live: BTreeSet<i64>,
 }
 
 impl Buckets {
-    /// The bucket of an event created then. `now_ms` is MongoDB's clock: what lies ahead of it counts as now.
+    /// The bucket of an event created then. `now_ms` is MongoDB's clock: a time that lies far ahead of it is no time of
+    /// creation, and counts as now.
     #[must_use]
     pub fn of(&self, created_at_ms: i64, now_ms: i64) -> i64 {
-        let bucket = created_at_ms.min(now_ms).div_euclid(BUCKET_MS);
-        if bucket < self.base { 0 } else { bucket }
+        let ahead = created_at_ms > now_ms.saturating_add(AHEAD_MS);
+        let bucket = if ahead { now_ms } else { created_at_ms }.div_euclid(BUCKET_MS);
+        match bucket {
+            bucket if bucket >= self.open => bucket,
+            _ if self.open == self.first => 0,
+            _ => -self.open,
+        }
     }
 
-    /// The buckets that nobody needs: all that was created in them lies more than the retention below `lowest_ms`, the
-    /// lowest of the partitions' highest times of creation.
+    /// The live buckets to which nobody writes any more once all before `open` are closed.
     #[must_use]
-    pub fn past(&self, lowest_ms: i64, retention_ms: i64) -> Vec<i64> {
-        let end = |bucket: i64| if bucket == 0 { self.base * BUCKET_MS } else { (bucket + 1) * BUCKET_MS };
-        self.live.iter().copied().filter(|bucket| end(*bucket) <= lowest_ms.saturating_sub(retention_ms)).collect()
+    pub fn before(&self, open: i64) -> Vec<i64> {
+        let below = |bucket: i64| if bucket == 0 { self.first } else { bucket.abs() };
+        self.live.iter().copied().filter(|bucket| below(*bucket) < open).collect()
     }
 }
 
@@ -84,12 +98,15 @@ impl Store {
         let first = now_ms.unwrap_or(0).saturating_sub(retention_ms).div_euclid(BUCKET_MS).max(1);
         let reply = self
             .own(doc! {
-                "findAndModify": GROUPS, "query": { "_id": "ledger" },
-                "update": { "$setOnInsert": { "first_bucket": first } },
+                "findAndModify": GROUPS, "query": { "_id": OWN_LEDGER },
+                "update": { "$setOnInsert": { "first_bucket": first, "floors": true } },
                 "upsert": true, "new": true, "writeConcern": { "w": "majority" },
             })
             .await?;
-        let base = reply.get_document("value").and_then(|value| value.get_i64("first_bucket")).unwrap_or(first);
+        let ledger = reply.get_document("value");
+        let number = |name| ledger.as_ref().ok().and_then(|ledger| ledger.get_i64(name).ok());
+        let first = number("first_bucket").unwrap_or(first);
+        let open = number("open_bucket").unwrap_or(first).max(first);
         let filter = doc! { "name": { "$regex": format!("^{LEDGER}") } };
         let reply = self
             .own(doc! {
@@ -97,8 +114,8 @@ impl Store {
             })
             .await?;
         let names = first_batch(&reply)?;
-        let number = |found: &Document| found.get_str("name").ok()?.strip_prefix(LEDGER)?.parse().ok();
-        Ok((Buckets { base, live: names.iter().filter_map(number).collect() }, now_ms))
+        let live = names.iter().filter_map(|found| bucket(found.get_str("name").ok()?)).collect();
+        Ok((Buckets { first, open, live }, now_ms))
     }
 
     /// Makes a bucket, unless it is there.
@@ -108,40 +125,20 @@ impl Store {
     pub async fn create_bucket(&self, bucket: i64) -> Result<(), Error> {
         self.create(&self.own, &collection(bucket)).await
     }
-
-    /// Drops the buckets past their retention. None is as long as a partition of any group has not come so far, since an
-    /// event of it may still come again.
-    ///
-    /// # Errors
-    /// What MongoDB answers.
-    pub async fn sweep_ledger(&self, retention_ms: i64) -> Result<Vec<i64>, Error> {
-        let (buckets, _) = self.buckets(retention_ms).await?;
-        let Some(lowest_ms) = self.lowest_created_at().await? else { return Ok(Vec::new()) };
-        let past = buckets.past(lowest_ms, retention_ms);
-        for bucket in &past {
-            self.own(doc! { "drop": collection(*bucket), "writeConcern": { "w": "majority" } }).await?;
-        }
-        Ok(past)
-    }
-
-    /// The lowest of all partitions' highest times of creation; none while one has none, or there is no partition. A topic
-    /// of which a group has seen no event at all has no marker to keep, so it keeps none of the others'.
-    async fn lowest_created_at(&self) -> Result<Option<i64>, Error> {
-        let mut topics: BTreeMap<(String, String), Vec<Option<i64>>> = BTreeMap::new();
-        for progress in self.all(PROGRESS, doc! {}, None, i64::from(i32::MAX)).await? {
-            let name =
-                |part| progress.get_document("_id").and_then(|id| id.get_str(part)).unwrap_or_default().to_owned();
-            let highest = progress.get_datetime("highest_created_at").ok().map(|time| time.timestamp_millis());
-            topics.entry((name("group"), name("topic"))).or_default().push(highest);
-        }
-        let heard = topics.into_values().filter(|partitions| partitions.iter().any(Option::is_some));
-        Ok(heard.flatten().collect::<Option<Vec<i64>>>().and_then(|all| all.into_iter().min()))
-    }
 }
 
 /// The collection of a bucket.
 pub(super) fn collection(bucket: i64) -> String {
-    format!("{LEDGER}{bucket}")
+    if bucket < 0 { format!("{LEDGER}{BELOW}{}", bucket.unsigned_abs()) } else { format!("{LEDGER}{bucket}") }
+}
+
+/// The bucket of a collection.
+fn bucket(collection: &str) -> Option<i64> {
+    let name = collection.strip_prefix(LEDGER)?;
+    match name.strip_prefix(BELOW) {
+        Some(number) => number.parse::<i64>().ok().map(|number| -number),
+        None => name.parse().ok(),
+    }
 }
 
 fn look(ids: &RawArrayBuf, count: usize, buckets: &[i64]) -> RawDocumentBuf {
@@ -198,19 +195,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bucket_goes_when_every_partition_is_past_it_by_the_retention() {
-        let buckets = Buckets { base: 100, live: [0, 100, 101, 102].into() };
-        let retention = 3 * BUCKET_MS;
-        assert!(buckets.past(103 * BUCKET_MS - 1, retention).is_empty());
-        assert_eq!(buckets.past(103 * BUCKET_MS, retention), [0]);
-        assert_eq!(buckets.past(104 * BUCKET_MS, retention), [0, 100]);
+    fn a_bucket_is_past_once_nobody_writes_to_it_any_more() {
+        let buckets = Buckets { first: 100, open: 102, live: [-102, -101, 0, 100, 101, 102].into() };
+        assert!(buckets.before(100).is_empty(), "0 holds what is older than 100, as long as 100 is open");
+        assert_eq!(buckets.before(101), [0, 100]);
+        assert_eq!(buckets.before(102), [-101, 0, 100, 101], "-102 is where old events go now");
+        assert_eq!(buckets.before(103), [-102, -101, 0, 100, 101, 102]);
     }
 
     #[test]
-    fn what_is_old_has_one_bucket_and_what_lies_ahead_counts_as_now() {
-        let buckets = Buckets { base: 100, live: BTreeSet::new() };
-        assert_eq!(buckets.of(5 * BUCKET_MS, 200 * BUCKET_MS), 0);
-        assert_eq!(buckets.of(150 * BUCKET_MS + 7, 200 * BUCKET_MS), 150);
-        assert_eq!(buckets.of(999 * BUCKET_MS, 200 * BUCKET_MS), 200);
+    fn an_event_has_its_own_bucket_or_that_of_all_older_ones() {
+        let fresh = Buckets { first: 100, open: 100, live: BTreeSet::new() };
+        let swept = Buckets { open: 140, ..fresh.clone() };
+        let now = 200 * BUCKET_MS;
+        assert_eq!(fresh.of(5 * BUCKET_MS, now), 0);
+        assert_eq!(fresh.of(120 * BUCKET_MS, now), 120);
+        assert_eq!(swept.of(120 * BUCKET_MS, now), -140);
+        assert_eq!(swept.of(140 * BUCKET_MS + 7, now), 140);
+    }
+
+    /// Its marker must not be dropped before its own time is past: MongoDB's clock may have been behind.
+    #[test]
+    fn what_lies_a_little_ahead_has_the_bucket_of_its_own_time() {
+        let buckets = Buckets { first: 100, open: 100, live: BTreeSet::new() };
+        let now = 200 * BUCKET_MS - 1;
+        assert_eq!(buckets.of(now + 2, now), 200);
+        assert_eq!(buckets.of(now + AHEAD_MS, now), 202);
+        assert_eq!(buckets.of(999 * BUCKET_MS, now), 199, "no event is of the next year");
+        assert_eq!(buckets.of(i64::MAX, i64::MAX), i64::MAX.div_euclid(BUCKET_MS));
+    }
+
+    #[test]
+    fn a_collection_tells_its_bucket() {
+        for number in [-140, 0, 140] {
+            assert_eq!(bucket(&collection(number)), Some(number));
+        }
+        assert_eq!(bucket("ledger_other"), None);
     }
 }

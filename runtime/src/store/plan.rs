@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bson::RawDocumentBuf;
 
-use super::{Advance, Kind, ReadById};
+use super::{Advance, Fence, Kind, ReadById};
 
 /// The key of an event in the ledger: 16 bytes of a digest over group, source and event id.
 pub type MarkerKey = [u8; 16];
@@ -43,6 +43,8 @@ pub struct Command {
 pub struct Plan {
     /// Progress: the fence and the step.
     pub advances: Vec<Advance>,
+    /// What of the ledger's past must still be so: events were taken for new ones by it.
+    pub fences: Vec<Fence>,
     /// The events' marks.
     pub markers: Vec<Marker>,
     /// What was read must still be so.
@@ -71,7 +73,7 @@ pub enum Reply {
     Committed,
     /// Somebody else has claimed one of these partitions; nothing is committed.
     LostClaim,
-    /// The ledger has one of the events by now; nothing is committed.
+    /// The ledger has one of the events by now, or was swept since it was asked; nothing is committed.
     SeenBefore,
     /// A document that was read has changed since; nothing is committed.
     Changed,

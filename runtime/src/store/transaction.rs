@@ -6,13 +6,13 @@ use std::sync::{Arc, OnceLock};
 
 use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf, cstr, doc, rawdoc};
 
-use super::collections::{PARKED, PROGRESS, RECORDS};
+use super::collections::{GROUPS, PARKED, PROGRESS, RECORDS};
 use super::error::is_passing;
 use super::reader::{count_in, find_in};
 use super::wire::{self, Transactions};
 use super::{
-    Advance, Bound, Command, Effect, Error, FailedWrite, Kind, Marker, Plan, Query, ReadById, Reply, Store, Write,
-    WriteError, checks, ledger,
+    Advance, Bound, Command, Effect, Error, FailedWrite, Fence, Kind, Marker, Plan, Query, ReadById, Reply, Store,
+    Write, WriteError, checks, ledger,
 };
 use crate::failpoint;
 use crate::seeded::{self, Bug};
@@ -162,6 +162,7 @@ impl Session {
         if !seeded::on(Bug::ProgressFirst) {
             self.advance(&plan.advances).await?;
         }
+        self.fence(&plan.fences).await?;
         if !seeded::on(Bug::LedgerOutside) {
             self.mark(&plan.markers).await?;
         }
@@ -186,6 +187,32 @@ impl Session {
         let command = raw(&doc! { "update": PROGRESS, "updates": statements })?;
         let reply = self.own(PROGRESS, command).await?;
         if matched(&reply) == advances.len() as u64 { Ok(()) } else { Err(Reply::LostClaim) }
+    }
+
+    /// Whether no sweep of the ledger has changed what was known when events were taken for new ones. Where a partition
+    /// begins, a write tells, which a sweep that comes later waits for.
+    async fn fence(&self, fences: &[Fence]) -> Result<(), Reply> {
+        if fences.is_empty() {
+            return Ok(());
+        }
+        let filter = |fence: &&Fence| fence.filter(&self.store.group);
+        let (begin, stand): (Vec<&Fence>, Vec<&Fence>) = fences.iter().partition(|fence| fence.begins);
+        if !begin.is_empty() {
+            let statement = |q: Document| Bson::Document(doc! { "q": q, "u": { "$inc": { "begun": 1_i64 } } });
+            let statements: Vec<Bson> = begin.iter().map(filter).map(statement).collect();
+            let reply = self.own(GROUPS, raw(&doc! { "update": GROUPS, "updates": statements })?).await?;
+            if matched(&reply) != begin.len() as u64 {
+                return Err(Reply::SeenBefore);
+            }
+        }
+        for fence in &stand {
+            let command = doc! { "find": GROUPS, "filter": filter(fence), "limit": 1_i64, "singleBatch": true };
+            let reply = self.own(GROUPS, raw(&command)?).await?;
+            if super::first_batch(&reply).map_err(|error| fault(&error))?.is_empty() {
+                return Err(Reply::SeenBefore);
+            }
+        }
+        Ok(())
     }
 
     async fn mark(&self, markers: &[Marker]) -> Result<(), Reply> {

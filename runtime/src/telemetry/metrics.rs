@@ -79,6 +79,8 @@ struct Families {
     oldest_uncommitted: Seconds,
     partitions_owned: Gauge,
     partition_stopped: By<2, Gauge>,
+    ledger_buckets: Gauge,
+    ledger_sweeps_failed: Counter,
     resident_memory: Gauge,
 }
 
@@ -105,6 +107,8 @@ impl Families {
             oldest_uncommitted: Gauge::default(),
             partitions_owned: Gauge::default(),
             partition_stopped: Family::default(),
+            ledger_buckets: Gauge::default(),
+            ledger_sweeps_failed: Counter::default(),
             resident_memory: Gauge::default(),
         }
     }
@@ -124,6 +128,10 @@ impl Families {
         self.register_deliveries(weir);
         self.register_batches(weir);
         self.register_partitions(weir);
+        let help = "Collections in which the ledger keeps its marks";
+        weir.register("ledger_buckets", help, self.ledger_buckets.clone());
+        let help = "Times that old marks could not be removed from the ledger";
+        weir.register("ledger_sweeps_failed", help, self.ledger_sweeps_failed.clone());
         registry
     }
 
@@ -284,6 +292,16 @@ impl Metrics {
     pub fn partition_stopped(&self, topic: &str, partition: i32, stopped: bool) {
         let labels = of_partition(topic, partition);
         self.inner.families.partition_stopped.get_or_create(&labels).set(i64::from(stopped));
+    }
+
+    /// The ledger was swept, and has so many buckets left.
+    pub fn ledger_swept(&self, left: usize) {
+        self.inner.families.ledger_buckets.set(i64::try_from(left).unwrap_or(i64::MAX));
+    }
+
+    /// The ledger could not be swept.
+    pub fn ledger_not_swept(&self) {
+        self.inner.families.ledger_sweeps_failed.inc();
     }
 
     /// When the oldest event was created that is fetched and not committed, in milliseconds since 1970.

@@ -13,10 +13,10 @@ async fn the_version_is_written_at_the_first_start_and_a_database_from_before_ge
         found.and_then(|found| found.get_i32("version").ok())
     };
     world.host(&[]).await.stop().await;
-    assert_eq!(version().await, Some(1));
+    assert_eq!(version().await, Some(2));
     world.own("format").drop().await.expect("mongodb");
     world.host(&[]).await.stop().await;
-    assert_eq!(version().await, Some(1));
+    assert_eq!(version().await, Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]

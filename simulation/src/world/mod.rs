@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::host::{Change, Process};
-use crate::kafka::{Kafka, Records};
+use crate::kafka::{Kafka, Records, number_of};
 use crate::kernel::{Kernel, Life, lock};
 use crate::model::{EventKind, Produced};
 use crate::mongo::Mongo;
 use crate::wire::{Line, Weather};
 
-pub(crate) const PARTITIONS: usize = 4;
+pub(crate) const PARTITIONS: usize = 5;
 const HOSTS: usize = 3;
 const SESSION: Duration = Duration::from_secs(6);
 /// How long faults come.
@@ -69,9 +69,10 @@ pub(crate) struct World {
     to_outrun: Option<i32>,
 }
 
-/// Which partition a progress document is about.
+/// Which partition a progress document is about, by its number.
 pub(crate) fn partition_of(progress: &bson::Document) -> Option<i32> {
-    progress.get_document("_id").ok()?.get_i32("partition").ok()
+    let id = progress.get_document("_id").ok()?;
+    Some(number_of(id.get_str("topic").ok()?, id.get_i32("partition").ok()?))
 }
 
 impl World {

@@ -1,33 +1,46 @@
 //! What is produced into the topic, and kept for the model.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use weir::delivery::{Item, RawRecord};
 use weir::event::{Event, Ignored, Undecodable};
 
 use super::{AGGREGATES, Logged, World};
+
+/// From when on the second topic gets records.
+const LATE_FROM: Duration = Duration::from_secs(14);
+/// How old its events are.
+const LATE_BY_MS: i64 = 20 * 3_600_000;
+/// How much older than the ledger some events are: the bounds.
+const AGED_MS: std::ops::Range<i64> = 3_600_000..30 * 3_600_000;
+
 use crate::command::clock_ms;
-use crate::host::RETENTION_MS;
-use crate::kafka::Stored;
+use crate::host::LEAST_RETENTION_MS;
+use crate::kafka::{LATE, Stored};
 use crate::kernel::lock;
 use crate::model::{EventKind, Produced};
 
 impl World {
     pub(super) fn event(&mut self, partition: usize, kind: EventKind) -> Produced {
         self.numbers += 1;
-        let now = clock_ms(self.kernel.now());
+        let late = LATE.contains(&i32::try_from(partition).unwrap_or(-1));
+        let now = clock_ms(self.kernel.now()) - if late { LATE_BY_MS } else { 0 };
         Produced::Event {
             id: format!("e{}", self.numbers),
             kind,
             aggregate: format!("a{partition}-{}", self.kernel.below(AGGREGATES)),
             number: self.numbers,
             created_at_ms: now,
-            has_created_at: self.kernel.chance(900),
+            has_created_at: late || self.kernel.chance(900),
         }
     }
 
     pub(super) fn produce(&mut self) {
-        let at = usize::try_from(self.kernel.below(self.logs.len() as u64)).unwrap_or(0);
+        let mut at = usize::try_from(self.kernel.below(self.logs.len() as u64)).unwrap_or(0);
+        if LATE.contains(&i32::try_from(at).unwrap_or(-1)) && self.kernel.now() < LATE_FROM {
+            at %= usize::try_from(LATE.start).unwrap_or(1);
+        }
         // A topic that is being made anew takes nothing, and its new life only what the renewal puts there.
         let number = i32::try_from(at).unwrap_or(0);
         if self.renewing == Some(number) || self.setting.contains(&number) {
@@ -49,7 +62,7 @@ impl World {
                 self.event(at, kind)
             }
         };
-        let produced = self.aged(at, produced);
+        let produced = self.aged(produced);
         let twice = self.kernel.chance(40).then(|| produced.clone());
         self.append(at, produced, gap);
         if let Some(again @ Produced::Event { has_created_at: true, .. }) = twice {
@@ -83,7 +96,7 @@ impl World {
         let back = usize::try_from(self.kernel.below(log.len() as u64)).unwrap_or(0);
         let mut produced = log.get(back)?.produced.clone();
         let Produced::Event { kind, has_created_at, created_at_ms, .. } = &mut produced else { return None };
-        let old = clock_ms(self.kernel.now()) - *created_at_ms > RETENTION_MS / 2;
+        let old = clock_ms(self.kernel.now()) - *created_at_ms > LEAST_RETENTION_MS / 2;
         if *kind == EventKind::Deadly || (!*has_created_at && old) {
             return None;
         }
@@ -95,22 +108,14 @@ impl World {
         Some(produced)
     }
 
-    /// Now and then an event is far older than the ledger. Not where records will be lost: by those the model knows what
-    /// is old.
-    fn aged(&self, at: usize, mut produced: Produced) -> Produced {
-        if self.to_outrun.and_then(|number| usize::try_from(number).ok()) == Some(at) {
-            return produced;
-        }
-        let fresh = clock_ms(self.kernel.now()) - RETENTION_MS / 8;
-        let seen = self.logs[at]
-            .iter()
-            .any(|logged| matches!(&logged.produced, Produced::Event { created_at_ms, .. } if *created_at_ms > fresh));
+    /// Now and then an event is far older than those beside it.
+    fn aged(&self, mut produced: Produced) -> Produced {
         if let Produced::Event { created_at_ms, has_created_at: true, number, .. } = &mut produced
             && *number == self.numbers
-            && seen
-            && self.kernel.chance(8)
+            && self.kernel.chance(16)
         {
-            *created_at_ms -= 3 * RETENTION_MS;
+            let most = u64::try_from(AGED_MS.end - AGED_MS.start).unwrap_or(1);
+            *created_at_ms -= AGED_MS.start + i64::try_from(self.kernel.below(most)).unwrap_or(0);
         }
         produced
     }

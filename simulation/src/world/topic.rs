@@ -8,8 +8,8 @@ use std::time::Duration;
 use weir::store::{Options, Store};
 
 use super::{STORM, Shared, World};
-use crate::host::{GROUP, id};
-use crate::kafka::Records;
+use crate::host::GROUP;
+use crate::kafka::{Records, id};
 use crate::kernel::lock;
 use crate::model::EventKind;
 

@@ -1,0 +1,347 @@
+//! The ledger's floors: when a bucket may be dropped, and what a host must know before it takes an event for a new one.
+//! Pure.
+//!
+//! The document of a topic in `groups` has its `floor`: an event of that group and topic whose marker may have been
+//! dropped was created before it. A topic of which the group has no marker has no floor. Docs: ADR 16. The order of the
+//! steps of [`Store::sweep_ledger`] is what makes this true, together with three rules for who writes markers:
+//!
+//! 1. Floors are read after the ledger was asked for the events, and must still stand when the transaction commits.
+//! 2. The transaction that gives a partition its first time of creation writes to its topic's document, if no sweep has
+//!    since. So a sweep that found a topic without markers knows whether one was written meanwhile.
+//! 3. That transaction knows which buckets were closed by then, and so does every later owner of the partition.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use bson::{Bson, DateTime, Document, doc};
+
+use super::collections::{GROUPS, OWN_LEDGER, PROGRESS};
+use super::ledger::{BUCKET_MS, collection};
+use super::{Error, Store};
+
+/// The shortest time that a ledger remembers (`LEDGER_RETENTION_HOURS` is 1 or more). An event that was created less than
+/// this before the highest of its partition cannot have lost its marker, so no floor has to be read for it.
+pub const LEAST_RETENTION_MS: i64 = 3_600_000;
+
+/// What is known of a topic's markers at the moment when its events are taken for new ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Floor {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The marker of an event that was created before this may be gone, in milliseconds since 1970; none if no marker is.
+    pub floor_ms: Option<i64>,
+    /// The highest bucket before which a sweep has closed the ledger while the topic was there.
+    pub swept: Option<i64>,
+}
+
+/// The floors of some topics.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Floors {
+    /// The first bucket that the sweep has not closed.
+    pub open: i64,
+    /// Each topic's.
+    pub topics: Vec<Floor>,
+}
+
+impl Floors {
+    /// A topic's floor, in milliseconds since 1970.
+    #[must_use]
+    pub fn of(&self, topic: &str) -> Option<i64> {
+        self.topics.iter().find(|floor| *floor.topic == *topic)?.floor_ms
+    }
+}
+
+/// What must still be so of a topic when the transaction commits that rests on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fence {
+    /// What was known of it; none if nothing was, so that the transaction must not commit.
+    pub floor: Option<Floor>,
+    /// The topic.
+    pub topic: Arc<str>,
+    /// Whether the transaction gives one of its partitions the first time of creation.
+    pub begins: bool,
+}
+
+impl Fence {
+    /// The filter for the topic's document, which matches nothing once a sweep has changed it.
+    pub(super) fn filter(&self, group: &str) -> Document {
+        let swept = match &self.floor {
+            Some(floor) => floor.swept.map_or(Bson::Null, Bson::Int64),
+            None => Bson::Boolean(false),
+        };
+        let floor = self.floor.as_ref().and_then(|floor| floor.floor_ms).map_or(Bson::Null, date);
+        doc! { "_id": topic_id(group, &self.topic), "swept": swept, "floor": floor }
+    }
+}
+
+/// What came of a sweep.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// How many buckets it has dropped.
+    pub dropped: usize,
+    /// How many are left.
+    pub left: usize,
+}
+
+/// A topic of a group, as the sweep sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Topic {
+    /// Each partition's highest time of creation; none if it has none.
+    highest_ms: Vec<Option<i64>>,
+    /// For how long the group's hosts want its events to be remembered.
+    retention_ms: i64,
+}
+
+/// By group and topic.
+type Topics = BTreeMap<(String, String), Topic>;
+
+impl Topic {
+    /// Whether the group may have markers of it.
+    fn is_heard(&self) -> bool {
+        self.highest_ms.iter().any(Option::is_some)
+    }
+
+    /// No event of it that was created before this is expected, or has to be recognised; none while a partition does not
+    /// tell.
+    fn needs_from_ms(&self) -> Option<i64> {
+        let lowest = self.highest_ms.iter().copied().collect::<Option<Vec<i64>>>()?.into_iter().min()?;
+        Some(lowest.saturating_sub(self.retention_ms))
+    }
+}
+
+/// The first bucket that some group still needs; none if nobody knows, or nobody has any marker.
+fn first_needed(topics: &Topics) -> Option<i64> {
+    let heard = topics.values().filter(|topic| topic.is_heard());
+    let from_ms = heard.map(Topic::needs_from_ms).collect::<Option<Vec<i64>>>()?.into_iter().min()?;
+    Some(from_ms.div_euclid(BUCKET_MS))
+}
+
+/// Whether what was found before the floors were raised still allows to drop what is before `open`.
+fn still_allows(before: &Topics, now: &Topics, open: i64) -> bool {
+    let known = |id: &(String, String)| before.get(id).is_some_and(Topic::is_heard);
+    let fresh = now.iter().any(|(id, topic)| topic.is_heard() && !known(id));
+    !fresh && first_needed(now).is_some_and(|needed| needed >= open)
+}
+
+impl Store {
+    /// What is known of these topics of the group; to be asked after the ledger was asked for their events.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn floors(&self, topics: &BTreeSet<Arc<str>>) -> Result<Floors, Error> {
+        loop {
+            let ids = topics.iter().map(|topic| Bson::Document(topic_id(&self.group, topic)));
+            let ids: Vec<Bson> = ids.chain([Bson::from(OWN_LEDGER)]).collect();
+            let found = self.all(GROUPS, doc! { "_id": { "$in": ids } }, None, i64::from(i32::MAX)).await?;
+            let of = |id: Bson| found.iter().find(|document| document.get("_id") == Some(&id));
+            let Some(missing) = topics.iter().find(|topic| of(Bson::Document(topic_id(&self.group, topic))).is_none())
+            else {
+                let read = |topic: &Arc<str>| {
+                    let document = of(Bson::Document(topic_id(&self.group, topic)));
+                    Floor {
+                        topic: Arc::clone(topic),
+                        floor_ms: document.and_then(floor_ms),
+                        swept: document.and_then(|document| document.get_i64("swept").ok()),
+                    }
+                };
+                let topics: Vec<Floor> = topics.iter().map(read).collect();
+                let ledger = of(Bson::from(OWN_LEDGER));
+                let number = |name| ledger.and_then(|ledger| ledger.get_i64(name).ok());
+                // One find may read its documents at different moments: a sweep closes buckets before it says so here.
+                let closed = topics.iter().filter_map(|floor| floor.swept);
+                let open = closed.chain(number("open_bucket")).chain(number("first_bucket")).max().unwrap_or(0);
+                return Ok(Floors { open, topics });
+            };
+            // Its progress was set by hand before any host had seen the topic.
+            self.partitions_at_first_claim(missing, 0).await?;
+        }
+    }
+
+    /// Drops the buckets that nobody needs, after it has noted for every topic up to where markers are gone. None is
+    /// dropped as long as a partition of any group has not come past it by that group's retention, for an event of it may
+    /// still come, or come again.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn sweep_ledger(&self, retention_ms: i64) -> Result<Swept, Error> {
+        self.note_retention(retention_ms).await?;
+        let (buckets, _) = self.buckets(retention_ms).await?;
+        let topics = self.topics(retention_ms).await?;
+        let open = first_needed(&topics).unwrap_or(0);
+        let past = buckets.before(open);
+        let left = buckets.live.len();
+        if past.is_empty() {
+            return Ok(Swept { dropped: 0, left });
+        }
+        self.close_before(open).await?;
+        self.raise_floors(&topics, open).await?;
+        if !still_allows(&topics, &self.topics(retention_ms).await?, open) {
+            return Ok(Swept { dropped: 0, left });
+        }
+        for bucket in &past {
+            self.own(doc! { "drop": collection(*bucket), "writeConcern": { "w": "majority" } }).await?;
+        }
+        Ok(Swept { dropped: past.len(), left: left - past.len() })
+    }
+
+    /// Gives the topics of a ledger that was begun without floors the ones that cover all that may have been dropped. To
+    /// be called before the first event is judged.
+    ///
+    /// # Errors
+    /// What MongoDB answers.
+    pub async fn begin_floors(&self, retention_ms: i64) -> Result<(), Error> {
+        let Some(ledger) = self.first(GROUPS, doc! { "_id": OWN_LEDGER }, None).await? else { return Ok(()) };
+        if ledger.get_bool("floors").unwrap_or(false) {
+            return Ok(());
+        }
+        let topics = self.topics(retention_ms).await?;
+        let floors = topics.iter().filter_map(|(id, topic)| {
+            let lowest_ms = topic.highest_ms.iter().flatten().min()?;
+            // A host of the older version may go on sweeping for a while.
+            Some((id, lowest_ms.saturating_sub(retention_ms).saturating_add(BUCKET_MS)))
+        });
+        let mut statements: Vec<Bson> = floors.map(|(id, to_ms)| raise(id, to_ms)).collect();
+        let begun = doc! { "q": { "_id": OWN_LEDGER }, "u": { "$set": { "floors": true } } };
+        statements.push(begun.into());
+        self.update_groups(statements).await?;
+        tracing::info!(topics = topics.len(), "ledger_floors_begun");
+        Ok(())
+    }
+
+    /// Every topic of every group, as its progress tells.
+    async fn topics(&self, retention_ms: i64) -> Result<Topics, Error> {
+        let mut topics = Topics::new();
+        for progress in self.all(PROGRESS, doc! {}, None, i64::from(i32::MAX)).await? {
+            let highest = progress.get_datetime("highest_created_at").ok().map(|time| time.timestamp_millis());
+            if let Some(id) = group_and_topic(&progress) {
+                topics.entry(id).or_default().highest_ms.push(highest);
+            }
+        }
+        for topic in topics.values_mut() {
+            topic.retention_ms = retention_ms;
+        }
+        for document in self.all(GROUPS, doc! {}, None, i64::from(i32::MAX)).await? {
+            let known = group_and_topic(&document).and_then(|id| topics.get_mut(&id));
+            if let (Some(topic), Ok(retention_ms)) = (known, document.get_i64("retention_ms")) {
+                topic.retention_ms = retention_ms;
+            }
+        }
+        Ok(topics)
+    }
+
+    /// Notes for how long this group wants events to be remembered; the last host that says so counts.
+    async fn note_retention(&self, retention_ms: i64) -> Result<(), Error> {
+        let found = self.all(GROUPS, doc! { "_id.group": &*self.group }, None, i64::from(i32::MAX)).await?;
+        let other = found.iter().filter(|document| document.get_i64("retention_ms").ok() != Some(retention_ms));
+        let statements: Vec<Bson> = other
+            .filter_map(group_and_topic)
+            .map(|(group, topic)| {
+                let set = doc! { "$set": { "retention_ms": retention_ms } };
+                doc! { "q": { "_id": topic_id(&group, &topic) }, "u": set }.into()
+            })
+            .collect();
+        if statements.is_empty() { Ok(()) } else { self.update_groups(statements).await }
+    }
+
+    /// From here on no host that looks begins to write markers to the buckets before this one.
+    async fn close_before(&self, open: i64) -> Result<(), Error> {
+        let close = doc! { "q": { "_id": OWN_LEDGER }, "u": { "$max": { "open_bucket": open } } };
+        self.update_groups(vec![close.into()]).await
+    }
+
+    /// Raises the floor of every topic that has markers, and puts a fence before the first markers of all others.
+    async fn raise_floors(&self, topics: &Topics, open: i64) -> Result<(), Error> {
+        let heard = topics.iter().filter(|(_, topic)| topic.is_heard());
+        let mut statements: Vec<Bson> = heard.map(|(id, _)| raise(id, open.saturating_mul(BUCKET_MS))).collect();
+        let fence = doc! {
+            "q": { "_id.topic": { "$exists": true } }, "u": { "$max": { "swept": open } }, "multi": true,
+        };
+        statements.push(fence.into());
+        self.update_groups(statements).await
+    }
+
+    async fn update_groups(&self, statements: Vec<Bson>) -> Result<(), Error> {
+        self.own(doc! { "update": GROUPS, "updates": statements, "writeConcern": { "w": "majority" } }).await?;
+        Ok(())
+    }
+}
+
+/// The statement that raises a floor.
+fn raise((group, topic): &(String, String), to_ms: i64) -> Bson {
+    let update = doc! { "$max": { "floor": date(to_ms) }, "$setOnInsert": { "partitions": 0 } };
+    doc! { "q": { "_id": topic_id(group, topic) }, "u": update, "upsert": true }.into()
+}
+
+fn date(ms: i64) -> Bson {
+    Bson::DateTime(DateTime::from_millis(ms))
+}
+
+fn floor_ms(document: &Document) -> Option<i64> {
+    document.get_datetime("floor").ok().map(|floor| floor.timestamp_millis())
+}
+
+/// The `_id` of a topic's document in `groups`.
+fn topic_id(group: &str, topic: &str) -> Document {
+    doc! { "group": group, "topic": topic }
+}
+
+fn group_and_topic(document: &Document) -> Option<(String, String)> {
+    let id = document.get_document("_id").ok()?;
+    Some((id.get_str("group").ok()?.to_owned(), id.get_str("topic").ok()?.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+
+    fn topics(each: &[(&str, &[Option<i64>], i64)]) -> Topics {
+        let topic = |highest_hours: &[Option<i64>], hours: i64| Topic {
+            highest_ms: highest_hours.iter().map(|highest| highest.map(|hours| hours * HOUR)).collect(),
+            retention_ms: hours * HOUR,
+        };
+        let id = |name: &str| ("g".to_owned(), name.to_owned());
+        each.iter().map(|(name, highest, retention)| (id(name), topic(highest, *retention))).collect()
+    }
+
+    #[test]
+    fn what_a_group_may_still_recognise_by_its_own_retention_is_needed() {
+        assert_eq!(first_needed(&topics(&[("a", &[Some(200), Some(80)], 24)])), Some(7));
+        assert_eq!(first_needed(&topics(&[("a", &[Some(200)], 24), ("b", &[Some(200)], 168)])), Some(4));
+    }
+
+    #[test]
+    fn nobody_knows_while_a_partition_of_a_topic_with_markers_does_not_tell() {
+        assert_eq!(first_needed(&topics(&[("a", &[Some(200), None], 24)])), None);
+    }
+
+    #[test]
+    fn a_topic_without_markers_needs_none() {
+        assert_eq!(first_needed(&topics(&[("a", &[Some(200)], 24), ("b", &[None, None], 24)])), Some(22));
+        assert_eq!(first_needed(&topics(&[("b", &[None], 24)])), None);
+        assert_eq!(first_needed(&Topics::new()), None);
+    }
+
+    #[test]
+    fn a_topic_that_gets_its_first_markers_meanwhile_stops_the_sweep() {
+        let before = topics(&[("a", &[Some(200)], 24), ("b", &[None], 24)]);
+        assert!(still_allows(&before, &before, 22));
+        for first in [100, 200] {
+            let now = topics(&[("a", &[Some(200)], 24), ("b", &[Some(first)], 24)]);
+            assert!(!still_allows(&before, &now, 22), "its floor was not raised");
+        }
+        let longer = topics(&[("a", &[Some(200)], 48), ("b", &[None], 24)]);
+        assert!(!still_allows(&before, &longer, 22), "somebody wants more to be remembered");
+    }
+
+    #[test]
+    fn a_fence_matches_what_was_known_only() {
+        let floor = |floor_ms, swept| Some(Floor { topic: Arc::from("t"), floor_ms, swept });
+        let fence = |floor| Fence { floor, topic: Arc::from("t"), begins: true }.filter("g");
+        assert_eq!(fence(floor(None, None)).get("swept"), Some(&Bson::Null), "which is what is missing, too");
+        assert_eq!(fence(floor(Some(5), Some(3))).get("swept"), Some(&Bson::Int64(3)));
+        assert_eq!(fence(floor(Some(5), Some(3))).get("floor"), Some(&date(5)));
+        assert_eq!(fence(None).get("swept"), Some(&Bson::Boolean(false)), "which is never so");
+    }
+}
