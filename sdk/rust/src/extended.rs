@@ -156,8 +156,21 @@ fn from_object(fields: Map<String, Json>) -> Value {
         return value;
     }
     let other = fields.keys().next().is_some_and(|key| OTHERS.contains(&key.as_str()));
-    let document = fields.into_iter().map(|(key, value)| (key, from_json(value))).collect();
+    let timestamp = fields.keys().next().is_some_and(|key| key == "$timestamp");
+    let part = if timestamp { with_plain_numbers } else { from_json };
+    let document = fields.into_iter().map(|(key, value)| (key, part(value))).collect();
     if other { Value::Other(document) } else { Value::Document(document) }
+}
+
+/// What stands within a `$timestamp`: its numbers are plain whatever their size, and no values of BSON's.
+fn with_plain_numbers(json: Json) -> Value {
+    match json {
+        Json::Number(number) => Value::Number(number),
+        Json::Object(fields) => {
+            Value::Document(fields.into_iter().map(|(key, value)| (key, with_plain_numbers(value))).collect())
+        }
+        other => from_json(other),
+    }
 }
 
 /// The first keys of the types that have no variant of their own.
@@ -258,10 +271,20 @@ mod tests {
 
     #[test]
     fn unnamed_types_are_kept() {
-        let text = r#"{"b":{"$binary":{"base64":"AQ==","subType":"00"}},"m":{"$minKey":1}}"#;
+        let text = r#"{"b":{"$binary":{"base64":"AQ==","subType":"00"}},"m":{"$minKey":1},"t":{"$timestamp":{"t":4294967295,"i":4294967295}},"l":[{"$timestamp":{"t":0,"i":1}}]}"#;
         let document = parse_document(text).expect("it is JSON");
         assert!(matches!(document.get("b"), Some(Value::Other(_))));
         assert_eq!(document.to_string(), text);
+    }
+
+    #[test]
+    fn keys_of_serde_json_are_refused() {
+        for text in
+            [r#"{"$serde_json::private::RawValue":"[1,2]"}"#, r#"{"a":[{"$serde_json::private::Number":"12"}]}"#]
+        {
+            assert!(parse_document(text).expect_err(text).to_string().contains("private"), "{text}");
+            assert!(parse_value(text).is_err(), "{text}");
+        }
     }
 
     #[test]

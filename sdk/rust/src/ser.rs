@@ -5,7 +5,7 @@ mod compound;
 use serde::ser::{Error as _, Serialize};
 use serde_json::Number;
 
-use crate::{Document, Reject, ToValue, Value};
+use crate::{Document, Reject, ToValue, Value, private_keys};
 use compound::{Elements, Fields, Tagged};
 
 /// The name of the newtype by which this crate's own types say that the object within is Extended JSON, not data.
@@ -165,7 +165,7 @@ fn from_json_token(name: &str, text: &Value) -> Result<Option<Value>, Error> {
     match name {
         JSON_NUMBER => text.parse::<Number>().map(|number| Some(Value::number(&number))).map_err(Error::custom),
         JSON_RAW => {
-            serde_json::from_str::<serde_json::Value>(text).map(|json| Some(json.to_value())).map_err(Error::custom)
+            private_keys::read::<serde_json::Value>(text).map(|json| Some(json.to_value())).map_err(Error::custom)
         }
         _ => Ok(None),
     }
@@ -285,6 +285,12 @@ mod tests {
             let value = to_value(&BTreeMap::from([(key, "1")])).expect("a value");
             assert!(matches!(&value, Value::Refused(reason) if reason.contains(key)), "{value:?}");
         }
+    }
+
+    #[test]
+    fn a_raw_value_with_a_key_of_serde_jsons_own_is_refused() {
+        let text = format!("{{\"{JSON_RAW}\":\"[1]\"}}");
+        assert!(to_value(&RawValue::from_string(text).expect("JSON")).is_err());
     }
 
     #[test]

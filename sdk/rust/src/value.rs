@@ -140,7 +140,10 @@ impl Value {
     /// The number with every digit that its text has.
     pub(crate) fn number(number: &Number) -> Self {
         let text = number.as_str();
-        if let Ok(whole) = text.parse::<i64>() {
+        // No integer keeps the sign of a zero; the host makes a double of it.
+        if let Ok(whole) = text.parse::<i64>()
+            && text != "-0"
+        {
             return i32::try_from(whole).map_or(Self::Int64(whole), Self::Int32);
         }
         match text.parse::<f64>() {
@@ -336,7 +339,7 @@ mod tests {
         assert_eq!(plain("50"), Value::Int32(50));
         assert_eq!(plain("5000000000"), Value::Int64(5_000_000_000));
         assert_eq!(plain("1.5"), Value::Double(1.5));
-        for text in ["1.50", "1e+2", "0.12345678901234567890", "9223372036854775808"] {
+        for text in ["1.50", "1e+2", "0.12345678901234567890", "9223372036854775808", "-0", "0.10000000000000001"] {
             let Value::Number(number) = plain(text) else { panic!("{text} is not kept") };
             assert_eq!(number.as_str(), text);
         }
