@@ -3,6 +3,7 @@
 //!
 //! Invariant: every metric's name stands once, in [`metrics`]; nothing here can fail or hold up what it observes.
 
+mod embedded;
 pub mod health;
 mod labels;
 pub mod log;

@@ -9,13 +9,13 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
+use super::embedded;
 use super::log_line::{FieldValue, Line};
 use crate::clock;
 use crate::config::{LogFormat, LogLevel};
@@ -115,18 +115,9 @@ impl Fields {
     fn push_text(&mut self, field: &Field, text: String) {
         match field.name() {
             "message" => self.message = text,
-            "fields" => self.push(field, embedded(text)),
+            "fields" => self.push(field, embedded::object(&text).map_or(FieldValue::Text(text), FieldValue::Json)),
             _ => self.push(field, FieldValue::Text(text)),
         }
-    }
-}
-
-/// The text as JSON where it is an object, and else as it is. It is written anew, since what it was written with may
-/// hold line breaks.
-fn embedded(text: String) -> FieldValue {
-    match serde_json::from_str::<Value>(&text) {
-        Ok(object @ Value::Object(_)) => FieldValue::Json(object.to_string()),
-        _ => FieldValue::Text(text),
     }
 }
 
