@@ -28,7 +28,7 @@ mod tests;
 pub use check::LogLevel;
 pub use error::Error;
 pub use kafka::{SaslMechanism, SecurityProtocol};
-pub use limits::{Limit, Limits};
+pub use limits::{Expressions, Limit, Limits};
 pub use secret::Secret;
 pub use settings::{LogFormat, OffsetReset, Settings, table};
 pub use source::{Source, Sources};

@@ -17,6 +17,30 @@ pub struct Limit {
     pub range: RangeInclusive<u64>,
 }
 
+/// Which of MongoDB's expressions a handler may use, in `$expr` and in pipeline updates.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Expressions {
+    /// Those that read their arguments once, and so many that a document is read 1,000 times at most. MongoDB before 8.1
+    /// cannot interrupt the others.
+    #[default]
+    Safe,
+    /// All that depend on nothing but their arguments.
+    All,
+}
+
+impl Expressions {
+    /// The key in `[limits]` and `[handlers.NAME]`.
+    const KEY: &str = "expressions";
+
+    fn read(value: &toml::Value) -> Option<Self> {
+        match value.as_str()? {
+            "safe" => Some(Self::Safe),
+            "all" => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+
 /// Makes the struct, its defaults and the table out of one list.
 macro_rules! limits {
     ($( #[doc = $help:literal] $name:ident = $default:expr, $range:expr; )+) => {
@@ -24,11 +48,13 @@ macro_rules! limits {
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Limits {
             $( #[doc = $help] pub $name: u64, )+
+            /// Which of MongoDB's expressions it may use.
+            pub expressions: Expressions,
         }
 
         impl Default for Limits {
             fn default() -> Self {
-                Self { $( $name: $default, )+ }
+                Self { $( $name: $default, )+ expressions: Expressions::default() }
             }
         }
 
@@ -88,8 +114,17 @@ impl Limits {
     pub(super) fn set(&mut self, given: &toml::Table, place: &str, file: &str, wrong: &mut Vec<String>) {
         let rows = Self::table();
         for (name, value) in given {
+            if name == Expressions::KEY {
+                match Expressions::read(value) {
+                    Some(expressions) => self.expressions = expressions,
+                    None => {
+                        wrong.push(format!("{name} in {place} is {value} ({file}), but must be \"safe\" or \"all\""));
+                    }
+                }
+                continue;
+            }
             let Some(row) = rows.iter().find(|row| row.name == name) else {
-                let hint = suggestion(name, rows.iter().map(|row| row.name));
+                let hint = suggestion(name, rows.iter().map(|row| row.name).chain([Expressions::KEY]));
                 wrong.push(format!("{name} in {place} ({file}) is not a limit{hint}"));
                 continue;
             };

@@ -248,12 +248,24 @@ fn limits_are_the_handlers_over_the_common_over_the_defaults() {
 }
 
 #[test]
+fn expressions_are_the_handlers_over_the_common_over_the_default() {
+    let settings = of_toml("[limits]\nfuel = 5000\n").expect("all is right");
+    assert_eq!(settings.limits_of("a").expressions, Expressions::Safe);
+    let text = "[limits]\nexpressions = \"all\"\n[handlers.a]\nexpressions = \"safe\"\n[handlers.b]\nfuel = 5000\n";
+    let settings = of_toml(text).expect("all is right");
+    let of = |handler: &str| settings.limits_of(handler).expressions;
+    assert_eq!((of("a"), of("b"), of("c")), (Expressions::Safe, Expressions::All, Expressions::All));
+}
+
+#[test]
 fn what_is_wrong_in_weir_toml_is_told() {
     let handlers = "1 to 63 of the letters a-z, digits and '-'";
     for (toml, line) in [
         ("[limits]\nfeul = 1\n", "feul in [limits] (weir.toml) is not a limit, did you mean fuel?".to_owned()),
         ("[limits]\nfuel = -1\n",
             "fuel in [limits] is -1 (weir.toml), but must be a whole number from 1000 to 1000000000000".to_owned()),
+        ("[handlers.a]\nexpressions = \"some\"\n",
+            "expressions in [handlers.a] is \"some\" (weir.toml), but must be \"safe\" or \"all\"".to_owned()),
         ("[handlers.a]\ndeadline_ms = \"1s\"\n",
             "deadline_ms in [handlers.a] is \"1s\" (weir.toml), but must be a whole number from 1 to 600000".to_owned()),
         ("[handlers.Big]\n", format!("[handlers.Big] (weir.toml) names no handler: {handlers}")),

@@ -1,9 +1,10 @@
 //! `documents` of the contract: what a handler asks of MongoDB, checked, counted, and kept or passed on.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Instant;
 
-use bson::RawDocumentBuf;
+use bson::{RawBson, RawDocumentBuf};
 
 use super::bindings::weir::handler::{documents, types};
 use super::request::{self, Origin, Verb};
@@ -13,6 +14,13 @@ use super::{Code, Refusal, State, ejson};
 use crate::store::{self, Query, Write};
 
 type Answer<T> = Result<T, CallError>;
+
+/// A call that has been counted: its function, and the bytes of its texts.
+#[derive(Clone, Copy)]
+struct Asked {
+    verb: Verb,
+    bytes: usize,
+}
 
 impl types::Host for State {
     fn convert_error(&mut self, error: CallError) -> wasmtime::Result<types::Error> {
@@ -28,15 +36,15 @@ impl types::Host for State {
 
 impl documents::Host for State {
     async fn find_one(&mut self, name: String, filter: String, options: Option<String>) -> Answer<Option<String>> {
-        self.asked(Verb::FindOne, &[&name, &filter], options.as_ref())?;
-        let query = self.query(Verb::FindOne, &name, &filter, options.as_deref())?;
+        let asked = self.asked(Verb::FindOne, &[&name, &filter], options.as_ref())?;
+        let query = self.query(asked, &name, &filter, options.as_deref())?;
         let found = self.read(Verb::FindOne, query).await?;
         found.first().map(|document| self.give(document)).transpose()
     }
 
     async fn find(&mut self, name: String, filter: String, options: Option<String>) -> Answer<Vec<String>> {
-        self.asked(Verb::Find, &[&name, &filter], options.as_ref())?;
-        let mut query = self.query(Verb::Find, &name, &filter, options.as_deref())?;
+        let asked = self.asked(Verb::Find, &[&name, &filter], options.as_ref())?;
+        let mut query = self.query(asked, &name, &filter, options.as_deref())?;
         let most = self.budget.found_documents;
         let wanted = query.limit.filter(|limit| *limit > 0).unwrap_or(u32::MAX);
         query.limit = Some(wanted.min(most.saturating_add(1)));
@@ -49,8 +57,8 @@ impl documents::Host for State {
     }
 
     async fn count(&mut self, name: String, filter: String, options: Option<String>) -> Answer<u64> {
-        self.asked(Verb::Count, &[&name, &filter], options.as_ref())?;
-        let query = self.query(Verb::Count, &name, &filter, options.as_deref())?;
+        let asked = self.asked(Verb::Count, &[&name, &filter], options.as_ref())?;
+        let query = self.query(asked, &name, &filter, options.as_deref())?;
         match self.reads_from(&query)? {
             Source::Reader(reader) => self.wait(Verb::Count, &name, reader.count(&query)).await,
             Source::Live(live) => self.wait(Verb::Count, &name, live.count(&query)).await,
@@ -58,16 +66,15 @@ impl documents::Host for State {
     }
 
     async fn insert_one(&mut self, name: String, document: String, options: Option<String>) -> Answer<u32> {
-        self.asked(Verb::InsertOne, &[&name, &document], options.as_ref())?;
+        let asked = self.asked(Verb::InsertOne, &[&name, &document], options.as_ref())?;
         let documents = [document];
-        self.write(Verb::InsertOne, &name, |call, origin| request::insert(call, origin, &documents, options.as_deref()))
-            .await
+        self.write(asked, &name, 1, |call, origin| request::insert(call, origin, &documents, options.as_deref())).await
     }
 
     async fn insert_many(&mut self, name: String, documents: Vec<String>, options: Option<String>) -> Answer<u32> {
-        self.asked(Verb::InsertMany, &[&name], options.as_ref())?;
-        self.crossed(documents.iter().map(String::len).sum())?;
-        self.write(Verb::InsertMany, &name, |call, origin| {
+        let texts: Vec<&str> = documents.iter().map(String::as_str).chain([name.as_str()]).collect();
+        let asked = self.asked(Verb::InsertMany, &texts, options.as_ref())?;
+        self.write(asked, &name, documents.len(), |call, origin| {
             request::insert(call, origin, &documents, options.as_deref())
         })
         .await
@@ -100,9 +107,8 @@ impl documents::Host for State {
         document: String,
         options: Option<String>,
     ) -> Answer<u32> {
-        self.asked(Verb::ReplaceOne, &[&name, &filter, &document], options.as_ref())?;
-        self.write(Verb::ReplaceOne, &name, |call, _| request::replace(call, &filter, &document, options.as_deref()))
-            .await
+        let asked = self.asked(Verb::ReplaceOne, &[&name, &filter, &document], options.as_ref())?;
+        self.write(asked, &name, 1, |call, _| request::replace(call, &filter, &document, options.as_deref())).await
     }
 
     async fn delete_one(&mut self, name: String, filter: String, options: Option<String>) -> Answer<u32> {
@@ -123,10 +129,12 @@ impl documents::Host for State {
         }
         let effect = self.view()?.effect(number).cloned();
         let effect = effect.map_err(|needs| self.abandoned(Abandoned::Needs(needs)))?;
-        let upserted_id = effect.upserted_id.as_ref().map(ejson::bson_to_canonical).transpose();
+        let left = self.boundary_left();
+        let upserted_id = effect.upserted_id.as_ref().map(|id| ejson::bson_to_canonical(id, left)).transpose();
         let (inserted, matched) = (effect.inserted, effect.matched);
         let (modified, deleted) = (effect.modified, effect.deleted);
-        let upserted_id = upserted_id.map_err(|error| self.malformed(&error))?;
+        let upserted_id = upserted_id.map_err(|error| self.unprintable(&error, left))?;
+        self.crossed(upserted_id.as_ref().map_or(0, String::len))?;
         Ok(documents::Effect { inserted, matched, modified, deleted, upserted_id })
     }
 }
@@ -140,27 +148,40 @@ impl State {
         update: String,
         options: Option<String>,
     ) -> Answer<u32> {
-        self.asked(verb, &[&name, &filter, &update], options.as_ref())?;
-        self.write(verb, &name, |call, origin| request::update(call, origin, &filter, &update, options.as_deref()))
+        let asked = self.asked(verb, &[&name, &filter, &update], options.as_ref())?;
+        self.write(asked, &name, 1, |call, origin| request::update(call, origin, &filter, &update, options.as_deref()))
             .await
     }
 
     async fn delete(&mut self, verb: Verb, name: String, filter: String, options: Option<String>) -> Answer<u32> {
-        self.asked(verb, &[&name, &filter], options.as_ref())?;
-        self.write(verb, &name, |call, _| request::delete(call, &filter, options.as_deref())).await
+        let asked = self.asked(verb, &[&name, &filter], options.as_ref())?;
+        self.write(asked, &name, 1, |call, _| request::delete(call, &filter, options.as_deref())).await
     }
 
     /// Counts a call and what it brings.
-    fn asked(&mut self, verb: Verb, texts: &[&str], options: Option<&String>) -> wasmtime::Result<()> {
+    fn asked(&mut self, verb: Verb, texts: &[&str], options: Option<&String>) -> Answer<Asked> {
         self.called()?;
-        self.crossed(texts.iter().map(|text| text.len()).sum::<usize>() + options.map_or(0, String::len))?;
-        self.only_in_delivery(verb.as_str())
+        let bytes = texts.iter().map(|text| text.len()).sum::<usize>() + options.map_or(0, String::len);
+        self.crossed(bytes)?;
+        self.only_in_delivery(verb.as_str())?;
+        Ok(Asked { verb, bytes })
     }
 
-    fn query(&mut self, verb: Verb, name: &str, filter: &str, options: Option<&str>) -> Answer<Query> {
-        let collection = self.scene.grants.check(verb, name)?;
-        let query = request::find(&request::Call { verb, collection }, filter, options)?;
+    fn query(&mut self, asked: Asked, name: &str, filter: &str, options: Option<&str>) -> Answer<Query> {
+        let collection = self.scene.grants.check(asked.verb, name)?;
+        let query = request::find(&self.call(asked.verb, collection), filter, options)?;
+        self.holds(asked, query_bytes(&query))?;
         Ok(self.view()?.settle(query))
+    }
+
+    fn call<'a>(&self, verb: Verb, collection: &'a Arc<str>) -> request::Call<'a> {
+        request::Call { verb, collection, expressions: self.budget.expressions }
+    }
+
+    /// Counts what a call's arguments take as BSON, as far as that is more than their text. The text is gone when the call
+    /// returns, and the BSON may be held until the batch is committed.
+    fn holds(&mut self, asked: Asked, bytes: usize) -> wasmtime::Result<()> {
+        self.crossed(bytes.saturating_sub(asked.bytes))
     }
 
     /// Where a query may be answered from, or why the delivery has to be run again.
@@ -179,20 +200,24 @@ impl State {
         Ok(found)
     }
 
-    /// Checks a write and keeps it, or lets it act where the delivery is alone. Gives its number.
+    /// Checks a write and keeps it, or lets it act if the delivery is alone. Gives its number.
     async fn write(
         &mut self,
-        verb: Verb,
+        asked: Asked,
         name: &str,
+        statements: usize,
         build: impl FnOnce(&request::Call<'_>, &Origin<'_>) -> Result<Write, Refusal>,
     ) -> Answer<u32> {
-        let write = self.checked(verb, name, build)?;
-        self.statements += write.statements.len() as u64;
+        let verb = asked.verb;
+        let collection = Arc::clone(self.scene.grants.check(verb, name)?);
+        self.statements += statements as u64;
         if self.statements > self.budget.writes {
             let message =
                 format!("{} in {name}: writes: more than {} in one delivery", verb.as_str(), self.budget.writes);
             return Err(Refusal { code: Code::Limit, message }.into());
         }
+        let write = self.checked(verb, &collection, build)?;
+        self.holds(asked, write.bytes())?;
         let acts_in = self.view()?.acts_in().map_err(|needs| self.abandoned(Abandoned::Needs(needs)))?;
         let effect = match acts_in {
             Some(live) => Some(self.wait(verb, name, live.write(&write)).await?),
@@ -206,13 +231,12 @@ impl State {
     fn checked(
         &self,
         verb: Verb,
-        name: &str,
+        collection: &Arc<str>,
         build: impl FnOnce(&request::Call<'_>, &Origin<'_>) -> Result<Write, Refusal>,
     ) -> Result<Write, Refusal> {
-        let collection = self.scene.grants.check(verb, name)?;
         let event = self.scene.event.as_ref().map_or("", |event| event.id.as_str());
         let write = u32::try_from(self.written()).unwrap_or(u32::MAX);
-        build(&request::Call { verb, collection }, &Origin { event, handler: &self.scene.handler.id, write })
+        build(&self.call(verb, collection), &Origin { event, handler: &self.scene.handler.id, write })
     }
 
     /// Waits for MongoDB: within what is left of `documents_ms`, and without it counting as running time.
@@ -246,12 +270,40 @@ impl State {
 
     /// A found document as the handler gets it.
     fn give(&mut self, document: &RawDocumentBuf) -> Answer<String> {
-        let text = ejson::to_canonical(document).map_err(|error| self.malformed(&error))?;
+        let left = self.boundary_left();
+        let text = ejson::to_canonical(document, left).map_err(|error| self.unprintable(&error, left))?;
         self.crossed(text.len())?;
         Ok(text)
+    }
+
+    /// The bytes of text that the delivery may still be given.
+    fn boundary_left(&self) -> usize {
+        usize::try_from(self.budget.boundary_bytes.saturating_sub(self.boundary_bytes)).unwrap_or(usize::MAX)
+    }
+
+    /// Why a document of MongoDB's cannot be given to the handler.
+    fn unprintable(&mut self, error: &ejson::Unprintable, left: usize) -> CallError {
+        match error {
+            ejson::Unprintable::TooLong(_) => match self.crossed(left.saturating_add(1)) {
+                Err(stopped) => stopped.into(),
+                Ok(()) => self.malformed(error),
+            },
+            error => self.malformed(error),
+        }
     }
 
     fn malformed(&mut self, error: &impl std::fmt::Display) -> CallError {
         self.abandoned(Abandoned::Fault(format!("MongoDB gave a malformed document: {error}")))
     }
+}
+
+/// The bytes of BSON that a query holds.
+fn query_bytes(query: &Query) -> usize {
+    let documents = [Some(&query.filter), query.sort.as_ref(), query.projection.as_ref(), query.collation.as_ref()];
+    let hint = match &query.hint {
+        Some(RawBson::Document(keys)) => keys.as_bytes().len(),
+        Some(RawBson::String(name)) => name.len(),
+        _ => 0,
+    };
+    hint + documents.into_iter().flatten().map(|document| document.as_bytes().len()).sum::<usize>()
 }

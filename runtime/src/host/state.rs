@@ -16,6 +16,7 @@ use super::random::{Seed, Sequence};
 use super::view::{Needs, View};
 use super::wasi_clocks::Clock;
 use super::{Code, Grants, HandlerKey, Mode, Refusal, Stop, StopKind, Verdict};
+use crate::config::Expressions;
 use crate::event::Event;
 
 /// What one call may use of the host. See the sandbox's limits for what each means.
@@ -33,6 +34,7 @@ pub(crate) struct Budget {
     pub(crate) log_bytes: u64,
     pub(crate) boundary_bytes: u64,
     pub(crate) handles: usize,
+    pub(crate) expressions: Expressions,
 }
 
 /// Why the host gives up a delivery without it being the handler's doing.

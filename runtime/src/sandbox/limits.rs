@@ -21,6 +21,7 @@ impl Limits {
             log_bytes: self.log_bytes,
             boundary_bytes: self.boundary_bytes,
             handles: usize::try_from(self.handles).unwrap_or(usize::MAX),
+            expressions: self.expressions,
         }
     }
 

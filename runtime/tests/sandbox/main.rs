@@ -1,6 +1,7 @@
 //! The sandbox from outside: components go in, what came of a call comes out. No service is needed.
 
 mod behaviours;
+mod bounds;
 mod calls;
 mod fixture;
 mod limits;

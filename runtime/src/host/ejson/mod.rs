@@ -3,8 +3,9 @@
 //! Text is parsed straight into raw BSON, since a write's bytes go into a command as they are. This module knows nothing
 //! of operators or collections: [`super::operators`] says what a document may hold.
 //!
-//! Invariant: what is parsed is well-formed BSON nested at most [`MAX_DEPTH`] deep, and printing it gives text that
-//! parses to the same bytes.
+//! Invariant: parsed text is well-formed BSON of at most [`MAX_BYTES`], nested at most [`MAX_DEPTH`] deep, and printing it
+//! gives text that parses to the same bytes. A text beyond a bound is refused before more than that is held, and printing
+//! stops at the length that the caller allows.
 
 mod number;
 mod parse;
@@ -13,13 +14,26 @@ mod scan;
 mod wrapper;
 
 #[cfg(test)]
+mod bounds_test;
+#[cfg(test)]
 mod tests;
 
 use bson::{Bson, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 
+pub use print::Unprintable;
+
 /// How deep documents and arrays may nest, the outermost counted. Commands wrap a few levels around what a handler
 /// gives, and the BSON library stops at 100.
 pub const MAX_DEPTH: usize = 64;
+
+/// How deep a document of MongoDB's may nest to be printed. MongoDB itself stores less.
+pub const MAX_PRINTED_DEPTH: usize = 256;
+
+/// The bytes of BSON that MongoDB takes in one document.
+pub const MAX_BYTES: usize = 16 << 20;
+
+/// The bytes of text that are looked at. A wrapper takes five times as many as its value, an escape six times.
+pub const MAX_TEXT_BYTES: usize = 8 * MAX_BYTES;
 
 /// The bytes of a place's name that a message shows.
 const SHOWN: usize = 64;
@@ -32,11 +46,19 @@ pub struct Invalid {
     pub path: String,
     /// What is wrong there.
     pub message: String,
+    /// It is right so far, but longer than [`MAX_BYTES`] or [`MAX_TEXT_BYTES`].
+    pub too_large: bool,
 }
 
 impl Invalid {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { path: String::new(), message: message.into() }
+        Self { path: String::new(), message: message.into(), too_large: false }
+    }
+
+    /// The BSON is longer than MongoDB takes.
+    pub(super) fn too_large() -> Self {
+        let message = format!("more than {MAX_BYTES} bytes of BSON, which is all that MongoDB takes at once");
+        Self { too_large: true, ..Self::new(message) }
     }
 
     /// The same, seen from the document that holds it under `name`.
@@ -60,8 +82,8 @@ pub(super) fn shown(text: &str) -> &str {
 /// The document that a text writes.
 ///
 /// # Errors
-/// Where the text is not Extended JSON v2, is nested too deep, repeats a key, or holds a number that no BSON type of
-/// its own gives back.
+/// If the text is not Extended JSON v2, is nested too deep or too long, repeats a key, or holds a number that no BSON type
+/// of its own gives back.
 pub fn parse_document(text: &str) -> Result<RawDocumentBuf, Invalid> {
     parse::document(text)
 }
@@ -74,27 +96,27 @@ pub fn parse_value(text: &str) -> Result<RawBson, Invalid> {
     parse::value(text)
 }
 
-/// The document in canonical Extended JSON v2.
+/// The document in canonical Extended JSON v2, in at most `most` bytes.
 ///
 /// # Errors
-/// Where the bytes are not BSON, which no handler brings about.
-pub fn to_canonical(document: &RawDocument) -> Result<String, bson::error::Error> {
-    value_to_canonical(RawBsonRef::Document(document))
+/// If the text would be longer, or the document is one that no text gives back: see [`Unprintable`].
+pub fn to_canonical(document: &RawDocument, most: usize) -> Result<String, Unprintable> {
+    value_to_canonical(RawBsonRef::Document(document), most)
 }
 
-/// A value in canonical Extended JSON v2.
+/// A value in canonical Extended JSON v2, in at most `most` bytes.
 ///
 /// # Errors
 /// As [`to_canonical`].
-pub fn value_to_canonical(value: RawBsonRef<'_>) -> Result<String, bson::error::Error> {
-    print::canonical(value)
+pub fn value_to_canonical(value: RawBsonRef<'_>, most: usize) -> Result<String, Unprintable> {
+    print::canonical(value, most)
 }
 
-/// A value in canonical Extended JSON v2.
+/// A value in canonical Extended JSON v2, in at most `most` bytes.
 ///
 /// # Errors
-/// Where the value cannot be BSON, such as for a key with a NUL in it.
-pub fn bson_to_canonical(value: &Bson) -> Result<String, bson::error::Error> {
+/// As [`to_canonical`], and if the value cannot be BSON, such as for a key with a NUL in it.
+pub fn bson_to_canonical(value: &Bson, most: usize) -> Result<String, Unprintable> {
     let raw = RawBson::try_from(value.clone())?;
-    value_to_canonical(raw.as_raw_bson_ref())
+    value_to_canonical(raw.as_raw_bson_ref(), most)
 }

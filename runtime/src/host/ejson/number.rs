@@ -16,17 +16,28 @@ pub(super) fn of(text: &str) -> Result<Number, Invalid> {
     if !text.bytes().any(|byte| matches!(byte, b'.' | b'e' | b'E')) {
         return integer(text);
     }
-    let double: f64 = text.parse().map_err(|_| inexact(text, "a double"))?;
-    if gives_back(text, double) { Ok(Number::Double(double)) } else { Err(inexact(text, "a double")) }
+    let double: f64 = text.parse().map_err(|_| rounded(text))?;
+    if gives_back(text, double) { Ok(Number::Double(double)) } else { Err(rounded(text)) }
 }
 
 fn integer(text: &str) -> Result<Number, Invalid> {
-    let number: i64 = text.parse().map_err(|_| inexact(text, "an integer of 64 bits"))?;
+    if text == "-0" {
+        // No integer keeps the sign, and a double does.
+        return Ok(Number::Double(-0.0));
+    }
+    let number: i64 = text.parse().map_err(|_| {
+        let number = shown(text);
+        Invalid::new(format!("{number} is not an integer of 64 bits: write {{\"$numberDecimal\": \"…\"}}"))
+    })?;
     Ok(i32::try_from(number).map_or(Number::Int64(number), Number::Int32))
 }
 
-fn inexact(text: &str, kind: &str) -> Invalid {
-    Invalid::new(format!("{} is not exactly {kind}: write {{\"$numberDecimal\": \"…\"}}", shown(text)))
+fn rounded(text: &str) -> Invalid {
+    Invalid::new(format!(
+        "{} has digits that a double does not give back: write {{\"$numberDecimal\": \"…\"}} to keep them all, or \
+         {{\"$numberDouble\": \"…\"}} to have it rounded",
+        shown(text)
+    ))
 }
 
 /// Whether the shortest decimal that stands for `double` has the value that is written.

@@ -1,4 +1,7 @@
 //! Extended JSON text into raw BSON, in one pass over the text.
+//!
+//! What is held is bounded: `out` never has more than a value beyond [`MAX_BYTES`], so the vectors' capacities never pass
+//! twice that. What recurses (documents, arrays, code with scope) passes [`Parser::enter`] first.
 
 use bson::spec::ElementType;
 use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
@@ -6,21 +9,24 @@ use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 use super::number::{self, Number};
 use super::scan::Scanner;
 use super::wrapper::Wrapper;
-use super::{Invalid, MAX_DEPTH, shown};
+use super::{Invalid, MAX_BYTES, MAX_DEPTH, MAX_TEXT_BYTES, shown};
 
 /// Above so many keys an object's are sorted to find a repeated one, below they are compared with each other.
 const COMPARED: usize = 16;
 
+/// A buffer with more room to spare than this, and than half of what it holds, is made smaller before it is kept.
+const SPARE: usize = 128;
+
 pub(super) struct Parser<'a> {
     pub(super) scan: Scanner<'a>,
     pub(super) out: Vec<u8>,
-    /// Where the keys of the objects that are open stand in `out`: start and end.
-    keys: Vec<(usize, usize)>,
+    /// Where the keys of the objects that are open stand in `out`: start and end, both below [`MAX_BYTES`].
+    keys: Vec<(u32, u32)>,
     depth: usize,
 }
 
 pub(super) fn document(text: &str) -> Result<RawDocumentBuf, Invalid> {
-    let mut parser = Parser::new(text);
+    let mut parser = Parser::new(text)?;
     if parser.scan.peek() != Some(b'{') {
         return Err(Invalid::new("not a document: it begins with `{`"));
     }
@@ -28,17 +34,19 @@ pub(super) fn document(text: &str) -> Result<RawDocumentBuf, Invalid> {
         return Err(Invalid::new("not a document but a single value"));
     }
     parser.scan.end()?;
-    RawDocumentBuf::from_bytes(parser.out).map_err(|error| Invalid::new(error.to_string()))
+    parser.room_for(0)?;
+    RawDocumentBuf::from_bytes(packed(parser.out)).map_err(|error| Invalid::new(error.to_string()))
 }
 
 pub(super) fn value(text: &str) -> Result<RawBson, Invalid> {
-    let mut parser = Parser::new(text);
+    let mut parser = Parser::new(text)?;
     let start = parser.open();
     parser.out.extend([0, 0]);
     let element = parser.value()?;
     parser.out[start + 4] = element as u8;
     parser.close(start);
     parser.scan.end()?;
+    parser.room_for(0)?;
     let holder = RawDocument::from_bytes(&parser.out).map_err(|error| Invalid::new(error.to_string()))?;
     match holder.get("") {
         Ok(Some(value)) => Ok(RawBson::from(value)),
@@ -47,9 +55,34 @@ pub(super) fn value(text: &str) -> Result<RawBson, Invalid> {
     }
 }
 
+/// The bytes without most of the room behind them: a write is kept until its batch is committed, and counted by its
+/// length.
+fn packed(mut bytes: Vec<u8>) -> Vec<u8> {
+    if bytes.capacity() - bytes.len() > (bytes.len() / 2).max(SPARE) {
+        bytes.shrink_to_fit();
+    }
+    bytes
+}
+
 impl<'a> Parser<'a> {
-    fn new(text: &'a str) -> Self {
-        Self { scan: Scanner::new(text), out: Vec::with_capacity(text.len() + 64), keys: Vec::new(), depth: 0 }
+    pub(super) fn new(text: &'a str) -> Result<Self, Invalid> {
+        if text.len() > MAX_TEXT_BYTES {
+            let message = format!("{} bytes of text, more than the {MAX_TEXT_BYTES} that are looked at", text.len());
+            return Err(Invalid { too_large: true, ..Invalid::new(message) });
+        }
+        let out = Vec::with_capacity(text.len().min(MAX_BYTES) + 64);
+        Ok(Self { scan: Scanner::new(text), out, keys: Vec::new(), depth: 0 })
+    }
+
+    /// The bytes that it has taken for itself.
+    #[cfg(test)]
+    pub(super) fn held(&self) -> usize {
+        self.out.capacity() + self.keys.capacity() * size_of::<(u32, u32)>()
+    }
+
+    /// Refuses a text whose BSON, with so many bytes more, is longer than MongoDB takes.
+    pub(super) fn room_for(&self, bytes: usize) -> Result<(), Invalid> {
+        if self.out.len().saturating_add(bytes) <= MAX_BYTES { Ok(()) } else { Err(Invalid::too_large()) }
     }
 
     /// Writes the next value's bytes and tells their type.
@@ -59,7 +92,7 @@ impl<'a> Parser<'a> {
             Some(b'[') => self.array(),
             Some(b'"') => {
                 let text = self.scan.string()?;
-                self.write_string(&text);
+                self.write_string(&text)?;
                 Ok(ElementType::String)
             }
             Some(b'-' | b'0'..=b'9') => self.number(),
@@ -73,19 +106,18 @@ impl<'a> Parser<'a> {
     /// A document, or the value that a wrapper stands for.
     pub(super) fn object(&mut self) -> Result<ElementType, Invalid> {
         self.scan.take(b'{')?;
+        let empty = self.scan.took(b'}');
+        let first = if empty { None } else { Some(self.scan.key()?) };
+        if let Some(wrapper) = first.as_deref().and_then(Wrapper::named) {
+            return self.wrapped(wrapper);
+        }
         self.enter()?;
         let start = self.open();
-        if !self.scan.took(b'}') {
-            let first = self.scan.key()?;
-            if let Some(wrapper) = Wrapper::named(&first) {
-                self.out.truncate(start);
-                self.depth -= 1;
-                return self.wrapped(wrapper);
-            }
+        if let Some(first) = first {
             self.members(first)?;
         }
         self.close(start);
-        self.depth -= 1;
+        self.leave();
         Ok(ElementType::EmbeddedDocument)
     }
 
@@ -99,10 +131,11 @@ impl<'a> Parser<'a> {
             if key.contains('\0') {
                 return Err(Invalid::new(format!("the key {:?} has a NUL in it", shown(&key))));
             }
+            self.room_for(key.len())?;
             let tag = self.out.len();
             self.out.push(0);
             self.out.extend_from_slice(key.as_bytes());
-            self.keys.push((tag + 1, self.out.len()));
+            self.keys.push((place(tag + 1), place(self.out.len())));
             self.out.push(0);
             self.out[tag] = self.value().map_err(|invalid| invalid.within(&key))? as u8;
             if !self.scan.took(b',') {
@@ -123,6 +156,7 @@ impl<'a> Parser<'a> {
         if !self.scan.took(b']') {
             let mut index = 0_usize;
             loop {
+                self.room_for(0)?;
                 let tag = self.out.len();
                 self.out.push(0);
                 self.write_index(index);
@@ -135,7 +169,7 @@ impl<'a> Parser<'a> {
             self.scan.take(b']')?;
         }
         self.close(start);
-        self.depth -= 1;
+        self.leave();
         Ok(ElementType::Array)
     }
 
@@ -162,7 +196,8 @@ impl<'a> Parser<'a> {
         Ok(element)
     }
 
-    fn enter(&mut self) -> Result<(), Invalid> {
+    /// Goes a level down. Everything that comes back to [`Parser::value`] or [`Parser::object`] does this before.
+    pub(super) fn enter(&mut self) -> Result<(), Invalid> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return Err(Invalid::new(format!("nested deeper than {MAX_DEPTH} levels")));
@@ -170,9 +205,13 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    pub(super) fn leave(&mut self) {
+        self.depth -= 1;
+    }
+
     fn refuse_repeated(&mut self, frame: usize) -> Result<(), Invalid> {
         let out = &self.out;
-        let text = |key: &(usize, usize)| &out[key.0..key.1];
+        let text = |key: &(u32, u32)| &out[key.0 as usize..key.1 as usize];
         let keys = &mut self.keys[frame..];
         let repeated = if keys.len() <= COMPARED {
             keys.iter().enumerate().find(|(at, key)| keys[..*at].iter().any(|other| text(other) == text(key)))
@@ -189,12 +228,13 @@ impl<'a> Parser<'a> {
         }
     }
 
-    pub(super) fn write_string(&mut self, text: &str) {
-        // A text is shorter than what MongoDB takes in all, or refused for its size afterwards.
+    pub(super) fn write_string(&mut self, text: &str) -> Result<(), Invalid> {
+        self.room_for(text.len())?;
         let length = i32::try_from(text.len() + 1).unwrap_or(i32::MAX);
         self.out.extend(length.to_le_bytes());
         self.out.extend_from_slice(text.as_bytes());
         self.out.push(0);
+        Ok(())
     }
 
     fn write_index(&mut self, index: usize) {
@@ -229,4 +269,9 @@ impl<'a> Parser<'a> {
         let length = i32::try_from(self.out.len() - start).unwrap_or(i32::MAX);
         self.out[start..start + 4].copy_from_slice(&length.to_le_bytes());
     }
+}
+
+/// A place in `out`, which is never longer than 32 bits can say.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }

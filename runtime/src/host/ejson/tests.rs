@@ -31,7 +31,7 @@ fn values() -> Vec<(&'static str, Bson, &'static str)> {
         (r#"{"$oid":"5A5a5a5a5a5a5a5a5a5a5a5A"}"#, Bson::ObjectId(oid), r#"{"$oid":"5a5a5a5a5a5a5a5a5a5a5a5a"}"#),
         (r#"{"$symbol":"s"}"#, Bson::Symbol("s".to_owned()), same),
         ("5", Bson::Int32(5), r#"{"$numberInt":"5"}"#),
-        ("-0", Bson::Int32(0), r#"{"$numberInt":"0"}"#),
+        ("-0", Bson::Double(-0.0), r#"{"$numberDouble":"-0.0"}"#),
         (r#"{"$numberInt":"-2147483648"}"#, Bson::Int32(i32::MIN), same),
         (r#"{"$numberLong":"5"}"#, Bson::Int64(5), same),
         (r#"{"$numberLong":"-9223372036854775808"}"#, Bson::Int64(i64::MIN), same),
@@ -111,7 +111,7 @@ fn each_form_has_its_value() {
         let canonical = if canonical.is_empty() { text } else { canonical };
         let parsed = parse_value(text).unwrap_or_else(|invalid| panic!("{text}: {invalid}"));
         assert_eq!(parsed, RawBson::try_from(value).expect("BSON"), "{text}");
-        assert_eq!(value_to_canonical(parsed.as_raw_bson_ref()).expect("printed"), canonical, "{text}");
+        assert_eq!(value_to_canonical(parsed.as_raw_bson_ref(), usize::MAX).expect("printed"), canonical, "{text}");
     }
 }
 
@@ -120,7 +120,9 @@ fn a_pointer_is_kept() {
     let text = r#"{"p":{"$dbPointer":{"$ref":"db.c","$id":{"$oid":"5a5a5a5a5a5a5a5a5a5a5a5a"}}}}"#;
     let document = parse_document(text).expect("valid");
     assert!(matches!(document.get("p"), Ok(Some(RawBsonRef::DbPointer(_)))));
-    assert_eq!(to_canonical(&document).expect("printed"), text);
+    assert_eq!(to_canonical(&document, usize::MAX).expect("printed"), text);
+    let other_order = r#"{"p":{"$dbPointer":{"$id":{"$oid":"5a5a5a5a5a5a5a5a5a5a5a5a"},"$ref":"db.c"}}}"#;
+    assert_eq!(parse_document(other_order), Ok(document));
 }
 
 #[test]
@@ -135,8 +137,14 @@ fn signs_of_zero_and_not_a_number_are_kept() {
         let value = parse_value(text).expect("valid").as_f64().expect("a double");
         assert_eq!(value.to_bits(), bits, "{text}");
     }
-    assert_eq!(value_to_canonical(RawBsonRef::Double(-0.0)).expect("printed"), r#"{"$numberDouble":"-0.0"}"#);
-    assert_eq!(value_to_canonical(RawBsonRef::Double(f64::NAN)).expect("printed"), r#"{"$numberDouble":"NaN"}"#);
+    assert_eq!(
+        value_to_canonical(RawBsonRef::Double(-0.0), usize::MAX).expect("printed"),
+        r#"{"$numberDouble":"-0.0"}"#
+    );
+    assert_eq!(
+        value_to_canonical(RawBsonRef::Double(f64::NAN), usize::MAX).expect("printed"),
+        r#"{"$numberDouble":"NaN"}"#
+    );
 }
 
 #[test]
@@ -194,6 +202,11 @@ fn what_is_malformed_is_named_with_its_place() {
         (r#"{"$numberInt":5}"#, "`$numberInt` takes a string"),
         (r#"{"$numberInt":"+5"}"#, "`$numberInt` takes an integer"),
         (r#"{"$numberInt":" 5"}"#, "`$numberInt` takes an integer"),
+        (r#"{"$numberInt":"-0"}"#, "`$numberInt` takes an integer"),
+        (r#"{"$numberLong":"-00"}"#, "`$numberLong` takes an integer"),
+        (r#"{"$dbPointer":{"$ref":"c"}}"#, "`$dbPointer` takes {"),
+        (r#"{"$dbPointer":{"$ref":"c","$ref":"c"}}"#, "`$dbPointer` takes {"),
+        (r#"{"$dbPointer":"c"}"#, "`$dbPointer` takes {"),
         (r#"{"$numberLong":"9223372036854775808"}"#, "`$numberLong` takes an integer of 64 bits"),
         (r#"{"$numberDouble":"1e400"}"#, "`$numberDouble` takes a number within"),
         (r#"{"$numberDouble":"inf"}"#, "`$numberDouble` takes a number within"),
@@ -327,7 +340,7 @@ proptest! {
     #[test]
     fn bson_survives_its_canonical_text(value in tree()) {
         let document = rawdoc! {"value": RawBson::try_from(value).expect("BSON")};
-        let text = to_canonical(&document).expect("printed");
+        let text = to_canonical(&document, usize::MAX).expect("printed");
         let parsed = parse_document(&text).expect("parsed");
         prop_assert_eq!(parsed.as_bytes(), document.as_bytes(), "{}", text);
     }
@@ -376,5 +389,5 @@ proptest! {
 #[test]
 fn code_with_scope_is_raw_too() {
     let raw = RawBson::JavaScriptCodeWithScope(RawJavaScriptCodeWithScope { code: "f".to_owned(), scope: rawdoc! {} });
-    assert_eq!(value_to_canonical(raw.as_raw_bson_ref()).expect("printed"), r#"{"$code":"f","$scope":{}}"#);
+    assert_eq!(value_to_canonical(raw.as_raw_bson_ref(), usize::MAX).expect("printed"), r#"{"$code":"f","$scope":{}}"#);
 }

@@ -59,6 +59,11 @@ const NAMES: [(&str, Wrapper); 17] = [
 const UUID_SUBTYPE: u8 = 4;
 const OLD_SUBTYPE: u8 = 2;
 
+/// The bytes of a regular expression's options that are put into order; MongoDB knows six letters.
+const MAX_OPTIONS: usize = 64;
+/// The bytes of a decimal's text: its smallest number, written without an exponent, takes 6,178.
+const MAX_DECIMAL: usize = 8_192;
+
 impl Wrapper {
     pub(super) fn named(key: &str) -> Option<Self> {
         if !key.starts_with('$') {
@@ -82,7 +87,7 @@ impl<'a> Parser<'a> {
         use Wrapper as W;
         let element = match wrapper {
             W::Code | W::Scope => return self.code(wrapper),
-            W::Oid => self.oid(wrapper)?,
+            W::Oid => self.oid()?,
             W::Date => self.date()?,
             W::Binary => self.binary()?,
             W::Uuid => self.uuid()?,
@@ -95,7 +100,7 @@ impl<'a> Parser<'a> {
             W::NumberDecimal => self.decimal()?,
             W::Symbol => {
                 let text = self.text(wrapper)?;
-                self.write_string(&text);
+                self.write_string(&text)?;
                 ElementType::Symbol
             }
             W::MinKey => self.one(wrapper, ElementType::MinKey)?,
@@ -113,12 +118,17 @@ impl<'a> Parser<'a> {
         if self.scan.peek() == Some(b'"') { self.scan.string() } else { Err(wrong(wrapper, "a string")) }
     }
 
-    fn oid(&mut self, wrapper: Wrapper) -> Result<ElementType, Invalid> {
-        let text = self.text(wrapper)?;
-        let mut bytes = [0_u8; 12];
-        hex::decode_to_slice(text.as_bytes(), &mut bytes).map_err(|_| wrong(wrapper, "24 hexadecimal digits"))?;
+    fn oid(&mut self) -> Result<ElementType, Invalid> {
+        let bytes = self.oid_bytes()?;
         self.out.extend(bytes);
         Ok(ElementType::ObjectId)
+    }
+
+    fn oid_bytes(&mut self) -> Result<[u8; 12], Invalid> {
+        let text = self.text(Wrapper::Oid)?;
+        let mut bytes = [0_u8; 12];
+        hex::decode_to_slice(text.as_bytes(), &mut bytes).map_err(|_| wrong(Wrapper::Oid, "24 hexadecimal digits"))?;
+        Ok(bytes)
     }
 
     fn wrapped_number<N: FromStr + WriteTo>(
@@ -153,7 +163,8 @@ impl<'a> Parser<'a> {
 
     fn decimal(&mut self) -> Result<ElementType, Invalid> {
         let text = self.text(Wrapper::NumberDecimal)?;
-        let number = if is_decimal(&text) { Decimal128::from_str(&text).ok() } else { None };
+        let number =
+            if text.len() <= MAX_DECIMAL && is_decimal(&text) { Decimal128::from_str(&text).ok() } else { None };
         let number = number.ok_or_else(|| {
             wrong(Wrapper::NumberDecimal, "a decimal of at most 34 digits, Infinity, -Infinity or NaN, as a string")
         })?;
@@ -185,31 +196,43 @@ impl<'a> Parser<'a> {
         const WANTED: &str = "{\"base64\": \"…\", \"subType\": \"one or two hexadecimal digits\"}";
         let wrong = || wrong(Wrapper::Binary, WANTED);
         let (base64, subtype) = self.pair(["base64", "subType"], wrong)?;
-        let bytes = STANDARD.decode(base64.as_bytes()).map_err(|_| wrong())?;
         let hexadecimal = (1..=2).contains(&subtype.len()) && subtype.bytes().all(|byte| byte.is_ascii_hexdigit());
         let subtype = u8::from_str_radix(&subtype, 16).ok().filter(|_| hexadecimal).ok_or_else(wrong)?;
-        self.write_binary(subtype, &bytes);
-        Ok(ElementType::Binary)
+        self.room_for(base64.len() / 4 * 3)?;
+        self.write_binary(subtype, |out| STANDARD.decode_vec(base64.as_bytes(), out).map_err(|_| wrong()))
     }
 
     fn uuid(&mut self) -> Result<ElementType, Invalid> {
         let text = self.text(Wrapper::Uuid)?;
         let uuid = uuid::Uuid::try_parse(&text).ok().filter(|_| text.len() == uuid::fmt::Hyphenated::LENGTH);
         let uuid = uuid.ok_or_else(|| wrong(Wrapper::Uuid, "a UUID with its hyphens"))?;
-        self.write_binary(UUID_SUBTYPE, uuid.as_bytes());
-        Ok(ElementType::Binary)
+        self.write_binary(UUID_SUBTYPE, |out| {
+            out.extend_from_slice(uuid.as_bytes());
+            Ok(())
+        })
     }
 
-    fn write_binary(&mut self, subtype: u8, bytes: &[u8]) {
-        let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
-        // The old subtype repeats the length within its own bytes.
-        let outer = if subtype == OLD_SUBTYPE { length.saturating_add(4) } else { length };
-        self.out.extend(outer.to_le_bytes());
+    /// A binary value whose bytes `write` appends. The old subtype repeats their length within its own bytes.
+    fn write_binary(
+        &mut self,
+        subtype: u8,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), Invalid>,
+    ) -> Result<ElementType, Invalid> {
+        let outer = self.open();
         self.out.push(subtype);
+        let start = self.out.len();
         if subtype == OLD_SUBTYPE {
-            self.out.extend(length.to_le_bytes());
+            self.open();
         }
-        self.out.extend_from_slice(bytes);
+        let bytes = self.out.len();
+        write(&mut self.out)?;
+        let length = |from: usize| i32::try_from(self.out.len() - from).unwrap_or(i32::MAX).to_le_bytes();
+        let (whole, inner) = (length(start), length(bytes));
+        self.out[outer..outer + 4].copy_from_slice(&whole);
+        if subtype == OLD_SUBTYPE {
+            self.out[start..start + 4].copy_from_slice(&inner);
+        }
+        Ok(ElementType::Binary)
     }
 
     fn timestamp(&mut self) -> Result<ElementType, Invalid> {
@@ -238,11 +261,17 @@ impl<'a> Parser<'a> {
     }
 
     fn regular_expression(&mut self) -> Result<ElementType, Invalid> {
-        let wrong = || wrong(Wrapper::RegularExpression, "{\"pattern\": \"…\", \"options\": \"…\"}, without NUL");
+        let wrong = || {
+            wrong(
+                Wrapper::RegularExpression,
+                "{\"pattern\": \"…\", \"options\": \"…\"}, without NUL and with at most 64 bytes of options",
+            )
+        };
         let (pattern, options) = self.pair(["pattern", "options"], wrong)?;
-        if pattern.contains('\0') || options.contains('\0') {
+        if pattern.contains('\0') || options.contains('\0') || options.len() > MAX_OPTIONS {
             return Err(wrong());
         }
+        self.room_for(pattern.len())?;
         let mut options: Vec<char> = options.chars().collect();
         // BSON wants them in the order of the alphabet.
         options.sort_unstable();
@@ -253,25 +282,38 @@ impl<'a> Parser<'a> {
         Ok(ElementType::RegularExpression)
     }
 
+    /// `$ref` and `$id`, in either order.
     fn db_pointer(&mut self) -> Result<ElementType, Invalid> {
         let wrong = || wrong(Wrapper::DbPointer, "{\"$ref\": \"…\", \"$id\": {\"$oid\": \"…\"}}");
-        self.scan.take(b'{')?;
-        if self.scan.key()? != "$ref" {
+        let (mut namespace, mut id) = (None, None);
+        if !self.scan.took(b'{') {
             return Err(wrong());
         }
-        let namespace = self.text(Wrapper::DbPointer)?;
-        self.scan.take(b',')?;
-        if self.scan.key()? != "$id" || !self.scan.took(b'{') || self.scan.key()? != "$oid" {
-            return Err(wrong());
+        loop {
+            match &*self.scan.key()? {
+                "$ref" if namespace.is_none() => namespace = Some(self.text(Wrapper::DbPointer)?),
+                "$id" if id.is_none() => {
+                    if !self.scan.took(b'{') || self.scan.key()? != "$oid" {
+                        return Err(wrong());
+                    }
+                    id = Some(self.oid_bytes()?);
+                    self.scan.take(b'}')?;
+                }
+                _ => return Err(wrong()),
+            }
+            if !self.scan.took(b',') {
+                break;
+            }
         }
-        self.write_string(&namespace);
-        self.oid(Wrapper::Oid)?;
         self.scan.take(b'}')?;
-        self.scan.take(b'}')?;
+        let (namespace, id) = namespace.zip(id).ok_or_else(wrong)?;
+        self.write_string(&namespace)?;
+        self.out.extend(id);
         Ok(ElementType::DbPointer)
     }
 
-    /// `$code`, alone or with `$scope`, in either order.
+    /// `$code`, alone or with `$scope`, in either order. The value with a scope is a level of its own: BSON nests it like
+    /// a document, and a scope within a scope comes back here.
     fn code(&mut self, first: Wrapper) -> Result<ElementType, Invalid> {
         let wrong = || wrong(Wrapper::Code, "a string, and beside it nothing or the document `$scope`");
         let (mut code, mut scope) = (None, None);
@@ -281,9 +323,11 @@ impl<'a> Parser<'a> {
                 Some(Wrapper::Code) if code.is_none() => code = Some(self.text(Wrapper::Code)?),
                 Some(Wrapper::Scope) if scope.is_none() && self.scan.peek() == Some(b'{') => {
                     let start = self.out.len();
+                    self.enter()?;
                     if self.object().map_err(|invalid| invalid.within("$scope"))? != ElementType::EmbeddedDocument {
                         return Err(wrong());
                     }
+                    self.leave();
                     scope = Some(self.out.split_off(start));
                 }
                 _ => return Err(wrong()),
@@ -296,11 +340,12 @@ impl<'a> Parser<'a> {
         self.scan.take(b'}')?;
         let code = code.ok_or_else(wrong)?;
         let Some(scope) = scope else {
-            self.write_string(&code);
+            self.write_string(&code)?;
             return Ok(ElementType::JavaScriptCode);
         };
         let start = self.open();
-        self.write_string(&code);
+        self.write_string(&code)?;
+        self.room_for(scope.len())?;
         self.out.extend(scope);
         self.write_length(start);
         Ok(ElementType::JavaScriptCodeWithScope)
@@ -356,9 +401,10 @@ impl WriteTo for i64 {
     }
 }
 
-/// A whole number in plain digits: no plus, no white space.
+/// A whole number in plain digits: no plus, no white space, and no negative zero, whose sign no integer keeps.
 fn integer<N: FromStr>(text: &str) -> Option<N> {
-    if text.starts_with('+') { None } else { text.parse().ok() }
+    let negative_zero = text.strip_prefix('-').is_some_and(|digits| digits.bytes().all(|digit| digit == b'0'));
+    if text.starts_with('+') || negative_zero { None } else { text.parse().ok() }
 }
 
 /// Whether a text has the grammar of a decimal, of which the library takes more than there is.

@@ -1,4 +1,7 @@
 //! Values that are stored or compared as they are: no operator stands in them.
+//!
+//! One rule holds for all of them, wherever they stand: no key begins with `$` but those of a reference (`$ref`, `$id`,
+//! `$db`) below the document's own fields, and no value is JavaScript. A document is read with whatever it holds.
 
 use bson::raw::RawElement;
 use bson::spec::ElementType;
@@ -18,7 +21,7 @@ pub(super) fn is_reference(name: &str) -> bool {
 ///
 /// # Errors
 /// `Invalid` for a name that begins with `$`, for an `_id` of a type that MongoDB refuses, and for a timestamp that it
-/// would fill in.
+/// would fill in; `Denied` for JavaScript.
 pub fn document(document: &RawDocument) -> Result<(), Objection> {
     each(document, |key, value| {
         if key.starts_with('$') {
@@ -29,21 +32,22 @@ pub fn document(document: &RawDocument) -> Result<(), Objection> {
                 Err(Objection::invalid("an `_id` is no array, regular expression or undefined"))
             }
             // MongoDB puts its clock's time in the place of an empty one.
-            RawBsonRef::Timestamp(Timestamp { time: 0, increment: 0 }) => {
-                Err(Objection::invalid("an empty timestamp is MongoDB's clock, which differs from run to run"))
-            }
+            RawBsonRef::Timestamp(Timestamp { time: 0, increment: 0 }) => Err(empty_timestamp()),
             value => stored(value),
         }
     })
 }
 
 fn stored(value: RawBsonRef<'_>) -> Check {
+    if is_javascript(value) {
+        return Err(javascript());
+    }
     walk(value, &|element| {
         let key = element.key().as_str();
         if key.starts_with('$') && !is_reference(key) {
             return Err(Objection::invalid(format!("a document to be stored has no field `{}`", shown(key))));
         }
-        Ok(())
+        refuse_javascript(element)
     })
 }
 
@@ -62,12 +66,12 @@ pub(super) fn plain(value: RawBsonRef<'_>) -> Check {
     })
 }
 
-/// What `$literal` holds: data, whatever its names.
+/// What `$literal` holds in a pipeline or an expression.
 pub(super) fn literal(value: RawBsonRef<'_>) -> Check {
-    if is_javascript(value) {
-        return Err(javascript());
+    if let RawBsonRef::Timestamp(Timestamp { time: 0, increment: 0 }) = value {
+        return Err(empty_timestamp());
     }
-    walk(value, &refuse_javascript)
+    plain(value)
 }
 
 fn refuse_javascript(element: &RawElement<'_>) -> Check {
@@ -77,8 +81,12 @@ fn refuse_javascript(element: &RawElement<'_>) -> Check {
     }
 }
 
-fn javascript() -> Objection {
+pub(super) fn javascript() -> Objection {
     Objection::denied("JavaScript is not allowed here")
+}
+
+pub(super) fn empty_timestamp() -> Objection {
+    Objection::invalid("an empty timestamp is MongoDB's clock, which differs from run to run")
 }
 
 /// Checks every element below a value. Elements are not read as values, which would look through every text again.

@@ -1,41 +1,176 @@
 //! Expressions: in `$expr`, and in a pipeline's stages.
+//!
+//! MongoDB cannot be told to stop within most expressions, so what one may cost is bounded before it is sent. The unit
+//! is reading the document once. `["$a", "$a"]` is a value twice as large as what it refers to, a variable or a later stage
+//! that refers to it twice is four times as large, and comparing such values takes as long as they are large, however
+//! little memory they share. So each node counts with the size of its value, and [`MOST_READINGS`] is what all of them may
+//! come to.
 
-use bson::RawBsonRef;
+use std::cell::Cell;
 
-use super::names::{EXPRESSIONS, VARIABLES, listed};
-use super::{Check, Objection, data, each, each_of, first_key, is_javascript, unlisted};
+use bson::{RawBsonRef, RawDocument, Timestamp};
 
-/// Any expression: a path, a variable, an operator, or an object or array of expressions.
-pub(super) fn expression(value: RawBsonRef<'_>) -> Check {
-    match value {
-        RawBsonRef::String(text) => match text.strip_prefix("$$") {
-            Some(variable) => self::variable(variable),
-            None => Ok(()),
-        },
-        RawBsonRef::Array(array) => each_of(array, expression),
-        RawBsonRef::Document(document) => {
-            let operator = first_key(document)?.is_some_and(|key| key.starts_with('$'));
-            if operator && document.into_iter().nth(1).is_some() {
-                return Err(Objection::invalid("an operator stands alone in its object"));
-            }
-            each(document, |key, value| match key {
-                "$literal" => data::literal(value),
-                key if !key.starts_with('$') => expression(value),
-                key if operator && listed(EXPRESSIONS, key).is_some() => expression(value),
-                key => Err(unlisted(key, "the operators of expressions")),
-            })
+use super::names::{Cost, EXPRESSIONS, VARIABLES, listed};
+use super::{Check, Objection, data, first_key, is_javascript, unlisted};
+use crate::config::Expressions;
+
+/// How often one call's expressions may read a document in all.
+const MOST_READINGS: u64 = 1_000;
+
+/// What the expressions of one argument may do, and how often they read the document so far.
+pub(super) struct Allowance {
+    allowed: Expressions,
+    readings: Cell<u64>,
+}
+
+impl Allowance {
+    pub(super) fn new(allowed: Expressions) -> Self {
+        Self { allowed, readings: Cell::new(0) }
+    }
+
+    fn read(&self, readings: u64) -> Check {
+        let sum = self.readings.get().saturating_add(readings);
+        self.readings.set(sum);
+        if self.allowed == Expressions::All || sum <= MOST_READINGS {
+            return Ok(());
         }
-        code if is_javascript(code) => Err(Objection::denied("JavaScript is not allowed here")),
-        _ => Ok(()),
+        Err(Objection::limit(format!(
+            "expressions that may read the document more than {MOST_READINGS} times are not allowed by the handler's setting \
+             `expressions = \"safe\"`: MongoDB cannot interrupt them; refer to fewer fields, or in fewer stages"
+        )))
     }
 }
 
-/// A variable's name, and the path within it.
-fn variable(text: &str) -> Check {
-    let name = text.split('.').next().unwrap_or(text);
-    let own = name.starts_with(|letter: char| letter.is_ascii_lowercase() || !letter.is_ascii());
-    if own || listed(VARIABLES, name).is_some() {
-        return Ok(());
+/// The expression in `$expr`.
+pub(super) fn expression(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
+    Expression::new(allowance).check(value).map(drop)
+}
+
+/// Expressions in the order in which MongoDB evaluates them.
+pub(super) struct Expression<'a> {
+    allowance: &'a Allowance,
+    /// How large the document is by now, and the largest variable, against the document that was found.
+    document: u64,
+    variable: u64,
+}
+
+impl<'a> Expression<'a> {
+    pub(super) fn new(allowance: &'a Allowance) -> Self {
+        Self { allowance, document: 1, variable: 1 }
     }
-    Err(unlisted(&format!("$${name}"), "the variables"))
+
+    /// A stage has added a value of that size to the document.
+    pub(super) fn added(&mut self, size: u64) {
+        self.document = self.document.saturating_add(size);
+    }
+
+    /// A stage has put a value of that size in the document's place.
+    pub(super) fn replaced(&mut self, size: u64) {
+        self.document = size.max(1);
+    }
+
+    /// Checks any expression: a path, a variable, an operator, or an object or array of expressions. Gives the size of
+    /// its value.
+    pub(super) fn check(&mut self, value: RawBsonRef<'_>) -> Result<u64, Objection> {
+        let size = match value {
+            RawBsonRef::String(text) => self.text(text)?,
+            RawBsonRef::Array(array) => {
+                let mut size = 0_u64;
+                for (at, value) in array.into_iter().enumerate() {
+                    let of_one = self.check(value?).map_err(|objection| objection.within(&at.to_string()))?;
+                    size = size.saturating_add(of_one);
+                }
+                size
+            }
+            RawBsonRef::Document(document) => self.object(document)?,
+            // In a pipeline MongoDB puts its clock's time in its place.
+            RawBsonRef::Timestamp(Timestamp { time: 0, increment: 0 }) => return Err(data::empty_timestamp()),
+            code if is_javascript(code) => return Err(data::javascript()),
+            _ => 0,
+        };
+        self.allowance.read(size)?;
+        Ok(size)
+    }
+
+    fn text(&self, text: &str) -> Result<u64, Objection> {
+        let Some(variable) = text.strip_prefix("$$") else {
+            return Ok(if text.starts_with('$') { self.document } else { 0 });
+        };
+        let name = variable.split('.').next().unwrap_or(variable);
+        if listed(VARIABLES, name).is_some() {
+            return Ok(self.document);
+        }
+        if name.starts_with(|letter: char| letter.is_ascii_lowercase() || !letter.is_ascii()) {
+            return Ok(self.variable);
+        }
+        Err(unlisted(&format!("$${name}"), "the variables"))
+    }
+
+    fn object(&mut self, document: &RawDocument) -> Result<u64, Objection> {
+        let operator = first_key(document)?.is_some_and(|key| key.starts_with('$'));
+        if operator && document.into_iter().nth(1).is_some() {
+            return Err(Objection::invalid("an operator stands alone in its object"));
+        }
+        let mut size = 0_u64;
+        for element in document {
+            let (key, value) = element?;
+            let key = key.as_str();
+            let of_one = self.member(key, value, operator).map_err(|objection| objection.within(key))?;
+            size = size.saturating_add(of_one);
+        }
+        Ok(size)
+    }
+
+    fn member(&mut self, key: &str, value: RawBsonRef<'_>, operator: bool) -> Result<u64, Objection> {
+        if !key.starts_with('$') {
+            return self.check(value);
+        }
+        match listed(EXPRESSIONS, key).filter(|_| operator) {
+            _ if key == "$literal" => data::literal(value).map(|()| 0),
+            None => Err(unlisted(key, "the operators of expressions")),
+            Some(_) if key == "$let" => self.variables(value),
+            Some(cost) => {
+                if self.allowance.allowed == Expressions::Safe && (cost == Cost::Loops || trims_letters(key, value)) {
+                    return Err(loops(key));
+                }
+                let size = self.check(value)?;
+                Ok(if cost == Cost::Scalar { 0 } else { size })
+            }
+        }
+    }
+
+    /// `$let`: within `in`, a variable is as large as what it was given.
+    fn variables(&mut self, value: RawBsonRef<'_>) -> Result<u64, Objection> {
+        let RawBsonRef::Document(members) = value else {
+            return self.check(value);
+        };
+        let mut given = 0;
+        for element in members {
+            let (key, value) = element?;
+            if key.as_str() != "in" {
+                given = self.check(value).map_err(|objection| objection.within(key.as_str()))?.max(given);
+            }
+        }
+        let outside = self.variable;
+        self.variable = outside.max(given);
+        let size = match members.get("in")? {
+            Some(value) => self.check(value).map_err(|objection| objection.within("in"))?,
+            None => 0,
+        };
+        self.variable = outside;
+        Ok(size)
+    }
+}
+
+/// Whether the operator compares each letter of a text with each letter of another one.
+fn trims_letters(key: &str, value: RawBsonRef<'_>) -> bool {
+    let has_letters = |arguments: &RawDocument| !matches!(arguments.get("chars"), Ok(None));
+    matches!(key, "$trim" | "$ltrim" | "$rtrim") && value.as_document().is_some_and(has_letters)
+}
+
+fn loops(key: &str) -> Objection {
+    Objection::denied(format!(
+        "`{key}` is not allowed by the handler's setting `expressions = \"safe\"`: MongoDB before 8.1 cannot interrupt \
+         it; compute the value in the handler, or set `expressions = \"all\"` for this handler in weir.toml"
+    ))
 }

@@ -2,22 +2,28 @@
 
 use bson::{RawBsonRef, RawDocument};
 
+use super::expression::Allowance;
 use super::names::{CLAUSES, CONDITIONS, Clause, Condition, SHAPES, listed};
 use super::{Check, Objection, data, each, each_of, expression, first_key, is_javascript, unlisted};
+use crate::config::Expressions;
 
 /// A filter.
 ///
 /// # Errors
 /// `Denied` for what is in no list, `Invalid` where a list's operator has not the shape that it takes.
-pub fn filter(filter: &RawDocument) -> Result<(), Objection> {
+pub fn filter(filter: &RawDocument, expressions: Expressions) -> Result<(), Objection> {
+    clauses(filter, &Allowance::new(expressions))
+}
+
+pub(super) fn clauses(filter: &RawDocument, allowance: &Allowance) -> Check {
     each(filter, |key, value| {
         if !key.starts_with('$') {
             data::path(key)?;
-            return condition(value);
+            return condition(value, allowance);
         }
         match listed(CLAUSES, key) {
-            Some(Clause::Filters) => filters(value),
-            Some(Clause::Expression) => expression::expression(value),
+            Some(Clause::Filters) => filters(value, allowance),
+            Some(Clause::Expression) => expression::expression(value, allowance),
             None if listed(CONDITIONS, key).is_some() => {
                 Err(Objection::invalid(format!("`{key}` stands in place of a field: write {{field: {{{key}: …}}}}")))
             }
@@ -26,25 +32,25 @@ pub fn filter(filter: &RawDocument) -> Result<(), Objection> {
     })
 }
 
-fn filters(value: RawBsonRef<'_>) -> Check {
+fn filters(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
     let Some(array) = value.as_array() else {
         return Err(Objection::invalid("takes an array of filters"));
     };
     each_of(array, |value| match value {
-        RawBsonRef::Document(document) => filter(document),
+        RawBsonRef::Document(document) => clauses(document, allowance),
         _ => Err(Objection::invalid("not a filter but a plain value")),
     })
 }
 
 /// What is asked of a field: a value that it equals, or operators.
-pub(super) fn condition(value: RawBsonRef<'_>) -> Check {
+pub(super) fn condition(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
     match value {
         RawBsonRef::Document(document) if has_operators(document)? => each(document, |key, value| {
             if !key.starts_with('$') {
                 return Err(Objection::invalid("a field stands among operators"));
             }
             let kind = listed(CONDITIONS, key).ok_or_else(|| unlisted(key, "the operators of filters"))?;
-            argument(kind, value)
+            argument(kind, value, allowance)
         }),
         value => data::plain(value),
     }
@@ -55,33 +61,33 @@ pub(super) fn has_operators(document: &RawDocument) -> Result<bool, Objection> {
     Ok(first_key(document)?.is_some_and(|key| key.starts_with('$') && !data::is_reference(key)))
 }
 
-fn argument(kind: Condition, value: RawBsonRef<'_>) -> Check {
+fn argument(kind: Condition, value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
     match (kind, value) {
         (Condition::All, RawBsonRef::Array(array)) => each_of(array, |value| match value {
-            RawBsonRef::Document(document) if first_key(document)? == Some("$elemMatch") => condition(value),
+            RawBsonRef::Document(document) if first_key(document)? == Some("$elemMatch") => condition(value, allowance),
             value => data::plain(value),
         }),
-        (Condition::Element, RawBsonRef::Document(document)) => element(document),
+        (Condition::Element, RawBsonRef::Document(document)) => element(document, allowance),
         (Condition::Element, _) => Err(Objection::invalid("takes a document")),
         (Condition::Not, RawBsonRef::Document(document)) if !has_operators(document)? => {
             Err(Objection::invalid("takes operators or a regular expression"))
         }
-        (Condition::Not, value) => condition(value),
+        (Condition::Not, value) => condition(value, allowance),
         (Condition::Geo, RawBsonRef::Document(document)) => each(document, |key, value| {
             if key.starts_with('$') && listed(SHAPES, key).is_none() {
                 return Err(unlisted(key, "the shapes"));
             }
             data::plain(value)
         }),
-        (_, code) if is_javascript(code) => Err(Objection::denied("JavaScript is not allowed here")),
+        (_, code) if is_javascript(code) => Err(data::javascript()),
         (_, value) => data::plain(value),
     }
 }
 
 /// What an element of an array is to match: operators where it is a value, a filter where it is a document.
-pub(super) fn element(document: &RawDocument) -> Check {
+pub(super) fn element(document: &RawDocument, allowance: &Allowance) -> Check {
     match first_key(document)? {
-        Some(key) if listed(CONDITIONS, key).is_some() => condition(RawBsonRef::Document(document)),
-        _ => filter(document),
+        Some(key) if listed(CONDITIONS, key).is_some() => condition(RawBsonRef::Document(document), allowance),
+        _ => clauses(document, allowance),
     }
 }

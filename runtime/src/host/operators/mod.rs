@@ -5,7 +5,8 @@
 //! is MongoDB's to say.
 //!
 //! Invariant: nothing that passes runs JavaScript, reaches a collection other than the one named, or gives another
-//! value when it is run again.
+//! value when it is run again. The checks recurse as deep as a document nests, which is at most [`super::ejson::MAX_DEPTH`]
+//! because only what was parsed there comes here, and look at each element a constant number of times.
 
 mod data;
 mod expression;
@@ -31,7 +32,7 @@ pub use update::{array_filters, pipeline, update};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
 pub struct Objection {
-    /// `Denied` where something is not allowed, `Invalid` where it is malformed.
+    /// `Denied` if something is not allowed, `Invalid` if it is malformed, `Limit` if it is too much.
     pub code: Code,
     /// The place in the document.
     pub path: String,
@@ -46,6 +47,10 @@ impl Objection {
         Self { code: Code::Denied, path: String::new(), message: message.into() }
     }
 
+    pub(super) fn limit(message: impl Into<String>) -> Self {
+        Self { code: Code::Limit, path: String::new(), message: message.into() }
+    }
+
     pub(super) fn invalid(message: impl Into<String>) -> Self {
         Self { code: Code::Invalid, path: String::new(), message: message.into() }
     }
@@ -58,8 +63,8 @@ impl Objection {
 }
 
 impl From<Invalid> for Objection {
-    fn from(Invalid { path, message }: Invalid) -> Self {
-        Self { code: Code::Invalid, path, message }
+    fn from(Invalid { path, message, too_large }: Invalid) -> Self {
+        Self { code: if too_large { Code::Limit } else { Code::Invalid }, path, message }
     }
 }
 

@@ -2,7 +2,9 @@
 
 use bson::{RawBsonRef, RawDocument};
 
+use super::expression::Allowance;
 use super::{Check, Objection, data, each, filter, unlisted};
+use crate::config::Expressions;
 use crate::host::ejson::shown;
 
 /// The order of what is found.
@@ -27,26 +29,30 @@ pub(super) fn direction(value: RawBsonRef<'_>) -> Check {
 ///
 /// # Errors
 /// `Denied` for expressions and for `$` names in no list, `Invalid` for what has not the shape.
-pub fn projection(projection: &RawDocument) -> Result<(), Objection> {
+pub fn projection(projection: &RawDocument, expressions: Expressions) -> Result<(), Objection> {
+    fields(projection, &Allowance::new(expressions))
+}
+
+fn fields(projection: &RawDocument, allowance: &Allowance) -> Check {
     each(projection, |path, value| {
         let path = path.strip_suffix(".$").unwrap_or(path);
         data::path(path)?;
-        field(value)
+        field(value, allowance)
     })
 }
 
-fn field(value: RawBsonRef<'_>) -> Check {
+fn field(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
     match value {
         RawBsonRef::Boolean(_) | RawBsonRef::Int32(_) | RawBsonRef::Int64(_) | RawBsonRef::Double(_) => Ok(()),
         RawBsonRef::Document(document) if filter::has_operators(document)? => each(document, |key, value| match key {
             "$slice" => data::plain(value),
             "$elemMatch" => match value {
-                RawBsonRef::Document(document) => filter::element(document),
+                RawBsonRef::Document(document) => filter::element(document, allowance),
                 _ => Err(Objection::invalid("takes a document")),
             },
             key => Err(unlisted(key, "the operators of projections")),
         }),
-        RawBsonRef::Document(document) => projection(document),
+        RawBsonRef::Document(document) => fields(document, allowance),
         _ => Err(Objection::denied("a projection names fields by 1 and 0; values that are computed are not allowed")),
     }
 }

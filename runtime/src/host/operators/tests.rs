@@ -2,6 +2,7 @@ use bson::RawBson;
 
 use super::Code::{Denied, Invalid};
 use super::*;
+use crate::config::Expressions;
 use crate::host::ejson;
 
 type Checked = fn(RawBsonRef<'_>) -> Result<(), Objection>;
@@ -11,15 +12,22 @@ fn check(checked: Checked, text: &str) -> Result<(), Objection> {
     checked(value.as_raw_bson_ref())
 }
 
+/// A check of a document that holds expressions.
+type WithExpressions = fn(&RawDocument, Expressions) -> Result<(), Objection>;
+
+fn with_all(value: RawBsonRef<'_>, check: WithExpressions) -> Result<(), Objection> {
+    check(value.as_document().expect("a document"), Expressions::All)
+}
+
 fn in_document(value: RawBsonRef<'_>, check: fn(&RawDocument) -> Result<(), Objection>) -> Result<(), Objection> {
     check(value.as_document().expect("a document"))
 }
 
-const FILTER: Checked = |value| in_document(value, filter);
-const UPDATE: Checked = |value| in_document(value, update);
-const PIPELINE: Checked = |value| pipeline(value.as_array().expect("an array"));
+const FILTER: Checked = |value| with_all(value, filter);
+const UPDATE: Checked = |value| with_all(value, update);
+const PIPELINE: Checked = |value| pipeline(value.as_array().expect("an array"), Expressions::All);
 const DOCUMENT: Checked = |value| in_document(value, document);
-const PROJECTION: Checked = |value| in_document(value, projection);
+const PROJECTION: Checked = |value| with_all(value, projection);
 const SORT: Checked = |value| in_document(value, sort);
 const COLLATION: Checked = |value| in_document(value, collation);
 
@@ -167,7 +175,7 @@ fn pipelines() {
         &[
             r#"[{"$set":{"name":{"$trim":{"input":{"$concat":["$first"," ",{"$ifNull":["$last",""]}]}}},"a.b":1}},{"$unset":["x","y"]},{"$unset":"z"}]"#,
             r#"[{"$replaceWith":{"$mergeObjects":["$$ROOT",{"n":{"$add":["$n",1]}}]}}]"#,
-            r#"[{"$set":{"a":{"$literal":{"$where":"$$NOW","deep":[{"$out":1}]}}}}]"#,
+            r#"[{"$set":{"a":{"$literal":{"where":"$$NOW","deep":[{"out":"$x","$ref":"c"}]}}}}]"#,
             r#"[{"$set":{"a":{"$let":{"vars":{"low":{"$min":["$a","$b"]}},"in":{"$gt":["$$low",1]}}}}}]"#,
             r#"[{"$set":{"a":{"$map":{"input":"$l","as":"e","in":{"$multiply":["$$e.n",2]}}},"b":{"$filter":{"input":"$l","cond":{"$ne":["$$this",null]}}}}}]"#,
             r#"[{"$set":{"a":{"$switch":{"branches":[{"case":{"$eq":["$x",1]},"then":"one"}],"default":"$$REMOVE"}}}}]"#,
@@ -206,6 +214,9 @@ fn pipelines() {
             (r#"[{"$set":{"a":{"b":1,"$add":[1]}}}]"#, Denied, "0.$set.a.$add: "),
             (r#"[{"$set":{"a":{"$code":"f"}}}]"#, Denied, "0.$set.a: JavaScript"),
             (r#"[{"$set":{"a":{"$literal":{"x":{"$code":"f"}}}}}]"#, Denied, "0.$set.a.$literal.x: JavaScript"),
+            (r#"[{"$set":{"a":{"$literal":{"$x":1}}}}]"#, Denied, "0.$set.a.$literal.$x: `$x` is not allowed here"),
+            (r#"[{"$set":{"a":{"$timestamp":{"t":0,"i":0}}}}]"#, Invalid, "0.$set.a: an empty timestamp"),
+            (r#"[{"$set":{"a":{"$literal":{"$timestamp":{"t":0,"i":0}}}}}]"#, Invalid, "0.$set.a.$literal: an empty"),
             (r#"[{"$set":{"$a":1}}]"#, Denied, "0.$set.$a: "),
             (r#"[{"$set":1}]"#, Invalid, "0.$set: takes a document of fields"),
             (r#"[{"$unset":1}]"#, Invalid, "0.$unset: takes a path"),
@@ -219,7 +230,7 @@ fn documents_to_be_stored() {
     allows(
         DOCUMENT,
         &[
-            r#"{"_id":"x","a":{"b":[{"c":1}]},"owner":{"$ref":"users","$id":"x","$db":"d"},"price$":1,"f":{"$code":"f"}}"#,
+            r#"{"_id":"x","a":{"b":[{"c":1}]},"owner":{"$ref":"users","$id":"x","$db":"d"},"price$":1}"#,
             r#"{"_id":{"user":"u","day":5}}"#,
         ],
     );
@@ -230,6 +241,8 @@ fn documents_to_be_stored() {
             (r#"{"$ref":"users","$id":"x"}"#, Invalid, "$ref: "),
             (r#"{"a":[{"$inc":1}]}"#, Invalid, "a.0.$inc: "),
             (r#"{"at":{"$timestamp":{"t":0,"i":0}}}"#, Invalid, "at: an empty timestamp is MongoDB's clock"),
+            (r#"{"f":{"$code":"f"}}"#, Denied, "f: JavaScript is not allowed here"),
+            (r#"{"f":[{"$code":"f","$scope":{}}]}"#, Denied, "f.0: JavaScript is not allowed here"),
             (r#"{"_id":[1]}"#, Invalid, "_id: an `_id` is no array"),
             (r#"{"_id":{"$regularExpression":{"pattern":"x","options":""}}}"#, Invalid, "_id: an `_id` is no array"),
             (r#"{"_id":{"$undefined":true}}"#, Invalid, "_id: an `_id` is no array"),
@@ -276,6 +289,110 @@ fn options_that_are_documents() {
     {
         let value: RawBson = ejson::parse_value(text).expect("valid");
         assert_eq!(hint(value.as_raw_bson_ref()).is_ok(), allowed, "{text}");
+    }
+}
+
+mod safe {
+    use super::*;
+
+    const SAFE_FILTER: Checked = |value| filter(value.as_document().expect("a document"), Expressions::Safe);
+    const SAFE_PIPELINE: Checked = |value| pipeline(value.as_array().expect("an array"), Expressions::Safe);
+
+    #[test]
+    fn comparisons_and_arithmetic_are_allowed() {
+        allows(
+            SAFE_FILTER,
+            &[
+                r#"{"$expr":{"$gt":["$a",{"$add":["$b",1]}]}}"#,
+                r#"{"$expr":{"$and":[{"$in":["$a",[1,2,3]]},{"$lt":[{"$size":"$l"},{"$multiply":["$n",2]}]}]}}"#,
+                r#"{"$expr":{"$regexMatch":{"input":"$a","regex":"^x"}}}"#,
+                r#"{"$or":[{"$expr":{"$eq":["$a","$b"]}},{"$expr":{"$ne":["$c","$$ROOT.d"]}}]}"#,
+            ],
+        );
+        allows(
+            SAFE_PIPELINE,
+            &[
+                r#"[{"$set":{"n":{"$add":["$n",1]},"name":{"$concat":["$first"," ","$last"]},"at":{"$ifNull":["$at",5]}}}]"#,
+                r#"[{"$set":{"old":"$$ROOT"}},{"$set":{"a":{"x":"$x","y":["$y"]}}},{"$unset":"z"},{"$replaceWith":{"$mergeObjects":["$a",{"b":1}]}}]"#,
+                r#"[{"$set":{"a":{"$let":{"vars":{"x":{"$abs":"$n"}},"in":{"$multiply":["$$x","$$x"]}}},"b":{"$trim":{"input":"$b"}}}}]"#,
+                r#"[{"$set":{"a":{"$switch":{"branches":[{"case":{"$eq":["$x",1]},"then":"one"}],"default":"$$REMOVE"}}}}]"#,
+            ],
+        );
+        // Any number of stages whose values hold nothing of the document.
+        let stages: Vec<String> = (0..60).map(|n| format!(r#"{{"$set":{{"n{n}":{{"$add":["$n",{n}]}}}}}}"#)).collect();
+        allows(SAFE_PIPELINE, &[&format!("[{}]", stages.join(","))]);
+        let fields: Vec<String> = (0..300).map(|n| format!(r#""f{n}":"$g{n}""#)).collect();
+        allows(SAFE_PIPELINE, &[&format!(r#"[{{"$set":{{"copy":{{{}}}}}}}]"#, fields.join(","))]);
+    }
+
+    #[test]
+    fn operators_that_loop_name_the_setting() {
+        for (name, cost) in names::EXPRESSIONS {
+            let text = format!(r#"{{"$expr":{{"$eq":[1,{{"{name}":["$a"]}}]}}}}"#);
+            assert!(check(FILTER, &text).is_ok(), "{name}");
+            let checked = check(SAFE_FILTER, &text);
+            assert_eq!(checked.is_err(), *cost == names::Cost::Loops, "{name}");
+            if let Err(objection) = checked {
+                assert_eq!(objection.code, Denied);
+                let expected =
+                    format!("$expr.$eq.1.{name}: `{name}` is not allowed by the handler's setting `expressions");
+                assert!(objection.to_string().starts_with(&expected), "{objection}");
+            }
+        }
+        let reduce = r#"{"$reduce":{"input":{"$range":[0,36]},"initialValue":[1],"in":{"$concatArrays":["$$value","$$value"]}}}"#;
+        let places: [(Checked, String); 6] = [
+            (SAFE_FILTER, format!(r#"{{"$expr":{reduce}}}"#)),
+            (SAFE_FILTER, format!(r#"{{"$or":[{{"$and":[{{"$expr":{{"$gt":[1,{reduce}]}}}}]}}]}}"#)),
+            (SAFE_PIPELINE, format!(r#"[{{"$set":{{"a.b":{reduce}}}}}]"#)),
+            (SAFE_PIPELINE, format!(r#"[{{"$set":{{"a":1}}}},{{"$replaceWith":{{"x":[{reduce}]}}}}]"#)),
+            (SAFE_PIPELINE, format!(r#"[{{"$set":{{"a":{{"$let":{{"vars":{{"x":{reduce}}},"in":1}}}}}}}}]"#)),
+            (SAFE_PIPELINE, format!(r#"[{{"$set":{{"a":{{"$let":{{"vars":{{}},"in":{reduce}}}}}}}}}]"#)),
+        ];
+        for (checked, text) in places {
+            let objection = check(checked, &text).expect_err(&text);
+            assert!(objection.message.contains("`$reduce` is not allowed by the handler's setting"), "{objection}");
+        }
+        objects(
+            SAFE_FILTER,
+            &[(r#"{"$expr":{"$trim":{"input":"$a","chars":"$b"}}}"#, Denied, "$expr.$trim: `$trim` is")],
+        );
+        // What nobody may use is denied for its own reason.
+        objects(
+            SAFE_FILTER,
+            &[(r#"{"$expr":{"$function":{}}}"#, Denied, "$expr.$function: `$function` is not allowed: it")],
+        );
+    }
+
+    #[test]
+    fn values_that_double_are_bounded() {
+        let doubling = |times: usize| {
+            let stages = r#"{"$set":{"a":["$a","$a"]}},"#.repeat(times);
+            format!(r#"[{stages}{{"$set":{{"b":{{"$eq":["$a","$c"]}}}}}}]"#)
+        };
+        assert!(check(SAFE_PIPELINE, &doubling(3)).is_ok());
+        let variables = |times: usize| {
+            let inner = r#"{"$eq":["$$x","$$x"]}"#.to_owned();
+            let nested = (0..times)
+                .fold(inner, |inner, _| format!(r#"{{"$let":{{"vars":{{"x":["$$x","$$x"]}},"in":{inner}}}}}"#));
+            format!(r#"{{"$expr":{nested}}}"#)
+        };
+        assert!(check(SAFE_FILTER, &variables(3)).is_ok());
+        let many = format!(r#"{{"$expr":{{"$and":[{}true]}}}}"#, r#"{"$eq":["$a","$b"]},"#.repeat(600));
+        let clauses = format!(r#"{{"$or":[{}{{}}]}}"#, r#"{"$expr":{"$eq":["$a","$b"]}},"#.repeat(600));
+        let replaced =
+            format!(r#"[{}{{"$set":{{"a":1}}}}]"#, r#"{"$replaceWith":{"a":"$$ROOT","b":"$$ROOT"}},"#.repeat(12));
+        for (checked, text) in [
+            (SAFE_PIPELINE, doubling(30)),
+            (SAFE_FILTER, variables(15)),
+            (SAFE_FILTER, many),
+            (SAFE_FILTER, clauses),
+            (SAFE_PIPELINE, replaced),
+        ] {
+            let objection = check(checked, &text).expect_err(&text);
+            assert_eq!(objection.code, super::super::Code::Limit, "{objection}");
+            assert!(objection.message.contains("more than 1000 times"), "{objection}");
+        }
+        assert!(check(PIPELINE, &doubling(30)).is_ok());
     }
 }
 

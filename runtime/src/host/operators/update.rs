@@ -2,17 +2,20 @@
 
 use bson::{RawArray, RawBsonRef, RawDocument};
 
+use super::expression::{Allowance, Expression};
 use super::names::{CONDITIONS, STAGES, Stage, UPDATES, Update, listed};
-use super::{Check, Objection, data, each, each_of, expression, filter, first_key, options, unlisted};
+use super::{Check, Objection, data, each, each_of, filter, first_key, options, unlisted};
+use crate::config::Expressions;
 
 /// A document of update operators.
 ///
 /// # Errors
 /// `Denied` for what is in no list; `Invalid` where it is a document to be stored, or has not the shape.
-pub fn update(update: &RawDocument) -> Result<(), Objection> {
+pub fn update(update: &RawDocument, expressions: Expressions) -> Result<(), Objection> {
     if update.is_empty() {
         return Err(Objection::invalid("an update has at least one operator"));
     }
+    let allowance = &Allowance::new(expressions);
     each(update, |key, value| {
         if !key.starts_with('$') {
             return Err(Objection::invalid("not an update operator; to store a whole document use replace-one"));
@@ -23,12 +26,12 @@ pub fn update(update: &RawDocument) -> Result<(), Objection> {
         };
         each(paths, |path, value| {
             data::update_path(path)?;
-            argument(kind, value)
+            argument(kind, value, allowance)
         })
     })
 }
 
-fn argument(kind: Update, value: RawBsonRef<'_>) -> Check {
+fn argument(kind: Update, value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
     match (kind, value) {
         (Update::Path, RawBsonRef::String(path)) => data::path(path),
         (Update::Path, _) => Err(Objection::invalid("takes a path")),
@@ -45,9 +48,9 @@ fn argument(kind: Update, value: RawBsonRef<'_>) -> Check {
             })
         }
         (Update::Pull, RawBsonRef::Document(document)) => match first_key(document)? {
-            Some(key) if listed(CONDITIONS, key).is_some() => filter::condition(value),
+            Some(key) if listed(CONDITIONS, key).is_some() => filter::condition(value, allowance),
             Some(key) if data::is_reference(key) => data::plain(value),
-            _ => filter::filter(document),
+            _ => filter::clauses(document, allowance),
         },
         (_, value) => data::plain(value),
     }
@@ -57,34 +60,49 @@ fn argument(kind: Update, value: RawBsonRef<'_>) -> Check {
 ///
 /// # Errors
 /// `Denied` for what is in no list, `Invalid` where a stage has not the shape that it takes.
-pub fn pipeline(stages: &RawArray) -> Result<(), Objection> {
+pub fn pipeline(stages: &RawArray, expressions: Expressions) -> Result<(), Objection> {
     if stages.is_empty() {
         return Err(Objection::invalid("a pipeline has at least one stage"));
     }
-    each_of(stages, |value| {
-        let RawBsonRef::Document(stage) = value else {
-            return Err(Objection::invalid("a stage is a document"));
-        };
-        if stage.into_iter().count() != 1 {
-            return Err(Objection::invalid("a stage has one operator"));
-        }
-        each(stage, |key, value| match listed(STAGES, key) {
-            Some(Stage::Expression) => expression::expression(value),
-            Some(Stage::Fields) => fields(value),
-            Some(Stage::Paths) => paths(value),
-            None => Err(unlisted(key, "the stages ($set, $unset, $replaceWith)")),
-        })
-    })
+    let allowance = Allowance::new(expressions);
+    let mut evaluated = Expression::new(&allowance);
+    for (at, value) in stages.into_iter().enumerate() {
+        stage(value?, &mut evaluated).map_err(|objection| objection.within(&at.to_string()))?;
+    }
+    Ok(())
 }
 
-fn fields(value: RawBsonRef<'_>) -> Check {
+fn stage(value: RawBsonRef<'_>, evaluated: &mut Expression<'_>) -> Check {
+    let RawBsonRef::Document(stage) = value else {
+        return Err(Objection::invalid("a stage is a document"));
+    };
+    let mut members = stage.into_iter();
+    let (Some(member), None) = (members.next(), members.next()) else {
+        return Err(Objection::invalid("a stage has one operator"));
+    };
+    let (key, value) = member?;
+    let key = key.as_str();
+    let checked = match listed(STAGES, key) {
+        Some(Stage::Expression) => evaluated.check(value).map(|size| evaluated.replaced(size)),
+        Some(Stage::Fields) => fields(value, evaluated).map(|size| evaluated.added(size)),
+        Some(Stage::Paths) => paths(value),
+        None => Err(unlisted(key, "the stages ($set, $unset, $replaceWith)")),
+    };
+    checked.map_err(|objection| objection.within(key))
+}
+
+/// Gives the size of all that is set.
+fn fields(value: RawBsonRef<'_>, evaluated: &mut Expression<'_>) -> Result<u64, Objection> {
     let RawBsonRef::Document(fields) = value else {
         return Err(Objection::invalid("takes a document of fields"));
     };
-    each(fields, |path, value| {
-        data::path(path)?;
-        expression::expression(value)
-    })
+    let mut size = 0_u64;
+    for element in fields {
+        let (path, value) = element?;
+        let of_one = data::path(path.as_str()).and_then(|()| evaluated.check(value));
+        size = size.saturating_add(of_one.map_err(|objection| objection.within(path.as_str()))?);
+    }
+    Ok(size)
 }
 
 fn paths(value: RawBsonRef<'_>) -> Check {
@@ -102,9 +120,10 @@ fn paths(value: RawBsonRef<'_>) -> Check {
 ///
 /// # Errors
 /// As [`super::filter`].
-pub fn array_filters(filters: &RawArray) -> Result<(), Objection> {
+pub fn array_filters(filters: &RawArray, expressions: Expressions) -> Result<(), Objection> {
+    let allowance = &Allowance::new(expressions);
     each_of(filters, |value| match value {
-        RawBsonRef::Document(document) => filter::filter(document),
+        RawBsonRef::Document(document) => filter::clauses(document, allowance),
         _ => Err(Objection::invalid("a filter is a document")),
     })
 }

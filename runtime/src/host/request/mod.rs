@@ -20,9 +20,11 @@ use bson::oid::ObjectId;
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 use sha2::{Digest, Sha256};
 
-use super::ejson::{self, shown};
+use super::ejson::{self, MAX_BYTES, shown};
 use super::operators::Objection;
 use super::refusal::Refusal;
+use crate::config::Expressions;
+use crate::store::IdKey;
 
 pub use read::find;
 pub use write::{delete, insert, replace, update};
@@ -30,8 +32,9 @@ pub use write::{delete, insert, replace, update};
 /// The bytes of a message at most.
 const MAX_MESSAGE_BYTES: usize = 1_000;
 
-/// The bytes that MongoDB stores in one document.
-const MAX_DOCUMENT_BYTES: usize = 16 << 20;
+/// The bytes of an `_id` that is told apart from others. A longer one is held three times as long as its delivery's batch,
+/// so it counts as any document.
+const MAX_KEY_BYTES: usize = 1_024;
 
 /// The functions of `documents`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +89,8 @@ pub struct Call<'a> {
     pub verb: Verb,
     /// The collection.
     pub collection: &'a Arc<str>,
+    /// Which expressions the handler may use.
+    pub expressions: Expressions,
 }
 
 impl Call<'_> {
@@ -102,11 +107,11 @@ impl Call<'_> {
     }
 
     fn check_size(&self, argument: &str, bytes: usize) -> Result<(), Refusal> {
-        if bytes <= MAX_DOCUMENT_BYTES {
+        if bytes <= MAX_BYTES {
             return Ok(());
         }
-        let message = format!("{bytes} bytes of BSON, where MongoDB takes {MAX_DOCUMENT_BYTES}");
-        Err(self.refuse(argument, Objection::invalid(message)))
+        let message = format!("{bytes} bytes of BSON, more than the {MAX_BYTES} that MongoDB takes at once");
+        Err(self.refuse(argument, Objection::limit(message)))
     }
 }
 
@@ -153,6 +158,17 @@ enum NamedId<'a> {
     Absent,
     /// Something else, such as a range, or something within a clause.
     Otherwise,
+}
+
+/// The key of an `_id`, if it is one that is told apart from others.
+fn key_of(id: RawBsonRef<'_>) -> Option<IdKey> {
+    let bytes = match id {
+        RawBsonRef::String(text) => text.len(),
+        RawBsonRef::Document(document) => document.as_bytes().len(),
+        RawBsonRef::Binary(binary) => binary.bytes.len(),
+        _ => 0,
+    };
+    if bytes <= MAX_KEY_BYTES { IdKey::of(id) } else { None }
 }
 
 fn named_id(filter: &RawDocument) -> Result<NamedId<'_>, Objection> {

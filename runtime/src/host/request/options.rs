@@ -17,6 +17,8 @@ pub(super) struct Options {
     pub(super) upsert: bool,
     pub(super) array_filters: Option<RawArrayBuf>,
     pub(super) must_match: bool,
+    /// The bytes of BSON of all of them.
+    pub(super) bytes: usize,
 }
 
 fn known(verb: Verb) -> &'static [&'static str] {
@@ -38,13 +40,14 @@ impl Options {
             return Ok(options);
         };
         let members = call.parse("options", text)?;
+        options.bytes = members.as_bytes().len();
         for element in &members {
             let (key, value) = element.map_err(|error| call.refuse("options", error))?;
             let key = key.as_str();
             if !known(call.verb).contains(&key) {
                 return Err(call.refuse("options", unknown_option(call.verb, key, known(call.verb))));
             }
-            options.set(key, value).map_err(|objection| call.refuse("options", objection.within(key)))?;
+            options.set(call, key, value).map_err(|objection| call.refuse("options", objection.within(key)))?;
         }
         if options.upsert && options.must_match {
             let message = "`upsert` and `mustMatch` exclude each other: an upsert always has something to write";
@@ -53,13 +56,15 @@ impl Options {
         Ok(options)
     }
 
-    fn set(&mut self, key: &str, value: RawBsonRef<'_>) -> Result<(), Objection> {
+    fn set(&mut self, call: &Call<'_>, key: &str, value: RawBsonRef<'_>) -> Result<(), Objection> {
         match key {
             // MongoDB takes 0 for no limit.
             "limit" => self.limit = Some(count(value)?).filter(|limit| *limit > 0),
             "skip" => self.skip = Some(count(value)?).filter(|skip| *skip > 0),
             "sort" => self.sort = document(value, operators::sort)?,
-            "projection" => self.projection = document(value, operators::projection)?,
+            "projection" => {
+                self.projection = document(value, |fields| operators::projection(fields, call.expressions))?;
+            }
             "collation" => self.collation = document(value, operators::collation)?,
             "hint" => {
                 operators::hint(value)?;
@@ -69,7 +74,7 @@ impl Options {
             "mustMatch" => self.must_match = flag(value)?,
             _ => {
                 let array = value.as_array().ok_or_else(|| Objection::invalid("takes an array of filters"))?;
-                operators::array_filters(array)?;
+                operators::array_filters(array, call.expressions)?;
                 self.array_filters = Some(array.to_owned());
             }
         }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bson::{RawBson, RawDocument};
 
 use super::options::Options;
-use super::{Call, NamedId, Verb, named_id};
+use super::{Call, NamedId, Verb, key_of, named_id};
 use crate::host::operators::{self, Objection};
 use crate::host::refusal::Refusal;
-use crate::store::{IdKey, Query};
+use crate::store::Query;
 
 /// What a `find-one`, `find` or `count` reads; a `find-one` has the limit 1.
 ///
@@ -16,11 +16,11 @@ use crate::store::{IdKey, Query};
 /// Where the filter or the options are not what the call takes.
 pub fn find(call: &Call<'_>, filter: &str, options: Option<&str>) -> Result<Query, Refusal> {
     let filter = call.parse("filter", filter)?;
-    operators::filter(&filter).map_err(|objection| call.refuse("filter", objection))?;
-    call.check_size("filter", filter.as_bytes().len())?;
+    operators::filter(&filter, call.expressions).map_err(|objection| call.refuse("filter", objection))?;
     let options = Options::parse(call, options)?;
+    call.check_size("filter and options", filter.as_bytes().len() + options.bytes)?;
     let id = match named_id(&filter).map_err(|objection| call.refuse("filter", objection))? {
-        NamedId::One(value) if options.collation.is_none() => IdKey::of(value),
+        NamedId::One(value) if options.collation.is_none() => key_of(value),
         _ => None,
     };
     let by_id = plain_id(call, &filter, &options).map_err(|objection| call.refuse("filter", objection))?;

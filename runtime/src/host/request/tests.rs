@@ -14,7 +14,7 @@ fn users() -> Arc<str> {
 /// The call of that verb with these arguments.
 fn write(verb: Verb, arguments: &[&str], options: Option<&str>) -> Result<Write, Refusal> {
     let collection = users();
-    let call = Call { verb, collection: &collection };
+    let call = Call { verb, collection: &collection, expressions: Expressions::Safe };
     match (verb, arguments) {
         (Verb::InsertOne | Verb::InsertMany, documents) => {
             let documents: Vec<String> = documents.iter().map(ToString::to_string).collect();
@@ -32,7 +32,7 @@ fn written(verb: Verb, arguments: &[&str], options: Option<&str>) -> Write {
 
 fn query(verb: Verb, filter: &str, options: Option<&str>) -> Query {
     let collection = users();
-    find(&Call { verb, collection: &collection }, filter, options)
+    find(&Call { verb, collection: &collection, expressions: Expressions::Safe }, filter, options)
         .unwrap_or_else(|refusal| panic!("{filter}: {refusal}"))
 }
 
@@ -250,7 +250,9 @@ fn options_are_those_of_the_contract() {
         (Verb::Find, r#"{"limit":"1"}"#, "limit: takes a whole number"),
         (Verb::Find, r#"{"projection":{"a":"$b"}}"#, "find on users: options: projection.a: a projection"),
     ] {
-        let refusal = find(&Call { verb, collection: &collection }, "{}", Some(options)).expect_err(options);
+        let refusal =
+            find(&Call { verb, collection: &collection, expressions: Expressions::Safe }, "{}", Some(options))
+                .expect_err(options);
         assert!(refusal.message.contains(expected), "{options}: {refusal}");
     }
 }
@@ -294,14 +296,126 @@ fn queries() {
 
 #[test]
 fn what_mongodb_cannot_store_is_refused_early() {
-    let document = format!(r#"{{"_id":1,"a":"{}"}}"#, "x".repeat(MAX_DOCUMENT_BYTES));
+    let document = format!(r#"{{"_id":1,"a":"{}"}}"#, "x".repeat(MAX_BYTES));
     for (verb, arguments) in [
         (Verb::InsertOne, vec![document.as_str()]),
         (Verb::ReplaceOne, vec![r#"{"_id":1}"#, &document]),
         (Verb::DeleteOne, vec![document.as_str()]),
     ] {
         let refusal = write(verb, &arguments, None).expect_err("too large");
-        assert!(refusal.message.contains("bytes of BSON, where MongoDB takes 16777216"), "{refusal}");
+        assert_eq!(refusal.code, Code::Limit);
+        assert!(refusal.message.contains("more than 16777216 bytes of BSON"), "{refusal}");
+    }
+}
+
+/// Each argument and option that takes Extended JSON, with `{nested}` where a text may nest.
+fn places() -> Vec<(Verb, Vec<&'static str>, Option<&'static str>)> {
+    let mut places = vec![
+        (Verb::InsertOne, vec![r#"{"a":{nested}}"#], None),
+        (Verb::InsertMany, vec!["{}", r#"{"a":{nested}}"#], None),
+        (Verb::InsertOne, vec!["{}"], Some(r#"{"a":{nested}}"#)),
+        (Verb::UpdateOne, vec![r#"{"a":{nested}}"#, r#"{"$set":{"a":1}}"#], None),
+        (Verb::UpdateMany, vec!["{}", r#"{"$set":{"a":{nested}}}"#], None),
+        (Verb::UpdateMany, vec!["{}", r#"[{"$set":{"a":{nested}}}]"#], None),
+        (Verb::ReplaceOne, vec![r#"{"a":{nested}}"#, "{}"], None),
+        (Verb::ReplaceOne, vec!["{}", r#"{"a":{nested}}"#], None),
+        (Verb::DeleteOne, vec![r#"{"a":{nested}}"#], None),
+        (Verb::DeleteMany, vec![r#"{"$or":[{"a":{nested}}]}"#], None),
+        (Verb::FindOne, vec![r#"{"a":{nested}}"#], None),
+        (Verb::Find, vec![r#"{"$expr":{nested}}"#], None),
+        (Verb::Count, vec![r#"{"a":{"$in":[{nested}]}}"#], None),
+    ];
+    let options = [
+        r#"{"limit":{nested}}"#,
+        r#"{"skip":{nested}}"#,
+        r#"{"sort":{"a":{nested}}}"#,
+        r#"{"projection":{"a":{nested}}}"#,
+        r#"{"collation":{"locale":{nested}}}"#,
+        r#"{"hint":{nested}}"#,
+    ];
+    places.extend(options.map(|options| (Verb::Find, vec!["{}"], Some(options))));
+    let options = [r#"{"upsert":{nested}}"#, r#"{"arrayFilters":[{"a":{nested}}]}"#, r#"{"mustMatch":{nested}}"#];
+    places.extend(options.map(|options| (Verb::UpdateOne, vec!["{}", r#"{"$set":{"a":1}}"#], Some(options))));
+    places
+}
+
+/// The refusal of a call, a read or a write.
+fn refusal(verb: Verb, arguments: &[&str], options: Option<&str>) -> Option<Refusal> {
+    let collection = users();
+    let call = Call { verb, collection: &collection, expressions: Expressions::Safe };
+    if verb.writes() { write(verb, arguments, options).err() } else { find(&call, arguments[0], options).err() }
+}
+
+#[test]
+fn a_million_levels_are_refused_in_every_place() {
+    let beginnings =
+        ["[", r#"{"a":"#, r#"{"$scope":"#, r#"{"$code":"","$scope":"#, r#"{"$code":"","$scope":{"a":[{"$scope":"#];
+    for beginning in beginnings {
+        let nested = beginning.repeat(1_000_000);
+        let fill = |text: &&str| text.replace("{nested}", &nested);
+        for (verb, arguments, options) in places() {
+            let filled: Vec<String> = arguments.iter().map(fill).collect();
+            let filled: Vec<&str> = filled.iter().map(String::as_str).collect();
+            let options = options.as_ref().map(fill);
+            let refusal = refusal(verb, &filled, options.as_deref()).expect("refused");
+            assert!(refusal.message.ends_with("nested deeper than 64 levels"), "{arguments:?} {options:?}: {refusal}");
+            assert!(refusal.message.len() <= MAX_MESSAGE_BYTES);
+        }
+    }
+}
+
+#[test]
+fn a_command_is_measured_as_a_whole() {
+    let half = "x".repeat(MAX_BYTES / 2);
+    let filter = format!(r#"{{"a":"{half}"}}"#);
+    let options = format!(r#"{{"hint":"{half}"}}"#);
+    let document = format!(r#"{{"$set":{{"a":"{half}"}}}}"#);
+    let cases = [
+        (Verb::FindOne, vec![filter.as_str()], Some(options.as_str())),
+        (Verb::Find, vec![&filter], Some(&options)),
+        (Verb::Count, vec![&filter], Some(&options)),
+        (Verb::UpdateOne, vec![&filter, &document], None),
+        (Verb::ReplaceOne, vec![&filter, &filter], None),
+        (Verb::DeleteOne, vec![&filter], Some(&options)),
+    ];
+    for (verb, arguments, options) in cases {
+        let refusal = refusal(verb, &arguments, options).expect("too large");
+        assert_eq!(refusal.code, Code::Limit, "{refusal}");
+        assert!(refusal.message.contains("more than the 16777216 that MongoDB takes"), "{refusal}");
+    }
+    // A text that is short, and long as BSON.
+    let ones = format!(r#"{{"hint":{{"a":[{}1]}}}}"#, "1,".repeat(7 << 20));
+    let refusal = refusal(Verb::FindOne, &["{}"], Some(&ones)).expect("too large");
+    assert_eq!(refusal.code, Code::Limit);
+    assert!(refusal.message.starts_with("find-one on users: options: hint.a"), "{refusal}");
+}
+
+#[test]
+fn a_long_id_counts_as_any_document() {
+    let id = |bytes: usize| format!(r#"{{"_id":"{}"}}"#, "x".repeat(bytes));
+    assert!(query(Verb::FindOne, &id(1_024), None).by_id.is_some());
+    let long = query(Verb::FindOne, &id(1_025), None);
+    assert_eq!((long.by_id, long.id), (None, None));
+    assert!(written(Verb::InsertOne, &[&id(1_024)], None).id.is_some());
+    assert_eq!(written(Verb::InsertOne, &[&id(1_025)], None).id, None);
+    assert!(!written(Verb::DeleteOne, &[&id(1_025)], None).id_only);
+}
+
+#[test]
+fn what_is_kept_has_little_room_to_spare() {
+    let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(100_000));
+    let set = format!(r#"{{"$set":{text}}}"#);
+    let upsert = Some(r#"{"upsert":true}"#);
+    for (verb, arguments, options) in [
+        (Verb::InsertOne, vec![text.as_str()], None),
+        (Verb::UpdateOne, vec![r#"{"b":1}"#, &set], upsert),
+        (Verb::ReplaceOne, vec!["{}", &text], None),
+        (Verb::DeleteOne, vec![&text], None),
+    ] {
+        for statement in written(verb, &arguments, options).statements {
+            let bytes = statement.into_bytes();
+            assert!(bytes.capacity() <= bytes.len() + 512, "{verb:?}: {} of {}", bytes.len(), bytes.capacity());
+        }
     }
 }
 

@@ -7,14 +7,16 @@ use bson::raw::cstr;
 use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 
 use super::options::Options;
-use super::{Call, NamedId, Origin, named_id};
+use super::{Call, NamedId, Origin, key_of, named_id};
 use crate::host::ejson;
 use crate::host::operators::{self, Objection};
 use crate::host::refusal::Refusal;
-use crate::store::{IdKey, Kind, Write};
+use crate::store::{Kind, Write};
 
 /// What a BSON document begins with.
 const LENGTH_BYTES: usize = 4;
+/// What a statement has beside the documents that it holds: names, flags, an `_id`.
+const STATEMENT_BYTES: usize = 96;
 
 /// What an `insert-one` or `insert-many` writes. A document without `_id` is given one derived from its origin.
 ///
@@ -36,13 +38,13 @@ pub fn insert(
         let document = stored(text).map_err(|objection| call.refuse(&argument(), objection))?;
         let statement = match document.get("_id") {
             Ok(Some(_)) => document,
-            _ => with_id(&document, origin.id(place)),
+            _ => with_id(&document, origin.id(place)).map_err(|error| call.refuse(&argument(), error))?,
         };
         call.check_size(&argument(), statement.as_bytes().len())?;
         statements.push(statement);
     }
     let id = match &statements[..] {
-        [only] => only.get("_id").ok().flatten().and_then(IdKey::of),
+        [only] => only.get("_id").ok().flatten().and_then(key_of),
         _ => None,
     };
     Ok(Write {
@@ -107,7 +109,7 @@ pub fn delete(call: &Call<'_>, filter: &str, options: Option<&str>) -> Result<Wr
     let filter = parse_filter(call, filter)?;
     let options = Options::parse(call, options)?;
     let named = named_id(&filter).map_err(|objection| call.refuse("filter", objection))?;
-    let mut statement = RawDocumentBuf::new();
+    let mut statement = with_room(filter.as_bytes().len() + options.bytes);
     statement.append(cstr!("q"), &filter);
     statement.append(cstr!("limit"), i32::from(!call.verb.is_multi()));
     append_shared(&mut statement, &options);
@@ -124,7 +126,7 @@ fn finish(
     call.check_size("the statement", statement.as_bytes().len())?;
     let id = match named {
         // A collation may hold other texts for equal.
-        NamedId::One(value) if options.collation.is_none() => IdKey::of(value),
+        NamedId::One(value) if options.collation.is_none() => key_of(value),
         _ => None,
     };
     Ok(Write {
@@ -150,7 +152,7 @@ fn asks_id_only(filter: &RawDocument) -> bool {
 
 fn parse_filter(call: &Call<'_>, text: &str) -> Result<RawDocumentBuf, Refusal> {
     let filter = call.parse("filter", text)?;
-    operators::filter(&filter).map_err(|objection| call.refuse("filter", objection))?;
+    operators::filter(&filter, call.expressions).map_err(|objection| call.refuse("filter", objection))?;
     Ok(filter)
 }
 
@@ -159,12 +161,12 @@ fn parse_update(call: &Call<'_>, text: &str) -> Result<RawBson, Refusal> {
     let refuse = |objection| call.refuse("update", objection);
     if !text.trim_start().starts_with('[') {
         let update = call.parse("update", text)?;
-        operators::update(&update).map_err(refuse)?;
+        operators::update(&update, call.expressions).map_err(refuse)?;
         return Ok(RawBson::Document(update));
     }
     let update = ejson::parse_value(text).map_err(|invalid| call.refuse("update", invalid))?;
     if let RawBson::Array(stages) = &update {
-        operators::pipeline(stages).map_err(refuse)?;
+        operators::pipeline(stages, call.expressions).map_err(refuse)?;
     }
     Ok(update)
 }
@@ -182,7 +184,12 @@ fn update_statement(
     update: RawBsonRef<'_>,
     options: &Options,
 ) -> RawDocumentBuf {
-    let mut statement = RawDocumentBuf::new();
+    let update_bytes = match update {
+        RawBsonRef::Document(document) => document.as_bytes().len(),
+        RawBsonRef::Array(stages) => stages.as_bytes().len(),
+        _ => 0,
+    };
+    let mut statement = with_room(filter.as_bytes().len() + update_bytes + options.bytes);
     statement.append(cstr!("q"), filter);
     statement.append(cstr!("u"), update);
     if call.verb.is_multi() {
@@ -207,16 +214,24 @@ fn append_shared(statement: &mut RawDocumentBuf, options: &Options) {
     }
 }
 
+/// An empty document with room for what will be appended: it is kept until its batch is committed, so it should not hold
+/// twice what it needs.
+fn with_room(bytes: usize) -> RawDocumentBuf {
+    let mut empty = Vec::with_capacity(bytes + STATEMENT_BYTES);
+    empty.extend_from_slice(RawDocumentBuf::new().as_bytes());
+    RawDocumentBuf::from_bytes(empty).unwrap_or_default()
+}
+
 /// The document with an `_id` before its first field.
-fn with_id(document: &RawDocument, id: ObjectId) -> RawDocumentBuf {
-    let mut head = RawDocumentBuf::new();
+fn with_id(document: &RawDocument, id: ObjectId) -> Result<RawDocumentBuf, Objection> {
+    let mut head = with_room(document.as_bytes().len());
     head.append(cstr!("_id"), id);
     let mut bytes = head.into_bytes();
     bytes.pop();
     bytes.extend_from_slice(&document.as_bytes()[LENGTH_BYTES..]);
-    let length = i32::try_from(bytes.len()).unwrap_or(i32::MAX);
+    let length = i32::try_from(bytes.len()).map_err(|_| Objection::limit("longer than a document can be"))?;
     bytes[..LENGTH_BYTES].copy_from_slice(&length.to_le_bytes());
-    RawDocumentBuf::from_bytes(bytes).expect("a length before and a NUL behind")
+    Ok(RawDocumentBuf::from_bytes(bytes)?)
 }
 
 /// Gives an upsert whose filter does not name the `_id` one that is the same at every run. MongoDB would make one up,
@@ -236,15 +251,16 @@ fn settle_id(call: &Call<'_>, named: NamedId<'_>, update: RawBson, origin: &Orig
         return Err(call.refuse("filter", unnamed_id("by an equality here, or not at all")));
     }
     let id = origin.id(0);
-    let mut settled = RawDocumentBuf::new();
-    let mut on_insert = None;
+    let mut settled = with_room(update.as_bytes().len());
+    let mut on_insert = RawDocumentBuf::new();
     for (key, value) in update.into_iter().flatten() {
         match value {
-            RawBsonRef::Document(document) if key.as_str() == "$setOnInsert" => on_insert = Some(with_id(document, id)),
+            RawBsonRef::Document(document) if key.as_str() == "$setOnInsert" => on_insert = document.to_owned(),
             value => settled.append(key, value),
         }
     }
-    settled.append(cstr!("$setOnInsert"), on_insert.unwrap_or_else(|| with_id(&RawDocumentBuf::new(), id)));
+    let on_insert = with_id(&on_insert, id).map_err(|objection| call.refuse("update", objection))?;
+    settled.append(cstr!("$setOnInsert"), on_insert);
     Ok(RawBson::Document(settled))
 }
 
