@@ -9,6 +9,7 @@
 
 mod check;
 mod error;
+mod handlers;
 mod kafka;
 mod limits;
 mod load;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use check::LogLevel;
 pub use error::Error;
+pub use handlers::{Allowed, Ceiling, DefaultCeiling, HandlerSettings};
 pub use kafka::{SaslMechanism, SecurityProtocol};
 pub use limits::{Expressions, Limit, Limits};
 pub use secret::Secret;
@@ -109,6 +111,17 @@ impl Settings {
     /// The limits of a handler: `[handlers.NAME]` over `[limits]` over the defaults.
     #[must_use]
     pub fn limits_of(&self, handler: &str) -> &Limits {
-        self.handler_limits.get(handler).unwrap_or(&self.limits)
+        self.handler_settings.get(handler).map_or(&self.limits, |settings| &settings.limits)
+    }
+
+    /// The most that a handler may ask for: what `[handlers.NAME]` says, and what `HANDLER_DEFAULT_CEILING` says where
+    /// that says nothing.
+    #[must_use]
+    pub fn ceiling_of(&self, handler: &str) -> Ceiling {
+        let own = self.handler_settings.get(handler).map(|settings| settings.ceiling.clone()).unwrap_or_default();
+        match self.handler_default_ceiling {
+            DefaultCeiling::Declared => own,
+            DefaultCeiling::Nothing => own.closed(),
+        }
     }
 }

@@ -10,7 +10,7 @@ pub struct Limit {
     /// The name in `[limits]` and `[handlers.NAME]`.
     pub name: &'static str,
     /// What it bounds, and its unit.
-    pub help: &'static str,
+    pub help: String,
     /// The default.
     pub default: u64,
     /// What it may be set to.
@@ -43,11 +43,11 @@ impl Expressions {
 
 /// Makes the struct, its defaults and the table out of one list.
 macro_rules! limits {
-    ($( #[doc = $help:literal] $name:ident = $default:expr, $range:expr; )+) => {
+    ($( $(#[doc = $help:literal])+ $name:ident = $default:expr, $range:expr; )+) => {
         /// A handler's limits.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub struct Limits {
-            $( #[doc = $help] pub $name: u64, )+
+            $( $(#[doc = $help])+ pub $name: u64, )+
             /// Which of MongoDB's expressions it may use.
             pub expressions: Expressions,
         }
@@ -62,7 +62,7 @@ macro_rules! limits {
             /// Every limit.
             #[must_use]
             pub fn table() -> Vec<Limit> {
-                vec![$( Limit { name: stringify!($name), help: $help.trim_ascii(), default: $default, range: $range }, )+]
+                vec![$( Limit { name: stringify!($name), help: joined(&[$($help),+]), default: $default, range: $range }, )+]
             }
 
             fn field(&mut self, name: &str) -> Option<&mut u64> {
@@ -73,6 +73,11 @@ macro_rules! limits {
             }
         }
     };
+}
+
+/// The lines of a comment as one text.
+fn joined(lines: &[&str]) -> String {
+    lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
 }
 
 limits! {
@@ -86,19 +91,22 @@ limits! {
     documents_ms = 10_000, 100..=60_000;
     /// Elements over all tables of the instance.
     table_elements = 100_000, 1..=10_000_000;
-    /// Calls of host functions in one delivery, `log` among them.
+    /// Calls of the host in one delivery, of the contract and of WASI alike; a line that is printed takes two or three.
     host_calls = 10_000, 1..=10_000_000;
     /// Writes in one delivery.
     writes = 1_000, 0..=100_000;
     /// Documents that one `find` may give.
     found_documents = 1_000, 0..=100_000;
-    /// Bytes of log lines in one delivery, stdout and stderr among them; what is over is dropped and counted.
+    /// Bytes of log lines in one delivery as they are written, stdout and stderr among them; what is over is dropped and
+    /// counted, but for the last line.
     log_bytes = 64 << 10, 0..=64 << 20;
+    /// Log lines in one delivery; what is over is dropped and counted, but for the last line.
+    log_lines = 1_000, 0..=1_000_000;
     /// Bytes of the event that is given to the handler.
     event_bytes = 1 << 20, 1..=64 << 20;
     /// Bytes that cross the boundary in one delivery, in both directions, the event not counted.
     boundary_bytes = 16 << 20, 1..=1 << 30;
-    /// Resources of WASI held at once: streams, pollables.
+    /// Resources held at once: WASI's streams and pollables, and the component's own.
     handles = 256, 16..=65_536;
     /// Units of fuel for the instantiation.
     instantiate_fuel = 100_000_000, 1_000..=1_000_000_000_000;

@@ -6,7 +6,7 @@ use super::check::Check;
 use super::error::suggestion;
 use super::kafka::{self, HandedOn};
 use super::source::{self, Entry, Source, Sources};
-use super::{Error, Limits, Origin, Setting, Settings, settings, table};
+use super::{Ceiling, Error, HandlerSettings, Limits, Origin, Setting, Settings, settings, table};
 
 pub(super) fn load(sources: &Sources) -> Result<Settings, Error> {
     let mut found = Found::default();
@@ -21,7 +21,7 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, Error> {
         handed_on.of_dotenv(text);
     }
     let mut limits = Limits::default();
-    let mut handler_limits = BTreeMap::new();
+    let mut handler_settings = BTreeMap::new();
     if let Some((path, text)) = &sources.toml {
         let file = path.display().to_string();
         let mut given = toml_table(text, &file, &mut found.wrong);
@@ -29,7 +29,7 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, Error> {
             set_limits(&mut limits, &value, "[limits]", &file, &mut found.wrong);
         }
         if let Some(value) = given.remove("handlers") {
-            handler_limits = limits_of_handlers(&limits, &value, &file, &mut found.wrong);
+            handler_settings = of_handlers(&limits, &value, &file, &mut found.wrong);
         }
         if let Some(value) = given.remove("kafka") {
             handed_on.of_toml(&value, &file, &mut found.wrong);
@@ -38,7 +38,7 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, Error> {
         found.take(entries);
     }
     let kafka_properties = handed_on.properties(&mut found.wrong);
-    let settings = settings::fill(&mut found, limits, handler_limits, kafka_properties);
+    let settings = settings::fill(&mut found, limits, handler_settings, kafka_properties);
     found.check_databases();
     kafka::check_together(&mut found);
     match settings {
@@ -191,12 +191,12 @@ fn set_limits(limits: &mut Limits, value: &toml::Value, place: &str, file: &str,
     }
 }
 
-fn limits_of_handlers(
+fn of_handlers(
     limits: &Limits,
     value: &toml::Value,
     file: &str,
     wrong: &mut Vec<String>,
-) -> BTreeMap<String, Limits> {
+) -> BTreeMap<String, HandlerSettings> {
     let Some(handlers) = value.as_table() else {
         wrong.push(format!(
             "handlers is {value} ({file}), but must be tables [handlers.NAME] of limits; the handlers' folder is \
@@ -211,9 +211,11 @@ fn limits_of_handlers(
             wrong.push(format!("{place} ({file}) names no handler: 1 to 63 of the letters a-z, digits and '-'"));
             continue;
         }
-        let mut of_handler = limits.clone();
-        set_limits(&mut of_handler, value, &place, file, wrong);
-        all.insert(name.clone(), of_handler);
+        let mut value = value.clone();
+        let ceiling = value.as_table_mut().map(|table| Ceiling::take(table, &place, file, wrong)).unwrap_or_default();
+        let mut limits = limits.clone();
+        set_limits(&mut limits, &value, &place, file, wrong);
+        all.insert(name.clone(), HandlerSettings { limits, ceiling });
     }
     all
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::check::{self, LogLevel};
 use super::kafka::{SASL_MECHANISMS, SECURITY_PROTOCOLS, SaslMechanism, SecurityProtocol};
 use super::load::Found;
-use super::{Limits, Origin, Secret, Setting, Topics};
+use super::{DefaultCeiling, HandlerSettings, Limits, Origin, Secret, Setting, Topics};
 use crate::event::{Columns, Others};
 
 /// Where a group starts that Kafka and Weir know no progress of.
@@ -40,8 +40,8 @@ macro_rules! settings {
             $( $(#[doc = $help])+ pub $field: $type, )+
             /// `[limits]` of `weir.toml` over the defaults.
             pub limits: Limits,
-            /// `[handlers.NAME]` of `weir.toml` over `limits`, by the handler's name.
-            pub handler_limits: BTreeMap<String, Limits>,
+            /// `[handlers.NAME]` of `weir.toml`, by the handler's name.
+            pub handler_settings: BTreeMap<String, HandlerSettings>,
             /// `[kafka]` of `weir.toml` and `KAFKA__…`: properties of librdkafka, handed on as they are.
             pub kafka_properties: BTreeMap<String, String>,
             /// The settings that are not at their default, in the table's order.
@@ -56,11 +56,11 @@ macro_rules! settings {
         pub(super) fn fill(
             found: &mut Found,
             limits: Limits,
-            handler_limits: BTreeMap<String, Limits>,
+            handler_settings: BTreeMap<String, HandlerSettings>,
             kafka_properties: BTreeMap<String, String>,
         ) -> Option<Settings> {
             $( let $field: Option<$type> = found.read($name, &$check); )+
-            Some(Settings { $( $field: $field?, )+ limits, handler_limits, kafka_properties, origins: found.origins() })
+            Some(Settings { $( $field: $field?, )+ limits, handler_settings, kafka_properties, origins: found.origins() })
         }
     };
 }
@@ -126,6 +126,9 @@ settings! {
 
     /// The folder of the handlers: every `NAME.wasm` in it is the handler NAME.
     "HANDLERS" handlers: PathBuf = check::folder().default("handlers");
+    /// What a handler may have whose table in `weir.toml` lacks `events` or `grants`: all that it declares, or nothing.
+    "HANDLER_DEFAULT_CEILING" handler_default_ceiling: DefaultCeiling =
+        check::one_of(DEFAULT_CEILINGS).default("declared");
     /// The most events of one transaction.
     "PROCESSING_BATCH_SIZE" processing_batch_size: usize = check::whole::<usize>(1, 10_000).default("2000");
     /// How often a delivery that may yet succeed is tried again.
@@ -145,7 +148,8 @@ settings! {
     /// How long a stop may take: what runs is finished and committed in this time.
     "SHUTDOWN_TIMEOUT_SECONDS" shutdown_timeout: Duration = check::seconds(1, 3_600).default("30");
 
-    /// How many handlers may run at once. Each slot reserves address space, not memory.
+    /// How many instances of handlers may exist at once. Each slot reserves address space, not memory: 4 GiB for each of
+    /// 8 memories.
     "SANDBOX_SLOTS" sandbox_slots: usize = check::whole::<usize>(1, 1_000).default("64");
     /// The WebAssembly stack of one delivery.
     "SANDBOX_STACK_BYTES" sandbox_stack_bytes: usize = check::bytes(65_536, 8_388_608).default("524288");
@@ -160,6 +164,8 @@ settings! {
 }
 
 const OFFSET_RESETS: &[(&str, OffsetReset)] = &[("earliest", OffsetReset::Earliest), ("latest", OffsetReset::Latest)];
+const DEFAULT_CEILINGS: &[(&str, DefaultCeiling)] =
+    &[("declared", DefaultCeiling::Declared), ("none", DefaultCeiling::Nothing)];
 const LOG_FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
 
 /// Every setting, in the order in which people read about them.

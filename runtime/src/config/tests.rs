@@ -258,6 +258,25 @@ fn expressions_are_the_handlers_over_the_common_over_the_default() {
 }
 
 #[test]
+fn a_handlers_ceiling_is_its_tables_over_the_default() {
+    let table = "[handlers.user-created]\nevents = [\"UserCreated\"]\nwrites = 3\n[handlers.user-created.grants]\n\
+                 users = [\"write\"]\nstatistics = []\n";
+    let settings = of_toml(table).expect("all is right");
+    let ceiling = settings.ceiling_of("user-created");
+    assert_eq!(ceiling.events, Some(["UserCreated".to_owned()].into()));
+    let grants = ceiling.grants.expect("a ceiling");
+    assert_eq!(grants["users"], Allowed { read: false, write: true });
+    assert_eq!(grants["statistics"], Allowed::default());
+    assert_eq!(settings.limits_of("user-created").writes, 3);
+    assert_eq!(settings.ceiling_of("other"), Ceiling::default());
+
+    let settings = of_toml(&format!("handler_default_ceiling = \"none\"\n{table}")).expect("all is right");
+    assert!(settings.ceiling_of("user-created").events.is_some_and(|events| events.len() == 1));
+    let nothing = Ceiling { events: Some([].into()), grants: Some([].into()) };
+    assert_eq!(settings.ceiling_of("other"), nothing);
+}
+
+#[test]
 fn what_is_wrong_in_weir_toml_is_told() {
     let handlers = "1 to 63 of the letters a-z, digits and '-'";
     for (toml, line) in [
@@ -268,6 +287,12 @@ fn what_is_wrong_in_weir_toml_is_told() {
             "expressions in [handlers.a] is \"some\" (weir.toml), but must be \"safe\" or \"all\"".to_owned()),
         ("[handlers.a]\ndeadline_ms = \"1s\"\n",
             "deadline_ms in [handlers.a] is \"1s\" (weir.toml), but must be a whole number from 1 to 600000".to_owned()),
+        ("[handlers.a]\nevents = \"A\"\n",
+            "events in [handlers.a] is \"A\" (weir.toml), but must be an array of event types, such as \
+             [\"UserCreated\"]".to_owned()),
+        ("[handlers.a]\ngrants = { users = [\"admin\"] }\n",
+            "grants in [handlers.a] is { users = [\"admin\"] } (weir.toml), but must be a table of collections, such as \
+             { users = [\"read\", \"write\"] }".to_owned()),
         ("[handlers.Big]\n", format!("[handlers.Big] (weir.toml) names no handler: {handlers}")),
         ("handlers = \"folder\"\n",
             "handlers is \"folder\" (weir.toml), but must be tables [handlers.NAME] of limits; the handlers' folder is \

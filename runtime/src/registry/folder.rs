@@ -1,9 +1,11 @@
 //! Handlers from a folder: every `.wasm` of it, by the file's name.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::ceiling;
 use crate::config::Settings;
-use crate::sandbox::{Engine, Handler, LoadError};
+use crate::sandbox::{Engine, Handler, LoadError, at_most_file_bytes};
 
 /// The longest name of a handler.
 const LONGEST_NAME: usize = 63;
@@ -20,10 +22,34 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A file whose name is no handler's.
-    #[error("HANDLERS: {} is no handler's name: take 1 to 63 of a to z, 0 to 9 and -", path.display())]
+    #[error("HANDLERS: {} is no handler's name: take 1 to 63 of a to z, 0 to 9, - and _", path.display())]
     Name {
         /// Which file.
         path: PathBuf,
+    },
+    /// Two files that mean the same handler.
+    #[error("HANDLERS: {} and {} are both the handler {name}: remove one of them", first.display(), second.display())]
+    Twice {
+        /// The handler.
+        name: String,
+        /// One of the files.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// A handler that asks for more than its operator allows.
+    #[error(
+        "HANDLERS: {} asks for more than it may have: {beyond}; allow it in [handlers.{name}] of weir.toml, or take a \
+         component that asks for less",
+        path.display()
+    )]
+    Ceiling {
+        /// The handler.
+        name: String,
+        /// Its file.
+        path: PathBuf,
+        /// What it asks for beyond its ceiling.
+        beyond: String,
     },
     /// A component that may not run here.
     #[error("HANDLERS: {} is refused: {source}", path.display())]
@@ -56,24 +82,37 @@ pub enum Error {
 /// The first file that is refused, and why.
 pub async fn read(engine: &Engine, settings: &Settings) -> Result<Vec<Handler>, Error> {
     let folder = &settings.handlers;
-    let mut handlers = Vec::new();
+    let mut handlers: Vec<Handler> = Vec::new();
+    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
     for path in components(folder)? {
         let name = name_of(&path)?;
-        let wasm = std::fs::read(&path).map_err(|source| Error::Unreadable { path: path.clone(), source })?;
-        let limits = settings.limits_of(name).clone();
-        let handler = engine
-            .load(name, &wasm, limits)
-            .await
-            .map_err(|source| Error::Refused { path: path.clone(), source: Box::new(source) })?;
-        handlers.push(handler);
+        if let Some(first) = files.insert(name.clone(), path.clone()) {
+            return Err(Error::Twice { name, first, second: path });
+        }
+        handlers.push(load(engine, settings, name, path).await?);
     }
     if handlers.is_empty() {
         return Err(Error::Empty { folder: folder.clone() });
     }
-    let unknown = settings.handler_limits.keys().find(|name| handlers.iter().all(|handler| handler.name() != *name));
+    let unknown = settings.handler_settings.keys().find(|name| handlers.iter().all(|handler| handler.name() != *name));
     match unknown {
         Some(name) => Err(Error::Unknown { name: name.clone(), folder: folder.clone() }),
         None => Ok(handlers),
+    }
+}
+
+/// Loads one file, if it is small enough to be read and asks for no more than it may have.
+async fn load(engine: &Engine, settings: &Settings, name: String, path: PathBuf) -> Result<Handler, Error> {
+    let refused = |source| Error::Refused { path: path.clone(), source: Box::new(source) };
+    let unreadable = |source| Error::Unreadable { path: path.clone(), source };
+    let bytes = std::fs::metadata(&path).map_err(unreadable)?.len();
+    at_most_file_bytes(bytes).map_err(|reason| refused(LoadError { handler: name.clone(), reason }))?;
+    let wasm = std::fs::read(&path).map_err(unreadable)?;
+    let limits = settings.limits_of(&name).clone();
+    let handler = engine.load(&name, &wasm, limits).await.map_err(refused)?;
+    match ceiling::exceeded(&settings.ceiling_of(&name), handler.description()) {
+        Some(beyond) => Err(Error::Ceiling { name, path, beyond }),
+        None => Ok(handler),
     }
 }
 
@@ -90,9 +129,11 @@ fn components(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-fn name_of(path: &Path) -> Result<&str, Error> {
+/// The handler's name: its file's, in which cargo writes `_` for each `-` of a crate's name.
+fn name_of(path: &Path) -> Result<String, Error> {
     path.file_stem()
         .and_then(|name| name.to_str())
+        .map(|name| name.replace('_', "-"))
         .filter(|name| {
             (1..=LONGEST_NAME).contains(&name.len())
                 && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
@@ -106,8 +147,10 @@ mod tests {
 
     #[test]
     fn a_handlers_name_is_its_files() {
-        assert!(matches!(name_of(Path::new("x/user-created.wasm")), Ok("user-created")));
-        for name in ["x/User.wasm", "x/user_created.wasm", "x/ü.wasm", "x/a b.wasm"] {
+        for file in ["x/user-created.wasm", "x/user_created.wasm"] {
+            assert_eq!(name_of(Path::new(file)).expect(file), "user-created");
+        }
+        for name in ["x/User.wasm", "x/a.b.wasm", "x/ü.wasm", "x/a b.wasm"] {
             assert!(name_of(Path::new(name)).is_err(), "{name}");
         }
         assert!(name_of(Path::new(&format!("{}.wasm", "a".repeat(64)))).is_err());

@@ -62,3 +62,15 @@ async fn a_log_that_ends_before_progress_stops_the_partition() {
     until("the new topic's record is accounted for", async || echoed(&world).await == 6).await;
     host.until_ready().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_handler_beyond_its_ceiling_stops_the_start() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    let (status, said) = world.fails(&[], &[("HANDLER_DEFAULT_CEILING", "none")]);
+    assert_eq!(status, Some(1), "{said}");
+    let beyond =
+        "echo.wasm asks for more than it may have: events: Echo; grants: write echo; allow it in [handlers.echo]";
+    assert!(said.contains(beyond), "{said}");
+    assert!(world.own.list_collection_names().await.expect("mongodb").is_empty(), "nothing was entered");
+}

@@ -1,0 +1,93 @@
+//! What `weir.toml` says of single handlers: their limits, and the most that each may ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::Limits;
+
+/// `[handlers.NAME]`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HandlerSettings {
+    /// Its limits, over those of `[limits]`.
+    pub limits: Limits,
+    /// The most that it may ask for.
+    pub ceiling: Ceiling,
+}
+
+/// The most that a handler may ask for in `describe`. What is absent has no ceiling.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Ceiling {
+    /// The event types.
+    pub events: Option<BTreeSet<String>>,
+    /// The collections, and what may be done with each.
+    pub grants: Option<BTreeMap<String, Allowed>>,
+}
+
+/// What may be done with one collection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Allowed {
+    /// Its documents may be found and counted.
+    pub read: bool,
+    /// Its documents may be inserted, updated, replaced and deleted.
+    pub write: bool,
+}
+
+/// What a handler may have whose table in `weir.toml` lacks `events` or `grants`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultCeiling {
+    /// What it asks for.
+    Declared,
+    /// Nothing.
+    Nothing,
+}
+
+impl Ceiling {
+    /// Takes `events` and `grants` out of a handler's table, and notes in `wrong` what is wrong with them.
+    pub(super) fn take(table: &mut toml::Table, place: &str, file: &str, wrong: &mut Vec<String>) -> Self {
+        let events = table.remove("events").map(|value| {
+            texts(&value).map_or_else(
+                || {
+                    wrong.push(format!(
+                        "events in {place} is {value} ({file}), but must be an array of event types, such as \
+                         [\"UserCreated\"]"
+                    ));
+                    BTreeSet::new()
+                },
+                |texts| texts.into_iter().map(str::to_owned).collect(),
+            )
+        });
+        let grants = table.remove("grants").map(|value| {
+            allowed(&value).unwrap_or_else(|| {
+                wrong.push(format!(
+                    "grants in {place} is {value} ({file}), but must be a table of collections, such as \
+                     {{ users = [\"read\", \"write\"] }}"
+                ));
+                BTreeMap::new()
+            })
+        });
+        Self { events, grants }
+    }
+
+    /// The same, with nothing allowed where there was no ceiling.
+    pub(super) fn closed(self) -> Self {
+        Self { events: Some(self.events.unwrap_or_default()), grants: Some(self.grants.unwrap_or_default()) }
+    }
+}
+
+fn texts(value: &toml::Value) -> Option<Vec<&str>> {
+    value.as_array()?.iter().map(toml::Value::as_str).collect()
+}
+
+fn allowed(value: &toml::Value) -> Option<BTreeMap<String, Allowed>> {
+    let of_one = |words: &toml::Value| {
+        let mut allowed = Allowed::default();
+        for word in texts(words)? {
+            match word {
+                "read" => allowed.read = true,
+                "write" => allowed.write = true,
+                _ => return None,
+            }
+        }
+        Some(allowed)
+    };
+    value.as_table()?.iter().map(|(collection, words)| Some((collection.clone(), of_one(words)?))).collect()
+}
