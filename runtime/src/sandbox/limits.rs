@@ -6,6 +6,9 @@ pub use crate::config::Limits;
 
 use crate::host::Budget;
 
+/// What crosses the boundary in `describe`: several times the longest description that is taken.
+const DESCRIBE_BOUNDARY_BYTES: u64 = 1 << 20;
+
 impl Limits {
     /// What a delivery may use of the host.
     pub(super) fn budget(&self) -> Budget {
@@ -19,6 +22,7 @@ impl Limits {
             writes: self.writes,
             found_documents: u32::try_from(self.found_documents).unwrap_or(u32::MAX),
             log_bytes: self.log_bytes,
+            log_lines: self.log_lines,
             boundary_bytes: self.boundary_bytes,
             handles: usize::try_from(self.handles).unwrap_or(usize::MAX),
             expressions: self.expressions,
@@ -28,6 +32,7 @@ impl Limits {
     /// As [`Limits::budget`], for `describe`.
     pub(super) fn describe_budget(&self) -> Budget {
         let deadline = Duration::from_millis(self.describe_ms);
-        Budget { deadline, deadline_name: "describe_ms", ..self.budget() }
+        let boundary_bytes = self.boundary_bytes.min(DESCRIBE_BOUNDARY_BYTES);
+        Budget { deadline, deadline_name: "describe_ms", boundary_bytes, ..self.budget() }
     }
 }

@@ -8,8 +8,9 @@ use wasmtime::component::Component;
 
 use super::call::{Caller, describe};
 use super::handler::{Handler, Inner};
+use super::inspect::{self, Objection};
 use super::{Engine, Limits, imports};
-use crate::host::{EventHandlerPre, Grants, Refusal, Stop, grants};
+use crate::host::{EventHandlerPre, Grants, Refusal, Stop, cut, grants};
 
 /// Why a handler cannot be had of a component.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +36,11 @@ pub enum Reason {
     /// It does not compile.
     #[error("does not compile: {0}")]
     Compile(String),
+    /// It is larger than the host compiles.
+    #[error("is too large to be compiled here: {0}")]
+    TooLarge(String),
     /// It imports what a handler cannot have.
-    #[error("imports what a handler cannot have: {}", .0.join("; "))]
+    #[error("imports what a handler cannot have: {}", listed(.0))]
     Imports(Vec<String>),
     /// It does not export the handler of the contract.
     #[error("does not export weir:handler/handler@0.1.0: {0}")]
@@ -85,6 +89,27 @@ struct Described {
     grants: serde_json::Value,
 }
 
+/// The most refused imports that an error names, and the most bytes of each.
+const NAMED_IMPORTS: usize = 20;
+const IMPORT_BYTES: usize = 300;
+
+/// The most bytes of a text of wasmtime's, which quotes names out of the component.
+const CAUSE_BYTES: usize = 2 << 10;
+
+fn listed(imports: &[String]) -> String {
+    let named: Vec<String> =
+        imports.iter().take(NAMED_IMPORTS).map(|import| cut(import.clone(), IMPORT_BYTES)).collect();
+    let more = imports.len().saturating_sub(NAMED_IMPORTS);
+    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
+    named.join("; ") + &more
+}
+
+/// What `describe` may give.
+const EVENT_TYPES: usize = 1_000;
+const EVENT_TYPE_BYTES: usize = 200;
+const COLLECTIONS: usize = 100;
+const DESCRIPTION_BYTES: usize = 4 << 10;
+
 impl Description {
     /// Reads what `describe` gave.
     fn parse(json: &str) -> Result<Self, Reason> {
@@ -92,10 +117,36 @@ impl Description {
             serde_json::from_str(json).map_err(|error| Reason::Description(error.to_string()))?;
         let grants = Grants::parse(&described.grants)
             .map_err(|error: grants::Invalid| Reason::Description(error.to_string()))?;
-        if let Some(empty) = described.events.iter().position(String::is_empty) {
-            return Err(Reason::Description(format!("events: number {} is empty", empty + 1)));
+        let description = Self { description: described.description, events: described.events, grants };
+        description.check().map_err(Reason::Description)?;
+        Ok(description)
+    }
+
+    /// Each of these becomes a route, a collection in MongoDB or a part of a log line.
+    fn check(&self) -> Result<(), String> {
+        let bytes = self.description.as_ref().map_or(0, String::len);
+        if bytes > DESCRIPTION_BYTES {
+            return Err(format!("description: {bytes} bytes, and it may have at most {DESCRIPTION_BYTES}"));
         }
-        Ok(Self { description: described.description, events: described.events, grants })
+        let count = self.events.len();
+        if count > EVENT_TYPES {
+            return Err(format!("events: {count} event types, and a handler may have at most {EVENT_TYPES}"));
+        }
+        for (at, event_type) in self.events.iter().enumerate() {
+            let (number, bytes) = (at + 1, event_type.len());
+            if bytes == 0 {
+                return Err(format!("events: number {number} is empty"));
+            }
+            if bytes > EVENT_TYPE_BYTES {
+                let most = EVENT_TYPE_BYTES;
+                return Err(format!("events: number {number} has {bytes} bytes, and it may have at most {most}"));
+            }
+        }
+        let count = self.grants.iter().count();
+        if count > COLLECTIONS {
+            return Err(format!("grants: {count} collections, and a handler may have at most {COLLECTIONS}"));
+        }
+        Ok(())
     }
 }
 
@@ -120,17 +171,40 @@ impl Engine {
     }
 
     async fn prepare(&self, wasm: &[u8]) -> Result<EventHandlerPre<crate::host::State>, Reason> {
+        at_most_file_bytes(wasm.len() as u64)?;
         check_header(wasm)?;
         let (engine, wasm) = (self.clone(), wasm.to_vec());
-        let component = tokio::task::spawn_blocking(move || Component::new(engine.wasm(), wasm))
+        let component = tokio::task::spawn_blocking(move || compile(&engine, &wasm))
             .await
-            .map_err(|error| Reason::Fault(error.to_string()))?
-            .map_err(|error| Reason::Compile(format!("{error:#}")))?;
+            .map_err(|error| Reason::Fault(error.to_string()))??;
         check_names(self, &component)?;
         let pre = self.linker().instantiate_pre(&component);
-        let pre = pre.map_err(|error| Reason::Imports(vec![format!("{error:#}")]))?;
-        EventHandlerPre::new(pre).map_err(|error| Reason::Exports(format!("{error:#}")))
+        let pre = pre.map_err(|error| Reason::Imports(vec![cause(&error)]))?;
+        EventHandlerPre::new(pre).map_err(|error| Reason::Exports(cause(&error)))
     }
+}
+
+/// Refuses a file that is larger than a component may be.
+///
+/// # Errors
+/// [`Reason::TooLarge`].
+pub fn at_most_file_bytes(bytes: u64) -> Result<(), Reason> {
+    if bytes <= inspect::FILE_BYTES {
+        return Ok(());
+    }
+    Err(Reason::TooLarge(format!("{bytes} bytes, and a component may have at most {}", inspect::FILE_BYTES)))
+}
+
+fn compile(engine: &Engine, wasm: &[u8]) -> Result<Component, Reason> {
+    let stripped = inspect::inspect(wasm).map_err(|objection| match objection {
+        Objection::Malformed(why) => Reason::Compile(cut(why, CAUSE_BYTES)),
+        Objection::TooLarge { .. } => Reason::TooLarge(objection.to_string()),
+    })?;
+    Component::new(engine.wasm(), stripped).map_err(|error| Reason::Compile(cause(&error)))
+}
+
+fn cause(error: &wasmtime::Error) -> String {
+    cut(format!("{error:#}"), CAUSE_BYTES)
 }
 
 fn check_limits(engine: &Engine, limits: &Limits) -> Result<(), Reason> {
@@ -176,6 +250,33 @@ mod tests {
         assert_eq!(described.description.as_deref(), Some("Keeps users."));
         assert_eq!(described.events, ["UserCreated"]);
         assert_eq!(described.grants.iter().count(), 1);
+    }
+
+    #[test]
+    fn what_a_description_may_hold_is_bounded() {
+        let described = |description: &str, events: &[String], collections: usize| {
+            let names = (0..collections).map(|n| (format!("c{n}"), serde_json::json!(["read"])));
+            let grants: serde_json::Map<_, _> = names.collect();
+            serde_json::json!({ "description": description, "events": events, "grants": grants }).to_string()
+        };
+        let events = |count: usize, bytes: usize| vec!["e".repeat(bytes); count];
+        Description::parse(&described(&"d".repeat(4_096), &events(1_000, 200), 100)).expect("within the bounds");
+        for (json, expected) in [
+            (described(&"d".repeat(4_097), &[], 0), "description: 4097 bytes"),
+            (described("", &events(1_001, 1), 0), "events: 1001 event types"),
+            (described("", &events(1, 201), 0), "events: number 1 has 201 bytes"),
+            (described("", &[], 101), "grants: 101 collections"),
+        ] {
+            let error = Description::parse(&json).expect_err(expected).to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn refused_imports_are_listed_within_a_bound() {
+        let all: Vec<String> = (0..100_000).map(|n| format!("{n}{}", "i".repeat(1_000))).collect();
+        let text = Reason::Imports(all).to_string();
+        assert!(text.len() < 10_000 && text.ends_with("and 99980 more"), "{} bytes", text.len());
     }
 
     #[test]

@@ -6,10 +6,12 @@
 //!
 //! Invariant: whatever a component does, [`Handler::deliver`] ends, and says which limit ended it.
 
+mod backtrace;
 mod call;
 mod engine;
 mod handler;
 mod imports;
+mod inspect;
 mod limits;
 mod load;
 mod trap;
@@ -17,9 +19,9 @@ mod trap;
 pub use engine::{Engine, EngineError, EngineSettings};
 pub use handler::Handler;
 pub use limits::Limits;
-pub use load::{Description, LoadError, Reason};
+pub use load::{Description, LoadError, Reason, at_most_file_bytes};
 
 pub use crate::host::{
-    Action, Call, Code, Failure, Grants, HandlerKey, Level, LogLine, Mode, Pending, Refusal, Run, Stop, StopKind,
-    Verdict,
+    Action, Call, Code, Failure, Grants, HandlerKey, Installation, Level, LogLine, Mode, Pending, Refusal, Run, Stop,
+    StopKind, Verdict,
 };

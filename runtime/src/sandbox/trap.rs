@@ -1,10 +1,11 @@
 //! From an error of wasmtime to why a call was stopped.
 
 use wasmtime::component::ResourceTableError;
-use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime::{PoolConcurrencyLimitError, Trap};
 
+use super::backtrace;
 use super::call::Fuel;
-use crate::host::{Stop, StopKind, Verdict};
+use crate::host::{Stop, StopKind, Verdict, cut};
 
 /// Why a call ended, where the host's side has recorded nothing. `fuel` is the kind and the limit that a lack of fuel
 /// stands for.
@@ -18,25 +19,23 @@ pub(super) fn verdict(error: &wasmtime::Error, kind: StopKind, fuel: Fuel) -> Ve
         Some(trap) => (StopKind::Trap, trap.to_string()),
         None => other(error),
     };
-    Verdict::Stopped(Stop { kind, message, backtrace: backtrace(error) })
+    Verdict::Stopped(Stop { kind, message, backtrace: backtrace::of(error) })
 }
 
+/// The most bytes of a text of wasmtime's.
+const CAUSE_BYTES: usize = 2 << 10;
+
 fn other(error: &wasmtime::Error) -> (StopKind, String) {
-    if matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full)) {
-        return (StopKind::Handles, "handles: holds too many streams and pollables at once".to_owned());
+    let text = cut(error.root_cause().to_string(), CAUSE_BYTES);
+    // Full is the table of the host's resources; the other text is about all that the component holds.
+    let full = matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full));
+    if full || text.contains("store handle limit exceeded") {
+        return (StopKind::Handles, "handles: holds too many resources at once".to_owned());
     }
-    let text = error.root_cause().to_string();
-    // The type of this error is private to wasmtime; a test holds its words.
+    // The types of these errors are private to wasmtime; tests hold their words.
     if text.contains("fuel allocated for hostcalls has been exhausted") {
         let message = "boundary_bytes: one call's texts and lists are larger than all that may cross".to_owned();
         return (StopKind::Boundary, message);
     }
     (StopKind::Trap, text)
-}
-
-/// The guest's stack, innermost first: a frame a line, with function names, and file and line where they are known.
-pub(super) fn backtrace(error: &wasmtime::Error) -> Option<String> {
-    let frames = error.downcast_ref::<WasmBacktrace>()?.to_string();
-    let lines: Vec<&str> = frames.lines().skip(1).filter(|line| !line.is_empty()).collect();
-    (!lines.is_empty()).then(|| lines.join("\n"))
 }

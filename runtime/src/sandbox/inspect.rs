@@ -1,0 +1,276 @@
+//! What is looked at in a component before any of it is compiled, and what the compiler is not given at all. Pure.
+//!
+//! Compiling takes time and memory that nobody can bound from outside, and a small valid file can ask for a lot of
+//! both. So the shapes that are known to are refused first: this reads each byte once and keeps nothing. Custom sections
+//! are taken out, those of nested modules and components too: debug information is neither kept in memory nor parsed.
+//! What stays is the functions' names, for traces.
+
+use wasm_encoder::{Component, ComponentSectionId, Encode as _, Module, RawSection, Section as _};
+use wasmparser::{BlockType, Encoding, FunctionBody, Operator, Parser, Payload};
+
+/// The most bytes of a `.wasm`.
+pub(crate) const FILE_BYTES: u64 = 64 << 20;
+
+/// How deep modules and components may stand within each other. Tools that compose components nest two or three deep.
+const NESTING: usize = 8;
+
+/// The most modules and components in one file.
+const PARTS: usize = 200;
+
+// What follows is several times what the largest components have that are known to work: Python (18 MB, 13,000 functions,
+// 16,000 branches in one of them) and JavaScript on SpiderMonkey (12 MB).
+
+/// The most functions over all modules.
+const FUNCTIONS: usize = 100_000;
+
+/// The most local variables of one function, parameters not counted.
+const LOCALS: u64 = 10_000;
+
+/// The most branches and targets of branches in one function, and in all.
+const BRANCHES: u64 = 50_000;
+const ALL_BRANCHES: u64 = 3_000_000;
+
+/// The most branches times local variables in one function, and in all: what the compiler's time grows with.
+const BRANCHES_BY_LOCALS: u64 = 2_000_000;
+const ALL_BRANCHES_BY_LOCALS: u64 = 50_000_000;
+
+/// The most bytes of component types, and the most functions that cross from one component to another: for each of them
+/// the compiler makes an adapter as large as its types.
+const TYPE_BYTES: usize = 256 << 10;
+const CANONICAL_FUNCTIONS: usize = 2_000;
+
+/// The most bytes of one module's names.
+const NAME_SECTION_BYTES: usize = 16 << 20;
+
+/// Why a component is not even compiled.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Objection {
+    /// It cannot be read.
+    #[error("{0}")]
+    Malformed(String),
+    /// It is larger, in some respect, than the host compiles.
+    #[error("{what}: {found}, and this host compiles at most {most}")]
+    TooLarge {
+        /// In which respect.
+        what: &'static str,
+        /// How large it is.
+        found: u64,
+        /// How large it may be.
+        most: u64,
+    },
+}
+
+/// The component without its custom sections but `name`, if it is small and plain enough to be compiled.
+pub(crate) fn inspect(wasm: &[u8]) -> Result<Vec<u8>, Objection> {
+    let mut stripped = Vec::with_capacity(wasm.len());
+    let mut outer = Vec::new();
+    let mut counted = Counted::default();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let payload = payload.map_err(|error| Objection::Malformed(error.to_string()))?;
+        match &payload {
+            Payload::Version { encoding, .. } => {
+                stripped.extend_from_slice(match encoding {
+                    Encoding::Component => &Component::HEADER,
+                    Encoding::Module => &Module::HEADER,
+                });
+            }
+            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+                outer.push(std::mem::take(&mut stripped));
+                at_most("levels of nested components", outer.len(), NESTING)?;
+                continue;
+            }
+            Payload::End(_) => {
+                let Some(parent) = outer.pop() else { break };
+                stripped = close(parent, &stripped);
+                continue;
+            }
+            Payload::CustomSection(section) if !is_kept(section.name(), section.data().len()) => continue,
+            _ => {}
+        }
+        counted.count(&payload)?;
+        if let Some((id, range)) = payload.as_section() {
+            // Where the file is cut off within a function, the section says that it is longer than the file.
+            let data = wasm.get(range).ok_or_else(|| Objection::Malformed("unexpected end".to_owned()))?;
+            RawSection { id, data }.append_to(&mut stripped);
+        }
+    }
+    Ok(stripped)
+}
+
+/// What is counted over the whole file.
+#[derive(Default)]
+struct Counted {
+    parts: usize,
+    functions: usize,
+    type_bytes: usize,
+    canonical_functions: usize,
+    branches: u64,
+    branches_by_locals: u64,
+}
+
+impl Counted {
+    fn count(&mut self, payload: &Payload<'_>) -> Result<(), Objection> {
+        match payload {
+            Payload::Version { .. } => {
+                self.parts += 1;
+                at_most("modules and components", self.parts, PARTS)
+            }
+            Payload::FunctionSection(section) => {
+                self.functions += section.count() as usize;
+                at_most("functions", self.functions, FUNCTIONS)
+            }
+            Payload::ComponentTypeSection(section) => {
+                self.type_bytes += section.range().len();
+                at_most("bytes of component types", self.type_bytes, TYPE_BYTES)
+            }
+            Payload::ComponentCanonicalSection(section) => {
+                self.canonical_functions += section.count() as usize;
+                at_most("functions between components", self.canonical_functions, CANONICAL_FUNCTIONS)
+            }
+            Payload::CodeSectionEntry(body) => {
+                let (branches, locals) = check_body(body)?;
+                self.branches += branches;
+                self.branches_by_locals += branches * locals;
+                at_most_of("branches", self.branches, ALL_BRANCHES)?;
+                at_most_of("branches times local variables", self.branches_by_locals, ALL_BRANCHES_BY_LOCALS)
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn is_kept(section: &str, bytes: usize) -> bool {
+    section == "name" && bytes <= NAME_SECTION_BYTES
+}
+
+/// Puts a nested module or component into what it stands in.
+fn close(mut parent: Vec<u8>, nested: &[u8]) -> Vec<u8> {
+    let is_component = nested.starts_with(&Component::HEADER);
+    let id = if is_component { ComponentSectionId::Component } else { ComponentSectionId::CoreModule };
+    parent.push(id.into());
+    nested.encode(&mut parent);
+    parent
+}
+
+fn at_most(what: &'static str, found: usize, most: usize) -> Result<(), Objection> {
+    at_most_of(what, found as u64, most as u64)
+}
+
+fn at_most_of(what: &'static str, found: u64, most: u64) -> Result<(), Objection> {
+    if found <= most { Ok(()) } else { Err(Objection::TooLarge { what, found, most }) }
+}
+
+/// The branches and the local variables of a function, if there are not too many.
+fn check_body(body: &FunctionBody<'_>) -> Result<(u64, u64), Objection> {
+    let malformed = |error: wasmparser::BinaryReaderError| Objection::Malformed(error.to_string());
+    let mut locals = 0;
+    for local in body.get_locals_reader().map_err(malformed)? {
+        locals += u64::from(local.map_err(malformed)?.0);
+    }
+    at_most_of("local variables of one function", locals, LOCALS)?;
+    let mut branches = 0;
+    for operator in body.get_operators_reader().map_err(malformed)? {
+        branches += branches_of(&operator.map_err(malformed)?);
+    }
+    at_most_of("branches of one function", branches, BRANCHES)?;
+    at_most_of("branches times local variables of one function", branches * locals, BRANCHES_BY_LOCALS)?;
+    Ok((branches, locals))
+}
+
+/// How many edges an operator adds to the function's graph.
+fn branches_of(operator: &Operator<'_>) -> u64 {
+    match operator {
+        Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
+            // Results of a block are variables of its end.
+            if matches!(blockty, BlockType::FuncType(_)) { 4 } else { 1 }
+        }
+        Operator::Else | Operator::Br { .. } | Operator::BrIf { .. } => 1,
+        Operator::BrTable { targets } => u64::from(targets.len()) + 1,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wasm(text: &str) -> Vec<u8> {
+        wat::parse_str(text).expect("the text is right")
+    }
+
+    fn customs(wasm: &[u8]) -> Vec<String> {
+        let payloads = Parser::new(0).parse_all(wasm).map(|payload| payload.expect("well-formed"));
+        let custom = payloads.filter_map(|payload| match payload {
+            Payload::CustomSection(section) => Some(section.name().to_owned()),
+            _ => None,
+        });
+        custom.collect()
+    }
+
+    /// What `inspect` says of a core function with this body.
+    fn of_body(body: &str) -> Result<(), Objection> {
+        inspect(&wasm(&format!("(component (core module (func {body})))"))).map(drop)
+    }
+
+    #[test]
+    fn only_names_are_kept_of_custom_sections_at_any_depth() {
+        let text = r#"(component $outer
+            (@custom "sourceMappingURL" "x")
+            (core module (func $first) (@custom ".debug_info" "\01\02"))
+            (component $inner
+                (core module (func $second) (@custom "producers" "p"))
+                (@custom ".debug_str" "name")))"#;
+        let before = wasm(text);
+        assert_eq!(customs(&before).len(), 8, "{:?}", customs(&before));
+        let after = inspect(&before).expect("small and plain");
+        assert_eq!(customs(&after), ["name", "name"]);
+        assert_eq!(inspect(&after).as_ref(), Ok(&after), "what is stripped stays as it is");
+        let plain = wasm("(component (core module (func)) (component (core module (func))))");
+        assert_eq!(inspect(&plain).as_ref(), Ok(&plain), "nothing but custom sections is touched");
+    }
+
+    #[test]
+    fn what_compiles_for_too_long_is_refused_by_what_it_has_too_much_of() {
+        let nested = (0..9).fold(String::new(), |inner, _| format!("(component {inner})"));
+        let cases = [
+            (format!("(component {nested})"), "levels of nested components: 9"),
+            (format!("(component {})", "(core module)".repeat(200)), "modules and components: 201"),
+            (format!("(component (core module {}))", "(func)".repeat(100_001)), "functions: 100001"),
+        ];
+        for (text, expected) in cases {
+            let objection = inspect(&wasm(&text)).expect_err(expected).to_string();
+            assert!(objection.starts_with(expected), "{objection}");
+        }
+    }
+
+    #[test]
+    fn a_function_is_judged_by_its_branches_and_locals() {
+        let locals = |count: usize| format!("(local{})", " i32".repeat(count));
+        let loops = |count: usize| "(loop)".repeat(count);
+        assert_eq!(of_body(&format!("{}{}", locals(200), loops(10_000))), Ok(()));
+        for (body, expected) in [
+            (locals(10_001), "local variables of one function: 10001"),
+            (loops(50_001), "branches of one function: 50001"),
+            (format!("{}{}", locals(201), loops(10_000)), "branches times local variables of one function: 2010000"),
+            (format!("(block (br_table {} (i32.const 0)))", "0 ".repeat(50_001)), "branches of one function: 50002"),
+        ] {
+            let objection = of_body(&body).expect_err(expected).to_string();
+            assert!(objection.starts_with(expected), "{objection}");
+        }
+        let function = format!("(func {}{})", locals(100), loops(10_000));
+        let many = |count: usize| inspect(&wasm(&format!("(component (core module {}))", function.repeat(count))));
+        assert!(many(50).is_ok());
+        let objection = many(51).expect_err("too many in all").to_string();
+        assert!(objection.starts_with("branches times local variables: 51000000"), "{objection}");
+    }
+
+    #[test]
+    fn what_is_cut_off_or_no_webassembly_is_malformed() {
+        let whole = wasm("(component (core module (func)))");
+        for bytes in (0..whole.len() - 1).map(|end| &whole[..end]).chain([&b"#!/bin/sh\n"[..]]) {
+            // A file may end between two sections.
+            let ends = inspect(bytes);
+            assert!(matches!(ends, Err(Objection::Malformed(_))) || bytes.len() == 8, "{bytes:?}: {ends:?}");
+        }
+    }
+}
