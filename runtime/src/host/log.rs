@@ -1,6 +1,10 @@
 //! What a handler logs and prints.
 //!
-//! Lines over `log_bytes` are counted and dropped; neither `log` nor printing ever fails for it.
+//! The lines of a delivery are bounded in number and in the bytes that they take where they are written. What is over is
+//! counted and dropped, but for the last line, which most often says why the handler failed; a line that is too long is
+//! cut. Neither `log` nor printing ever fails for any of it.
+
+use std::fmt::Write as _;
 
 use serde_json::value::RawValue;
 
@@ -54,39 +58,93 @@ pub(super) enum Printed {
     Stderr,
 }
 
+/// What a line takes beside its text, its fields and the event's id: the names of the members, the time, the handler.
+const FRAME_BYTES: u64 = 256;
+
+/// The most bytes of a line's text, and of its fields, as they are written.
+const TEXT_BYTES: usize = 16 << 10;
+const FIELDS_BYTES: usize = 8 << 10;
+
+/// What is kept free for the last line.
+const LAST_BYTES: u64 = 4 << 10;
+
 /// The lines of one delivery.
 #[derive(Debug)]
 pub(crate) struct LogBuffer {
     lines: Vec<LogLine>,
+    lines_left: u64,
     bytes_left: u64,
+    /// What every line takes, whatever it says.
+    frame: u64,
+    /// The last line that found no room, and the bytes that are kept for it.
+    last: Option<LogLine>,
+    last_bytes: u64,
     dropped: u64,
     stdout: Partial,
     stderr: Partial,
 }
 
-/// A printed line that has not ended.
+/// The beginning of a printed line that has not ended, and how long the line is.
 #[derive(Debug, Default)]
 struct Partial {
-    bytes: Vec<u8>,
-    /// It is longer than what may still be kept.
-    over: bool,
+    kept: Vec<u8>,
+    bytes: usize,
+}
+
+impl Partial {
+    fn extend(&mut self, bytes: &[u8]) {
+        let room = TEXT_BYTES.saturating_sub(self.kept.len());
+        self.kept.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        self.bytes = self.bytes.saturating_add(bytes.len());
+    }
 }
 
 impl LogBuffer {
-    pub(super) fn new(log_bytes: u64) -> Self {
-        let (stdout, stderr) = (Partial::default(), Partial::default());
-        Self { lines: Vec::new(), bytes_left: log_bytes, dropped: 0, stdout, stderr }
+    /// For the lines of an event, whose id stands in each of them.
+    pub(super) fn new(log_bytes: u64, log_lines: u64, event_id: &str) -> Self {
+        let last_bytes = LAST_BYTES.min(log_bytes / 4);
+        Self {
+            lines: Vec::new(),
+            lines_left: log_lines,
+            bytes_left: log_bytes - last_bytes,
+            frame: FRAME_BYTES + written(event_id) as u64,
+            last: None,
+            last_bytes,
+            dropped: 0,
+            stdout: Partial::default(),
+            stderr: Partial::default(),
+        }
     }
 
     /// Keeps a line if there is room for it.
     pub(super) fn push(&mut self, level: Level, text: String, fields: Option<Box<RawValue>>) {
-        let bytes = text.len() + fields.as_ref().map_or(0, |fields| fields.get().len());
-        match self.bytes_left.checked_sub(bytes as u64 + LINE_COST) {
+        let whole = text.len();
+        self.keep(LogLine { level, text: fit(text, whole, TEXT_BYTES), fields });
+    }
+
+    fn keep(&mut self, line: LogLine) {
+        let bytes = self.frame + written_line(&line);
+        match self.bytes_left.checked_sub(bytes).filter(|_| self.lines_left > 0) {
             Some(left) => {
                 self.bytes_left = left;
-                self.lines.push(LogLine { level, text, fields });
+                self.lines_left -= 1;
+                self.lines.push(line);
             }
-            None => self.dropped += 1,
+            None => self.surplus(line),
+        }
+    }
+
+    /// Keeps the line as the last one, in the place of another.
+    fn surplus(&mut self, line: LogLine) {
+        // An object that fits nowhere is worth less than the text beside it.
+        let most = usize::try_from(self.last_bytes.saturating_sub(self.frame)).unwrap_or(usize::MAX);
+        let whole = line.text.len();
+        let text = fit(line.text, whole, most);
+        let left = most.saturating_sub(written(&text));
+        let fields = line.fields.filter(|fields| written(fields.get()) <= left);
+        let fits = written(&text) <= most && self.last_bytes > self.frame;
+        if !fits || self.last.replace(LogLine { level: line.level, text, fields }).is_some() {
+            self.dropped += 1;
         }
     }
 
@@ -104,68 +162,84 @@ impl LogBuffer {
     /// All lines, those that did not end too, and how many were dropped.
     pub(crate) fn finish(&mut self) -> (Vec<LogLine>, u64) {
         for to in [Printed::Stdout, Printed::Stderr] {
-            let partial = self.partial(to);
-            if partial.over || !partial.bytes.is_empty() {
+            if self.partial(to).bytes > 0 {
                 self.end_line(to);
             }
         }
-        (std::mem::take(&mut self.lines), self.dropped)
+        let mut lines = std::mem::take(&mut self.lines);
+        lines.extend(self.last.take());
+        (lines, self.dropped)
     }
 
-    fn partial(&mut self, to: Printed) -> PartialWithin<'_> {
-        let partial = match to {
+    fn partial(&mut self, to: Printed) -> &mut Partial {
+        match to {
             Printed::Stdout => &mut self.stdout,
             Printed::Stderr => &mut self.stderr,
-        };
-        PartialWithin { partial, room: usize::try_from(self.bytes_left).unwrap_or(usize::MAX) }
+        }
     }
 
     fn end_line(&mut self, to: Printed) {
-        let Partial { bytes, over } = std::mem::take(&mut *self.partial(to));
-        if over {
-            self.dropped += 1;
-            return;
-        }
-        let text = String::from_utf8_lossy(&bytes);
+        let Partial { kept, bytes } = std::mem::take(self.partial(to));
+        let text = String::from_utf8_lossy(&kept);
         let text = text.strip_suffix('\r').unwrap_or(&text).to_owned();
+        let whole = if bytes > kept.len() { bytes } else { text.len() };
         let level = match to {
             Printed::Stdout => Level::Info,
             Printed::Stderr => Level::Warn,
         };
-        self.push(level, text, None);
+        self.keep(LogLine { level, text: fit(text, whole, TEXT_BYTES), fields: None });
     }
 }
 
-/// What a line counts beside its text, so that empty ones are bounded too.
-const LINE_COST: u64 = 16;
-
-struct PartialWithin<'a> {
-    partial: &'a mut Partial,
-    room: usize,
+/// The bytes that a text takes where it is written, in whichever form takes more: control characters, and those that
+/// change the direction of writing, are escaped.
+fn written(text: &str) -> usize {
+    text.chars().map(written_letter).sum()
 }
 
-impl PartialWithin<'_> {
-    fn extend(&mut self, bytes: &[u8]) {
-        if self.over || bytes.len() > self.room.saturating_sub(self.partial.bytes.len()) {
-            *self.partial = Partial { bytes: Vec::new(), over: true };
-        } else {
-            self.partial.bytes.extend_from_slice(bytes);
+fn written_letter(letter: char) -> usize {
+    match letter {
+        '"' | '\\' => 2,
+        ' '..='~' => 1,
+        '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}' => 8,
+        letter if letter.is_control() => 8,
+        letter => letter.len_utf8(),
+    }
+}
+
+fn written_line(line: &LogLine) -> u64 {
+    (written(&line.text) + line.fields.as_ref().map_or(0, |fields| written(fields.get()))) as u64
+}
+
+/// The text, cut so that it takes at most so many bytes where it is written. `whole` is how long it was before, if this
+/// is its beginning already.
+fn fit(mut text: String, whole: usize, most: usize) -> String {
+    let (mut bytes, mut end) = (0, 0);
+    for (at, letter) in text.char_indices() {
+        bytes += written_letter(letter);
+        if bytes + NOTE_BYTES <= most {
+            end = at + letter.len_utf8();
+        }
+        if bytes > most {
+            break;
         }
     }
+    if bytes <= most && whole == text.len() {
+        return text;
+    }
+    text.truncate(end);
+    // What was cut off is not to be held either.
+    text.shrink_to_fit();
+    let _ = write!(text, "… ({whole} bytes)");
+    text
 }
 
-impl std::ops::Deref for PartialWithin<'_> {
-    type Target = Partial;
+/// What the note on a line that was cut takes at most.
+const NOTE_BYTES: usize = 48;
 
-    fn deref(&self) -> &Partial {
-        self.partial
-    }
-}
-
-impl std::ops::DerefMut for PartialWithin<'_> {
-    fn deref_mut(&mut self) -> &mut Partial {
-        self.partial
-    }
+/// An object that is too long becomes the beginning of its text.
+fn fit_fields(fields: Box<RawValue>, most: usize) -> Box<RawValue> {
+    if fields.get().len() <= most && written(fields.get()) <= most { fields } else { text_of_fields(fields.get()) }
 }
 
 impl log::Host for State {
@@ -184,12 +258,21 @@ impl log::Host for State {
     }
 }
 
-/// The fields as an object: what is none is kept as the text of the one member `fields`, since logging never fails.
+/// The fields as an object: what is none, or too long, is kept as the text of the one member `fields`, since logging
+/// never fails.
 fn object(fields: &str) -> Box<RawValue> {
-    let is_object = fields.trim_start().starts_with('{');
-    let wrap = |text: &str| serde_json::value::to_raw_value(&serde_json::json!({ "fields": text }));
-    let parsed = if is_object { RawValue::from_string(fields.to_owned()).ok() } else { None };
-    parsed.or_else(|| wrap(fields).ok()).unwrap_or_else(|| RawValue::NULL.to_owned())
+    let may_be_object = fields.len() <= FIELDS_BYTES && fields.trim_start().starts_with('{');
+    let parsed = may_be_object.then(|| RawValue::from_string(fields.to_owned()).ok()).flatten();
+    parsed.map_or_else(|| text_of_fields(fields), |object| fit_fields(object, FIELDS_BYTES))
+}
+
+fn text_of_fields(text: &str) -> Box<RawValue> {
+    // A quote within the text takes an escape more where the object is written.
+    let whole = text.len();
+    let kept = text[..text.floor_char_boundary(FIELDS_BYTES)].to_owned();
+    let text = fit(kept, whole, FIELDS_BYTES / 2);
+    let object = serde_json::value::to_raw_value(&serde_json::json!({ "fields": text }));
+    object.unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 /// Passes the lines of a delivery on to the host's own log.
@@ -218,6 +301,10 @@ pub(crate) fn emit(handler: &str, event_id: &str, attempt: u32, lines: &[LogLine
 mod tests {
     use super::*;
 
+    fn buffer(log_bytes: u64, log_lines: u64) -> LogBuffer {
+        LogBuffer::new(log_bytes, log_lines, "e1")
+    }
+
     fn texts(buffer: &mut LogBuffer) -> (Vec<String>, u64) {
         let (lines, dropped) = buffer.finish();
         (lines.into_iter().map(|line| format!("{} {}", line.level.as_str(), line.text)).collect(), dropped)
@@ -225,7 +312,7 @@ mod tests {
 
     #[test]
     fn printed_bytes_become_lines() {
-        let mut buffer = LogBuffer::new(1_000);
+        let mut buffer = buffer(10_000, 100);
         buffer.print(Printed::Stdout, b"on");
         buffer.print(Printed::Stderr, b"panicked\n");
         buffer.print(Printed::Stdout, b"e\r\n\ntwo\nthr\xffee");
@@ -234,16 +321,60 @@ mod tests {
     }
 
     #[test]
-    fn lines_over_the_limit_are_counted_and_short_ones_still_fit() {
-        let mut buffer = LogBuffer::new(60);
-        buffer.push(Level::Info, "x".repeat(45), None);
-        buffer.print(Printed::Stdout, &[b'y'; 61]);
-        buffer.print(Printed::Stdout, b"still the same line");
-        buffer.print(Printed::Stdout, b"\n");
-        buffer.push(Level::Info, "short".to_owned(), None);
-        buffer.push(Level::Info, "short".to_owned(), None);
-        buffer.push(Level::Info, "x".repeat(45), None);
-        assert_eq!(texts(&mut buffer), (vec!["info short".to_owned(), "info short".to_owned()], 3));
+    fn the_last_line_is_kept_and_those_between_are_counted() {
+        // Three quarters hold two lines of 358 bytes, and the rest a short last one.
+        let mut buffer = buffer(1_100, 100);
+        for line in 0..10 {
+            buffer.push(Level::Info, format!("{line}{}", "x".repeat(99)), None);
+        }
+        buffer.push(Level::Error, "the reason".to_owned(), None);
+        let (lines, dropped) = texts(&mut buffer);
+        assert_eq!((lines.len(), dropped), (3, 8), "{lines:?}");
+        assert_eq!(lines[2], "error the reason");
+    }
+
+    #[test]
+    fn lines_are_bounded_in_number() {
+        let mut buffer = buffer(1 << 20, 5);
+        buffer.print(Printed::Stdout, &b"\n".repeat(100));
+        let (lines, dropped) = buffer.finish();
+        assert_eq!((lines.len(), dropped), (6, 94));
+    }
+
+    #[test]
+    fn no_bytes_are_no_lines() {
+        let mut buffer = buffer(0, 100);
+        buffer.print(Printed::Stderr, b"one\ntwo");
+        assert_eq!(texts(&mut buffer), (Vec::new(), 2));
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_cut_wherever_it_comes_from() {
+        let long = format!("it failed because {}", "y".repeat(300_000));
+        let mut printed = buffer(64 << 10, 100);
+        printed.print(Printed::Stderr, long.as_bytes());
+        let mut logged = buffer(64 << 10, 100);
+        logged.push(Level::Error, long, None);
+        for mut buffer in [printed, logged] {
+            let (lines, dropped) = buffer.finish();
+            assert_eq!((lines.len(), dropped), (1, 0));
+            let text = &lines[0].text;
+            assert!(text.starts_with("it failed because yyy") && text.len() <= TEXT_BYTES, "{} bytes", text.len());
+            assert!(text.ends_with("… (300018 bytes)"), "{}", &text[text.len() - 40..]);
+        }
+    }
+
+    #[test]
+    fn lines_count_as_they_are_written() {
+        assert_eq!(written("a\"\\é\0\u{9b}\u{202e}"), 1 + 2 + 2 + 2 + 8 + 8 + 8);
+        for text in ["\0".repeat(64 << 10), "\u{85}".repeat(64 << 10), "\"".repeat(64 << 10)] {
+            let mut buffer = buffer(1 << 20, 100);
+            buffer.push(Level::Info, text.clone(), Some(object(&serde_json::json!({ "a": text }).to_string())));
+            let (lines, _) = buffer.finish();
+            let json = serde_json::to_string(&lines[0].text).expect("text is JSON");
+            let fields = lines[0].fields.as_ref().map_or(0, |fields| fields.get().len());
+            assert!(json.len() <= TEXT_BYTES + 2 && fields <= FIELDS_BYTES, "{} and {fields}", json.len());
+        }
     }
 
     #[test]
@@ -251,5 +382,7 @@ mod tests {
         assert_eq!(object(r#"{"n": 1.10}"#).get(), r#"{"n": 1.10}"#);
         assert_eq!(object("[1]").get(), r#"{"fields":"[1]"}"#);
         assert_eq!(object("{broken").get(), r#"{"fields":"{broken"}"#);
+        let long = object(&"[".repeat(300_000));
+        assert!(long.get().len() <= FIELDS_BYTES && long.get().ends_with("(300000 bytes)\"}"), "{}", long.get().len());
     }
 }

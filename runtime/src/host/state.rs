@@ -32,6 +32,7 @@ pub(crate) struct Budget {
     pub(crate) writes: u64,
     pub(crate) found_documents: u32,
     pub(crate) log_bytes: u64,
+    pub(crate) log_lines: u64,
     pub(crate) boundary_bytes: u64,
     pub(crate) handles: usize,
     pub(crate) expressions: Expressions,
@@ -119,7 +120,8 @@ impl State {
     pub(crate) fn new(mut scene: Scene, budget: Budget) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(budget.handles);
-        let log = Mutex::new(LogBuffer::new(budget.log_bytes));
+        let event_id = scene.event.as_ref().map_or("", |event| event.id.as_str());
+        let log = Mutex::new(LogBuffer::new(budget.log_bytes, budget.log_lines, event_id));
         Self {
             shared: Arc::new(Shared { meter: Meter::new(), clock: Clock::default(), log }),
             growth: Growth::new(budget.memory_bytes, budget.table_elements),
@@ -150,7 +152,7 @@ impl State {
         self.view.as_ref().map_or(0, View::count)
     }
 
-    /// Counts a call of the contract.
+    /// Counts a call of the host, of the contract or of WASI.
     pub(super) fn called(&mut self) -> wasmtime::Result<()> {
         self.host_calls += 1;
         if self.host_calls > self.budget.host_calls {

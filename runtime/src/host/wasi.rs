@@ -5,19 +5,15 @@
 //! exist for a handler. Descriptors of `wasi:filesystem` cannot be had without a preopened folder, so its operations
 //! are wasmtime's own and never reached.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
 use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
-use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemCtxView};
+use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemCtxView};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
 use wasmtime_wasi::p2::pipe::ClosedInputStream;
-use wasmtime_wasi::p2::{DynInputStream, DynOutputStream, OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 use wasmtime_wasi_io::bindings::wasi::io;
 
 use super::log::Printed;
 use super::random::Sequence;
-use super::state::Shared;
 use super::{State, StopKind};
 
 /// Names of the interfaces that [`link`] gives, all of WASI 0.2.
@@ -74,8 +70,8 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     random::insecure_seed::add_to_linker::<State, Own>(l, |state| state)?;
     io::poll::add_to_linker::<State, Own>(l, |state| state)?;
     io::error::add_to_linker::<State, HasTable>(l, |state| &mut state.table)?;
-    io::streams::add_to_linker::<State, HasTable>(l, |state| &mut state.table)?;
-    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(l, filesystem)?;
+    io::streams::add_to_linker::<State, Own>(l, |state| state)?;
+    filesystem::preopens::add_to_linker::<State, Own>(l, |state| state)?;
     filesystem::types::add_to_linker::<State, WasiFilesystem>(l, filesystem)
 }
 
@@ -85,14 +81,17 @@ fn filesystem(state: &mut State) -> WasiFilesystemCtxView<'_> {
 
 impl cli::environment::Host for State {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        self.called()?;
         Ok(Vec::new())
     }
 
     fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
+        self.called()?;
         Ok(Vec::new())
     }
 
     fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
+        self.called()?;
         Ok(None)
     }
 }
@@ -110,57 +109,31 @@ impl cli::exit::Host for State {
 
 impl cli::stdin::Host for State {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<DynInputStream>> {
+        self.called()?;
         let stream: DynInputStream = Box::new(ClosedInputStream);
         Ok(self.table.push(stream)?)
     }
 }
 
+impl filesystem::preopens::Host for State {
+    fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        self.called()?;
+        Ok(Vec::new())
+    }
+}
+
 impl cli::stdout::Host for State {
     fn get_stdout(&mut self) -> wasmtime::Result<Resource<DynOutputStream>> {
+        self.called()?;
         self.printed(Printed::Stdout)
     }
 }
 
 impl cli::stderr::Host for State {
     fn get_stderr(&mut self) -> wasmtime::Result<Resource<DynOutputStream>> {
+        self.called()?;
         self.printed(Printed::Stderr)
     }
-}
-
-impl State {
-    fn printed(&mut self, to: Printed) -> wasmtime::Result<Resource<DynOutputStream>> {
-        let stream: DynOutputStream = Box::new(Lines { shared: Arc::clone(&self.shared), to });
-        Ok(self.table.push(stream)?)
-    }
-}
-
-/// A stream whose bytes become log lines. It takes everything at once; what is too much is dropped by the log.
-struct Lines {
-    shared: Arc<Shared>,
-    to: Printed,
-}
-
-/// As much as one write may bring.
-const PERMIT_BYTES: usize = 64 << 10;
-
-impl OutputStream for Lines {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        self.shared.log().print(self.to, &bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        Ok(())
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        Ok(PERMIT_BYTES)
-    }
-}
-
-#[wasmtime_wasi::async_trait]
-impl Pollable for Lines {
-    async fn ready(&mut self) {}
 }
 
 impl cli::terminal_input::Host for State {}
@@ -183,30 +156,42 @@ impl cli::terminal_output::HostTerminalOutput for State {
 
 impl cli::terminal_stdin::Host for State {
     fn get_terminal_stdin(&mut self) -> wasmtime::Result<Option<Resource<cli::terminal_input::TerminalInput>>> {
+        self.called()?;
         Ok(None)
     }
 }
 
 impl cli::terminal_stdout::Host for State {
     fn get_terminal_stdout(&mut self) -> wasmtime::Result<Option<Resource<cli::terminal_output::TerminalOutput>>> {
+        self.called()?;
         Ok(None)
     }
 }
 
 impl cli::terminal_stderr::Host for State {
     fn get_terminal_stderr(&mut self) -> wasmtime::Result<Option<Resource<cli::terminal_output::TerminalOutput>>> {
+        self.called()?;
         Ok(None)
     }
 }
 
+/// What one call gives at most. Making them takes the host's time.
+const RANDOM_BYTES: usize = 64 << 10;
+
 impl random::random::Host for State {
     fn get_random_bytes(&mut self, count: u64) -> wasmtime::Result<Vec<u8>> {
+        self.called()?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         self.crossed(count)?;
+        if count > RANDOM_BYTES {
+            let message = format!("get-random-bytes: asked for {count} bytes, one call gives at most {RANDOM_BYTES}");
+            return Err(self.stopped(StopKind::Random, message));
+        }
         Ok(self.wasi_random().bytes(count))
     }
 
     fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
+        self.called()?;
         Ok(self.wasi_random().number())
     }
 }
@@ -223,6 +208,7 @@ impl random::insecure::Host for State {
 
 impl random::insecure_seed::Host for State {
     fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
+        self.called()?;
         let mut seed = Sequence::new(self.scene.seed.clone(), "insecure-seed");
         Ok((seed.number(), seed.number()))
     }

@@ -56,26 +56,31 @@ impl Pollable for Until {
 
 impl wall_clock::Host for State {
     fn now(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        self.called()?;
         let now = u64::try_from(self.scene.now_ms).unwrap_or(0);
         let nanoseconds = u32::try_from(now % 1_000).unwrap_or(0) * 1_000_000;
         Ok(wall_clock::Datetime { seconds: now / 1_000, nanoseconds })
     }
 
     fn resolution(&mut self) -> wasmtime::Result<wall_clock::Datetime> {
+        self.called()?;
         Ok(wall_clock::Datetime { seconds: 0, nanoseconds: 1_000_000 })
     }
 }
 
 impl monotonic_clock::Host for State {
     fn now(&mut self) -> wasmtime::Result<u64> {
+        self.called()?;
         Ok(self.shared.clock.now_ns.fetch_add(READING_NS, Relaxed))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {
+        self.called()?;
         Ok(READING_NS)
     }
 
     fn subscribe_instant(&mut self, when: u64) -> wasmtime::Result<Resource<DynPollable>> {
+        self.called()?;
         let until = self.table.push(Until { shared: Arc::clone(&self.shared), at_ns: when })?;
         subscribe(&mut self.table, until)
     }
@@ -88,6 +93,8 @@ impl monotonic_clock::Host for State {
 
 impl poll::Host for State {
     async fn poll(&mut self, pollables: Vec<Resource<DynPollable>>) -> wasmtime::Result<Vec<u32>> {
+        self.called()?;
+        self.crossed(pollables.len().saturating_mul(size_of::<u32>()))?;
         loop {
             let asked = pollables.iter().map(|pollable| Resource::new_borrow(pollable.rep())).collect();
             self.shared.clock.awaited_ns.store(u64::MAX, Relaxed);
@@ -101,6 +108,7 @@ impl poll::Host for State {
 
 impl poll::HostPollable for State {
     async fn ready(&mut self, pollable: Resource<DynPollable>) -> wasmtime::Result<bool> {
+        self.called()?;
         poll::HostPollable::ready(&mut self.table, pollable).await
     }
 

@@ -5,15 +5,20 @@ use std::time::Duration;
 
 use wasmtime::{Store, UpdateDeadline};
 
-use super::{Engine, Limits, Reason, trap};
+use super::{Engine, Limits, Reason, backtrace, trap};
 use crate::event::Event;
 use crate::host::{
-    Action, Budget, EventHandler, EventHandlerPre, Failure, Grants, HandlerKey, LogLine, Scene, Seed, State, Stop,
-    StopKind, Verdict, exports, types,
+    Action, Budget, EventHandler, EventHandlerPre, Failure, Grants, HandlerKey, Installation, LogLine, Scene, Seed,
+    State, Stop, StopKind, Verdict, cut, exports, types,
 };
 
 /// Units of fuel after which a call gives way to other work.
 const YIELD_FUEL: u64 = 1_000_000;
+
+/// The most bytes that are kept of what a handler says of its failure.
+const MESSAGE_BYTES: usize = 64 << 10;
+const ERROR_TYPE_BYTES: usize = 256;
+const TRACE_BYTES: usize = 16 << 10;
 
 /// What is needed to call a component.
 pub(super) struct Caller {
@@ -92,16 +97,19 @@ impl Caller {
 
     fn store(&self, state: State) -> Store<State> {
         let boundary = usize::try_from(state.budget.boundary_bytes).unwrap_or(usize::MAX);
+        let handles = state.budget.handles;
         let mut store = Store::new(self.engine.wasm(), state);
         store.limiter(|state| &mut state.growth);
         store.set_hostcall_fuel(boundary);
+        store.set_max_component_handles(handles);
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(|mut store| {
             let state = store.data_mut();
             if state.shared.meter.running() > state.budget.deadline {
                 return Err(state.late());
             }
-            Ok(UpdateDeadline::Continue(1))
+            // By the executor's own yield, which lets it look at its timers and sockets before the guest goes on.
+            Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
         // Fails only for an engine without fuel, which ours never is.
         let _ = store.fuel_async_yield_interval(Some(YIELD_FUEL));
@@ -115,7 +123,7 @@ fn ended<T>(store: Store<State>, result: Result<T, (Verdict, Option<wasmtime::Er
     let cause = state.take_cause();
     let result = match (cause, result) {
         (Some(Verdict::Stopped(stop)), Err((_, error))) => {
-            let backtrace = error.as_ref().and_then(trap::backtrace);
+            let backtrace = error.as_ref().and_then(backtrace::of);
             Err(Verdict::Stopped(Stop { backtrace, ..stop }))
         }
         (Some(cause), _) => Err(cause),
@@ -161,7 +169,7 @@ pub(super) async fn handle(caller: &Caller, limits: &Limits, scene: Scene, event
 pub(super) async fn describe(caller: &Caller, name: &str, digest: &str, limits: &Limits) -> Result<String, Reason> {
     let scene = Scene {
         event: None,
-        handler: HandlerKey { id: Arc::from(name), generation: 0 },
+        handler: HandlerKey { id: Arc::from(name), generation: 0, installation: Installation::default() },
         attempt: 0,
         now_ms: 0,
         grants: Arc::new(Grants::default()),
@@ -198,5 +206,11 @@ fn failed(failure: exports::Failure) -> Failure {
         types::Action::Skip => Action::Skip,
     };
     let exports::Failure { error_type, message, trace, after_ms, .. } = failure;
-    Failure { action, error_type, message, trace, after_ms }
+    Failure {
+        action,
+        error_type: cut(error_type, ERROR_TYPE_BYTES),
+        message: cut(message, MESSAGE_BYTES),
+        trace: trace.map(|trace| cut(trace, TRACE_BYTES)),
+        after_ms,
+    }
 }

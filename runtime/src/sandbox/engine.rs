@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use wasmparser::WasmFeatures;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmBacktraceDetails};
 
@@ -131,11 +132,34 @@ fn config(settings: &EngineSettings) -> Result<Config, EngineError> {
         .epoch_interruption(true)
         .max_wasm_stack(stack)
         .async_stack_size(size("stack_bytes", settings.stack_bytes.saturating_add(HOST_STACK_BYTES))?)
-        .wasm_memory64(false)
+        .wasm_features(never(), false)
+        // Two hosts run a delivery alike, whatever their processors make of a NaN or of relaxed SIMD.
+        .relaxed_simd_deterministic(true)
+        .cranelift_nan_canonicalization(true)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES))
-        .wasm_backtrace_details(WasmBacktraceDetails::Enable)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .allocation_strategy(InstanceAllocationStrategy::Pooling(pool(settings, &size)?));
     Ok(config)
+}
+
+/// What components may not use, whether or not wasmtime is built with it: another crate may ask for more of wasmtime than
+/// this one does.
+fn never() -> WasmFeatures {
+    WasmFeatures::MEMORY64
+        | WasmFeatures::THREADS
+        | WasmFeatures::SHARED_EVERYTHING_THREADS
+        | WasmFeatures::EXCEPTIONS
+        | WasmFeatures::LEGACY_EXCEPTIONS
+        | WasmFeatures::GC
+        | WasmFeatures::STACK_SWITCHING
+        | WasmFeatures::CUSTOM_PAGE_SIZES
+        | WasmFeatures::CM_ASYNC
+        | WasmFeatures::CM_ASYNC_STACKFUL
+        | WasmFeatures::CM_MORE_ASYNC_BUILTINS
+        | WasmFeatures::CM_THREADING
+        | WasmFeatures::CM_ERROR_CONTEXT
+        | WasmFeatures::CM_GC
+        | WasmFeatures::CM64
 }
 
 fn pool(

@@ -3,7 +3,10 @@
 mod behaviours;
 mod bounds;
 mod calls;
+mod executor;
 mod fixture;
 mod limits;
 mod load;
+mod proposals;
+mod traces;
 mod wasi;
