@@ -94,15 +94,14 @@ async fn process(
     let handlers = load(settings).await?;
     let Some(store) = connected(settings, health, shutdown).await? else { return Ok(()) };
     let seen = (metrics.clone(), health.clone());
-    let retention_ms = i64::try_from(settings.ledger_retention.as_millis()).unwrap_or(i64::MAX);
-    let prepared = prepare(handlers, &store, (source, retention_ms), &seen, shutdown).await?;
-    let Some((registry, session)) = prepared else { return Ok(()) };
-    let give_up = Arc::new(AtomicBool::new(false));
     let ledger = Ledger {
         group: Arc::from(settings.kafka_group_id.as_str()),
         source: Arc::from(settings.outbox_source.as_str()),
-        retention_ms,
+        retention_ms: i64::try_from(settings.ledger_retention.as_millis()).unwrap_or(i64::MAX),
     };
+    let prepared = prepare(handlers, &store, (source, &ledger), &seen, shutdown).await?;
+    let Some((registry, session)) = prepared else { return Ok(()) };
+    let give_up = Arc::new(AtomicBool::new(false));
     tokio::spawn(sweep(store.clone(), ledger.retention_ms, metrics.clone(), shutdown.clone()));
     let clock: Arc<dyn Clock> = Arc::new(HostClock::default());
     let committer = Committer::new(
@@ -207,7 +206,7 @@ async fn load(settings: &Settings) -> anyhow::Result<Vec<Handler>> {
 async fn prepare(
     handlers: Vec<Handler>,
     store: &Store,
-    (source, retention_ms): (Source, i64),
+    (source, ledger): (Source, &Ledger),
     (metrics, health): &(Metrics, Health),
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<(Registry, Session)>> {
@@ -219,8 +218,8 @@ async fn prepare(
             }
             store.bring_up_to_date().await?;
             store.create_own_collections().await?;
-            store.begin_floors(retention_ms).await?;
-            let registry = Registry::enter(handlers.clone(), store, metrics).await?;
+            store.begin_floors(ledger.retention_ms).await?;
+            let registry = Registry::enter(handlers.clone(), store, metrics, &ledger.source).await?;
             Ok::<_, store::Error>((registry, store.session().await?))
         };
         match prepared.await {

@@ -236,7 +236,8 @@ impl State {
     ) -> Result<Write, Refusal> {
         let event = self.scene.event.as_ref().map_or("", |event| event.id.as_str());
         let write = u32::try_from(self.written()).unwrap_or(u32::MAX);
-        build(&self.call(verb, collection), &Origin { event, handler: &self.scene.handler.id, write })
+        let (handler, source) = (&*self.scene.handler.id, self.scene.handler.installation.source());
+        build(&self.call(verb, collection), &Origin { event, handler, source, write })
     }
 
     /// Waits for MongoDB: within what is left of `documents_ms`, and without it counting as running time.

@@ -4,6 +4,7 @@
 //! keeps it.
 
 mod bindings;
+mod cut;
 mod delivery;
 mod documents;
 pub mod ejson;
@@ -21,10 +22,13 @@ mod state;
 pub mod view;
 mod wasi;
 mod wasi_clocks;
+mod wasi_streams;
 
+pub use cut::cut;
 pub use grants::Grants;
 pub use log::{Level, LogLine};
 pub use pending::Pending;
+pub use random::Installation;
 pub use refusal::{Code, Refusal};
 pub use run::{Action, Call, Failure, HandlerKey, Mode, Run, Stop, StopKind, Verdict};
 

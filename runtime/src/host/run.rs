@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LogLine, Pending, Refusal};
+use super::{Installation, LogLine, Pending, Refusal};
 use crate::event::Event;
 use crate::store::{Live, ReadById, Reader, Write};
 
@@ -17,6 +17,8 @@ pub struct HandlerKey {
     pub id: Arc<str>,
     /// The generation. Random bytes depend on it; derived `_id`s do not, so that a rebuild gives the same documents.
     pub generation: u32,
+    /// Whose it is. Random bytes and derived `_id`s depend on it.
+    pub installation: Installation,
 }
 
 /// One event for one handler.
@@ -132,7 +134,7 @@ pub struct Stop {
     pub kind: StopKind,
     /// For people; it names the limit, where it was one.
     pub message: String,
-    /// The handler's stack with function names, and file and line where the component has them.
+    /// The handler's stack: the functions' names, innermost first, a frame a line.
     pub backtrace: Option<String>,
 }
 

@@ -1,5 +1,6 @@
 //! Handlers: which are loaded, who they are, and which event types they have.
 
+mod ceiling;
 mod folder;
 mod identity;
 
@@ -9,10 +10,11 @@ pub use identity::{Identity, Routes, lines};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::host::HandlerKey;
+use crate::host::{HandlerKey, Installation};
 use crate::sandbox::Handler;
 use crate::store::{self, Deployment, Store};
 use crate::telemetry::metrics::{HandlerMetrics, Metrics};
+use uuid::Uuid;
 
 /// A handler that is loaded and entered.
 #[derive(Debug)]
@@ -55,7 +57,14 @@ impl Registry {
     ///
     /// # Errors
     /// What MongoDB answers.
-    pub async fn enter(handlers: Vec<Handler>, store: &Store, metrics: &Metrics) -> Result<Self, store::Error> {
+    pub async fn enter(
+        handlers: Vec<Handler>,
+        store: &Store,
+        metrics: &Metrics,
+        outbox_source: &str,
+    ) -> Result<Self, store::Error> {
+        let installation = Installation::new(store.secret(random_bytes()).await?, outbox_source);
+        let in_progress = !store.group_progress().await?.epochs.is_empty();
         let mut entered = Vec::with_capacity(handlers.len());
         for handler in handlers {
             let known = store
@@ -66,6 +75,9 @@ impl Registry {
                     description: handler.description().description.as_deref().unwrap_or_default(),
                 })
                 .await?;
+            if in_progress && !known.added.is_empty() {
+                added(handler.name(), &known.added);
+            }
             entered.push((known, handler));
         }
         let written: Vec<(i32, Vec<Arc<str>>)> =
@@ -82,12 +94,12 @@ impl Registry {
                 version: Arc::from(handler.digest()),
                 line,
             });
-            registry.add(&identity, handler, metrics);
+            registry.add(&identity, handler, &installation, metrics);
         }
         Ok(registry)
     }
 
-    fn add(&mut self, identity: &Arc<Identity>, handler: Handler, metrics: &Metrics) {
+    fn add(&mut self, identity: &Arc<Identity>, handler: Handler, installation: &Installation, metrics: &Metrics) {
         for event_type in handler.events() {
             self.routes.register(event_type, identity);
         }
@@ -96,12 +108,14 @@ impl Registry {
             handler_id = identity.id,
             generation = identity.generation,
             version = &*identity.version,
-            event_types = handler.events().join(", "),
+            event_types = ceiling::named(handler.events()),
+            grants = ceiling::named(&granted(&handler)),
             "handler_registered"
         );
         let key = HandlerKey {
             id: Arc::from(identity.id.to_string()),
             generation: u32::try_from(identity.generation).unwrap_or_default(),
+            installation: installation.clone(),
         };
         let metrics = metrics.handler(&identity.name);
         self.deployed.insert(identity.id, Deployed { handler, key, metrics });
@@ -118,6 +132,31 @@ impl Registry {
     pub fn deployed(&self, id: i32) -> Option<&Deployed> {
         self.deployed.get(&id)
     }
+}
+
+/// Says what becomes of events during a rolling deployment.
+fn added(handler: &str, event_types: &[String]) {
+    tracing::warn!(
+        handler,
+        event_types = ceiling::named(event_types),
+        hint = "hosts of this group that do not have it yet pass these events for it, and they are not given to it later; \
+                if it must see every event, stop all hosts before the first new one starts",
+        "handler_added"
+    );
+}
+
+fn random_bytes() -> [u8; 32] {
+    let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
+    let mut bytes = [0; 32];
+    bytes[..16].copy_from_slice(one.as_bytes());
+    bytes[16..].copy_from_slice(other.as_bytes());
+    bytes
+}
+
+/// What the handler may do with each collection, for people.
+fn granted(handler: &Handler) -> Vec<String> {
+    let grants = handler.grants().iter();
+    grants.map(|(name, access)| format!("{} {name}", ceiling::verbs(access.read, access.write))).collect()
 }
 
 fn writable(handler: &Handler) -> Vec<Arc<str>> {

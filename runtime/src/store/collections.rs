@@ -15,6 +15,8 @@ pub(super) const OWNERS: &str = "owners";
 /// Before the number of a bucket.
 pub(super) const LEDGER: &str = "ledger_";
 pub(super) const LEASES: &str = "leases";
+/// What belongs to the installation: its version and its secret.
+pub(super) const FORMAT: &str = "format";
 pub(super) const HANDLERS: &str = "handlers";
 pub(super) const PARKED: &str = "parked";
 pub(super) const RECORDS: &str = "records";

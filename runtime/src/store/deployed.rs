@@ -21,12 +21,14 @@ pub struct Deployment<'a> {
 }
 
 /// A handler as Weir's database knows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeployedHandler {
     /// Given once, at the first load; the order in which an event's handlers run.
     pub id: i32,
     /// Rises where the handler's documents are built anew.
     pub generation: i32,
+    /// The event types that it was not given before: all of them at its first load.
+    pub added: Vec<String>,
 }
 
 impl Store {
@@ -48,7 +50,7 @@ impl Store {
                 "insert": HANDLERS, "documents": [document], "writeConcern": { "w": "majority" },
             };
             match self.own(command).await {
-                Ok(_) => return Ok(DeployedHandler { id, generation: 1 }),
+                Ok(_) => return Ok(DeployedHandler { id, generation: 1, added: deployment.events.to_vec() }),
                 Err(Error::Refused { code: DUPLICATE_KEY, .. }) => {}
                 Err(error) => return Err(error),
             }
@@ -63,14 +65,17 @@ impl Store {
                 "update": { "$set": {
                     "digest": deployment.digest, "events": deployment.events, "description": deployment.description,
                 } },
-                "new": true, "writeConcern": { "w": "majority" },
+                "new": false, "writeConcern": { "w": "majority" },
             })
             .await?;
         let Some(Bson::Document(known)) = reply.get("value") else { return Ok(None) };
         let number = |name| {
             known.get_i32(name).map_err(|_| Error::Fault(format!("the entry of {} has no {name}", deployment.name)))
         };
-        Ok(Some(DeployedHandler { id: number("_id")?, generation: number("generation")? }))
+        let before: Vec<&str> =
+            known.get_array("events").map_or_else(|_| Vec::new(), |all| all.iter().filter_map(Bson::as_str).collect());
+        let added = deployment.events.iter().filter(|event| !before.contains(&event.as_str())).cloned().collect();
+        Ok(Some(DeployedHandler { id: number("_id")?, generation: number("generation")?, added }))
     }
 
     async fn next_handler_id(&self) -> Result<i32, Error> {

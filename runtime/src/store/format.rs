@@ -5,9 +5,9 @@
 
 use bson::doc;
 
+use super::collections::FORMAT;
 use super::{Error, Store};
 
-const FORMAT: &str = "format";
 const ID: &str = "weir";
 /// What a database has that was made before there were versions.
 const FIRST: i32 = 1;

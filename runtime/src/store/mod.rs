@@ -17,6 +17,7 @@ pub mod progress;
 pub mod query;
 pub mod read;
 mod reader;
+mod secret;
 mod transaction;
 pub mod wire;
 pub mod write;

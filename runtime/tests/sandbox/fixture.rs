@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use weir::event::Event;
 use weir::sandbox::{
-    Call, Engine, EngineSettings, Handler, HandlerKey, Limits, LoadError, Mode, Pending, Run, Verdict,
+    Call, Engine, EngineSettings, Handler, HandlerKey, Installation, Limits, LoadError, Mode, Pending, Run, Verdict,
 };
 use weir::store::{self, Address, Driver, Reader, Store};
 
@@ -13,7 +13,7 @@ use weir::store::{self, Address, Driver, Reader, Store};
 const DESCRIPTION: &str = r#"{"events": ["Test"], "grants": {"users": ["read", "write"]}}"#;
 
 /// A component of the contract with places for what a guest does.
-const GUEST: &str = include_str!("guest.wat");
+const GUEST: &str = include_str!("../../../guest-handlers/behaviours/frame.wat");
 
 /// A guest to be made into a component.
 pub(crate) struct Guest<'a> {
@@ -102,7 +102,7 @@ pub(crate) async fn call(event: Event) -> Call {
 pub(crate) async fn call_after(event: Event, pending: Pending) -> Call {
     Call {
         event: Arc::new(event),
-        handler: HandlerKey { id: "7".into(), generation: 1 },
+        handler: HandlerKey { id: "7".into(), generation: 1, installation: Installation::default() },
         attempt: 3,
         now_ms: 1_700_000_001_456,
         mode: Mode::Batch { reader: no_mongodb().await, pending: Arc::new(pending), committing: Arc::default() },

@@ -29,3 +29,18 @@ async fn a_newer_version_is_refused_and_nothing_is_made() {
     assert!(said.contains("format version 1000") && said.contains("upgrade weir"), "{said}");
     assert_eq!(world.own.list_collection_names().await.expect("mongodb"), ["format"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_installations_secret_is_made_once() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    let secret = async || {
+        let found = world.own("format").find_one(doc! { "_id": "secret" }).await.expect("mongodb").expect("a secret");
+        found.get_binary_generic("bytes").expect("bytes").clone()
+    };
+    world.host(&[]).await.stop().await;
+    let first = secret().await;
+    assert_eq!(first.len(), 32);
+    world.host(&[]).await.stop().await;
+    assert_eq!(secret().await, first);
+}

@@ -120,28 +120,30 @@ impl Call<'_> {
 pub struct Origin<'a> {
     /// The event's id.
     pub event: &'a str,
-    /// The handler's name.
+    /// The handler's internal id.
     pub handler: &'a str,
+    /// The outbox that the event is of, if it is not the default one.
+    pub source: Option<&'a str>,
     /// The write's number in the delivery, from 0.
     pub write: u32,
 }
 
 impl Origin<'_> {
     fn id(&self, place: usize) -> ObjectId {
-        derived_id(self.event, self.handler, self.write, u32::try_from(place).unwrap_or(u32::MAX))
+        derived_id(self, u32::try_from(place).unwrap_or(u32::MAX))
     }
 }
 
 /// The `_id` of the document at `place` in a write: the same for every run of a delivery, another for every other.
 #[must_use]
-pub fn derived_id(event: &str, handler: &str, write: u32, place: u32) -> ObjectId {
+pub fn derived_id(origin: &Origin<'_>, place: u32) -> ObjectId {
     let mut hash = Sha256::new();
     // The lengths keep two neighbours with the same bytes in all apart.
-    for text in [event, handler] {
+    for text in [Some(origin.event), Some(origin.handler), origin.source].into_iter().flatten() {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text.as_bytes());
     }
-    hash.update(write.to_be_bytes());
+    hash.update(origin.write.to_be_bytes());
     hash.update(place.to_be_bytes());
     let digest = hash.finalize();
     let mut bytes = [0_u8; 12];

@@ -5,7 +5,7 @@ use super::*;
 use crate::host::refusal::Code;
 use crate::store::{IdKey, Kind, Query, Write};
 
-const ORIGIN: Origin<'static> = Origin { event: "0190f3a2", handler: "user-created", write: 3 };
+const ORIGIN: Origin<'static> = Origin { event: "0190f3a2", handler: "user-created", source: None, write: 3 };
 
 fn users() -> Arc<str> {
     Arc::from("users")
@@ -65,7 +65,7 @@ fn only_a_filter_of_one_plain_id_is_sure_to_match_where_the_document_is() {
 
 #[test]
 fn statements_are_those_of_the_commands() {
-    let upserted = derived_id(ORIGIN.event, ORIGIN.handler, ORIGIN.write, 0);
+    let upserted = derived_id(&ORIGIN, 0);
     let cases: Vec<(Verb, &[&str], Option<&str>, Document)> = vec![
         (Verb::InsertOne, &[r#"{"a":1,"_id":"x"}"#], None, doc! {"a": 1, "_id": "x"}),
         (Verb::InsertOne, &[r#"{"a":1}"#], Some("{}"), doc! {"_id": upserted, "a": 1}),
@@ -145,7 +145,7 @@ fn a_write_names_the_one_document_that_it_can_touch() {
     for (verb, arguments, options, id) in cases {
         assert_eq!(written(verb, &arguments, options).id, id, "{arguments:?}");
     }
-    let derived = derived_id(ORIGIN.event, ORIGIN.handler, ORIGIN.write, 0);
+    let derived = derived_id(&ORIGIN, 0);
     assert_eq!(written(Verb::InsertOne, &["{}"], None).id, key(derived));
 }
 
@@ -153,16 +153,19 @@ fn a_write_names_the_one_document_that_it_can_touch() {
 fn ids_that_nobody_gave_are_derived() {
     let many = written(Verb::InsertMany, &["{}", r#"{"_id":1}"#, "{}"], None);
     let ids: Vec<_> = many.statements.iter().map(|document| document.get_object_id("_id").ok()).collect();
-    let id = |place| Some(derived_id(ORIGIN.event, ORIGIN.handler, ORIGIN.write, place));
+    let id = |place| Some(derived_id(&ORIGIN, place));
     assert_eq!(ids, [id(0), None, id(2)]);
 
-    assert_eq!(derived_id("ab", "c", 0, 0), derived_id("ab", "c", 0, 0));
+    let derived = |event, handler, source, write, place| derived_id(&Origin { event, handler, source, write }, place);
+    assert_eq!(derived("ab", "c", None, 0, 0), derived("ab", "c", None, 0, 0));
     let different = [
-        derived_id("ab", "c", 0, 0),
-        derived_id("a", "bc", 0, 0),
-        derived_id("ab", "c", 1, 0),
-        derived_id("ab", "c", 0, 1),
-        derived_id("ab", "d", 0, 0),
+        derived("ab", "c", None, 0, 0),
+        derived("a", "bc", None, 0, 0),
+        derived("ab", "c", None, 1, 0),
+        derived("ab", "c", None, 0, 1),
+        derived("ab", "d", None, 0, 0),
+        derived("ab", "c", Some("orders"), 0, 0),
+        derived("ab", "c", Some("users"), 0, 0),
     ];
     for (at, one) in different.iter().enumerate() {
         assert!(!different[at + 1..].contains(one), "{at}");
@@ -171,7 +174,7 @@ fn ids_that_nobody_gave_are_derived() {
 
 #[test]
 fn an_upsert_leaves_no_id_to_mongodb() {
-    let derived = derived_id(ORIGIN.event, ORIGIN.handler, ORIGIN.write, 0);
+    let derived = derived_id(&ORIGIN, 0);
     let upsert = Some(r#"{"upsert":true}"#);
     let cases = [
         (r#"{"email":"e"}"#, r#"{"$set":{"a":1}}"#, doc! {"$set": {"a": 1}, "$setOnInsert": {"_id": derived}}),
