@@ -56,61 +56,211 @@ const fn case(handler: &'static str, case: &'static str, payload: &'static str, 
     Kind { handler, case, payload, end, share }
 }
 
-/// The behaviour that must not even be loaded, and what its refusal must name.
-pub(crate) const REFUSED_AT_LOAD: (&str, &str) = ("sockets", "wasi:sockets");
+/// Behaviours that must not even be loaded, by family, and what their refusals must say.
+pub(crate) const REFUSED_AT_LOAD: &[(&str, &str, &str)] = &[
+    ("imports", "sockets", "wasi:sockets"),
+    ("imports", "http", "wasi:http"),
+    ("start and describe", "always-spins-at-start", "instantiate_fuel"),
+    ("start and describe", "spins-in-describe", "describe_fuel"),
+    ("start and describe", "writes-in-describe", "describe may call nothing but log"),
+    ("start and describe", "describes-a-megabyte", "boundary_bytes"),
+    ("initialisation", "initialises-past-its-table", "out of bounds table access"),
+    ("initialisation", "asks-for-a-huge-table", "table"),
+    ("initialisation", "initialises-far-memory", "memory_bytes"),
+    ("nested components", "nests-components", "levels of nested components"),
+    ("nested components", "has-too-many-instances", "core module instances"),
+    ("memory", "has-too-many-memories", "memories"),
+    ("cpu", "has-too-many-functions", "functions"),
+    ("cpu", "branches-without-end", "branches of one function"),
+];
 
 const DENIED: End = End::Dead(&["denied"]);
 const BOUNDARY: End = End::Dead(&["boundary"]);
+const HANDLES: End = End::Dead(&["handles"]);
+const TRAP: End = End::Dead(&["trap"]);
+const FUEL: End = End::Dead(&["fuel"]);
+const HOST_CALLS: End = End::Dead(&["host-calls"]);
+const DROPPED: End = End::CommittedWithLinesDropped;
 
-/// Every other behaviour.
-pub(crate) const KINDS: &[Kind] = &[
-    kind("spins", End::Dead(&["fuel"]), 8),
-    kind("sleeps", End::Parked(&["deadline"]), 1),
-    kind("recurses", End::Dead(&["stack"]), 20),
-    kind("grows-memory", End::Dead(&["memory"]), 10),
-    kind("grows-table", End::Dead(&["table"]), 20),
-    kind("panics", End::Dead(&["trap"]), 30),
-    kind("floods-log", End::CommittedWithLinesDropped, 8),
-    case("floods-log", "host-calls", r#"{"lines": 20000}"#, End::Dead(&["host-calls"]), 8),
-    kind("fills-stdout", End::CommittedWithLinesDropped, 8),
-    kind("floods-host-calls", End::Dead(&["host-calls"]), 8),
-    kind("many-writes", End::Committed, 2),
-    case("many-writes", "too-many", r#"{"writes": 1001}"#, End::Dead(&["limit", "writes"]), 4),
-    case("giant-strings", "document", r#"{"place": "document"}"#, BOUNDARY, 4),
-    case("giant-strings", "log", r#"{"place": "log"}"#, BOUNDARY, 4),
-    case("giant-strings", "failure", r#"{"place": "failure"}"#, BOUNDARY, 4),
-    kind("overlapping-lists", BOUNDARY, 8),
-    kind("ungranted-collection", DENIED, 20),
-    case("ungranted-collection", "reads", r#"{"reads": true}"#, DENIED, 20),
-    case("ungranted-collection", "system", r#"{"collection": "system.users"}"#, DENIED, 20),
-    kind("forbidden-operator", DENIED, 20),
-    case(
-        "forbidden-operator",
-        "javascript",
-        r#"{"filter": {"$expr": {"$function": {"body": "x", "args": [], "lang": "js"}}}}"#,
-        DENIED,
-        20,
+/// The behaviours of one family.
+pub(crate) struct Family {
+    pub(crate) name: &'static str,
+    pub(crate) kinds: &'static [Kind],
+}
+
+const fn family(name: &'static str, kinds: &'static [Kind]) -> Family {
+    Family { name, kinds }
+}
+
+/// Every behaviour that is loaded.
+pub(crate) const FAMILIES: &[Family] = &[
+    family(
+        "cpu",
+        &[kind("spins", FUEL, 8), kind("fills-memory", FUEL, 8), kind("sleeps", End::Parked(&["deadline"]), 1)],
     ),
-    case(
-        "forbidden-operator",
-        "other-collection",
-        r#"{"update": [{"$lookup": {"from": "users", "as": "u"}}]}"#,
-        DENIED,
-        20,
+    family(
+        "memory",
+        &[kind("grows-memory", End::Dead(&["memory"]), 10), kind("grows-many-memories", End::Dead(&["memory"]), 8)],
     ),
-    kind("refused-ignored", DENIED, 20),
-    kind("effect-of", End::Committed, 4),
-    kind("reads-own-write", End::Committed, 4),
-    kind("reads-then-writes", End::Committed, 10),
-    kind("retries", End::Parked(&["retry"]), 20),
-    kind("rejects", End::Dead(&["reject"]), 20),
-    kind("skips", End::Skipped, 20),
+    family(
+        "tables",
+        &[kind("grows-table", End::Dead(&["table"]), 20), kind("grows-many-tables", End::Dead(&["table"]), 8)],
+    ),
+    family(
+        "stack",
+        &[kind("recurses", End::Dead(&["stack"]), 20), kind("recurses-through-a-table", End::Dead(&["stack"]), 8)],
+    ),
+    family(
+        "host calls",
+        &[
+            kind("floods-host-calls", HOST_CALLS, 8),
+            kind("floods-wasi", HOST_CALLS, 8),
+            kind("floods-arguments", HOST_CALLS, 8),
+        ],
+    ),
+    family(
+        "logs",
+        &[
+            kind("floods-log", DROPPED, 8),
+            case("floods-log", "host-calls", r#"{"lines": 20000}"#, HOST_CALLS, 8),
+            kind("logs-nothing", DROPPED, 8),
+            kind("logs-nul", DROPPED, 8),
+        ],
+    ),
+    family(
+        "stdout",
+        &[
+            kind("fills-stdout", DROPPED, 8),
+            case("fills-stdout", "stderr", r#"{"stderr": true}"#, DROPPED, 8),
+            kind("prints-newlines", DROPPED, 4),
+            kind("prints-past-the-permit", TRAP, 8),
+        ],
+    ),
+    family(
+        "boundary size",
+        &[
+            case("giant-strings", "document", r#"{"place": "document"}"#, BOUNDARY, 4),
+            case("giant-strings", "log", r#"{"place": "log"}"#, BOUNDARY, 4),
+            case("giant-strings", "failure", r#"{"place": "failure"}"#, BOUNDARY, 4),
+            kind("asks-for-random-bytes", End::Dead(&["random"]), 8),
+            case("many-writes", "too-many", r#"{"writes": 1001}"#, End::Dead(&["limit", "writes"]), 4),
+        ],
+    ),
+    family(
+        "list aliasing",
+        &[
+            kind("overlapping-lists", BOUNDARY, 8),
+            case("overlapping-lists", "small", r#"{"count": 2500000, "bytes": 0}"#, BOUNDARY, 4),
+            kind("polls-one-thing", HANDLES, 8),
+        ],
+    ),
+    family(
+        "grants",
+        &[
+            kind("ungranted-collection", DENIED, 20),
+            case("ungranted-collection", "reads", r#"{"reads": true}"#, DENIED, 20),
+            case("ungranted-collection", "system", r#"{"collection": "system.users"}"#, DENIED, 20),
+            kind("refused-ignored", DENIED, 20),
+        ],
+    ),
+    family(
+        "operators",
+        &[
+            kind("forbidden-operator", DENIED, 20),
+            case(
+                "forbidden-operator",
+                "javascript",
+                r#"{"filter": {"$expr": {"$function": {"body": "x", "args": [], "lang": "js"}}}}"#,
+                DENIED,
+                20,
+            ),
+            case(
+                "forbidden-operator",
+                "other-collection",
+                r#"{"update": [{"$lookup": {"from": "users", "as": "u"}}]}"#,
+                DENIED,
+                20,
+            ),
+        ],
+    ),
+    family("reentrancy", &[kind("calls-out-of-realloc", TRAP, 8), kind("calls-out-of-post-return", TRAP, 8)]),
+    family(
+        "start and describe",
+        &[kind("spins-at-start", FUEL, 8), kind("writes-at-start", End::Committed, 8), kind("traps-at-start", TRAP, 8)],
+    ),
+    family("initialisation", &[kind("fills-tables-at-start", End::Committed, 8), kind("copies-elements", FUEL, 8)]),
+    family(
+        "resource handles",
+        &[
+            kind("hoards-pollables", HANDLES, 8),
+            kind("hoards-its-own-resources", HANDLES, 8),
+            kind("drops-a-handle-twice", TRAP, 8),
+            kind("guesses-a-handle", TRAP, 8),
+            kind("takes-one-handle-for-another", TRAP, 8),
+        ],
+    ),
+    family(
+        "traps in realloc",
+        &[
+            kind("traps-in-realloc", TRAP, 8),
+            kind("allocates-nowhere", TRAP, 8),
+            kind("allocates-askew", TRAP, 8),
+            kind("spins-in-realloc", FUEL, 8),
+        ],
+    ),
+    family(
+        "invalid values",
+        &[
+            kind("logs-no-utf8", TRAP, 8),
+            kind("logs-at-no-level", TRAP, 8),
+            kind("passes-no-option", TRAP, 8),
+            kind("passes-text-past-memory", TRAP, 8),
+            kind("passes-the-longest-text", TRAP, 8),
+            kind("returns-no-result", TRAP, 8),
+            kind("returns-no-action", TRAP, 8),
+        ],
+    ),
+    family(
+        "debug sections and names",
+        &[
+            kind("nests-debug-information", TRAP, 8),
+            kind("repeats-a-debug-name", TRAP, 8),
+            kind("mangles-a-name", TRAP, 8),
+            kind("has-long-names", TRAP, 8),
+            kind("panics", TRAP, 30),
+        ],
+    ),
+    family(
+        "giant failures",
+        &[
+            kind("fails-at-length", End::Dead(&["reject"]), 4),
+            case("giant-strings", "rejects", r#"{"place": "failure", "bytes": 15000000}"#, End::Dead(&["reject"]), 4),
+        ],
+    ),
+    family("residue", &[kind("leaves-residue", End::Committed, 8), kind("looks-for-residue", End::Committed, 8)]),
+    family(
+        "what is allowed",
+        &[
+            kind("many-writes", End::Committed, 2),
+            kind("effect-of", End::Committed, 4),
+            kind("reads-own-write", End::Committed, 4),
+            kind("reads-then-writes", End::Committed, 10),
+            kind("retries", End::Parked(&["retry"]), 20),
+            kind("rejects", End::Dead(&["reject"]), 20),
+            kind("skips", End::Skipped, 20),
+        ],
+    ),
 ];
+
+/// All of them.
+pub(crate) fn kinds() -> impl Iterator<Item = &'static Kind> {
+    FAMILIES.iter().flat_map(|family| family.kinds)
+}
 
 /// How many deliveries of each, of `total` in all: at least one each, and together at least `total`.
 pub(crate) fn counts(total: u64) -> Vec<(Kind, u64)> {
-    let shares: u64 = KINDS.iter().map(|kind| kind.share).sum();
-    KINDS.iter().map(|kind| (*kind, (total * kind.share).div_ceil(shares))).collect()
+    let shares: u64 = kinds().map(|kind| kind.share).sum();
+    kinds().map(|kind| (*kind, (total * kind.share).div_ceil(shares))).collect()
 }
 
 fn camel_case(name: &str) -> String {
@@ -134,11 +284,20 @@ mod tests {
 
     #[test]
     fn every_payload_is_json_and_every_name_its_own() {
-        let names: std::collections::BTreeSet<String> = KINDS.iter().map(Kind::name).collect();
-        assert_eq!(names.len(), KINDS.len());
-        for kind in KINDS {
+        let names: std::collections::BTreeSet<String> = kinds().map(Kind::name).collect();
+        assert_eq!(names.len(), kinds().count());
+        for kind in kinds() {
             kind.rows(1).expect("the payload is JSON");
         }
+    }
+
+    #[test]
+    fn every_family_has_two_guests() {
+        let refused = |name: &str| REFUSED_AT_LOAD.iter().filter(|(family, _, _)| *family == name).count();
+        for family in FAMILIES {
+            assert!(family.kinds.len() + refused(family.name) >= 2, "{}", family.name);
+        }
+        assert!(refused("imports") >= 2 && refused("nested components") >= 2);
     }
 
     #[test]

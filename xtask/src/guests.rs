@@ -16,6 +16,8 @@ use serde_json::Value;
 use rig::cargo::{cargo, cargo_in};
 use rig::guests::Guests;
 
+use crate::parts;
+
 const TRIPLE: &str = "wasm32-wasip2";
 const PROFILE: &str = "guest";
 /// The package whose examples are the behaviours.
@@ -30,8 +32,11 @@ pub(crate) fn build() -> Result<Guests> {
 
     let compiled = workspace.target.join(TRIPLE).join(PROFILE);
     collect(&compiled, &workspace.handlers, &built.handlers, &BTreeSet::new())?;
-    let texts = workspace.guests.join(BEHAVIOURS).join("wat");
-    let encoded = encode(&texts, &built.behaviours)?;
+    let behaviours = workspace.guests.join(BEHAVIOURS);
+    let mut encoded = encode(&behaviours.join("wat"), &built.behaviours, |_, text| Ok(text.to_owned()))?;
+    let frame = read(&behaviours.join("frame.wat"))?;
+    encoded
+        .extend(encode(&behaviours.join("parts"), &built.behaviours, |name, parts| parts::fill(&frame, name, parts))?);
     collect(&compiled.join("examples"), &workspace.behaviours, &built.behaviours, &encoded)?;
     Ok(built)
 }
@@ -114,16 +119,22 @@ fn collect(compiled: &Path, names: &[String], folder: &Path, keep: &BTreeSet<Str
     Ok(())
 }
 
-/// Encodes the components that are written as text, and gives their names.
-fn encode(texts: &Path, folder: &Path) -> Result<BTreeSet<String>> {
+/// Encodes the components that are written as text, or as parts that `whole` makes a text of, and gives their names.
+fn encode(texts: &Path, folder: &Path, whole: impl Fn(&str, &str) -> Result<String>) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(texts).with_context(|| format!("cannot read {}", texts.display()))? {
         let path = entry?.path();
         let name = path.file_stem().and_then(OsStr::to_str).context("a text's name is not UTF-8")?;
-        write(folder, name, &wat::parse_file(&path)?)?;
+        let text = whole(name, &read(&path)?).with_context(|| path.display().to_string())?;
+        let bytes = wat::parse_str(&text).with_context(|| path.display().to_string())?;
+        write(folder, name, &bytes)?;
         names.insert(name.to_owned());
     }
     Ok(names)
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
 /// Writes a component whole, where it is not there already.

@@ -13,6 +13,7 @@ mod demo;
 mod down;
 mod guests;
 mod image;
+mod parts;
 mod prove;
 mod simulate;
 mod sync_wit;

@@ -194,7 +194,12 @@ impl LogBuffer {
 /// The bytes that a text takes where it is written, in whichever form takes more: control characters, and those that
 /// change the direction of writing, are escaped.
 fn written(text: &str) -> usize {
-    text.chars().map(written_letter).sum()
+    if is_plain(text) { text.len() } else { text.chars().map(written_letter).sum() }
+}
+
+/// Whether nothing of the text is escaped, in either form. Most texts are.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'))
 }
 
 fn written_letter(letter: char) -> usize {
@@ -214,6 +219,9 @@ fn written_line(line: &LogLine) -> u64 {
 /// The text, cut so that it takes at most so many bytes where it is written. `whole` is how long it was before, if this
 /// is its beginning already.
 fn fit(mut text: String, whole: usize, most: usize) -> String {
+    if whole == text.len() && whole <= most && is_plain(&text) {
+        return text;
+    }
     let (mut bytes, mut end) = (0, 0);
     for (at, letter) in text.char_indices() {
         bytes += written_letter(letter);

@@ -1,0 +1,3 @@
+;; Has 100,100 functions. Refused at load.
+;; @top
+{repeat 100100 (func)}

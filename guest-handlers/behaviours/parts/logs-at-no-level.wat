@@ -1,0 +1,5 @@
+;; Logs at a level that there is none of. A trap.
+;; @top
+(import "log" "log" (func $log (param i32 i32 i32 i32 i32 i32)))
+;; @handle
+(call $log (i32.const 77) (i32.const 4096) (i32.const 3) (i32.const 0) (i32.const 0) (i32.const 0))

@@ -1,0 +1,3 @@
+;; Computes without end when it is described. Refused at load.
+;; @describe
+(loop $again (br $again))
