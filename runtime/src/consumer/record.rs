@@ -1,8 +1,12 @@
 //! A message of Kafka's client becomes a record, and that an entry.
 
+use std::ffi::CStr;
+use std::ptr;
 use std::sync::Arc;
 
-use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::bindings as rdsys;
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::types::RDKafkaRespErr;
 
 use crate::delivery::{Entry, Item, RawRecord};
 use crate::event::{self, Decoded, Ignored, Record};
@@ -11,10 +15,10 @@ use crate::telemetry::metrics::RecordKind;
 
 /// The record, decoded.
 pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, settings: &event::Settings) -> Entry {
-    let headers: Vec<(&str, Option<&[u8]>)> = message
-        .headers()
-        .map(|headers| headers.iter().map(|header| (header.key, header.value)).collect())
-        .unwrap_or_default();
+    let raw_headers = headers(message);
+    // A handler is given names as text, so one that is none is hidden from it. The record keeps its bytes.
+    let headers: Vec<(&str, Option<&[u8]>)> =
+        raw_headers.iter().filter_map(|&(name, value)| Some((std::str::from_utf8(name).ok()?, value))).collect();
     let timestamp_ms = message.timestamp().to_millis();
     let record = Record {
         topic: message.topic(),
@@ -34,10 +38,41 @@ pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, sett
     let raw = RawRecord {
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),
-        headers: headers.iter().map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec))).collect(),
+        headers: raw_headers.iter().map(|(name, value)| (name.to_vec(), value.map(<[u8]>::to_vec))).collect(),
         timestamp_ms,
     };
     Entry { partition, offset: message.offset(), item, raw: Arc::new(raw), begun_ms: None }
+}
+
+/// A header as Kafka holds it: any bytes for a name, and a value unless it is null.
+type RawHeader<'a> = (&'a [u8], Option<&'a [u8]>);
+
+/// The message's headers in their order.
+///
+/// Kafka lets a producer use any bytes for a name, and `Headers::iter` of the client library panics unless they are UTF-8.
+/// So this asks librdkafka, which ends a name at its first NUL. Headers that librdkafka cannot parse are none.
+#[allow(unsafe_code, reason = "the client library has no way to read a header whose name is not UTF-8")]
+fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Vec<RawHeader<'a>> {
+    let mut list = ptr::null_mut();
+    // SAFETY: the pointer is the live message's; librdkafka keeps the list in the message and frees it with that.
+    let found = unsafe { rdsys::rd_kafka_message_headers(message.ptr(), &raw mut list) };
+    if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR || list.is_null() {
+        return Vec::new();
+    }
+    let mut headers = Vec::new();
+    loop {
+        let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
+        // SAFETY: the list is the message's. What it fills in is the message's too: a name that ends with NUL, and `size`
+        // bytes of the value, or null for none. Both outlive `'a`, which borrows the message.
+        unsafe {
+            let got = rdsys::rd_kafka_header_get_all(list, headers.len(), &raw mut name, &raw mut value, &raw mut size);
+            if got != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
+                return headers;
+            }
+            let value = (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), size));
+            headers.push((CStr::from_ptr(name).to_bytes(), value));
+        }
+    }
 }
 
 /// What metrics count it as.

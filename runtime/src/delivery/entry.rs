@@ -14,8 +14,8 @@ pub struct RawRecord {
     pub key: Option<Vec<u8>>,
     /// The value's bytes.
     pub value: Option<Vec<u8>>,
-    /// The headers, in their order.
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// The headers, in their order. A name is any bytes.
+    pub headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Kafka's timestamp, in milliseconds since 1970.
     pub timestamp_ms: Option<i64>,
 }

@@ -148,7 +148,7 @@ fn records(entry: &Entry, ledger: &Ledger) -> Vec<Document> {
         .raw
         .headers
         .iter()
-        .map(|(name, value)| Bson::Document(doc! { "name": name, "value": bytes(value.as_deref()) }))
+        .map(|(name, value)| Bson::Document(doc! { "name": name_of(name), "value": bytes(value.as_deref()) }))
         .collect();
     let more: Vec<&[u8]> = parts.collect();
     let mut first = doc! {
@@ -173,6 +173,11 @@ fn records(entry: &Entry, ledger: &Ledger) -> Vec<Document> {
 fn bytes(value: Option<&[u8]>) -> Bson {
     let binary = |value: &[u8]| Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: value.to_vec() });
     value.map_or(Bson::Null, binary)
+}
+
+/// A header's name: text, or its bytes if it is none.
+fn name_of(name: &[u8]) -> Bson {
+    std::str::from_utf8(name).map_or_else(|_| bytes(Some(name)), Bson::from)
 }
 
 /// The text, cut where a document would not hold it.

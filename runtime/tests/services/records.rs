@@ -1,6 +1,8 @@
 //! What becomes of records.
 
-use bson::doc;
+use bson::{Bson, doc};
+use rdkafka::bindings as rdsys;
+use rdkafka::message::OwnedHeaders;
 use serde_json::json;
 
 use crate::world::{World, row};
@@ -102,4 +104,42 @@ async fn a_flattened_row_of_another_shape_runs_once_and_the_log_says_what_is_mis
     assert!(world.find(&world.own("parked"), doc! {}).await.is_empty());
     let said = world.log().matches("operation_missing").count();
     assert_eq!(said, 1, "said once, not {said} times");
+}
+
+/// Headers of these names, which the client library takes as text only.
+#[allow(unsafe_code, reason = "the client library has no way to write a header whose name is not UTF-8")]
+fn headers(named: &[(&[u8], &[u8])]) -> OwnedHeaders {
+    let headers = OwnedHeaders::new();
+    // The address of the borrowed form is that of librdkafka's list.
+    let list = std::ptr::from_ref(headers.as_borrowed()).cast_mut().cast::<rdsys::rd_kafka_headers_t>();
+    for (name, value) in named {
+        let (name_size, value_size) = (name.len().cast_signed(), value.len().cast_signed());
+        // SAFETY: the list is alive, and librdkafka copies both, of which it is told the lengths.
+        let added = unsafe {
+            rdsys::rd_kafka_header_add(list, name.as_ptr().cast(), name_size, value.as_ptr().cast(), value_size)
+        };
+        assert_eq!(added, rdsys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+    headers
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_whose_name_is_no_text_is_hidden_from_handlers_and_kept() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    let named: [(&[u8], &[u8]); 3] = [(b"\xff", b"hidden"), (b"plain", b"seen"), (b"\xc3\x28", b"")];
+    let event = row("Echo", "a", json!({}));
+    for value in [event.created(), Some("{\"op\":".to_owned())] {
+        world.send_with(headers(&named), value).await;
+    }
+    let _host = world.host(&[]).await;
+    world.until_passed(2).await;
+    let echo = world.data("echo").find_one(doc! { "_id": &event.id }).await.expect("mongodb").expect("the event ran");
+    assert_eq!(echo.get_document("headers").expect("headers"), &doc! { "plain": "seen" });
+    let records = world.find(&world.own("records"), doc! {}).await;
+    assert_eq!(records.len(), 1, "the one that cannot be read is kept");
+    let kept: Vec<_> = records[0].get_array("headers").expect("headers").iter().filter_map(Bson::as_document).collect();
+    assert_eq!(kept[0].get_binary_generic("name").expect("bytes"), b"\xff");
+    assert_eq!(kept[1].get_str("name").expect("text"), "plain");
+    assert_eq!(kept[2].get_binary_generic("name").expect("bytes"), b"\xc3\x28");
 }

@@ -12,6 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use serde_json::{Value, json};
@@ -116,6 +117,20 @@ impl World {
         for delivery in sent {
             delivery.await.expect("kafka answers").expect("the record is taken");
         }
+    }
+
+    /// Sends one record with headers.
+    pub(crate) async fn send_with(&self, headers: OwnedHeaders, value: Option<String>) {
+        let record = FutureRecord::<(), [u8]> {
+            topic: &self.topic,
+            partition: Some(0),
+            payload: value.as_deref().map(str::as_bytes),
+            key: None,
+            timestamp: None,
+            headers: Some(headers),
+        };
+        let sent = self.producer.send_result(record).map_err(|(error, _)| error).expect("room in the queue");
+        sent.await.expect("kafka answers").expect("the record is taken");
     }
 
     pub(crate) fn command(&self, settings: &[(&str, &str)]) -> Command {
