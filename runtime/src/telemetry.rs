@@ -8,6 +8,7 @@ pub mod health;
 mod labels;
 pub mod log;
 mod log_line;
+mod log_queue;
 pub mod metrics;
 pub mod stats;
 mod window;

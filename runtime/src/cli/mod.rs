@@ -1,7 +1,7 @@
 //! The command line, a file a verb. It alone writes to the terminal.
 //!
-//! Exit status: 0 done, 1 it failed, 2 the command line or a setting is wrong; 130 and 143 where a second signal ended
-//! it.
+//! Exit status: 0 done, 1 it failed or did not stop in time, 2 the command line or a setting is wrong, 101 the host has
+//! panicked; 130 and 143 where a second signal ended it.
 
 mod health;
 mod progress;
@@ -9,10 +9,11 @@ mod run;
 mod version;
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Command;
+
+use crate::telemetry::log;
 
 /// It failed while running.
 const FAILED: u8 = 1;
@@ -50,7 +51,7 @@ fn command() -> Command {
 
 /// Says on the standard error what is wrong.
 fn complain(what: &str) {
-    let _ = writeln!(std::io::stderr(), "weir: {what}");
+    log::last_words(format!("weir: {what}\n"));
 }
 
 #[cfg(test)]

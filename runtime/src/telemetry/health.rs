@@ -77,6 +77,17 @@ pub struct Stopped {
     pub why: String,
 }
 
+impl Readiness {
+    /// The same without the words of Kafka and MongoDB.
+    #[must_use]
+    pub fn without_reasons(mut self) -> Self {
+        for wait in &mut self.waiting_for {
+            "told on the host's own machine, and in its log".clone_into(&mut wait.why);
+        }
+        self
+    }
+}
+
 impl Health {
     /// Of a process that has just begun: it waits for [`KAFKA`], [`MONGODB`] and [`ASSIGNMENT`].
     #[must_use]

@@ -1,5 +1,5 @@
-//! Log lines: one JSON object a line, or a line for people. A line is written whole, by the thread that has it, so none
-//! is lost at the end.
+//! Log lines: one JSON object a line, or a line for people. A line is made whole by the thread that has it, and written by
+//! a thread of its own, which is flushed at the end, within a bound.
 //!
 //! The message of a `tracing` event is the line's name, in snake case; its fields stand flat beside it, numbers as
 //! numbers. A field `fields` that holds an object's JSON is embedded as it is. Lines of libraries, through `tracing` or
@@ -7,7 +7,10 @@
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::OnceLock;
+use std::sync::mpsc::sync_channel;
+use std::thread;
+use std::time::Duration;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -17,31 +20,72 @@ use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use super::embedded;
 use super::log_line::{FieldValue, Line};
+use super::log_queue::LogQueue;
 use crate::clock;
 use crate::config::{LogFormat, LogLevel};
 
-/// Writes the process's log to its standard output from now on.
+/// How long the log may take to be written when the process ends.
+pub const LAST_LINES: Duration = Duration::from_secs(1);
+/// How long the standard error may take to be written.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// The exit status after a panic, as Rust's own.
+const PANICKED: i32 = 101;
+
+/// The process's own, once it is initialised.
+static QUEUE: OnceLock<LogQueue> = OnceLock::new();
+
+/// Writes the process's log to its standard output from now on, and ends the process if any thread of it panics.
 ///
 /// # Errors
-/// It has been called before.
+/// It has been called before, or the system has no thread to give.
 pub fn init(format: LogFormat, level: &LogLevel) -> Result<(), Error> {
     let terminal = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-    let lines = Lines::new(format, terminal, Box::new(io::stdout()));
+    let lines = Lines::start(format, terminal, Box::new(io::stdout()))?;
+    QUEUE.set(lines.queue.clone()).map_err(|_| Error::Twice)?;
     let targets = targets(level);
     let subscriber = tracing_subscriber::registry().with(lines.clone().with_filter(targets.clone()));
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| Error)?;
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::Twice)?;
     let most = level.libraries.iter().map(|(_, level)| *level).chain([Level::WARN]).max().unwrap_or(Level::WARN);
     log::set_max_level(log_level(most).to_level_filter());
     // A leaked box, since a feature of `log` that takes the box itself is one that nothing else here needs.
-    log::set_logger(Box::leak(Box::new(LibraryLines { lines, targets }))).map_err(|_| Error)?;
-    log_panics();
+    log::set_logger(Box::leak(Box::new(LibraryLines { lines, targets }))).map_err(|_| Error::Twice)?;
+    end_on_panics();
     Ok(())
 }
 
-/// The log was initialised twice.
+/// Why there is no log.
 #[derive(Debug, thiserror::Error)]
-#[error("the log has been initialised already")]
-pub struct Error;
+pub enum Error {
+    /// There is one.
+    #[error("the log has been initialised already")]
+    Twice,
+    /// The system has no thread to give.
+    #[error("no thread can be had for the log: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// Waits until every line is written, and says whether it was in time. For the end of the process.
+pub fn flush(within: Duration) -> bool {
+    QUEUE.get().is_none_or(|queue| queue.flush(within))
+}
+
+/// How many lines were lost because nobody read them in time.
+#[must_use]
+pub fn lost() -> u64 {
+    QUEUE.get().map_or(0, LogQueue::lost)
+}
+
+/// Says something on the standard error, which nobody may be reading.
+pub fn last_words(text: String) {
+    let (written, waits) = sync_channel(1);
+    let says = move || {
+        let _ = io::stderr().write_all(text.as_bytes());
+        let _ = written.send(());
+    };
+    if thread::Builder::new().spawn(says).is_ok() {
+        let _ = waits.recv_timeout(LAST_WORDS);
+    }
+}
 
 /// Libraries are heard from warnings on: their lines are not made for the readers of this log.
 fn targets(level: &LogLevel) -> Targets {
@@ -49,37 +93,54 @@ fn targets(level: &LogLevel) -> Targets {
     Targets::new().with_default(Level::WARN).with_target("weir", level.weir).with_targets(libraries)
 }
 
-fn log_panics() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |panic| {
+/// A host of which one thread is gone would look alive and do half of its work. So it ends as one that was killed does:
+/// nothing is given back, and the next owner of its partitions counts a death.
+fn end_on_panics() {
+    std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let text = panic.payload_as_str().unwrap_or("a value that is no text");
         tracing::error!(error = text, place, "panicked");
-        before(panic);
+        last_words(format!("weir: the host has panicked at {place}: {text}\n"));
+        flush(LAST_LINES);
+        std::process::exit(PANICKED);
     }));
 }
 
 /// Where lines go, and in which form.
 #[derive(Clone)]
 struct Lines {
+    form: Form,
+    queue: LogQueue,
+}
+
+#[derive(Clone, Copy)]
+struct Form {
     format: LogFormat,
     colour: bool,
-    out: Arc<Mutex<Box<dyn Write + Send>>>,
+}
+
+impl Form {
+    fn of(self, line: Line<'_>) -> String {
+        match self.format {
+            LogFormat::Json => line.json(),
+            LogFormat::Text => line.text(self.colour),
+        }
+    }
 }
 
 impl Lines {
-    fn new(format: LogFormat, colour: bool, out: Box<dyn Write + Send>) -> Self {
-        Self { format, colour, out: Arc::new(Mutex::new(out)) }
+    fn start(format: LogFormat, colour: bool, out: Box<dyn Write + Send>) -> io::Result<Self> {
+        let form = Form { format, colour };
+        let lost = move |lines: u64| {
+            let fields = vec![("lines", FieldValue::Json(lines.to_string()))];
+            let message = "log_lines_lost".to_owned();
+            form.of(Line { ms: clock::now_ms(), level: Level::WARN, library: None, message, fields })
+        };
+        Ok(Self { form, queue: LogQueue::start(out, lost)? })
     }
 
-    /// A log that nobody can take, such as a closed pipe, stops nothing.
-    fn write(&self, line: &Line<'_>) {
-        let text = match self.format {
-            LogFormat::Json => line.json(),
-            LogFormat::Text => line.text(self.colour),
-        };
-        let mut out = self.out.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    fn write(&self, line: Line<'_>) {
+        self.queue.push(&self.form.of(line));
     }
 }
 
@@ -96,7 +157,7 @@ impl<S: Subscriber> Layer<S> for Lines {
             message: fields.message,
             fields: fields.others,
         };
-        self.write(&line);
+        self.write(line);
     }
 }
 
@@ -179,7 +240,7 @@ impl log::Log for LibraryLines {
 
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
-            self.lines.write(&Line {
+            self.lines.write(Line {
                 ms: clock::now_ms(),
                 level: level(record.level()),
                 library: Some(record.target()),

@@ -1,4 +1,8 @@
+use std::sync::{Arc, Mutex};
+
 use super::*;
+
+const SOON: Duration = Duration::from_secs(10);
 
 /// What is logged while `run` runs.
 fn logged(format: LogFormat, level: &str, run: impl FnOnce()) -> String {
@@ -6,9 +10,10 @@ fn logged(format: LogFormat, level: &str, run: impl FnOnce()) -> String {
         .expect("the settings are right")
         .log_level;
     let written = Written::default();
-    let lines = Lines::new(format, false, Box::new(written.clone()));
-    let subscriber = tracing_subscriber::registry().with(lines.with_filter(targets(&level)));
+    let lines = Lines::start(format, false, Box::new(written.clone())).expect("a thread");
+    let subscriber = tracing_subscriber::registry().with(lines.clone().with_filter(targets(&level)));
     tracing::subscriber::with_default(subscriber, run);
+    assert!(lines.queue.flush(SOON));
     written.text()
 }
 
@@ -93,12 +98,13 @@ fn libraries_are_heard_from_warnings_on_unless_asked() {
 #[test]
 fn lines_through_the_log_crate_follow_the_same_rule() {
     let written = Written::default();
-    let lines = Lines::new(LogFormat::Json, false, Box::new(written.clone()));
+    let lines = Lines::start(LogFormat::Json, false, Box::new(written.clone())).expect("a thread");
     let level = LogLevel { weir: Level::TRACE, libraries: vec![("rdkafka".to_owned(), Level::INFO)] };
-    let logger = LibraryLines { lines, targets: targets(&level) };
+    let logger = LibraryLines { lines: lines.clone(), targets: targets(&level) };
     for (target, level) in [("rdkafka::client", log::Level::Info), ("wasmtime", log::Level::Info)] {
         log::Log::log(&logger, &log::Record::builder().target(target).level(level).args(format_args!("hi")).build());
     }
+    assert!(lines.queue.flush(SOON));
     let text = written.text();
     let line = r#""level":"info","event":"library_log","target":"rdkafka::client","message":"hi"}"#;
     assert_eq!(text.lines().map(without_time).collect::<Vec<_>>(), [line]);

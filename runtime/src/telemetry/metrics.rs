@@ -15,6 +15,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::log;
 use super::window::Window;
 use crate::clock;
 
@@ -81,6 +82,7 @@ struct Families {
     partition_stopped: By<2, Gauge>,
     ledger_buckets: Gauge,
     ledger_sweeps_failed: Counter,
+    log_lines_lost: Counter,
     resident_memory: Gauge,
 }
 
@@ -109,6 +111,7 @@ impl Families {
             partition_stopped: Family::default(),
             ledger_buckets: Gauge::default(),
             ledger_sweeps_failed: Counter::default(),
+            log_lines_lost: Counter::default(),
             resident_memory: Gauge::default(),
         }
     }
@@ -123,6 +126,8 @@ impl Families {
         );
         let weir = registry.sub_registry_with_prefix("weir");
         weir.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        let help = "Lines of the log that were lost because nobody read it";
+        weir.register("log_lines_lost", help, self.log_lines_lost.clone());
         weir.register("records", "Records of Kafka's, by what they turned out to be", self.records.clone());
         weir.register("events", "Events accounted for, by result", self.events.clone());
         self.register_deliveries(weir);
@@ -316,6 +321,7 @@ impl Metrics {
         let oldest_ms = self.inner.oldest_uncommitted_ms.load(Ordering::Relaxed);
         let age_ms = if oldest_ms == NONE_MS { 0 } else { clock::now_ms().saturating_sub(oldest_ms).max(0) };
         families.oldest_uncommitted.set(Duration::from_millis(age_ms.unsigned_abs()).as_secs_f64());
+        families.log_lines_lost.inner().store(log::lost(), Ordering::Relaxed);
         if let Some(bytes) = resident_bytes() {
             families.resident_memory.set(bytes);
         }
