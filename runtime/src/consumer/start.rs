@@ -55,14 +55,23 @@ pub struct Standing {
     pub timestamp_ms: Option<i64>,
     /// The id of its event, where it is one.
     pub event_id: Option<String>,
+    /// A digest of its key and value.
+    pub digest: i64,
 }
 
 /// Why a partition may not go on: the last record that was accounted for is another one now. `standing` is none where
 /// the log no longer holds that offset, which tells nothing.
+///
+/// A record is known by its bytes. Older versions noted only its event's id, and whether a record has one, and which,
+/// depends on settings: there, two ids tell, and one does not.
 #[must_use]
 pub fn anew(last: &LastRecord, standing: Option<&Standing>) -> Option<String> {
     let standing = standing.filter(|_| !seeded::on(Bug::TopicAnew))?;
-    let same = standing.timestamp_ms == last.timestamp_ms && standing.event_id == last.event_id;
+    let same = standing.timestamp_ms == last.timestamp_ms
+        && last.digest.map_or_else(
+            || last.event_id.is_none() || standing.event_id.is_none() || standing.event_id == last.event_id,
+            |digest| digest == standing.digest,
+        );
     (!same).then(|| {
         format!(
             "the record at offset {}, the last that was accounted for, is another one now: the topic was made anew",
@@ -130,12 +139,27 @@ mod tests {
 
     #[test]
     fn a_last_record_that_is_another_one_now_stops_the_partition() {
-        let last = LastRecord { offset: 7, event_id: Some("e".to_owned()), timestamp_ms: Some(1) };
-        let standing = |id: &str, timestamp_ms| Standing { timestamp_ms, event_id: Some(id.to_owned()) };
-        assert_eq!(anew(&last, Some(&standing("e", Some(1)))), None);
+        let last = LastRecord { offset: 7, event_id: Some("e".to_owned()), timestamp_ms: Some(1), digest: Some(9) };
+        let standing = |timestamp_ms, digest| Standing { timestamp_ms, event_id: Some("e".to_owned()), digest };
+        assert_eq!(anew(&last, Some(&standing(Some(1), 9))), None);
         assert_eq!(anew(&last, None), None, "the log no longer holds it");
-        assert!(anew(&last, Some(&standing("f", Some(1)))).is_some_and(|why| why.contains("offset 7")));
-        assert!(anew(&last, Some(&standing("e", Some(2)))).is_some());
+        assert!(anew(&last, Some(&standing(Some(1), 8))).is_some_and(|why| why.contains("offset 7")));
+        assert!(anew(&last, Some(&standing(Some(2), 9))).is_some());
+    }
+
+    #[test]
+    fn a_record_that_is_read_in_another_way_is_the_same_record() {
+        let id = |id: Option<&str>| id.map(str::to_owned);
+        let stopped = |before: Option<&str>, now: Option<&str>, digest| {
+            let last = LastRecord { offset: 7, event_id: id(before), timestamp_ms: Some(1), digest };
+            anew(&last, Some(&Standing { timestamp_ms: Some(1), event_id: id(now), digest: 9 })).is_some()
+        };
+        for (before, now) in [(Some("e"), None), (None, Some("e")), (Some("e"), Some("another column's"))] {
+            assert!(!stopped(before, now, Some(9)), "its bytes are the same: {before:?}, {now:?}");
+        }
+        // As an older version has noted it.
+        assert!(!stopped(Some("e"), None, None) && !stopped(None, Some("e"), None));
+        assert!(stopped(Some("e"), Some("f"), None));
     }
 
     #[test]

@@ -521,7 +521,8 @@ impl Batch {
                 Item::Event(event) => Some(event.id.clone()),
                 _ => None,
             };
-            let last = LastRecord { offset: entry.offset, event_id, timestamp_ms: entry.raw.timestamp_ms };
+            let (timestamp_ms, digest) = (entry.raw.timestamp_ms, Some(entry.raw.digest()));
+            let last = LastRecord { offset: entry.offset, event_id, timestamp_ms, digest };
             let (partition, claim) = (entry.partition.clone(), *claims.get(&entry.partition)?);
             Some(Advance { partition, claim, to: entry.offset + 1, last, highest_created_at_ms })
         };

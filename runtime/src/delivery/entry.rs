@@ -7,6 +7,9 @@ use sha2::{Digest as _, Sha256};
 use crate::event::{Event, Ignored, ToldBy, Undecodable, Unsent};
 use crate::store::{MarkerKey, PartitionId};
 
+/// What a header takes of memory beside its name and value.
+const HEADER_BYTES: usize = 128;
+
 /// A record as it came from Kafka, kept until it is accounted for: what is parked is parked with its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RawRecord {
@@ -18,6 +21,17 @@ pub struct RawRecord {
     pub headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Kafka's timestamp, in milliseconds since 1970.
     pub timestamp_ms: Option<i64>,
+}
+
+impl RawRecord {
+    /// Tells the record from another one, however either is read: what it is taken for depends on settings.
+    #[must_use]
+    pub fn digest(&self) -> i64 {
+        let none: &[u8] = &[0];
+        let [key, value] = [&self.key, &self.value].map(|part| part.as_deref());
+        let [has_key, has_value] = [key, value].map(|part| if part.is_some() { &[1] } else { none });
+        first(digest(&[has_key, key.unwrap_or_default(), has_value, value.unwrap_or_default()]))
+    }
 }
 
 /// What the record turned out to be.
@@ -63,10 +77,14 @@ impl Entry {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let raw = self.raw.value.as_ref().map_or(0, Vec::len) + self.raw.key.as_ref().map_or(0, Vec::len);
-        let headers: usize =
-            self.raw.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len)).sum();
+        let headers = self.raw.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len));
+        // A header may have a byte, and takes far more.
+        let headers: usize = headers.map(|bytes| bytes + HEADER_BYTES).sum();
         let event = match &self.item {
-            Item::Event(event) => event.payload.len() + event.columns.len(),
+            Item::Event(event) => {
+                let headers = event.headers.iter().map(|(name, value)| name.len() + value.len() + HEADER_BYTES);
+                event.payload.len() + event.columns.len() + headers.sum::<usize>()
+            }
             Item::Ignored(_) | Item::Unsent(_) | Item::Undecodable(_) => 0,
         };
         raw + headers + event + 512
@@ -115,7 +133,11 @@ pub fn unsent_hash(told_by: &ToldBy) -> i64 {
 fn hash(aggregate_id: &str, event_type: &str, row_created_at_us: Option<i64>) -> i64 {
     let created_at = row_created_at_us.map(i64::to_be_bytes);
     let created_at: &[u8] = created_at.as_ref().map_or(&[], |bytes| bytes);
-    let digest = digest(&[aggregate_id.as_bytes(), event_type.as_bytes(), created_at]);
+    first(digest(&[aggregate_id.as_bytes(), event_type.as_bytes(), created_at]))
+}
+
+/// The first 8 bytes of a digest, as a number.
+fn first(digest: [u8; 32]) -> i64 {
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);
     i64::from_be_bytes(first)

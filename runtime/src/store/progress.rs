@@ -93,6 +93,7 @@ impl Advance {
                 "offset": self.last.offset,
                 "event_id": self.last.event_id.as_deref().map_or(Bson::Null, Bson::from),
                 "timestamp_ms": self.last.timestamp_ms.map_or(Bson::Null, Bson::from),
+                "digest": self.last.digest.map_or(Bson::Null, Bson::from),
             },
         };
         let mut update = doc! { "$set": set, "$inc": { "commits": 1_i64 } };
@@ -119,6 +120,8 @@ pub struct LastRecord {
     pub event_id: Option<String>,
     /// Kafka's timestamp.
     pub timestamp_ms: Option<i64>,
+    /// A digest of its key and value; none where an older version has written it.
+    pub digest: Option<i64>,
 }
 
 impl LastRecord {
@@ -129,6 +132,7 @@ impl LastRecord {
             offset: document.get_i64("offset").ok()?,
             event_id: document.get_str("event_id").ok().map(str::to_owned),
             timestamp_ms: document.get_i64("timestamp_ms").ok(),
+            digest: document.get_i64("digest").ok(),
         })
     }
 }

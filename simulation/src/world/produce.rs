@@ -149,7 +149,8 @@ impl World {
                 }))
             }
         };
-        let raw = Arc::new(RawRecord { timestamp_ms: Some(now_ms), ..RawRecord::default() });
+        let value = Some(format!("{produced:?}").into_bytes());
+        let raw = Arc::new(RawRecord { value, timestamp_ms: Some(now_ms), ..RawRecord::default() });
         let offset = lock(&self.kafka).append(at, Stored { item, raw }, gap);
         let generation = u32::from(self.setting.contains(&i32::try_from(at).unwrap_or(0)));
         self.logs[at].push(Logged { generation, offset, produced, at_ms: now_ms });
