@@ -6,6 +6,7 @@
 mod health;
 mod metrics;
 mod problem;
+mod serving;
 mod stats;
 
 #[cfg(test)]
@@ -14,13 +15,14 @@ mod tests;
 use std::io;
 use std::net::SocketAddr;
 
-use axum::Router;
 use axum::http::Uri;
 use axum::routing::get;
+use axum::{Router, extract};
 use tokio::net::TcpListener;
 
 use crate::telemetry::{Health, Metrics};
 use problem::Problem;
+pub use serving::Bounds;
 
 /// What the answers are made from. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -53,21 +55,16 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 }
 
 /// Serves until `until` ends, which should be after the drain, so that those who probe see it.
-///
-/// # Errors
-/// What the system says of the listener.
-pub async fn serve(
-    listener: TcpListener,
-    state: State,
-    until: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    axum::serve(listener, router(state)).with_graceful_shutdown(until).await
+pub async fn serve(listener: TcpListener, state: State, bounds: Bounds, until: impl Future<Output = ()> + Send) {
+    let router = |details| router(state.clone(), details);
+    serving::serve(listener, (router(true), router(false)), bounds, until).await;
 }
 
-fn router(state: State) -> Router {
+/// What is served; `details` where whoever asks sits on this machine.
+fn router(state: State, details: bool) -> Router {
     Router::new()
         .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
+        .route("/readyz", get(async move |state: extract::State<State>| health::ready(state, details)))
         .route("/metrics", get(metrics::show))
         .route("/v1/stats", get(stats::show))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())

@@ -1,3 +1,5 @@
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -11,7 +13,7 @@ struct Served {
     state: State,
     address: SocketAddr,
     end: oneshot::Sender<()>,
-    serving: tokio::task::JoinHandle<io::Result<()>>,
+    serving: tokio::task::JoinHandle<()>,
 }
 
 struct Answer {
@@ -22,12 +24,16 @@ struct Answer {
 
 impl Served {
     async fn new() -> Self {
+        Self::within(Bounds::default()).await
+    }
+
+    async fn within(bounds: Bounds) -> Self {
         let state = State { health: Health::new(), metrics: Metrics::new() };
         let listener = bind(([127, 0, 0, 1], 0).into()).await.expect("a free port can be had");
         let address = listener.local_addr().expect("a listener has an address");
         let (end, ended) = oneshot::channel();
         let until = async { drop(ended.await) };
-        let serving = tokio::spawn(serve(listener, state.clone(), until));
+        let serving = tokio::spawn(serve(listener, state.clone(), bounds, until));
         Self { state, address, end, serving }
     }
 
@@ -54,8 +60,71 @@ impl Served {
     async fn end(self) {
         self.end.send(()).expect("the server runs");
         let ended = tokio::time::timeout(Duration::from_secs(10), self.serving).await;
-        ended.expect("it ends when told to").expect("it does not panic").expect("it ends well");
+        ended.expect("it ends when told to").expect("it does not panic");
     }
+
+    /// A connection over which nothing has been said.
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).expect("it listens");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
+        stream
+    }
+}
+
+/// What comes over the connection until it is closed.
+fn until_closed(mut stream: TcpStream) -> String {
+    let mut answer = Vec::new();
+    if let Err(error) = stream.read_to_end(&mut answer) {
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset, "it is not closed");
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_holds_connections_keeps_nobody_out() {
+    let served = Served::new().await;
+    let mut held = Vec::new();
+    for number in 0..200 {
+        let mut stream = served.connect();
+        stream.write_all(b"GET /live").expect("it is taken");
+        held.push(stream);
+        if number % 40 == 0 {
+            assert_eq!(served.get("/livez").await.status, 200);
+        }
+    }
+    assert_eq!(served.get("/livez").await.status, 200);
+    for stream in held.drain(..100) {
+        assert_eq!(until_closed(stream), "", "the oldest give way");
+    }
+    served.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_head_that_does_not_come_or_is_too_long_ends_the_connection() {
+    let bounds = Bounds { head: Duration::from_millis(50), ..Bounds::default() };
+    let served = Served::within(bounds).await;
+    let mut slow = served.connect();
+    slow.write_all(b"GET /livez HTTP/1.1\r\nx: ").expect("it is taken");
+    let answer = until_closed(slow);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408"), "{answer}");
+    let mut idle = served.connect();
+    idle.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\n\r\n").expect("it is taken");
+    assert!(until_closed(idle).starts_with("HTTP/1.1 200"), "and closed, since no second request comes");
+    let mut long = served.connect();
+    let head = format!("GET /livez HTTP/1.1\r\nx: {}", "x".repeat(bounds.head_bytes));
+    let _ = long.write_all(head.as_bytes());
+    let answer = until_closed(long);
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431"), "{answer}");
+    served.end().await;
+}
+
+#[tokio::test]
+async fn the_words_of_kafka_and_mongodb_are_for_this_machine_only() {
+    let health = Health::new();
+    health.waiting_for(MONGODB, "user ann is not allowed to read secrets.users");
+    health.partition_stopped("outbox", 3, "the topic was made anew");
+    let shown = serde_json::to_string(&health.readiness().without_reasons()).expect("JSON");
+    assert!(!shown.contains("ann") && shown.contains("mongodb") && shown.contains("made anew"), "{shown}");
 }
 
 #[tokio::test]

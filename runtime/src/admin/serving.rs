@@ -1,0 +1,86 @@
+//! The HTTP server around the routes, and its bounds: whoever reaches the port must not keep the host from its descriptors,
+//! its memory or its end.
+
+use std::collections::VecDeque;
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::task::AbortHandle;
+
+/// How long to wait where the system has no descriptor left for a connection.
+const PAUSE: Duration = Duration::from_millis(100);
+/// How long connections may take to end when the host does.
+const LAST: Duration = Duration::from_secs(1);
+
+/// What the server allows.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Connections at a time. With one more, the oldest of them gives way: whoever asks is answered within milliseconds,
+    /// and whoever only holds a connection must not keep others out.
+    pub connections: usize,
+    /// How long a request's head may take to come, from the connection or the answer before it.
+    pub head: Duration,
+    /// Bytes of a request's head. No body is read.
+    pub head_bytes: usize,
+    /// How long a connection may last.
+    pub connection: Duration,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections: 64,
+            head: Duration::from_secs(5),
+            head_bytes: 16 << 10,
+            connection: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Serves until `until` ends. The first of the routers is for those who ask from this machine.
+pub(super) async fn serve(
+    listener: TcpListener,
+    (here, elsewhere): (Router, Router),
+    bounds: Bounds,
+    until: impl Future<Output = ()> + Send,
+) {
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(bounds.head).max_buf_size(bounds.head_bytes);
+    let closing = GracefulShutdown::new();
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    let mut until = pin!(until);
+    loop {
+        let accepted = tokio::select! {
+            () = &mut until => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                tracing::debug!(%error, "admin_connection_not_accepted");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        open.retain(|connection| !connection.is_finished());
+        if open.len() >= bounds.connections
+            && let Some(oldest) = open.pop_front()
+        {
+            oldest.abort();
+        }
+        let router = if peer.ip().to_canonical().is_loopback() { &here } else { &elsewhere };
+        let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        let connection = tokio::time::timeout(bounds.connection, closing.watch(connection));
+        // How a connection ends is the business of whoever asked.
+        open.push_back(tokio::spawn(async { drop(connection.await) }).abort_handle());
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(LAST, closing.shutdown()).await;
+    open.iter().for_each(AbortHandle::abort);
+}
