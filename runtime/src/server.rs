@@ -23,6 +23,9 @@ use crate::telemetry::health::{Health, MONGODB};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stats;
 
+/// What a stop may take beyond `SHUTDOWN_TIMEOUT_SECONDS`: to give up what runs, and for the last words to Kafka, MongoDB,
+/// probes and the log.
+pub const GOODBYES: Duration = Duration::from_secs(14);
 /// How long the last word to MongoDB may take.
 const RETIRE: Duration = Duration::from_secs(2);
 /// How often the ledger is swept.
@@ -70,14 +73,14 @@ async fn serve(settings: Settings, shutdown: Shutdown, source: Source) -> anyhow
     let listener = admin::bind(settings.admin_listen).await?;
     let (ended, end) = oneshot::channel::<()>();
     let state = admin::State { health: health.clone(), metrics: metrics.clone() };
-    let admin = tokio::spawn(admin::serve(listener, state, async {
+    let admin = tokio::spawn(admin::serve(listener, state, admin::Bounds::default(), async {
         let _ = end.await;
     }));
     tokio::spawn(stats::summarize(metrics.clone(), shutdown.clone()));
 
     let result = process(&settings, source, &shutdown, (&metrics, &health)).await;
     drop(ended);
-    admin.await.context("the admin server panicked")?.context("the admin server failed")?;
+    admin.await.context("the admin server panicked")?;
     if result.is_ok() {
         tracing::info!("stopped");
     }
@@ -91,7 +94,11 @@ async fn process(
     (metrics, health): (&Metrics, &Health),
 ) -> anyhow::Result<()> {
     Kafka::check(settings)?;
-    let handlers = load(settings).await?;
+    let loaded = tokio::select! {
+        () = shutdown.wait() => return Ok(()),
+        loaded = load(settings) => loaded,
+    };
+    let handlers = loaded?;
     let Some(store) = connected(settings, health, shutdown).await? else { return Ok(()) };
     let seen = (metrics.clone(), health.clone());
     let ledger = Ledger {
@@ -133,7 +140,11 @@ async fn process(
 /// The same as [`connect`], as soon as the name service has answered; none where it was asked to stop meanwhile.
 async fn connected(settings: &Settings, health: &Health, shutdown: &Shutdown) -> Result<Option<Store>, store::Error> {
     while !shutdown.requested() {
-        match connect(settings).await {
+        let connected = tokio::select! {
+            () = shutdown.wait() => break,
+            connected = connect(settings) => connected,
+        };
+        match connected {
             Err(error) if error.is_fault() => health.waiting_for(MONGODB, error.to_string()),
             connected => return connected.map(Some),
         }
@@ -222,7 +233,11 @@ async fn prepare(
             let registry = Registry::enter(handlers.clone(), store, metrics, &ledger.source).await?;
             Ok::<_, store::Error>((registry, store.session().await?))
         };
-        match prepared.await {
+        let prepared = tokio::select! {
+            () = shutdown.wait() => break,
+            prepared = prepared => prepared,
+        };
+        match prepared {
             Ok(prepared) => {
                 health.found(MONGODB);
                 return Ok(Some(prepared));

@@ -1,12 +1,20 @@
-//! The wish to stop, and the signals that express it. How long a stop may take is the server's business.
+//! The wish to stop, the signals that express it, and the bound on what follows.
 
 use std::io;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+
+use crate::telemetry::log;
+
+/// The exit status of a stop that did not end in its time.
+const LATE: i32 = 1;
+/// How long the log may take to be written when a signal ends the process.
+const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// Whether a stop has been asked for. Cheap to clone; it cannot be taken back.
 #[derive(Debug, Clone)]
@@ -46,13 +54,15 @@ impl Default for Shutdown {
     }
 }
 
-/// A stop that SIGINT or SIGTERM asks for. The second of them ends the process at once, with the status 130 or 143.
+/// A stop that SIGINT or SIGTERM asks for. The second of them ends the process at once, with the status 130 or 143. So does
+/// a stop that takes longer than `within`, with the status 1.
 ///
-/// The signals have a thread and a runtime of their own, so that they are heard when every worker is busy.
+/// The signals have a thread and a runtime of their own, so that they are heard, and the stop ends in its time, when every
+/// worker is busy.
 ///
 /// # Errors
 /// The thread or the signals' handlers cannot be had.
-pub fn on_signals() -> io::Result<Shutdown> {
+pub fn on_signals(within: Duration) -> io::Result<Shutdown> {
     let shutdown = Shutdown::new();
     let asked = shutdown.clone();
     let (ready, started) = mpsc::sync_channel(1);
@@ -65,7 +75,9 @@ pub fn on_signals() -> io::Result<Shutdown> {
             match Signals::new() {
                 Ok(signals) => {
                     let _ = ready.send(Ok(()));
-                    signals.listen(&asked).await;
+                    let status = signals.listen(&asked, within).await;
+                    log::flush(LAST_LINES);
+                    std::process::exit(status);
                 }
                 Err(error) => drop(ready.send(Err(error))),
             }
@@ -85,13 +97,21 @@ impl Signals {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn listen(mut self, shutdown: &Shutdown) {
+    /// Returns with a status if the process has to end at once.
+    async fn listen(mut self, shutdown: &Shutdown, within: Duration) -> i32 {
         let (name, _) = self.next().await;
         tracing::info!(signal = name, "shutdown_requested");
         shutdown.request();
-        let (name, status) = self.next().await;
-        tracing::warn!(signal = name, "stopped_at_once");
-        std::process::exit(status);
+        tokio::select! {
+            (name, status) = self.next() => {
+                tracing::warn!(signal = name, "stopped_at_once");
+                status
+            }
+            () = tokio::time::sleep(within) => {
+                tracing::error!(seconds = within.as_secs(), "stop_timed_out: the next owner ends what is left open");
+                LATE
+            }
+        }
     }
 
     async fn next(&mut self) -> (&'static str, i32) {

@@ -76,14 +76,13 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
             return ExitCode::from(super::WRONG);
         }
     };
-    match serve(settings, matches.get_one::<PathBuf>(EMBEDDED)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "failed");
-            super::complain(&format!("{error:#}"));
-            ExitCode::from(super::FAILED)
-        }
+    let served = serve(settings, matches.get_one::<PathBuf>(EMBEDDED));
+    if let Err(error) = &served {
+        tracing::error!(error = format!("{error:#}"), "failed");
+        super::complain(&format!("{error:#}"));
     }
+    telemetry::log::flush(telemetry::log::LAST_LINES);
+    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) }
 }
 
 pub(super) fn settings(matches: &ArgMatches) -> Result<Settings, crate::config::Error> {
@@ -103,15 +102,16 @@ fn serve(settings: Settings, embedded: Option<&PathBuf>) -> anyhow::Result<()> {
     provider()?;
     telemetry::log::init(settings.log_format, &settings.log_level)?;
     log_settings(&settings);
-    let shutdown = shutdown::on_signals().context("signals cannot be listened to")?;
+    let within = settings.shutdown_timeout + server::GOODBYES;
+    let shutdown = shutdown::on_signals(within).context("signals cannot be listened to")?;
     // Handlers keep a thread busy; Kafka, MongoDB and `/readyz` are not to wait for it, however few processors there are.
     let threads = thread::available_parallelism().map_or(2, NonZero::get).max(2);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(threads).enable_all().build().context("no runtime can be had")?;
     let result = runtime.block_on(async {
         match embedded {
-            Some(file) => server::run_embedded(settings, file, shutdown).await,
-            None => server::run(settings, shutdown).await,
+            Some(file) => Box::pin(server::run_embedded(settings, file, shutdown)).await,
+            None => Box::pin(server::run(settings, shutdown)).await,
         }
     });
     // What still waits for Kafka or MongoDB was given up, and must not keep the process.

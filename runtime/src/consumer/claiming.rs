@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt as _};
+use futures_util::stream::{self, Stream, StreamExt as _};
 
 use super::broker::{Broker, Unanswered};
 use super::start::{self, Known};
@@ -15,10 +15,11 @@ use crate::store::{self, Claim, LastRecord, PartitionId, Store};
 use crate::telemetry::health::{Health, KAFKA, MONGODB};
 
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long one partition's claim may keep the others of its assignment waiting.
+/// How long one partition is claimed before it is given up until the next time.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How many partitions are claimed at a time.
-const AT_ONCE: usize = 8;
+/// How many partitions are claimed at a time: so many that those whose leader is away, each of which takes its time, leave
+/// room for the others.
+const AT_ONCE: usize = 64;
 
 /// What came of claiming a partition.
 #[derive(Debug)]
@@ -125,11 +126,23 @@ impl Claiming {
 
     /// Claims each of the partitions; `taken_over` where Kafka has just assigned them.
     pub async fn all(self, partitions: Vec<PartitionId>, taken_over: bool) -> Vec<(PartitionId, Claimed)> {
-        let each = stream::iter(partitions).map(async |partition| {
-            let claimed = self.until_answered(&partition, taken_over).await;
-            (partition, claimed)
-        });
-        each.buffered(AT_ONCE).collect().await
+        self.each(partitions, taken_over).collect().await
+    }
+
+    /// The same, each as soon as it is claimed.
+    pub fn each(
+        self,
+        partitions: Vec<PartitionId>,
+        taken_over: bool,
+    ) -> impl Stream<Item = (PartitionId, Claimed)> + Send {
+        let claim = move |partition: PartitionId| {
+            let claiming = self.clone();
+            async move {
+                let claimed = claiming.until_answered(&partition, taken_over).await;
+                (partition, claimed)
+            }
+        };
+        stream::iter(partitions).map(claim).buffer_unordered(AT_ONCE)
     }
 
     async fn until_answered(&self, partition: &PartitionId, taken_over: bool) -> Claimed {

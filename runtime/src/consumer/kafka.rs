@@ -23,6 +23,8 @@ use crate::store::PartitionId;
 
 /// How long one question to Kafka may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// How long leaving the group may take.
+const CLOSE: Duration = Duration::from_secs(3);
 /// How long what is known of a topic's settings is good for.
 const KNOWN_FOR: Duration = Duration::from_mins(1);
 
@@ -118,7 +120,7 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
-    /// Kafka waits for the answer, which the loop gives when it has claimed or drained; so the queue of messages never
+    /// Kafka waits for the answer, which the loop gives at once or when it has drained; so the queue of messages never
     /// holds more than one or two. While the client closes there is no loop any more.
     fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions = partitions(list);
@@ -342,7 +344,7 @@ impl Broker for Questions {
 pub(super) async fn close(client: Arc<StreamConsumer<Context>>) {
     client.context().closing.store(true, Ordering::Release);
     let closed = tokio::task::spawn_blocking(move || drop(client));
-    if tokio::time::timeout(TIMEOUT, closed).await.is_err() {
+    if tokio::time::timeout(CLOSE, closed).await.is_err() {
         tracing::warn!("kafka_close_timed_out");
     }
 }

@@ -3,17 +3,20 @@
 //! It reads records, decodes them and hands them to the one committer; it reads a partition only from where a claim
 //! says, and correctness rests on the claim, never on Kafka's callbacks.
 
+mod assigning;
 pub mod broker;
 pub mod claiming;
 mod committing;
 mod connection;
 pub mod embedded;
 mod kafka;
+pub mod outbox;
 pub mod partitions;
 pub mod queue;
 mod reading;
 mod record;
 pub mod recording;
+pub mod returning;
 pub mod start;
 
 pub use embedded::Embedded;

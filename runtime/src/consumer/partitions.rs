@@ -73,8 +73,6 @@ pub struct Assigned {
     pub claims: Vec<(PartitionId, Claim)>,
     /// From where Kafka is to be read; none: assigned, and not read.
     pub starts: Vec<(PartitionId, Option<i64>)>,
-    /// What was assigned before, and is to be taken back first.
-    pub again: Vec<PartitionId>,
     /// What may not go on, and why.
     pub stopped: Vec<(PartitionId, String)>,
 }
@@ -109,11 +107,8 @@ impl Partitions {
     /// Claims are made: the partitions are read from where these say.
     pub fn claimed(&mut self, claimed: Vec<(PartitionId, Claimed)>) -> Assigned {
         // Others may have been lost since these were asked for.
-        let (again, left) = std::mem::take(&mut self.reclaim)
-            .into_iter()
-            .partition(|known| claimed.iter().any(|(partition, _)| partition == known));
-        self.reclaim = left;
-        let mut assigned = Assigned { again, ..Assigned::default() };
+        self.reclaim.retain(|known| claimed.iter().all(|(partition, _)| partition != known));
+        let mut assigned = Assigned::default();
         for (partition, claimed) in claimed {
             match claimed {
                 Claimed::Owned { claim, last } => {
@@ -160,8 +155,9 @@ impl Partitions {
                 Item::Event(event) => Some(event.id.clone()),
                 _ => None,
             };
-            let standing = Standing { timestamp_ms: entry.raw.timestamp_ms, event_id };
+            let standing = Standing { timestamp_ms: entry.raw.timestamp_ms, event_id, digest: entry.raw.digest() };
             let why = start::anew(&last, Some(&standing))?;
+            self.queue.drop_partition(&entry.partition);
             self.stopped.insert(entry.partition.clone(), position.epoch);
             self.owned.remove(&entry.partition);
             return Some(why);

@@ -1,7 +1,16 @@
 //! The loop: records in, batches to the committer, offsets to Kafka. What it does with a partition is decided by
 //! `partitions`.
+//!
+//! Invariant: nothing in the loop waits, except in its one `select!`. Whatever the committer, a claim or a question to Kafka
+//! takes, the loop hears Kafka, signals and all the others, and beats.
 
+mod assignment;
+mod claims;
 mod give_back;
+mod idle;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -14,16 +23,17 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use tokio::task::{JoinError, JoinHandle};
 
-use super::broker::Broker as _;
-use super::claiming::{Claimed, Claiming, First};
+use self::claims::Claims;
+use super::claiming::{Claiming, First};
 use super::committing::{self, Ends};
 use super::kafka::{self, Change, Kafka, Questions, View};
-use super::partitions::{Assigned, Partitions};
+use super::partitions::Partitions;
 use super::queue::BatchBounds;
 use super::record;
+use super::returning::Returning;
 use crate::clock::Clock;
 use crate::config::{Settings, Topics};
-use crate::delivery::{BATCH_BYTES, Committer, Entry, Item, Said, Work};
+use crate::delivery::{BATCH_BYTES, Committer, Entry, Item, Said};
 use crate::event;
 use crate::failpoint;
 use crate::shutdown::Shutdown;
@@ -33,16 +43,6 @@ use crate::telemetry::metrics::{Metrics, Service};
 
 /// How often offsets go to Kafka, and the flow is looked at.
 const TICK: Duration = Duration::from_millis(100);
-/// How often progress is looked at: for what a person has set, and for the ledger of idle partitions.
-const IDLE: Duration = Duration::from_secs(15);
-/// How long a revoked partition may drain before it is given up.
-const DRAIN: Duration = Duration::from_secs(5);
-/// How long the committer may take to give up: what it waits for may take as long as a server is looked for.
-const GIVE_UP: Duration = Duration::from_secs(6);
-/// How long Kafka and MongoDB may take to hear that partitions are given back.
-const HAND_OVER: Duration = Duration::from_secs(3);
-/// How long a partition rests whose claim another host took, for that host may own it by right.
-const LOST_PAUSE: Duration = Duration::from_millis(500);
 /// How long to wait before Kafka is asked again.
 const PAUSE: Duration = Duration::from_millis(250);
 /// The loop is dead where it has not come round in this time.
@@ -58,8 +58,15 @@ pub struct Reading {
     committer: JoinHandle<()>,
     partitions: Partitions,
     changes: VecDeque<Change>,
-    claims: Option<JoinHandle<Vec<(PartitionId, Claimed)>>>,
-    idle: Option<JoinHandle<Option<Idle>>>,
+    claims: Claims,
+    /// What Kafka wants back; one thing at a time.
+    returning: Option<Returning>,
+    /// Tells Kafka and MongoDB of it.
+    handing: Option<JoinHandle<()>>,
+    /// Asks how far the group has come.
+    progress: Option<JoinHandle<Option<GroupProgress>>>,
+    /// Asks where logs end.
+    log_ends: Option<JoinHandle<idle::Ends>>,
     topic_partitions: HashMap<Arc<str>, usize>,
     give_up: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
@@ -69,12 +76,6 @@ pub struct Reading {
     metrics: Metrics,
     health: Health,
     heartbeat: Heartbeat,
-}
-
-/// The group's progress, and where logs ended after that was seen.
-struct Idle {
-    seen: GroupProgress,
-    ends: Vec<(PartitionId, i64)>,
 }
 
 impl Reading {
@@ -89,8 +90,19 @@ impl Reading {
         (metrics, health): (Metrics, Health),
         give_up: Arc<AtomicBool>,
     ) -> Self {
+        Self::with(kafka, store, committing::start(committer), settings, clock, (metrics, health), give_up)
+    }
+
+    fn with(
+        kafka: Kafka,
+        store: Store,
+        (ends, committer): (Ends, JoinHandle<()>),
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        (metrics, health): (Metrics, Health),
+        give_up: Arc<AtomicBool>,
+    ) -> Self {
         let questions = kafka.questions.clone();
-        let (ends, task) = committing::start(committer);
         Self {
             claiming: Claiming {
                 store: store.clone(),
@@ -105,11 +117,14 @@ impl Reading {
             questions,
             store,
             ends,
-            committer: task,
+            committer,
             partitions: Partitions::default(),
             changes: VecDeque::new(),
-            claims: None,
-            idle: None,
+            claims: Claims::new(),
+            returning: None,
+            handing: None,
+            progress: None,
+            log_ends: None,
             topic_partitions: HashMap::new(),
             give_up,
             clock,
@@ -175,135 +190,61 @@ impl Reading {
     pub async fn run(mut self, shutdown: &Shutdown) -> Result<bool, JoinError> {
         self.health.waiting_for(ASSIGNMENT, format!("partitions of {}", self.settings.kafka_topic));
         let mut tick = tokio::time::interval(TICK);
-        let mut idle = tokio::time::interval(IDLE);
+        let mut idle = tokio::time::interval(idle::interval());
         let client = Arc::clone(&self.kafka.client);
         loop {
             tokio::select! {
                 () = shutdown.wait() => break,
                 Some(change) = self.kafka.changes.recv() => self.changes.push_back(change),
-                claimed = finished(&mut self.claims) => self.claimed(claimed.unwrap_or_default()).await,
+                Some(claimed) = self.claims.next() => self.claimed(claimed),
                 said = self.ends.said.recv() => match said {
                     Some(said) => self.said(said),
                     None => break,
                 },
+                () = self.ends.works.room() => {}
                 received = client.recv(), if !self.partitions.are_full() => self.received(received, &client),
                 Some(view) = self.kafka.views.recv() => self.viewed(&view),
-                seen = finished(&mut self.idle) => self.seen_idle(seen.flatten()).await,
+                Some(()) = finished(&mut self.handing) => {}
+                Some(seen) = finished(&mut self.progress) => self.seen_progress(seen),
+                Some(ends) = finished(&mut self.log_ends) => self.seen_ends(ends),
                 _ = tick.tick() => self.tick(),
                 _ = idle.tick() => self.look_at_idle(),
             }
             self.heartbeat.beat();
-            self.turn().await;
+            self.turn();
         }
         drop(client);
         self.stop().await
     }
 
-    /// What may follow from any of it: the next change of the assignment, and the next batch.
-    async fn turn(&mut self) {
-        if self.claims.is_none()
+    /// What may follow from any of it: the next change of the assignment, claims, and the next batch.
+    fn turn(&mut self) {
+        while let Ok(change) = self.kafka.changes.try_recv() {
+            self.changes.push_back(change);
+        }
+        self.go_on_returning();
+        while self.returning.is_none()
             && let Some(change) = self.changes.pop_front()
         {
-            self.change(change).await;
+            self.change(change);
+            self.go_on_returning();
+        }
+        self.reclaim();
+        if self.returning.is_none() {
+            // Kafka's client would take any change of its assignment for the answer that it waits for.
+            self.take_claims();
+        }
+        if self.returning.as_ref().is_some_and(Returning::is_draining) {
+            return;
         }
         let bounds = BatchBounds { events: self.settings.processing_batch_size, bytes: BATCH_BYTES };
         if let Some(entries) = self.partitions.batch(bounds) {
-            self.send(Work::Commit(entries)).await;
-        }
-    }
-
-    /// Gives the committer work, and hears what it says until there is room.
-    async fn send(&mut self, work: Work) {
-        loop {
-            tokio::select! {
-                permit = self.ends.work.reserve() => {
-                    let Ok(permit) = permit else {
-                        tracing::error!("committer_ended");
-                        return;
-                    };
-                    permit.send(work);
-                    return;
-                }
-                Some(said) = self.ends.said.recv() => hear(said, &mut self.partitions, &*self.clock),
-            }
+            self.ends.works.commit(entries);
         }
     }
 
     fn said(&mut self, said: Said) {
         hear(said, &mut self.partitions, &*self.clock);
-        self.reclaim();
-    }
-
-    /// Claims anew what was lost, when nothing else is being claimed.
-    fn reclaim(&mut self) {
-        // A change of the assignment goes first: Kafka waits for the answer.
-        if !self.partitions.to_reclaim().is_empty() && self.claims.is_none() && self.changes.is_empty() {
-            let (claiming, partitions) = (self.claiming.clone(), self.partitions.to_reclaim().to_vec());
-            self.claims = Some(tokio::spawn(async move {
-                tokio::time::sleep(LOST_PAUSE).await;
-                claiming.all(partitions, false).await
-            }));
-        }
-    }
-
-    async fn change(&mut self, change: Change) {
-        match change {
-            Change::Assigned(partitions) => {
-                tracing::info!(partitions = numbers(&partitions), "partitions_assigned");
-                self.claims = Some(tokio::spawn(self.claiming.clone().all(partitions, true)));
-            }
-            Change::Revoked(partitions) => {
-                tracing::info!(partitions = numbers(&partitions), "partitions_revoked");
-                self.give_back(&partitions, true).await;
-            }
-            Change::Lost(partitions) => {
-                tracing::warn!(partitions = numbers(&partitions), "partitions_lost");
-                self.give_back(&partitions, false).await;
-            }
-        }
-    }
-
-    /// Claims are made: the partitions are read from where these say.
-    async fn claimed(&mut self, claimed: Vec<(PartitionId, Claimed)>) {
-        let Assigned { claims, starts, again, stopped } = self.partitions.claimed(claimed);
-        for (PartitionId { topic, partition }, _) in starts.iter().filter(|(_, start)| start.is_some()) {
-            self.health.partition_resumed(topic, *partition);
-            self.metrics.partition_stopped(topic, *partition, false);
-        }
-        for (partition, why) in stopped {
-            self.stop_partition(&partition, &why);
-        }
-        self.send(Work::Own(claims)).await;
-        self.reclaim();
-        if let Err(error) = self.assign(&starts, &again) {
-            tracing::error!(%error, "assign_failed");
-        }
-        self.metrics.partitions_owned(self.partitions.count());
-        self.health.found(ASSIGNMENT);
-    }
-
-    /// Tells Kafka from where to read; a partition without an offset is assigned and not read.
-    fn assign(&self, starts: &[(PartitionId, Option<i64>)], again: &[PartitionId]) -> Result<(), KafkaError> {
-        if !again.is_empty() {
-            let again = kafka::list(again.iter().map(|partition| (partition, None)))?;
-            self.kafka.client.incremental_unassign(&again)?;
-        }
-        let list = kafka::list(starts.iter().map(|(partition, start)| (partition, Some(start.unwrap_or(0)))))?;
-        self.kafka.client.incremental_assign(&list)?;
-        // A pause outlasts an assignment in Kafka's client, also one of an owner of before.
-        let read = starts.iter().filter(|(_, start)| start.is_some()).map(|(partition, _)| (partition, None));
-        self.kafka.client.resume(&kafka::list(read)?)?;
-        let idle = starts.iter().filter(|(_, start)| start.is_none()).map(|(partition, _)| (partition, None));
-        self.kafka.client.pause(&kafka::list(idle)?)
-    }
-
-    fn stop_partition(&self, partition: &PartitionId, why: &str) {
-        let PartitionId { topic, partition: number } = partition;
-        let group = &self.settings.kafka_group_id;
-        let hint = format!("weir progress set --topic {topic} --partition {number} --offset <n> (group {group})");
-        tracing::error!(topic = &**topic, partition = number, error = why, hint, "partition_stopped");
-        self.health.partition_stopped(topic, *number, format!("{why}; once you know what was lost: {hint}"));
-        self.metrics.partition_stopped(topic, *number, true);
     }
 
     fn received(
@@ -338,7 +279,7 @@ impl Reading {
         self.metrics.record(record::kind(&entry.item));
         self.say_without_op(&entry);
         if let Some(why) = self.partitions.record(entry) {
-            self.stop_partition(&id, &why);
+            self.stop_reading(&id, &why);
         }
     }
 
@@ -384,7 +325,6 @@ impl Reading {
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 tracing::warn!(%error, "offset_out_of_range: partitions are claimed anew");
                 self.partitions.lose(&self.partitions.owned());
-                self.reclaim();
             }
             _ => tracing::debug!(%error, "kafka_fault"),
         }
@@ -404,7 +344,7 @@ impl Reading {
         if view.connected {
             connection.made();
             self.health.found(KAFKA);
-            if self.partitions.count() > 0 && self.claims.is_none() {
+            if self.partitions.count() > 0 && !self.claims.wait_for_first() {
                 self.health.found(ASSIGNMENT);
             }
         } else {
@@ -435,8 +375,6 @@ impl Reading {
             }
             None => self.health.found(PROGRESS),
         }
-        // What was lost while the loop waited for room or for a drain.
-        self.reclaim();
         if let Err(error) = self.commit_offsets().and_then(|()| self.flow()) {
             tracing::warn!(%error, "kafka_call_failed");
         }
@@ -464,32 +402,6 @@ impl Reading {
             self.kafka.client.resume(&kafka::list(flow.resume.iter().map(|partition| (partition, None)))?)?;
         }
         Ok(())
-    }
-
-    /// Asks how far the group has come, and after that where the logs end.
-    fn look_at_idle(&mut self) {
-        if self.idle.is_some() {
-            return;
-        }
-        let (store, questions, owned) = (self.store.clone(), self.questions.clone(), self.partitions.owned());
-        self.idle = Some(tokio::spawn(async move {
-            let seen = store.group_progress().await.ok()?;
-            let mut ends = Vec::new();
-            for partition in owned {
-                let log = questions.log(&partition).await.ok()?;
-                ends.push((partition, log.end));
-            }
-            Some(Idle { seen, ends })
-        }));
-    }
-
-    async fn seen_idle(&mut self, seen: Option<Idle>) {
-        let Some(Idle { seen, ends }) = seen else { return };
-        let at_end = self.partitions.at_end(&ends).into_iter();
-        let highest = at_end.filter_map(|id| seen.highest_of(&id.topic).map(|highest_ms| (id, highest_ms)));
-        self.send(Work::AtEnd(highest.collect())).await;
-        self.partitions.compare(&seen.epochs);
-        self.reclaim();
     }
 }
 

@@ -16,6 +16,7 @@ mod proxy;
 mod reads;
 mod records;
 mod refused;
+mod stalls;
 mod starts;
 mod topics;
 mod world;

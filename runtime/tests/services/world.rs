@@ -66,6 +66,13 @@ impl World {
         made[0].as_ref().expect("the topic is made");
     }
 
+    /// Whether the topic could be made: one that was deleted goes a little later.
+    pub(crate) async fn remade(&self, partitions: i32) -> bool {
+        let topic = NewTopic::new(&self.topic, partitions, TopicReplication::Fixed(1));
+        let made = self.admin.create_topics([&topic], &AdminOptions::new()).await.expect("kafka answers");
+        made[0].is_ok()
+    }
+
     pub(crate) async fn delete_topic(&self) {
         self.admin.delete_topics(&[&self.topic], &AdminOptions::new()).await.expect("kafka answers");
     }
@@ -178,6 +185,13 @@ impl World {
         self.launch(self.command(settings))
     }
 
+    /// The same, of which nobody reads what it says.
+    pub(crate) fn unread(&self, settings: &[(&str, &str)]) -> Host {
+        let mut command = self.command(settings);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        Self::spawn(command)
+    }
+
     /// A host on an embedded Kafka that holds these lines, with no other Kafka to be had.
     pub(crate) fn embedded(&self, lines: &str) -> Host {
         let file = self.folder.path().join("records.jsonl");
@@ -190,6 +204,11 @@ impl World {
     fn launch(&self, mut command: Command) -> Host {
         let log = || std::fs::File::options().create(true).append(true).open(self.folder.path().join("weir.log"));
         command.stdout(log().expect("a log")).stderr(log().expect("a log"));
+        Self::spawn(command)
+    }
+
+    /// Starts it; a pipe for its output stays open, and unread.
+    fn spawn(mut command: Command) -> Host {
         let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
         let admin = format!("127.0.0.1:{port}");
         let child = command.env("ADMIN_LISTEN", &admin).spawn().expect("weir starts");

@@ -1,0 +1,58 @@
+//! What Kafka's client is told of the partitions that this process reads.
+
+use std::collections::HashSet;
+
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::kafka::{Context, list, partitions};
+use crate::store::PartitionId;
+
+/// Where a partition is to be read from; none: it is assigned and not read.
+pub(super) type Start = (PartitionId, Option<i64>);
+
+/// Answers an assignment before any of it is claimed, so that the rest of the group, and what this process has, go on.
+/// Nothing is read of a partition before [`assign`] says where.
+pub(super) fn accept(client: &StreamConsumer<Context>) -> Result<(), KafkaError> {
+    client.incremental_assign(&TopicPartitionList::new())
+}
+
+/// Has the client read these from where they start, whatever it did with them before. Gives those that it did not take.
+pub(super) fn assign(client: &StreamConsumer<Context>, starts: &[Start]) -> Vec<PartitionId> {
+    let Err(error) = assign_together(client, starts) else { return Vec::new() };
+    tracing::warn!(%error, "assign_failed");
+    // The client takes all of a list or nothing, and one partition must not keep the others from being read.
+    let refused = |start: &&Start| {
+        let assigned = assign_together(client, std::slice::from_ref(*start));
+        assigned.inspect_err(|error| tracing::warn!(%error, partition = %start.0, "assign_failed")).is_err()
+    };
+    starts.iter().filter(refused).map(|(partition, _)| partition.clone()).collect()
+}
+
+fn assign_together(client: &StreamConsumer<Context>, starts: &[Start]) -> Result<(), KafkaError> {
+    let known = assigned(client)?;
+    let again: Vec<&PartitionId> =
+        starts.iter().map(|(partition, _)| partition).filter(|id| known.contains(id)).collect();
+    if !again.is_empty() {
+        client.incremental_unassign(&list(again.into_iter().map(|partition| (partition, None)))?)?;
+    }
+    client.incremental_assign(&list(starts.iter().map(|(id, start)| (id, Some(start.unwrap_or(0)))))?)?;
+    // A pause outlasts an assignment in Kafka's client, also one of an owner of before.
+    let read = starts.iter().filter(|(_, start)| start.is_some()).map(|(partition, _)| (partition, None));
+    client.resume(&list(read)?)?;
+    let idle = starts.iter().filter(|(_, start)| start.is_none()).map(|(partition, _)| (partition, None));
+    client.pause(&list(idle)?)
+}
+
+/// Gives these back, those of them that the client has. That is the answer to a revocation.
+pub(super) fn unassign(client: &StreamConsumer<Context>, partitions: &[PartitionId]) -> Result<(), KafkaError> {
+    let known = assigned(client)?;
+    let given_back = partitions.iter().filter(|partition| known.contains(partition));
+    client.incremental_unassign(&list(given_back.map(|partition| (partition, None)))?)
+}
+
+/// The client refuses a list in which one partition is not as it should be, so what it has is looked up.
+fn assigned(client: &StreamConsumer<Context>) -> Result<HashSet<PartitionId>, KafkaError> {
+    Ok(partitions(&client.assignment()?).into_iter().collect())
+}

@@ -1,0 +1,144 @@
+//! How partitions go back to Kafka, step by step, while the loop goes on. Pure: time is passed in.
+//!
+//! They are drained first. If that takes too long, the committer is told to give up; if it does not answer that either,
+//! they go back all the same, because the fence keeps what is left of it from doing harm.
+
+use std::time::Duration;
+
+use crate::store::PartitionId;
+
+/// How long a revoked partition may drain before it is given up.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long the committer may take to give up: what it waits for may take as long as a server is looked for.
+pub const GIVE_UP: Duration = Duration::from_secs(6);
+/// How long Kafka and MongoDB may take to hear that partitions are given back.
+pub const HAND_OVER: Duration = Duration::from_secs(3);
+
+/// Partitions on their way back.
+#[derive(Debug)]
+pub struct Returning {
+    /// Which.
+    pub partitions: Vec<PartitionId>,
+    /// Whether progress is to say that they were given back; not those that are somebody else's already.
+    orderly: bool,
+    step: Step,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// The committer finishes what it holds.
+    Draining { until: Duration },
+    /// It has been told to give up.
+    GivingUp { until: Duration },
+    /// Kafka and MongoDB are being told.
+    HandingOver { until: Duration },
+    /// Kafka's client waits for the answer.
+    Answering,
+}
+
+/// What to do now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// Nothing: something has to happen first, or time to pass.
+    Wait,
+    /// Tell the committer to give up.
+    GiveUp,
+    /// Take them from the committer, and tell Kafka and MongoDB how far they have come.
+    HandOver,
+    /// Take them from the committer.
+    Disown,
+    /// Answer Kafka's client, again if it did not take the answer.
+    Answer,
+}
+
+impl Returning {
+    /// Partitions that Kafka wants back as of `now`, in an orderly way or not.
+    #[must_use]
+    pub fn new(partitions: Vec<PartitionId>, orderly: bool, now: Duration) -> Self {
+        Self { partitions, orderly, step: Step::Draining { until: now + DRAIN } }
+    }
+
+    /// What to do at `now`; `drained` says that the committer holds no records and no claim is being made, `handed_over`
+    /// that telling Kafka and MongoDB has ended.
+    pub fn next(&mut self, now: Duration, drained: bool, handed_over: bool) -> Act {
+        let (step, act) = match self.step {
+            Step::Draining { .. } if drained && self.orderly => {
+                (Step::HandingOver { until: now + HAND_OVER }, Act::HandOver)
+            }
+            Step::Draining { .. } if drained => (Step::Answering, Act::Disown),
+            Step::Draining { until } if now >= until => (Step::GivingUp { until: now + GIVE_UP }, Act::GiveUp),
+            Step::GivingUp { until } if drained || now >= until => (Step::Answering, Act::Disown),
+            Step::HandingOver { until } if handed_over || now >= until => (Step::Answering, Act::Answer),
+            Step::Answering => (Step::Answering, Act::Answer),
+            waiting => (waiting, Act::Wait),
+        };
+        self.step = step;
+        act
+    }
+
+    /// Whether the committer is to be given no records: they would keep it from draining.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        matches!(self.step, Step::Draining { .. } | Step::GivingUp { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Duration = Duration::from_secs(100);
+
+    fn returning(orderly: bool) -> Returning {
+        Returning::new(Vec::new(), orderly, START)
+    }
+
+    #[test]
+    fn it_is_drained_handed_over_and_answered() {
+        let mut revoked = returning(true);
+        assert_eq!(revoked.next(START, false, true), Act::Wait);
+        assert!(revoked.is_draining());
+        assert_eq!(revoked.next(START, true, true), Act::HandOver);
+        assert!(!revoked.is_draining(), "other partitions go on meanwhile");
+        assert_eq!(revoked.next(START, true, false), Act::Wait);
+        assert_eq!(revoked.next(START, false, true), Act::Answer, "others' records hold up nothing");
+        assert_eq!(revoked.next(START, false, true), Act::Answer, "until it is taken");
+    }
+
+    #[test]
+    fn what_is_lost_already_is_not_handed_over() {
+        let mut lost = returning(false);
+        assert_eq!(lost.next(START, true, true), Act::Disown);
+        assert_eq!(lost.next(START, true, true), Act::Answer);
+    }
+
+    #[test]
+    fn a_committer_that_never_answers_holds_kafka_up_for_eleven_seconds() {
+        let mut revoked = returning(true);
+        let mut acts = Vec::new();
+        for tenths in 0..200 {
+            let now = START + Duration::from_millis(tenths * 100);
+            match revoked.next(now, false, true) {
+                Act::Wait => {}
+                Act::Answer => break,
+                act => acts.push((act, tenths / 10)),
+            }
+        }
+        assert_eq!(acts, [(Act::GiveUp, DRAIN.as_secs()), (Act::Disown, (DRAIN + GIVE_UP).as_secs())]);
+    }
+
+    #[test]
+    fn one_that_gives_up_is_not_waited_for_any_longer_and_nothing_is_handed_over() {
+        let mut revoked = returning(true);
+        assert_eq!(revoked.next(START + DRAIN, false, true), Act::GiveUp);
+        assert_eq!(revoked.next(START + DRAIN, true, true), Act::Disown);
+    }
+
+    #[test]
+    fn a_hand_over_is_waited_for_three_seconds() {
+        let mut revoked = returning(true);
+        assert_eq!(revoked.next(START, true, true), Act::HandOver);
+        assert_eq!(revoked.next(START + Duration::from_secs(2), true, false), Act::Wait);
+        assert_eq!(revoked.next(START + HAND_OVER, true, false), Act::Answer);
+    }
+}
