@@ -39,6 +39,7 @@ mod replica_set;
 mod run;
 mod secured;
 mod simulated;
+mod stalls;
 mod table;
 mod takeover;
 mod throughput;

@@ -7,7 +7,7 @@ use crate::run::Run;
 use crate::verdict::Verdict;
 use crate::{
     containment, culprit, decoding, exactly_once, faults, hand_over, latency, outage, reads, recovery, reference,
-    secured, simulated, throughput,
+    secured, simulated, stalls, throughput,
 };
 
 /// A promise and what shows it.
@@ -50,6 +50,11 @@ pub(crate) const PROOFS: &[Proof] = &[
         name: "outage",
         promise: "Kafka or MongoDB being away changes no document and costs no delivery an attempt",
         way: Way::Real(&Service::ALL, outage::run),
+    },
+    Proof {
+        name: "stalls",
+        promise: "whatever stands still, a host answers probes and signals, parks nothing, and goes on by itself afterwards",
+        way: Way::Real(&WITHOUT_OUTBOX, stalls::run),
     },
     Proof {
         name: "exactly-once",

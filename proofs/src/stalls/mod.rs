@@ -1,0 +1,323 @@
+//! What hosts wait for stands still, one thing after the other, and nobody reads one host's log: `/livez` stays 200, SIGTERM
+//! ends a host in its time, nothing is parked, and all goes on by itself afterwards.
+
+mod broker;
+mod unread;
+mod watch;
+
+use std::cell::Cell;
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
+use serde_json::{Value, json};
+
+use self::broker::{Broker, SECOND};
+use self::unread::Unread;
+use self::watch::Watch;
+use crate::run::Run;
+use crate::verdict::Verdict;
+use rig::instance::ports;
+use rig::proxy::{Direction, Proxy};
+use rig::weir::{self, Weir};
+use rig::{interrupt, process, python};
+
+const NAME: &str = "stalls";
+/// The leader of each partition.
+const LEADERS: [u32; 4] = [1, 1, 1, SECOND];
+/// Events a second.
+const RATE: u64 = 200;
+/// What a commit's request holds.
+const COMMIT: &[u8] = b"commitTransaction\0";
+const SHUTDOWN: Duration = Duration::from_secs(1);
+/// What a stop may take beyond that.
+const GOODBYES: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What stands still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stall {
+    /// MongoDB takes no writes and answers reads.
+    Writes,
+    /// Replies to whoever commits do not come.
+    Commits,
+    /// The leader of one partition.
+    Leader,
+}
+
+impl Stall {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Writes => "MongoDB takes no writes",
+            Self::Commits => "commits hang",
+            Self::Leader => "a partition's leader is away",
+        }
+    }
+}
+
+struct Scene<'a> {
+    run: &'a Run<'a>,
+    handlers: PathBuf,
+    ports: Vec<u16>,
+    proxy: Proxy,
+    mongodb: String,
+    broker: Broker,
+    unread: Unread,
+    /// What stands still now.
+    stalled: Cell<Option<Stall>>,
+}
+
+impl Drop for Scene<'_> {
+    fn drop(&mut self) {
+        // A MongoDB that takes no writes would not stop.
+        if let Some(stall) = self.stalled.take()
+            && let Err(error) = self.end(stall)
+        {
+            eprintln!("{error:#}");
+        }
+    }
+}
+
+pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
+    let length = Duration::from_secs(if run.quick { 4 } else { 120 });
+    let scene = Scene::set(run)?;
+    let sending = Sending::start(&scene)?;
+    let stays = scene.stays()?;
+    let mut leaves = Some(scene.leaves()?);
+    stays.ready(PATIENCE)?;
+    leaves.as_ref().context("it has just been started")?.ready(PATIENCE)?;
+    moves(&stays)?;
+
+    let mut seen = Vec::new();
+    for stall in [Stall::Writes, Stall::Commits, Stall::Leader] {
+        let found = stand_still(&scene, stall, length, &stays, &mut leaves);
+        seen.push(found.with_context(|| format!("while {}", stall.name()))?);
+        if leaves.is_none() && !run.quick {
+            leaves = Some(scene.leaves()?);
+        }
+    }
+    ensure!(scene.unread.is_full()?, "the log that nobody reads is not full: the proof shows nothing");
+    let sent = sending.end()?;
+    let compared = scene.script("compare", &json!({ "sent": sent }))?;
+    let compared: Value = serde_json::from_str(&compared)?;
+    if let Some(host) = &leaves {
+        stop(host)?;
+    }
+    stays.stop()?;
+    let right = compared == json!({ "missing": 0, "unknown": 0, "parked": [] });
+    let longest = seen.iter().filter_map(|found| found["stopped_after_seconds"].as_f64()).fold(0.0, f64::max);
+    Ok(Verdict {
+        holds: right,
+        figure: format!(
+            "{sent} events, each with its document: {right}; three stalls of {} s or more: /livez 200 throughout, the longest \
+             stop {longest:.1} s",
+            length.as_secs()
+        ),
+        bound: format!("no other answer, a stop within {} s, nothing parked", (SHUTDOWN + GOODBYES).as_secs()),
+        details: json!({ "stalls": seen, "compared": compared }),
+    })
+}
+
+/// One stall, from its begin until the host that stays goes on.
+fn stand_still(
+    scene: &Scene<'_>,
+    stall: Stall,
+    length: Duration,
+    stays: &Weir,
+    leaves: &mut Option<Weir>,
+) -> Result<Value> {
+    let watch = Watch::of(stays.admin());
+    scene.begin(stall)?;
+    let begun = Instant::now();
+    interrupt::sleep(length / 2)?;
+    // A stop takes its time, so the quick form has one.
+    let mut stopped_after = None;
+    if (!scene.run.quick || stall == Stall::Writes)
+        && let Some(host) = leaves.take()
+    {
+        stopped_after = Some(stop_watched(&host)?);
+    }
+    let mut joined_after = None;
+    if stall == Stall::Leader && leaves.is_none() {
+        let joins = scene.leaves()?;
+        joined_after = Some(moves(&joins)?);
+        *leaves = Some(joins);
+    }
+    interrupt::sleep(length.saturating_sub(begun.elapsed()))?;
+    scene.end(stall)?;
+    let stood = begun.elapsed().as_secs_f64();
+    let went_on_after = moves(stays)?;
+    let alive = lived(watch)?;
+    println!("  {} for {stood:.1} s, and on {went_on_after:.1} s later", stall.name());
+    Ok(json!({
+        "stall": stall.name(), "seconds": stood, "asked_and_alive": alive, "stopped_after_seconds": stopped_after,
+        "joined_after_seconds": joined_after, "went_on_after_seconds": went_on_after,
+    }))
+}
+
+/// Waits until the host has processed more than it has now, and gives after how many seconds that was.
+fn moves(host: &Weir) -> Result<f64> {
+    let begun = Instant::now();
+    let mut before = None;
+    loop {
+        // One that has just been started does not answer yet.
+        if let Ok(stats) = host.stats() {
+            let before = *before.get_or_insert(stats.total_processed);
+            if stats.total_processed > before {
+                return Ok(begun.elapsed().as_secs_f64());
+            }
+        }
+        ensure!(begun.elapsed() < PATIENCE, "a host does nothing for {} s", PATIENCE.as_secs());
+        interrupt::sleep(Duration::from_millis(50))?;
+    }
+}
+
+/// How often it was asked and lived; fails where it answered otherwise.
+fn lived(watch: Watch) -> Result<u64> {
+    let seen = watch.end();
+    ensure!(seen.others.is_empty(), "/livez was not 200: {}", seen.others.join(", "));
+    Ok(seen.alive)
+}
+
+/// Asks a host to stop that cannot finish what it does; it lives while it tries.
+fn stop_watched(host: &Weir) -> Result<f64> {
+    let watch = Watch::of(host.admin());
+    host.signal(Signal::SIGTERM)?;
+    let begun = Instant::now();
+    interrupt::sleep(Duration::from_secs(1))?;
+    lived(watch)?;
+    ended(host, begun)
+}
+
+fn stop(host: &Weir) -> Result<f64> {
+    host.signal(Signal::SIGTERM)?;
+    ended(host, Instant::now())
+}
+
+/// Waits for the end of a host that was asked to stop, which must be a good one and come in time.
+fn ended(host: &Weir, begun: Instant) -> Result<f64> {
+    loop {
+        match host.ended() {
+            Some(WaitStatus::Exited(_, 0)) => return Ok(begun.elapsed().as_secs_f64()),
+            Some(status) => bail!("a host did not stop well: {status:?}; its log:\n{}", process::tail(&host.log())),
+            None => {}
+        }
+        let bound = SHUTDOWN + GOODBYES;
+        ensure!(begun.elapsed() < bound, "a host has not stopped after {} s", bound.as_secs());
+        interrupt::sleep(Duration::from_millis(20))?;
+    }
+}
+
+impl<'a> Scene<'a> {
+    fn set(run: &'a Run<'a>) -> Result<Self> {
+        let broker = Broker::start(run.instance)?;
+        let proxy = Proxy::for_those_who_send(COMMIT);
+        let there = run.instance.environment.mongodb.trim_start_matches("mongodb://");
+        let address = proxy.before(there.split(['/', ',']).next().context("MongoDB has no address")?)?;
+        // Direct, since the replica set's member tells where it really is.
+        let mongodb = format!("mongodb://{address}/?directConnection=true");
+        let unread = Unread::new(&run.instance.path("unread"))?;
+        let (handlers, ports, stalled) = (run.handlers(["echo"])?, ports::more(2)?, Cell::default());
+        let scene = Self { run, handlers, ports, proxy, mongodb, broker, unread, stalled };
+        scene.broker.ready()?;
+        scene.script("topic", &json!({}))?;
+        Ok(scene)
+    }
+
+    /// The host that is there throughout.
+    fn stays(&self) -> Result<Weir> {
+        let mut command = weir::command(self.run.instance, &self.handlers);
+        self.settings(&mut command);
+        Weir::launch(self.run.instance.daemon("weir-stays"), self.ports[0], &mut command)
+    }
+
+    /// The host that is stopped and started, and whose log nobody reads.
+    fn leaves(&self) -> Result<Weir> {
+        let mut command = self.unread.instead_of(&weir::command(self.run.instance, &self.handlers));
+        self.settings(&mut command);
+        Weir::launch(self.run.instance.daemon("weir-leaves"), self.ports[1], &mut command)
+    }
+
+    fn settings(&self, command: &mut Command) {
+        command
+            .env("KAFKA_TOPIC", NAME)
+            .env("KAFKA_GROUP_ID", NAME)
+            .env("MONGODB_URI", &self.mongodb)
+            .env("SHUTDOWN_TIMEOUT_SECONDS", SHUTDOWN.as_secs().to_string())
+            .env("LOG_LEVEL", "TRACE");
+        if self.run.quick {
+            // What piles up while nothing is committed does so in seconds, and not in minutes.
+            command.env("WEIR_IDLE_MS", "200");
+        }
+    }
+
+    fn begin(&self, stall: Stall) -> Result<()> {
+        self.stalled.set(Some(stall));
+        match stall {
+            Stall::Writes => drop(self.script("lock", &json!({}))?),
+            Stall::Commits => self.proxy.hang(Direction::ToClient),
+            Stall::Leader => self.broker.pause()?,
+        }
+        Ok(())
+    }
+
+    fn end(&self, stall: Stall) -> Result<()> {
+        match stall {
+            Stall::Writes => drop(self.script("unlock", &json!({}))?),
+            Stall::Commits => self.proxy.open(),
+            Stall::Leader => self.broker.go_on()?,
+        }
+        self.stalled.set(None);
+        Ok(())
+    }
+
+    fn script(&self, verb: &str, more: &Value) -> Result<String> {
+        python::run(&self.run.instance.parts, "stalls.py", &[verb, &self.told(more)])
+    }
+
+    fn told(&self, more: &Value) -> String {
+        let there = &self.run.instance.environment;
+        let mut settings = json!({
+            "kafka": there.kafka, "mongodb": there.mongodb, "topic": NAME, "group": NAME, "leaders": LEADERS, "rate": RATE,
+        });
+        if let (Some(settings), Some(more)) = (settings.as_object_mut(), more.as_object()) {
+            settings.extend(more.clone());
+        }
+        settings.to_string()
+    }
+}
+
+/// The process that sends events.
+struct Sending {
+    child: Child,
+}
+
+impl Sending {
+    fn start(scene: &Scene<'_>) -> Result<Self> {
+        let mut command = python::command(&scene.run.instance.parts, "stalls.py", &["send", &scene.told(&json!({}))]);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().context("cannot start stalls.py")?;
+        Ok(Self { child })
+    }
+
+    /// No more events; gives how many there were.
+    fn end(mut self) -> Result<u64> {
+        drop(self.child.stdin.take());
+        let mut said = String::new();
+        let stdout = self.child.stdout.as_mut().context("stalls.py has no output")?;
+        stdout.read_to_string(&mut said)?;
+        let said: Value = serde_json::from_str(&said).with_context(|| format!("stalls.py said {said:?}"))?;
+        said["sent"].as_u64().context("stalls.py does not say how many it sent")
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        // Both fail where it has ended already, which is well.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
