@@ -114,7 +114,13 @@ fn whole(raw: &RawValue) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::*;
+    use crate::event::bounds::MAX_DECIMAL_BYTES;
+    use crate::event::members::Members;
+    use crate::event::{Others, Settings};
 
     fn raw(json: &str) -> &RawValue {
         serde_json::from_str(json).expect("the test's text is JSON")
@@ -166,5 +172,69 @@ mod tests {
     fn what_an_array_holds_is_read_by_its_schema() {
         let schema = r#"{"type":"array","items":{"type":"int32","name":"io.debezium.time.Date"}}"#;
         assert_eq!(given("[0, null,1]", schema).as_deref(), Ok(r#"["1970-01-01",null,"1970-01-02"]"#));
+    }
+
+    fn of_row(members: &str, schema: Option<&str>) -> Result<String, String> {
+        let settings = Settings { others: Others::All, ..Settings::default() };
+        let members = Members::of(members);
+        let row = Row::of_members(&members, &settings).expect("no field stands twice");
+        let schema = schema.map(|schema| RowSchema::of_row(raw(schema)));
+        others(&row, schema.as_ref()).map_err(|error| error.to_string())
+    }
+
+    fn array(levels: usize) -> String {
+        (1..levels).fold(DECIMAL.to_owned(), |items, _| format!(r#"{{"type":"array","items":{items}}}"#))
+    }
+
+    const DECIMAL: &str =
+        r#"{"type":"bytes","name":"org.apache.kafka.connect.data.Decimal","parameters":{"scale":"0"}}"#;
+
+    #[test]
+    fn no_name_stands_twice() {
+        assert_eq!(of_row(r#"{"a":1,"b":2,"a":1}"#, None), Err("the row has the column a twice".to_owned()));
+    }
+
+    #[test]
+    fn columns_have_a_bound() {
+        let of = |count: usize| {
+            let members: Vec<_> = (0..count).map(|number| format!("\"c{number}\":0")).collect();
+            of_row(&format!("{{{}}}", members.join(",")), None)
+        };
+        assert!(of(10_000).is_ok());
+        assert_eq!(of(10_001), Err("the row has more than 10000 other columns".to_owned()));
+    }
+
+    #[test]
+    fn a_column_is_looked_up_in_the_schema_and_not_searched() {
+        // Columns times fields would be 100 million comparisons.
+        let members: Vec<_> = (0..10_000).map(|number| format!("\"c{number}\":0")).collect();
+        let fields: Vec<_> = (0..10_000).map(|number| format!(r#"{{"field":"d{number}","name":"n"}}"#)).collect();
+        let schema = format!(r#"{{"type":"struct","fields":[{}]}}"#, fields.join(","));
+        assert!(of_row(&format!("{{{}}}", members.join(",")), Some(&schema)).is_ok());
+    }
+
+    #[test]
+    fn what_is_short_in_the_record_may_not_become_long_without_end() {
+        let schema = format!(r#"{{"fields":[{{"field":"a","type":"array","items":{DECIMAL}}}]}}"#);
+        let of = |count: usize| of_row(&format!(r#"{{"a":[{}]}}"#, vec!["1e-19999"; count].join(",")), Some(&schema));
+        assert_eq!(of(100).map(|json| json.len()), Ok(100 * (2 + 19_999 + 2) + 99 + 8));
+        assert_eq!(of(1000), Err("the row's other columns have more than 16777216 bytes as JSON".to_owned()));
+    }
+
+    #[test]
+    fn the_work_of_decimals_is_counted_over_all_of_them() {
+        let schema = format!(r#"{{"fields":[{{"field":"a","type":"array","items":{DECIMAL}}}]}}"#);
+        let longest = format!("\"{}\"", STANDARD.encode(vec![0x7f; MAX_DECIMAL_BYTES]));
+        let of = |count: usize| of_row(&format!(r#"{{"a":[{}]}}"#, vec![&*longest; count].join(",")), Some(&schema));
+        assert!(of(4).is_ok());
+        assert_eq!(of(5), Err("the row's decimals have too many digits together".to_owned()));
+    }
+
+    #[test]
+    fn arrays_are_read_by_their_schema_to_a_depth() {
+        let value = |levels: usize| format!("{}\"AQ==\"{}", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(given(&value(8), &array(9)), Ok(value(8).replace("AQ==", "1")));
+        let refused = given(&value(9), &array(10)).expect_err("refused");
+        assert_eq!(refused, "the row's c has arrays within each other on more than 8 levels");
     }
 }
