@@ -18,8 +18,6 @@ PATIENCE_S = 60
 # What is still under way comes in this time.
 QUIET_S = 3
 INTERNAL = ("__consumer_offsets", "__transaction_state", "__share_group_state", "connect-")
-# A heartbeat does not end.
-MOST = 12
 
 
 def rest(url: str, method: str, body: dict | None = None) -> dict:
@@ -95,8 +93,8 @@ def start(there: dict, name: str, settings: dict, key: str) -> None:
         until("the connector", streams)
 
 
-def records(there: dict, admin: AdminClient) -> list[dict]:
-    """What is in all topics, once nothing more comes."""
+def records(there: dict, admin: AdminClient, most: int) -> list[dict]:
+    """What is in all topics, once nothing more comes or that many have come."""
     found, positions, quiet = [], {}, time.monotonic() + PATIENCE_S
     consumer = Consumer({"bootstrap.servers": there["kafka"], "group.id": "capture", "enable.auto.commit": False})
     while time.monotonic() < quiet:
@@ -119,7 +117,7 @@ def records(there: dict, admin: AdminClient) -> list[dict]:
             "value": text(message.value()),
             "headers": [[name, text(value)] for name, value in message.headers()] if message.headers() else None,
         })
-        if len(found) >= MOST:
+        if len(found) >= most:
             break
     consumer.close()
     return sorted(found, key=lambda record: (record["topic"], record["partition"], record["offset"]))
@@ -142,7 +140,7 @@ def main() -> None:
         with connect(there["postgres"]) as postgres:
             for statement in capture["statements"]:
                 postgres.execute(statement)
-        found = records(there, admin)
+        found = records(there, admin, capture["most"])
         with open(Path(there["folder"]) / f"{name}.jsonl", "w", encoding="utf-8") as file:
             for record in found:
                 file.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -110,6 +110,75 @@ CREATED_AT = [
     for n, at in enumerate(["NULL", "'infinity'", "'-infinity'", "'0001-01-01 00:00:00+00'", "'9999-12-31 23:59:59+00'"])
 ]
 
+INFINITE = """
+CREATE TABLE activity.event_outbox (
+    event_id       text         PRIMARY KEY,
+    aggregate_id   text         NOT NULL,
+    aggregate_type text         NOT NULL,
+    event_type     text         NOT NULL,
+    payload        jsonb        NOT NULL,
+    created_at     timestamp,
+    at_us          timestamp,
+    at_ms          timestamp(3),
+    zoned          timestamptz,
+    day            date
+);
+"""
+INFINITIES = [
+    "INSERT INTO activity.event_outbox VALUES ('e1', 'a', 'T', 'Echo', '{}', NULL, 'infinity', '-infinity', 'infinity', '2026-11-23')",
+    "INSERT INTO activity.event_outbox VALUES ('e2', 'a', 'T', 'Echo', '{}', NULL, '-infinity', 'infinity', '-infinity', NULL)",
+    "INSERT INTO activity.event_outbox VALUES ('e3', 'a', 'T', 'Echo', '{}', 'infinity')",
+    "INSERT INTO activity.event_outbox VALUES ('e4', 'a', 'T', 'Echo', '{}', '-infinity')",
+]
+FAR_TIMES = [
+    f"INSERT INTO activity.event_outbox VALUES ('{ID}e{n}', {n}, '{ID}a1', 'User', 'UserCreated', '{{}}', 'pending', '{at}')"
+    for n, at in enumerate(["0044-03-15 12:00:00+00 BC", "4713-01-01 00:00:00+00 BC", "20000-01-01 00:00:00+00", "294246-12-31 23:59:59.999999+00"])
+]
+
+# Every kind of value of which Debezium says that a change left it out, because it is stored apart.
+KINDS_APART = {
+    "attrs": ("hstore", "hstore('k', repeat('x', 2100))"),
+    "label": ("text", "repeat('x', 2100)"),
+    "document": ("jsonb", "jsonb_build_object('k', repeat('x', 2100))"),
+    "blob": ("bytea", "decode(repeat('00ff', 1050), 'hex')"),
+    "texts": ("text[]", "array_fill('x'::text, ARRAY[600])"),
+    "numbers": ("int[]", "array_fill(7, ARRAY[600])"),
+    "longs": ("bigint[]", "array_fill(7::bigint, ARRAY[300])"),
+    "uuids": ("uuid[]", f"array_fill('{ID}f1'::uuid, ARRAY[150])"),
+    "days": ("date[]", "array_fill('2026-11-23'::date, ARRAY[600])"),
+}
+
+
+def apart(*columns: str) -> tuple[str, list[str]]:
+    """A table of these columns, and statements that leave each out alone: its row's key changes, and nothing else."""
+    kinds = "".join(f",\n    {column} {KINDS_APART[column][0]}" for column in columns)
+    storage = ", ".join(f"ALTER {column} SET STORAGE EXTERNAL" for column in columns)
+    table = f"""
+CREATE EXTENSION IF NOT EXISTS hstore;
+CREATE TABLE activity.event_outbox (
+    event_id       text  PRIMARY KEY,
+    aggregate_id   text  NOT NULL,
+    aggregate_type text  NOT NULL,
+    event_type     text  NOT NULL,
+    payload        jsonb NOT NULL{kinds}
+);
+ALTER TABLE activity.event_outbox {storage};
+"""
+    rows = [
+        statement
+        for column in columns
+        for statement in [
+            f"""INSERT INTO activity.event_outbox (event_id, aggregate_id, aggregate_type, event_type, payload, {column})
+                VALUES ('{column}', 'a', 'T', 'Echo', '{{}}', {KINDS_APART[column][1]})""",
+            f"UPDATE activity.event_outbox SET event_id = '{column}-moved' WHERE event_id = '{column}'",
+        ]
+    ]
+    return table, rows
+
+
+APART, LEFT_OUT = apart(*KINDS_APART)
+TWO_APART, TWO_LEFT_OUT = apart("attrs", "blob")
+
 WITH_SCHEMAS = {"key.converter.schemas.enable": "true", "value.converter.schemas.enable": "true"}
 
 
@@ -133,9 +202,9 @@ def transforms(**all_of_them: dict[str, str]) -> dict[str, str]:
     return found
 
 
-def capture(settings: dict[str, str], table: str, *statements: str, key: str = "aggregate_id") -> dict:
-    """A capture of the statements, each a transaction of its own."""
-    return {"settings": settings, "table": table, "statements": statements, "key": key}
+def capture(settings: dict[str, str], table: str, *statements: str, key: str = "aggregate_id", most: int = 12) -> dict:
+    """A capture of the statements, each a transaction of its own. A heartbeat does not end, so `most` ends it."""
+    return {"settings": settings, "table": table, "statements": statements, "key": key, "most": most}
 
 
 CLOUD_EVENT = {"value.converter": CLOUD_EVENTS}
@@ -214,6 +283,16 @@ CURRENT = {
     ),
     "column_types_strings": capture({}, TYPES, TYPED_ROW, TYPED_NULLS),
     "created_at": capture({}, OUTBOX, *CREATED_AT),
+    "created_at_far": capture({}, OUTBOX, *FAR_TIMES),
+    "infinity": capture(dict(WITH_SCHEMAS), INFINITE, *INFINITIES),
+    "infinity_nanoseconds": capture(WITH_SCHEMAS | {"time.precision.mode": "nanoseconds"}, INFINITE, *INFINITIES),
+    "infinity_microseconds": capture(WITH_SCHEMAS | {"time.precision.mode": "microseconds"}, INFINITE, *INFINITIES),
+    "infinity_connect": capture(WITH_SCHEMAS | {"time.precision.mode": "connect"}, INFINITE, *INFINITIES),
+    "infinity_isostring": capture(WITH_SCHEMAS | {"time.precision.mode": "isostring"}, INFINITE, *INFINITIES),
+    "not_sent": capture({}, APART, *LEFT_OUT, key="event_id", most=30),
+    "not_sent_other_modes": capture(
+        {"hstore.handling.mode": "map", "binary.handling.mode": "hex"}, TWO_APART, *TWO_LEFT_OUT, key="event_id"
+    ),
     "other_shape": capture({}, OTHER_SHAPE, *OTHER_ROWS, key="aggregateid"),
     "other_shape_router": capture(
         transforms(outbox={"type": ROUTER, "table.fields.additional.placement": "type:header:eventType"}),

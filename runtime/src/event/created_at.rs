@@ -18,7 +18,7 @@ use crate::event::bounds::shown;
 use crate::event::error::Error;
 use crate::event::row::{self, Cell, Read};
 use crate::event::schema::RowSchema;
-use crate::event::temporal::infinite;
+use crate::event::temporal::{infinite, infinite_text};
 
 /// The Gregorian calendar repeats itself after so many years, which have so many days.
 const ERA_YEARS: i64 = 400;
@@ -49,7 +49,7 @@ fn of_json(column: &str, raw: &RawValue, schema: Option<&RowSchema<'_>>) -> Resu
 }
 
 fn of_text(column: &str, text: &str) -> Result<i64, Error> {
-    if matches!(text, "infinity" | "-infinity") {
+    if infinite_text(text).is_some() {
         return Err(Error::Infinite(column.to_owned()));
     }
     let (eras, text) = within_four_digits(text);
@@ -208,7 +208,11 @@ mod tests {
         let infinite = Err("the row's created_at is infinite, which no BSON date can hold".to_owned());
         let (largest, smallest) = (i64::MAX.to_string(), i64::MIN.to_string());
         let numbers = ["9223372036825200000", "-9223372036832400000", &largest, &smallest];
-        for json in ["\"infinity\"", "\"-infinity\""].iter().chain(&numbers) {
+        let texts = ["infinity", "-infinity", "+292278994-08-16T23:00:00Z", "-292275055-05-16T23:00:00Z"];
+        for text in texts {
+            assert_eq!(given(&format!("\"{text}\"")), infinite, "{text}");
+        }
+        for json in numbers {
             assert_eq!(given(json), infinite, "{json}");
         }
         for name in ["Timestamp", "MicroTimestamp", "NanoTimestamp"] {

@@ -14,9 +14,9 @@ use serde_json::value::RawValue;
 use crate::event::bounds::{self, MAX_ARRAY_LEVELS, MAX_COLUMNS, MAX_COLUMNS_BYTES, MAX_LEVELS, shown};
 use crate::event::decimal::{self, Work};
 use crate::event::error::Error;
-use crate::event::row::{self, Row};
+use crate::event::row::{self, Read, Row};
 use crate::event::schema::{RowSchema, Schema};
-use crate::event::temporal::Temporal;
+use crate::event::temporal::{ISO_TIMESTAMP, Temporal, infinite_text};
 use crate::event::unavailable::is_unavailable;
 
 /// The object of the other columns.
@@ -69,12 +69,17 @@ impl Columns {
         if let Some(items) = schema.items.as_deref().filter(|_| raw.get().starts_with('[')) {
             return self.array(column, raw, items, level + 1);
         }
-        match schema.name.as_deref().and_then(Temporal::named).zip(whole(raw)) {
-            Some((temporal, number)) => {
-                self.text(&temporal.text(number));
+        let name = schema.name.as_deref().unwrap_or_default();
+        if let Some((temporal, number)) = Temporal::named(name).zip(whole(raw)) {
+            self.text(&temporal.text(number));
+            return self.fits();
+        }
+        match row::string(raw) {
+            Read::Text(text) if name == ISO_TIMESTAMP => {
+                self.text(infinite_text(&text).unwrap_or(&text));
                 self.fits()
             }
-            None => self.verbatim(raw),
+            _ => self.verbatim(raw),
         }
     }
 
@@ -165,6 +170,10 @@ mod tests {
             assert_eq!(given(json, "{}").as_deref(), Ok(json));
         }
         assert_eq!(of_type("io.debezium.time.ZonedTimestamp", "\"infinity\""), "\"infinity\"");
+        let iso = "io.debezium.time.IsoTimestamp";
+        assert_eq!(of_type(iso, "\"+292278994-08-16T23:00:00Z\""), "\"infinity\"");
+        assert_eq!(of_type(iso, "\"2026-11-23T07:09:10Z\""), "\"2026-11-23T07:09:10Z\"");
+        assert_eq!(of_type("other", "\"+292278994-08-16T23:00:00Z\""), "\"+292278994-08-16T23:00:00Z\"");
         assert_eq!(of_type("io.debezium.time.MicroTimestamp", "99999999999999999999"), "99999999999999999999");
     }
 

@@ -1,5 +1,8 @@
 //! Dates and times that count from 1970 or from midnight, as text. Pure.
 
+/// The type of a `timestamp` that comes as a text.
+pub(super) const ISO_TIMESTAMP: &str = "io.debezium.time.IsoTimestamp";
+
 /// A type of Debezium's or Connect's.
 #[derive(Clone, Copy)]
 pub(super) enum Temporal {
@@ -43,9 +46,9 @@ impl Temporal {
 
 /// What Debezium makes of the infinities of a `timestamp` that is counted in so many parts of a second.
 ///
-/// PostgreSQL's driver has a number of its own for each. Debezium writes that number for milliseconds, and the largest
-/// and the smallest of 64 bits for microseconds and nanoseconds. The driver's number taken for microseconds is known
-/// too, in every unit.
+/// PostgreSQL's driver has a number of milliseconds for each. Debezium 3.7 writes that for milliseconds, and the largest
+/// and the smallest number of 64 bits for microseconds and nanoseconds. The driver's number taken for microseconds, as
+/// it is or in milliseconds, is known too.
 pub(super) fn infinite(number: i64, places: u32) -> Option<&'static str> {
     let known = |number| match number {
         i64::MAX | 9_223_372_036_825_200_000 => Some("infinity"),
@@ -53,6 +56,15 @@ pub(super) fn infinite(number: i64, places: u32) -> Option<&'static str> {
         _ => None,
     };
     known(number).or_else(|| known(number.checked_mul(1000).filter(|_| places == 3)?))
+}
+
+/// The same of one that is a text ([`ISO_TIMESTAMP`]).
+pub(super) fn infinite_text(text: &str) -> Option<&'static str> {
+    match text {
+        "infinity" | "+292278994-08-16T23:00:00Z" => Some("infinity"),
+        "-infinity" | "-292275055-05-16T23:00:00Z" => Some("-infinity"),
+        _ => None,
+    }
 }
 
 fn of_day(parts: u64, places: u32) -> String {
