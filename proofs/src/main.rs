@@ -28,6 +28,7 @@ mod exactly_once;
 mod faults;
 mod hand_over;
 mod hostile;
+mod hostile_records;
 mod hosts;
 mod latency;
 mod load;

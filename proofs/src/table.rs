@@ -6,8 +6,8 @@ use rig::instance::Service;
 use crate::run::Run;
 use crate::verdict::Verdict;
 use crate::{
-    containment, culprit, decoding, exactly_once, faults, hand_over, latency, outage, reads, recovery, reference,
-    secured, simulated, stalls, throughput,
+    containment, culprit, decoding, exactly_once, faults, hand_over, hostile_records, latency, outage, reads, recovery,
+    reference, secured, simulated, stalls, throughput,
 };
 
 /// A promise and what shows it.
@@ -45,6 +45,11 @@ pub(crate) const PROOFS: &[Proof] = &[
         name: "containment",
         promise: "what a handler does wrong meets its limit, and harms neither the host nor another handler",
         way: Way::Real(&Service::ALL, containment::run),
+    },
+    Proof {
+        name: "hostile-records",
+        promise: "no record ends or holds up the host, changes silently or loses a byte, whatever it is",
+        way: Way::Real(&WITHOUT_OUTBOX, hostile_records::run),
     },
     Proof {
         name: "outage",
