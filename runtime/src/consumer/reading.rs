@@ -229,11 +229,11 @@ impl Reading {
             self.change(change);
             self.go_on_returning();
         }
-        self.reclaim();
         if self.returning.is_none() {
             // Kafka's client would take any change of its assignment for the answer that it waits for.
             self.take_claims();
         }
+        self.reclaim();
         if self.returning.as_ref().is_some_and(Returning::is_draining) {
             return;
         }

@@ -43,17 +43,7 @@ impl Claims {
     /// Begins to claim those of the partitions that are not being claimed yet, after a rest; `first` where Kafka has just
     /// assigned them.
     pub(super) fn begin(&mut self, claiming: &Claiming, partitions: &[PartitionId], first: bool, rest: Duration) {
-        let mut begun = Vec::new();
-        for partition in partitions {
-            match self.making.get_mut(partition) {
-                None => {
-                    self.making.insert(partition.clone(), Making::Wanted { first });
-                    begun.push(partition.clone());
-                }
-                Some(making @ Making::Unwanted) if first => *making = Making::WantedAgain,
-                Some(_) => {}
-            }
-        }
+        let begun = self.note_begun(partitions, first);
         if begun.is_empty() {
             return;
         }
@@ -68,6 +58,22 @@ impl Claims {
                 }
             }
         });
+    }
+
+    /// Which of these claims have to be made: those that are not being made, and were not made without being taken yet.
+    fn note_begun(&mut self, partitions: &[PartitionId], first: bool) -> Vec<PartitionId> {
+        let mut begun = Vec::new();
+        for partition in partitions.iter().filter(|partition| self.made.iter().all(|(made, _)| made != *partition)) {
+            match self.making.get_mut(partition) {
+                None => {
+                    self.making.insert(partition.clone(), Making::Wanted { first });
+                    begun.push(partition.clone());
+                }
+                Some(making @ Making::Unwanted) if first => *making = Making::WantedAgain,
+                Some(_) => {}
+            }
+        }
+        begun
     }
 
     /// The next claim that was made. May be dropped at any time without loss.
@@ -171,6 +177,21 @@ mod tests {
         assert!(claims.note(owned(1)).unwanted.is_empty());
         assert_eq!(claims.give_back(&[id(1)]), [(id(1), 7, 20)], "made, and not taken yet");
         assert!(claims.take().is_empty());
+    }
+
+    #[test]
+    fn a_claim_is_made_once_until_it_is_taken() {
+        let mut claims = Claims::new();
+        assert_eq!(claims.note_begun(&[id(0), id(1)], false), [id(0), id(1)]);
+        assert_eq!(claims.note_begun(&[id(0)], false), []);
+        assert!(claims.note(owned(0)).unwanted.is_empty());
+        assert_eq!(claims.note_begun(&[id(0)], false), [], "it was made, and is yet to be taken");
+        assert_eq!(claims.take().len(), 1);
+        assert_eq!(claims.note_begun(&[id(0)], false), [id(0)]);
+        assert_eq!(claims.give_back(&[id(0)]), []);
+        assert_eq!(claims.note_begun(&[id(0)], false), [], "it goes back");
+        assert_eq!(claims.note_begun(&[id(0)], true), [], "it is made once more after that");
+        assert_eq!(claims.note(owned(0)).again, [id(0)]);
     }
 
     #[test]
