@@ -78,10 +78,6 @@ def times(family: Family) -> None:
         found.append((ms, cloud_event(row, row.payload, time=quoted(text)), row.event(), {}))
     for _, value, expect, more in sorted(found, key=lambda each: each[0]):
         family.add(value, expect, lane=lane, **more)
-    row = family.row(created_ms=millis(1999))
-    # The lane's latest is in the year 294246, which counts as now.
-    value = envelope(row.columns(created_at='"1999-01-01T00:00:00Z"'))
-    family.add(value, dead("LEDGER_RETENTION_HOURS", "beyond-ledger", event_id=row.id), lane=lane)
 
 
 def no_times(family: Family) -> None:
