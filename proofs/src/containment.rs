@@ -14,7 +14,7 @@ use crate::run::Run;
 use crate::verdict::Verdict;
 use rig::progress::Progress;
 use rig::rows::Rows;
-use rig::weir::{self, Stats, Weir};
+use rig::weir::{Stats, Weir};
 use rig::{comparison, interrupt, python};
 
 const MIB: u64 = 1 << 20;
@@ -35,7 +35,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let since = comparison::moment();
     let behaviours: BTreeSet<&str> = hostile::kinds().map(|kind| kind.handler).collect();
     let folder = run.handlers(behaviours)?;
-    let weir = Weir::start(run.instance, &folder)?;
+    let weir = run.host(&folder)?;
     // What the host grows by once, such as its pools and the first documents, is no answer to hostility.
     let mut sent = Sent::default();
     sent.insert(run, &weir, warm_up, 200, 3)?;
@@ -49,8 +49,8 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let log = fs::read_to_string(weir.log())?;
     weir.stop()?;
 
-    let compared = comparison::compare(run.instance, since)?;
-    let wrong = judge(&sent.counts, &counts::parked(run.instance)?, &stats, &dropped, &log);
+    let compared = comparison::compare(run.instance, run.pipeline(), since)?;
+    let wrong = judge(&sent.counts, &counts::parked(run)?, &stats, &dropped, &log);
     ensure!(wrong.is_empty(), "hostile handlers met something else:\n  {}", wrong.join("\n  "));
     let longest = log.lines().map(str::len).max().unwrap_or_default();
     ensure!(longest <= LOG_LINE, "a line of the host's log has {longest} bytes");
@@ -93,8 +93,8 @@ fn mib(bytes: u64) -> f64 {
 /// A host does not start with this component, and says why.
 fn refused_at_load(run: &Run<'_>, name: &str, says: &str) -> Result<()> {
     let folder = run.handlers([name])?;
-    let daemon = run.instance.daemon("weir");
-    daemon.start(&mut weir::command(run.instance, &folder))?;
+    let daemon = run.daemon("weir");
+    daemon.start(run.command(&folder).env("ADMIN_LISTEN", "127.0.0.1:0"))?;
     let begin = Instant::now();
     while daemon.running().is_some() {
         if begin.elapsed() > Duration::from_secs(30) {
@@ -137,10 +137,10 @@ impl Sent {
         self.good += good;
 
         let mut progress = Progress::default();
-        let mut rows = Rows::insert(run.instance, good, 0, seed)?;
+        let mut rows = Rows::insert(run.instance, run.pipeline(), good, 0, seed)?;
         let seed = seed.to_string();
         let peak = thread::scope(|scope| {
-            let arguments = [&*run.instance.environment.postgres, &kinds, &seed];
+            let arguments = [&*run.pipeline().postgres, &kinds, &seed];
             let hostile = scope.spawn(move || python::run(&run.instance.parts, "hostile.py", &arguments));
             let mut peak = 0;
             while !(hostile.is_finished() && rows.done()?) {

@@ -1,15 +1,16 @@
 //! What Weir has parked, counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
+use anyhow::{Result, bail};
+use bson::{Bson, Document, doc};
+use rig::clients;
+use serde::Serialize;
 
-use rig::instance::Instance;
-use rig::python;
+use crate::run::Run;
 
 /// Parked deliveries that are alike.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Group {
     pub(crate) aggregate_type: Option<String>,
     pub(crate) event_type: Option<String>,
@@ -22,21 +23,85 @@ pub(crate) struct Group {
     pub(crate) message: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Said {
-    groups: Vec<Group>,
-    wrong: u64,
-    first: Vec<String>,
+/// What a parked delivery must have, whatever it was parked for.
+const MEMBERS: [&str; 15] = [
+    "group",
+    "handler.id",
+    "handler.name",
+    "handler.generation",
+    "handler.version",
+    "line",
+    "aggregate_id",
+    "event_id",
+    "event_type",
+    "state",
+    "reason",
+    "message",
+    "attempts",
+    "log",
+    "record",
+];
+
+/// The parked deliveries; fails if one lacks something, or if the record of one is not kept.
+pub(crate) fn parked(run: &Run<'_>) -> Result<Vec<Group>> {
+    let records: BTreeSet<String> = documents(run, "records")?.iter().filter_map(|each| key(each.get("_id"))).collect();
+    let mut groups: BTreeMap<[Option<String>; 6], Group> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for document in documents(run, "parked")? {
+        wrong.extend(flaws(&document, &records));
+        let text = |path: &str| value(&document, path).and_then(Bson::as_str).map(str::to_owned);
+        let kind = ["aggregate_type", "event_type", "handler.name", "state", "reason", "limit"].map(text);
+        let [aggregate_type, event_type, handler, state, reason, limit] = kind.clone();
+        let message = text("message");
+        let new = || Group { aggregate_type, event_type, handler, state, reason, limit, count: 0, message };
+        groups.entry(kind).or_insert_with(new).count += 1;
+    }
+    if !wrong.is_empty() {
+        let first = wrong.iter().take(10).map(String::as_str).collect::<Vec<_>>().join("\n  ");
+        bail!("{} things are wrong with what is parked:\n  {first}", wrong.len());
+    }
+    Ok(groups.into_values().collect())
 }
 
-/// The parked deliveries; fails where one has not the form that it must have.
-pub(crate) fn parked(instance: &Instance) -> Result<Vec<Group>> {
-    let said = python::json(&instance.parts, "parked.py", &[&instance.environment.mongodb])?;
-    let said: Said = serde_json::from_value(said).context("parked.py gave another form")?;
-    if said.wrong > 0 {
-        bail!("{} things are wrong with what is parked:\n  {}", said.wrong, said.first.join("\n  "));
+fn documents(run: &Run<'_>, collection: &str) -> Result<Vec<Document>> {
+    run.block(clients::find(&run.world.own(collection), doc! {}))
+}
+
+/// What a parked delivery lacks.
+fn flaws(document: &Document, records: &BTreeSet<String>) -> Vec<String> {
+    let is_missing = |path: &&str| value(document, path).is_none_or(|value| *value == Bson::Null);
+    let mut found: Vec<String> =
+        MEMBERS.iter().filter(|path| is_missing(path)).map(|path| format!("has no {path}")).collect();
+    if document.get("holds") != Some(&Bson::Boolean(false)) {
+        found.push(format!("holds is {:?} and not false", document.get("holds")));
     }
-    Ok(said.groups)
+    let attempts = document.get_array("attempts").map_or(0, Vec::len);
+    if attempts != 1 {
+        found.push(format!("has {attempts} attempts and not one"));
+    }
+    if key(document.get("record")).is_none_or(|key| !records.contains(&key)) {
+        found.push("its raw record is not kept".to_owned());
+    }
+    found.iter().map(|flaw| format!("event {:?}: {flaw}", document.get("event_id"))).collect()
+}
+
+fn value<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
+    match path.split_once('.') {
+        None => document.get(path),
+        Some((first, rest)) => value(document.get(first)?.as_document()?, rest),
+    }
+}
+
+/// A value that can be compared, whatever the order of its members.
+fn key(value: Option<&Bson>) -> Option<String> {
+    match value? {
+        Bson::Document(document) => {
+            let members: BTreeMap<&String, String> =
+                document.iter().map(|(name, value)| (name, value.to_string())).collect();
+            Some(format!("{members:?}"))
+        }
+        other => Some(other.to_string()),
+    }
 }
 
 /// Lines of the host's log that name a failed delivery, by handler and reason.

@@ -9,7 +9,8 @@ use serde_json::json;
 use crate::hosts::Hosts;
 use crate::run::Run;
 use crate::verdict::Verdict;
-use rig::instance::{PARTITIONS, TOPIC};
+use rig::instance::PARTITIONS;
+use rig::pipeline::Pipeline;
 use rig::python;
 
 /// What one batch with a culprit cost.
@@ -27,15 +28,15 @@ struct Round {
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let rounds = if run.quick { 3 } else { 50 };
-    let there = &run.instance.environment;
-    let prepared = json!({ "mongodb": there.mongodb }).to_string();
+    let Pipeline { kafka, mongodb, topic, data, own, .. } = run.pipeline();
+    let prepared = json!({ "mongodb": mongodb, "data": data }).to_string();
     python::run(&run.instance.parts, "culprit.py", &["prepare", &prepared])?;
     // What is parked is to stay so while it is looked at.
     let settings = vec![("RETRY_DELAY_SECONDS", "3600".to_owned()), ("PROCESSING_BATCH_SIZE", "500".to_owned())];
     let mut hosts = Hosts::new(run, run.handlers(["sleeps", "unique-value"])?, 1, settings)?;
     hosts.up()?;
     let settings = json!({
-        "kafka": there.kafka, "mongodb": there.mongodb, "topic": TOPIC, "partitions": PARTITIONS,
+        "kafka": kafka, "mongodb": mongodb, "data": data, "own": own, "topic": topic, "partitions": PARTITIONS,
         "admin": hosts.all[0].weir()?.admin(), "seed": 31, "rounds": rounds,
     });
     let begin = Instant::now();

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::run::Run;
-use rig::instance::TOPIC;
+use rig::pipeline::Pipeline;
 use rig::python;
 
 /// The result of a comparison of every record with every document.
@@ -44,8 +44,9 @@ pub(crate) struct Counters {
 }
 
 /// Compares all; prints the first differences.
-pub(crate) fn compare(run: &Run<'_>, mongodb: &str, since_ms: u128) -> Result<Exactly> {
-    let arguments = [&*run.instance.environment.kafka, mongodb, TOPIC, &since_ms.to_string()];
+pub(crate) fn compare(run: &Run<'_>, pipeline: &Pipeline, since_ms: u128) -> Result<Exactly> {
+    let Pipeline { kafka, mongodb, topic, data, own, .. } = pipeline;
+    let arguments = [&**kafka, mongodb, topic, &since_ms.to_string(), data, own];
     let said = python::json(&run.instance.parts, "exactly.py", &arguments)?;
     let found: Exactly = serde_json::from_value(said).context("exactly.py gave another form")?;
     for difference in &found.first {

@@ -19,9 +19,8 @@ const BATCH: &str = "100";
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let kills = if run.quick { 8 } else { 200 };
-    let mongodb = &*run.instance.environment.mongodb;
     let since = comparison::moment();
-    let mut load = Load::start(run, mongodb, Amount { mix: Mix::Tallied, lag: 150, events: 0, seed: 21 })?;
+    let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Tallied, lag: 150, events: 0, seed: 21 })?;
     let settings = vec![("PROCESSING_BATCH_SIZE", BATCH.to_owned())];
     let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, HOSTS, settings)?;
     let deaths = deaths::kill(&mut hosts, &mut load, kills, 22)?;
@@ -30,7 +29,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     load.stop()?;
     let state = load.settled(PATIENCE, || hosts.alive())?;
     hosts.stop()?;
-    let found = exactly::compare(run, mongodb, since)?;
+    let found = exactly::compare(run, run.pipeline(), since)?;
     Ok(Verdict {
         holds: found.holds() && found.repeated == state.repeated && found.total() == state.events,
         figure: format!("{} kills; {}", deaths.total(), found.figure()),

@@ -16,6 +16,7 @@ use crate::replica_set::ReplicaSet;
 use crate::run::Run;
 use crate::verdict::Verdict;
 use rig::instance::Service;
+use rig::pipeline::Pipeline;
 use rig::proxy::Direction;
 use rig::{comparison, interrupt};
 
@@ -80,10 +81,11 @@ impl Fault {
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let set = ReplicaSet::start(run)?;
     println!("  a replica set of three members, each behind a proxy");
+    let pipeline = Pipeline { mongodb: set.uri.clone(), ..run.pipeline().clone() };
     let since = comparison::moment();
     // Fewer records where it is to be quick: what is sent is what is compared.
     let lag = if run.quick { 30 } else { 150 };
-    let mut load = Load::start(run, &set.uri, Amount { mix: Mix::Tallied, lag, events: 0, seed: 61 })?;
+    let mut load = Load::start(run, &pipeline, Amount { mix: Mix::Tallied, lag, events: 0, seed: 61 })?;
     let settings = vec![
         ("PROCESSING_BATCH_SIZE", "100".to_owned()),
         ("MONGODB_URI", set.uri.clone()),
@@ -110,7 +112,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     load.stop()?;
     let state = load.settled(PATIENCE, || hosts.alive())?;
     hosts.stop()?;
-    let found = exactly::compare(run, &set.uri, since)?;
+    let found = exactly::compare(run, &pipeline, since)?;
     Ok(Verdict {
         holds: found.holds() && found.repeated == state.repeated && found.total() == state.events,
         figure: format!("{} faults; {}", faults.len(), found.figure()),

@@ -4,14 +4,13 @@
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use crate::exactly;
 use crate::run::Run;
 use crate::verdict::Verdict;
-use rig::instance::{Service, TOPIC};
-use rig::weir::{self, Weir};
+use rig::pipeline::Pipeline;
 use rig::{comparison, interrupt, paths, process, python};
 
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -20,15 +19,13 @@ const DEATHS: [&str; 3] = ["between-handlers", "before-commit", "before-handlers
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let events = if run.quick { 1_200 } else { 6_000 };
-    let there = &run.instance.environment;
-    // All three are to have partitions, so the group waits for its members before it gives the first one everything.
-    run.instance.make_groups_patient();
-    run.instance.stop(Service::Kafka)?;
-    run.instance.start(Service::Kafka)?;
+    let Pipeline { kafka, topic, .. } = run.pipeline();
     let since = comparison::moment();
-    let total = events.to_string();
-    python::run(&run.instance.parts, "plain_backlog.py", &[&there.kafka, TOPIC, &total, "61"])?;
-    predecessor(run, &(events / 8).to_string())?;
+    // All three are to have partitions, so nothing is sent before they share them.
+    let mut predecessor = predecessor(run, &(events / 8).to_string())?;
+    share(run)?;
+    python::run(&run.instance.parts, "plain_backlog.py", &[kafka, topic, &events.to_string(), "61"])?;
+    predecessor.iter_mut().try_for_each(killed)?;
     println!("  the predecessor's three processes have died: {}", DEATHS.join(", "));
 
     let script = in_doubt(run)?;
@@ -40,11 +37,11 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     ensure!(commands.len() >= 2, "two processes died after they had written, and this was found:\n{script}");
     ensure!(script.contains("added to total_users"), "the user who was not counted was not found:\n{script}");
 
-    let weir = Weir::start(run.instance, &run.built.handlers)?;
+    let weir = run.host(&run.handlers([])?)?;
     run.settled(events, PATIENCE)?;
     let left = weir.stats()?.total_processed;
     weir.stop()?;
-    let found = exactly::compare(run, &there.mongodb, since)?;
+    let found = exactly::compare(run, run.pipeline(), since)?;
     Ok(Verdict {
         holds: found.holds() && left > 0 && left < events,
         figure: format!(
@@ -61,39 +58,50 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     })
 }
 
-/// Runs the predecessor's processes until each has killed itself.
-fn predecessor(run: &Run<'_>, after: &str) -> Result<()> {
-    let there = &run.instance.environment;
-    let mut children = Vec::new();
-    for death in DEATHS {
-        let arguments = [&*there.kafka, &there.mongodb, weir::GROUP, TOPIC, death, after];
+/// Starts the predecessor's processes.
+fn predecessor(run: &Run<'_>, after: &str) -> Result<Vec<Ended>> {
+    let Pipeline { kafka, mongodb, group, topic, data, .. } = run.pipeline();
+    let start = |death| {
+        let arguments = [&**kafka, mongodb, group, topic, data, death, after];
         let child = python::command(&run.instance.parts, "predecessor.py", &arguments).spawn();
-        children.push(Ended(child.context("cannot start predecessor.py")?));
-    }
+        Ok(Ended(child.context("cannot start predecessor.py")?))
+    };
+    DEATHS.into_iter().map(start).collect()
+}
+
+/// Waits until all of them are members of the group, with partitions each.
+fn share(run: &Run<'_>) -> Result<()> {
     let begin = Instant::now();
-    for child in &mut children {
-        loop {
-            if let Some(status) = child.0.try_wait()? {
-                ensure!(status.code().is_none(), "predecessor.py was not killed: {status}");
-                break;
-            }
-            if begin.elapsed() > PATIENCE {
-                bail!("a process of the predecessor was not killed within {} s", PATIENCE.as_secs());
-            }
-            interrupt::sleep(Duration::from_millis(50))?;
-        }
+    while run.block(run.world.kafka.members(&run.pipeline().group))? != Some(DEATHS.len()) {
+        let seconds = PATIENCE.as_secs();
+        ensure!(begin.elapsed() < PATIENCE, "the predecessor's processes do not share the topic after {seconds} s");
+        interrupt::sleep(Duration::from_millis(100))?;
     }
     Ok(())
 }
 
+/// Waits until a process has killed itself.
+fn killed(process: &mut Ended) -> Result<()> {
+    let begin = Instant::now();
+    loop {
+        if let Some(status) = process.0.try_wait()? {
+            ensure!(status.code().is_none(), "predecessor.py was not killed: {status}");
+            return Ok(());
+        }
+        let seconds = PATIENCE.as_secs();
+        ensure!(begin.elapsed() < PATIENCE, "a process of the predecessor was not killed within {seconds} s");
+        interrupt::sleep(Duration::from_millis(50))?;
+    }
+}
+
 /// What the documented script prints, once Kafka has seen that the predecessor is gone.
 fn in_doubt(run: &Run<'_>) -> Result<String> {
-    let there = &run.instance.environment;
+    let Pipeline { kafka, mongodb, group, topic, data, .. } = run.pipeline();
     let begin = Instant::now();
     loop {
         let mut command = Command::new(&run.instance.parts.python);
         command.arg(paths::root().join("deploy/takeover/in_doubt.py")).arg("--repair");
-        command.args(["--kafka", &there.kafka, "--mongodb", &there.mongodb]);
+        command.args(["--kafka", kafka, "--mongodb", mongodb, "--topic", topic, "--group", group, "--database", data]);
         match process::output(&mut command, "in_doubt.py") {
             Err(error) if error.to_string().contains("members") && begin.elapsed() < PATIENCE => {
                 interrupt::sleep(Duration::from_secs(1))?;
@@ -106,8 +114,9 @@ fn in_doubt(run: &Run<'_>) -> Result<String> {
 /// Runs a command of the script.
 fn follow(run: &Run<'_>, line: &str) -> Result<()> {
     let mut command = Command::new(paths::weir());
-    command.current_dir(run.instance.path("")).args(line.split(' ').skip(1));
-    command.env("MONGODB_URI", &run.instance.environment.mongodb).env("KAFKA_GROUP_ID", weir::GROUP);
+    let Pipeline { mongodb, group, own, .. } = run.pipeline();
+    command.current_dir(&run.world.handlers).args(line.split(' ').skip(1));
+    command.env("MONGODB_URI", mongodb).env("KAFKA_GROUP_ID", group).env("WEIR_DATABASE", own);
     process::run(&mut command, line)
 }
 

@@ -10,7 +10,7 @@ use nix::sys::wait::WaitStatus;
 
 use crate::run::Run;
 use rig::instance::ports;
-use rig::weir::{self, Weir};
+use rig::weir::Weir;
 use rig::{interrupt, process};
 
 const READY: Duration = Duration::from_mins(1);
@@ -77,12 +77,12 @@ impl<'a> Hosts<'a> {
         host.weir = None;
         host.life += 1;
         (host.processed, host.lag, host.moved, host.busy_since) = (0, 0, None, None);
-        let daemon = self.run.instance.daemon(&format!("weir-{}", host.number));
+        let daemon = self.run.daemon(&format!("weir-{}", host.number));
         if host.life > 1 {
             let kept = daemon.log.with_extension(format!("{}.log", host.life - 1));
             fs::rename(&daemon.log, &kept).with_context(|| format!("cannot keep {}", kept.display()))?;
         }
-        let mut command = weir::command(self.run.instance, &self.handlers);
+        let mut command = self.run.command(&self.handlers);
         command.envs(self.settings.iter().map(|(name, value)| (*name, value)));
         if let Some((name, pass)) = failpoint {
             command.env("WEIR_FAILPOINT", format!("{name}:{pass}"));

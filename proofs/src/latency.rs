@@ -13,8 +13,7 @@ const P50_MS: f64 = 25.0;
 const P99_MS: f64 = 80.0;
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
-    let stage = Stage::new(run.instance, measure::programs(!run.quick)?, &run.handlers([])?)?;
-    stage.durable_outbox()?;
+    let stage = Stage::new(run.instance, run.pipeline().clone(), measure::programs(!run.quick)?, &run.handlers([])?)?;
     let mut found = Vec::new();
     for rate in RATES {
         let samples = if run.quick { rate * 2 } else { (rate * 60).max(3_000) };

@@ -11,8 +11,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::run::Run;
-use rig::instance::{PARTITIONS, TOPIC};
-use rig::{interrupt, python, weir};
+use rig::instance::PARTITIONS;
+use rig::pipeline::Pipeline;
+use rig::{interrupt, python};
 
 /// What was sent, and where each partition is.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -91,15 +92,15 @@ impl Load {
     /// How often it looks at progress.
     pub(crate) const STEP: Duration = Duration::from_millis(100);
 
-    pub(crate) fn start(run: &Run<'_>, mongodb: &str, amount: Amount) -> Result<Self> {
+    pub(crate) fn start(run: &Run<'_>, pipeline: &Pipeline, amount: Amount) -> Result<Self> {
         let mix = match amount.mix {
             Mix::Tallied => "tallied",
             Mix::Reference => "reference",
             Mix::Counters => "counters",
         };
         let settings = json!({
-            "kafka": run.instance.environment.kafka, "topic": TOPIC, "partitions": PARTITIONS, "mongodb": mongodb,
-            "group": weir::GROUP, "mix": mix, "lag": amount.lag, "events": amount.events, "seed": amount.seed,
+            "kafka": pipeline.kafka, "topic": pipeline.topic, "partitions": PARTITIONS, "mongodb": pipeline.mongodb,
+            "own": pipeline.own, "group": pipeline.group, "mix": mix, "lag": amount.lag, "events": amount.events, "seed": amount.seed,
             "step_ms": Self::STEP.as_millis(),
         });
         let mut command = python::command(&run.instance.parts, "load.py", &[&settings.to_string()]);

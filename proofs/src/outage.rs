@@ -25,9 +25,9 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let events = seconds * RATE;
 
     let since = comparison::moment();
-    let weir = Weir::start(run.instance, &run.built.handlers)?;
+    let weir = run.host(&run.handlers([])?)?;
     let mut progress = Progress::default();
-    let mut rows = Rows::insert(run.instance, events, RATE, 11)?;
+    let mut rows = Rows::insert(run.instance, run.pipeline(), events, RATE, 11)?;
     watch(&weir, &mut rows, between, &mut progress)?;
     let kafka = outage(run, Service::Kafka, away, &weir, &mut rows, &mut progress)?;
     watch(&weir, &mut rows, between, &mut progress)?;
@@ -40,8 +40,8 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
 
     weir.stop()?;
 
-    let compared = comparison::compare(run.instance, since)?;
-    let parked = counts::parked(run.instance)?;
+    let compared = comparison::compare(run.instance, run.pipeline(), since)?;
+    let parked = counts::parked(run)?;
     ensure!(parked.is_empty(), "deliveries were parked: {}", serde_json::to_string(&parked)?);
     ensure!(stats.total_errors == 0, "weir counts {} errors", stats.total_errors);
     Ok(Verdict {

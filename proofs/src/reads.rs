@@ -18,9 +18,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let (updates, kills, after) = if run.quick { (2_000, 2, 1_000) } else { (50_000, 20, 10_000) };
-    let mongodb = &*run.instance.environment.mongodb;
     let since = comparison::moment();
-    let mut load = Load::start(run, mongodb, Amount { mix: Mix::Counters, lag: 100, events: 0, seed: 41 })?;
+    let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Counters, lag: 100, events: 0, seed: 41 })?;
     let settings = vec![("PROCESSING_BATCH_SIZE", "50".to_owned())];
     let mut hosts = Hosts::new(run, run.handlers(["counter"])?, HOSTS, settings)?;
     let deaths = deaths::kill(&mut hosts, &mut load, kills, 42)?;
@@ -35,7 +34,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     drop(load);
 
     let amount = Amount { mix: Mix::Reference, lag: 100, events: after, seed: 43 };
-    Load::start(run, mongodb, amount)?.settled(PATIENCE, || hosts.alive())?;
+    Load::start(run, run.pipeline(), amount)?.settled(PATIENCE, || hosts.alive())?;
     let (mut deliveries, mut escalated) = (0.0, 0.0);
     for host in &hosts.all {
         let of_the_six = |name: &str| -> Result<f64> {
@@ -46,7 +45,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
         escalated += of_the_six("weir_escalations_total")?;
     }
     hosts.stop()?;
-    let found = exactly::compare(run, mongodb, since)?;
+    let found = exactly::compare(run, run.pipeline(), since)?;
     #[allow(clippy::cast_precision_loss, reason = "counts of this size are whole numbers of a double")]
     let wanted = after as f64;
     ensure!(deliveries >= wanted, "the hosts count {deliveries} deliveries of the reference mix, of {after} events");

@@ -41,13 +41,12 @@ struct Counts {
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let (trials, lag) = if run.quick { (1, 60) } else { (6, 150) };
-    let mongodb = &*run.instance.environment.mongodb;
     let since = comparison::moment();
     let settings = vec![("PROCESSING_BATCH_SIZE", "100".to_owned())];
     let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, 2, settings)?;
     hosts.up()?;
 
-    let mut load = Load::start(run, mongodb, Amount { mix: Mix::Tallied, lag, events: 0, seed: 51 })?;
+    let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Tallied, lag, events: 0, seed: 51 })?;
     let mut counts = Counts::default();
     let mut stops = Vec::new();
     for trial in 0..trials {
@@ -59,9 +58,9 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     for host in &hosts.all {
         counts.add(host.weir()?.metrics("weir_delivery_seconds_count")?, host.weir()?.metrics(COMMITTED)?);
     }
-    let (again, wrong) = counts.judge(&exactly::compare(run, mongodb, since)?);
+    let (again, wrong) = counts.judge(&exactly::compare(run, run.pipeline(), since)?);
 
-    let mut load = Load::start(run, mongodb, Amount { mix: Mix::Tallied, lag, events: 0, seed: 52 })?;
+    let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Tallied, lag, events: 0, seed: 52 })?;
     let mut kills = Vec::new();
     for trial in 0..trials {
         if trial > 0 {
@@ -72,7 +71,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     load.stop()?;
     load.settled(PATIENCE, || hosts.alive())?;
     hosts.stop()?;
-    let found = exactly::compare(run, mongodb, since)?;
+    let found = exactly::compare(run, run.pipeline(), since)?;
 
     for wrong in &wrong {
         println!("  {wrong}");

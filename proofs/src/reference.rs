@@ -1,19 +1,23 @@
 //! The reference page's row, inserted as it stands there; then updates of its status, and a delete.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
-use serde_json::{Value, json};
+use anyhow::{Context, Result, ensure};
+use bson::{Document, doc};
+use rig::clients;
+use serde_json::json;
 
 use crate::run::Run;
 use crate::verdict::Verdict;
 use rig::progress::Progress;
 use rig::rows::{self, Rows};
-use rig::weir::Weir;
-use rig::{comparison, interrupt, python};
+use rig::{comparison, interrupt};
 
 const ROWS_BEFORE: u64 = 20;
 const LIMIT: Duration = Duration::from_mins(1);
+
+type Documents = BTreeMap<String, Vec<Document>>;
 
 const INSERT: &str = r#"
 INSERT INTO activity.event_outbox (event_id, aggregate_id, aggregate_type, event_type, payload, status)
@@ -25,10 +29,9 @@ VALUES (uuidv7(), uuidv7(), 'User', 'UserCreated',
 const THE_ROW: &str = "payload @> '{\"email\": \"test@example.com\"}'";
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
-    let instance = run.instance;
     let since = comparison::moment();
-    let weir = Weir::start(instance, &run.built.handlers)?;
-    let mut before = Rows::insert(instance, ROWS_BEFORE, 0, 7)?;
+    let weir = run.host(&run.handlers([])?)?;
+    let mut before = Rows::insert(run.instance, run.pipeline(), ROWS_BEFORE, 0, 7)?;
     while !before.done()? {
         interrupt::sleep(Duration::from_millis(50))?;
     }
@@ -37,7 +40,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
 
     touch_one(run, INSERT)?;
     run.settled(ROWS_BEFORE + 1, LIMIT)?;
-    let compared = comparison::compare(instance, since)?;
+    let compared = comparison::compare(run.instance, run.pipeline(), since)?;
     let more = total_users(run)? - users;
     ensure!(more == 1, "total_users is {more} more and not 1");
     let inserted = documents(run)?;
@@ -68,25 +71,30 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
 }
 
 fn touch_one(run: &Run<'_>, statement: &str) -> Result<()> {
-    let touched = rows::sql(run.instance, statement)?;
+    let touched = rows::sql(run.instance, run.pipeline(), statement)?;
     ensure!(touched == 1, "the statement touched {touched} rows and not one: {statement}");
     Ok(())
 }
 
-fn documents(run: &Run<'_>) -> Result<Value> {
-    python::json(&run.instance.parts, "documents.py", &[&run.instance.environment.mongodb])
+/// Every document of every collection of the handlers, in the order of their ids.
+fn documents(run: &Run<'_>) -> Result<Documents> {
+    let names = run.block(run.world.data.list_collection_names())?;
+    names
+        .into_iter()
+        .map(|name| {
+            let mut found = run.block(clients::find(&run.world.data(&name), doc! {}))?;
+            found.sort_by_key(|document| document.get("_id").map(ToString::to_string));
+            Ok((name, found))
+        })
+        .collect()
 }
 
-fn total_users(run: &Run<'_>) -> Result<i64> {
-    let arguments = [&*run.instance.environment.mongodb, "statistics", "global_stats"];
-    let statistics = python::json(&run.instance.parts, "documents.py", &arguments)?;
-    let number = statistics["total_users"]["$numberInt"].as_str().context("there is no int32 total_users")?;
-    number.parse().context("total_users is not a number")
+fn total_users(run: &Run<'_>) -> Result<i32> {
+    let found = run.block(run.world.data("statistics").find_one(doc! { "_id": "global_stats" }))?;
+    Ok(found.context("there are no statistics")?.get_i32("total_users")?)
 }
 
-fn unchanged(before: &Value, after: &Value, what: &str) -> Result<()> {
-    if before != after {
-        bail!("{what} changed documents: before {before}, after {after}");
-    }
+fn unchanged(before: &Documents, after: &Documents, what: &str) -> Result<()> {
+    ensure!(before == after, "{what} changed documents: before {before:?}, after {after:?}");
     Ok(())
 }

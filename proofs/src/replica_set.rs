@@ -87,6 +87,15 @@ impl<'a> ReplicaSet<'a> {
     }
 }
 
+impl Drop for ReplicaSet<'_> {
+    fn drop(&mut self) {
+        // They hold nothing that anybody wants, and a primary would wait for its clients.
+        for member in &self.members {
+            let _ = member.daemon.signal(Signal::SIGKILL);
+        }
+    }
+}
+
 impl Member {
     fn listens(&self) -> Result<()> {
         self.daemon.wait(STARTS, || Ok(ports::open(self.port)))

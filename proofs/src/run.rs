@@ -1,54 +1,144 @@
 //! What a proof is given.
 
-use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
+use rig::clients::World;
 use rig::guests::Guests;
-use rig::instance::{Instance, TOPIC};
-use rig::{paths, python, weir};
-use serde_json::Value;
+use rig::instance::{Daemon, Instance, Outbox, PARTITIONS, Service};
+use rig::pipeline::Pipeline;
+use rig::weir::Weir;
+use rig::{interrupt, paths};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
 
-/// What a proof runs with: a fresh instance that is up.
+/// The services, which other proofs of the same run share, and a world that is this proof's alone.
 pub(crate) struct Run<'a> {
     /// Whether the quick form is asked for.
     pub(crate) quick: bool,
     /// The components that were built.
-    pub(crate) built: Guests,
-    /// The services, up.
+    pub(crate) guests: Guests,
+    /// The services, up. Whoever stops one of them starts it again.
     pub(crate) instance: &'a Instance,
+    /// A fresh topic, group and databases, with clients.
+    pub(crate) world: World,
+    runtime: Runtime,
+    _outbox: Option<Outbox<'a>>,
 }
 
-impl Run<'_> {
-    /// Waits until Weir has accounted for that many changes of the outbox.
-    pub(crate) fn settled(&self, changes: u64, limit: Duration) -> Result<Value> {
-        let there = &self.instance.environment;
-        let (changes, seconds) = (changes.to_string(), limit.as_secs().to_string());
-        let arguments = [&there.kafka, &there.mongodb, weir::GROUP, TOPIC, &changes, &seconds];
-        python::json(&self.instance.parts, "settled.py", &arguments)
+impl<'a> Run<'a> {
+    /// A fresh world for a proof; one that needs Connect has an outbox too, whose rows come to its topic.
+    pub(crate) fn new(name: &str, quick: bool, instance: &'a Instance, services: &[Service]) -> Result<Self> {
+        let pipeline = Pipeline::fresh(&instance.environment, name);
+        let folder = instance.path("worlds").join(&pipeline.name);
+        let runtime = Runtime::new().context("no runtime for the clients")?;
+        let world = runtime.block_on(World::new(pipeline, folder, i32::from(PARTITIONS)))?;
+        let outbox =
+            services.contains(&Service::Connect).then(|| Outbox::make(instance, &world.pipeline)).transpose()?;
+        Ok(Self { quick, guests: Guests::built(), instance, world, runtime, _outbox: outbox })
     }
 
-    /// A folder of the six handlers and some behaviours.
+    /// Waits for a call of one of the world's clients.
+    pub(crate) fn block<T>(&self, call: impl IntoFuture<Output = T>) -> T {
+        self.runtime.block_on(call.into_future())
+    }
+
+    /// The world's names and addresses.
+    pub(crate) fn pipeline(&self) -> &Pipeline {
+        &self.world.pipeline
+    }
+
+    /// The world's folder with the six handlers and some behaviours, and nothing else.
     pub(crate) fn handlers<'b>(&self, behaviours: impl IntoIterator<Item = &'b str>) -> Result<PathBuf> {
-        let folder = self.instance.path("handlers");
-        paths::remove(&folder)?;
-        paths::make(&folder)?;
-        for entry in fs::read_dir(&self.built.handlers).context("there are no handlers")? {
-            let file = entry?.path();
-            if file.extension().is_some_and(|extension| extension == "wasm") {
-                copy(&file, &folder)?;
+        let folder = &self.world.handlers;
+        paths::remove(folder)?;
+        paths::make(folder)?;
+        self.guests.put_the_six(folder)?;
+        self.guests.put(folder, behaviours)?;
+        Ok(folder.clone())
+    }
+
+    /// `weir run` on the world.
+    pub(crate) fn command(&self, handlers: &Path) -> Command {
+        self.pipeline().command(&paths::weir(), handlers)
+    }
+
+    /// A process of the world, which is ended with the instance at the latest.
+    pub(crate) fn daemon(&self, name: &str) -> Daemon {
+        self.instance.daemon(&format!("{name}-{}", self.pipeline().name))
+    }
+
+    /// A host of the world that is ready.
+    pub(crate) fn host(&self, handlers: &Path) -> Result<Weir> {
+        Weir::start(self.instance, self.pipeline(), handlers)
+    }
+
+    /// Waits until the topic holds that many distinct changes of the outbox (a connector may send one again after a
+    /// crash), and the group's progress is at the end of every partition.
+    pub(crate) fn settled(&self, changes: u64, limit: Duration) -> Result<Value> {
+        let (kafka, topic) = (&self.world.kafka, &self.pipeline().topic);
+        let begun = Instant::now();
+        let mut distinct = 0;
+        let records = loop {
+            let ends = self.block(kafka.ends(topic))?;
+            if ends.iter().sum::<i64>() >= i64::try_from(changes)? {
+                let records = self.block(kafka.records(topic))?;
+                distinct = distinct_changes(records.iter().filter_map(|record| record.value.as_deref()));
+                if distinct as u64 >= changes {
+                    break records.len();
+                }
             }
+            let seconds = limit.as_secs();
+            ensure!(begun.elapsed() < limit, "{distinct} of {changes} changes came to Kafka in {seconds} s");
+            interrupt::sleep(Duration::from_millis(200))?;
+        };
+        self.caught_up(limit.saturating_sub(begun.elapsed()))?;
+        Ok(json!({ "records": records, "changes": distinct }))
+    }
+
+    /// Waits until the group's progress is at the end of every partition.
+    pub(crate) fn caught_up(&self, limit: Duration) -> Result<()> {
+        let ends = self.block(self.world.kafka.ends(&self.pipeline().topic))?;
+        let begun = Instant::now();
+        loop {
+            let progress = self.block(self.world.progress())?;
+            let behind = (0..).zip(&ends).map(|(partition, end)| end - progress.get(&partition).copied().unwrap_or(0));
+            let left: i64 = behind.filter(|records| *records > 0).sum();
+            if left == 0 {
+                return Ok(());
+            }
+            let seconds = limit.as_secs();
+            ensure!(begun.elapsed() < limit, "{left} records were not accounted for after {seconds} s");
+            interrupt::sleep(Duration::from_millis(100))?;
         }
-        for name in behaviours {
-            copy(&self.built.behaviours.join(format!("{name}.wasm")), &folder)?;
-        }
-        Ok(folder)
     }
 }
 
-fn copy(file: &Path, folder: &Path) -> Result<()> {
-    let name = file.file_name().context("a component has no name")?;
-    fs::copy(file, folder.join(name)).with_context(|| format!("cannot copy {}", file.display()))?;
-    Ok(())
+/// A change is known by its row, its operation and its place in PostgreSQL's log.
+fn distinct_changes<'v>(values: impl Iterator<Item = &'v [u8]>) -> usize {
+    let change = |value: &[u8]| {
+        let value: Value = serde_json::from_slice(value).unwrap_or_default();
+        let row = if value["after"].is_object() { &value["after"] } else { &value["before"] };
+        format!("{} {} {}", row["event_id"], value["op"], value["source"]["lsn"])
+    };
+    values.map(change).collect::<std::collections::BTreeSet<_>>().len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::distinct_changes;
+
+    #[test]
+    fn a_change_that_comes_again_counts_once() {
+        let values = [
+            r#"{"before": null, "after": {"event_id": "a"}, "op": "c", "source": {"lsn": 1}}"#,
+            r#"{"before": null, "after": {"event_id": "a"}, "op": "c", "source": {"lsn": 1}}"#,
+            r#"{"before": null, "after": {"event_id": "a"}, "op": "u", "source": {"lsn": 2}}"#,
+            r#"{"before": {"event_id": "a"}, "after": null, "op": "d", "source": {"lsn": 3}}"#,
+            r#"{"before": {"event_id": "b"}, "after": null, "op": "d", "source": {"lsn": 3}}"#,
+        ];
+        assert_eq!(distinct_changes(values.iter().map(|value| value.as_bytes())), 4);
+    }
 }

@@ -21,8 +21,11 @@ const WAYS: [Way; 4] =
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     // The optimised build takes minutes to make, and a quick run holds no time to anything.
-    let stage = Stage::new(run.instance, measure::programs(!run.quick)?, &run.handlers([])?)?;
+    let stage = Stage::new(run.instance, run.pipeline().clone(), measure::programs(!run.quick)?, &run.handlers([])?)?;
     let (events, rounds) = if run.quick { (6_000, 1) } else { (100_000, 5) };
+    if !run.quick {
+        stage.patient_groups()?;
+    }
     let backlog = stage.backlog(events, 2_000)?;
     let call = stage.empty_call()?;
     let mut found: [Vec<Measure>; 4] = Default::default();

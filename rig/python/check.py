@@ -1,6 +1,6 @@
-"""Compares what stands in MongoDB with what the outbox's rows must lead to: check.py POSTGRES MONGODB SINCE_MS; or with
-what the records of a file must, as generate.py writes them: check.py FILE.jsonl MONGODB SINCE_MS SUFFIX, where SUFFIX
-ends the names of the databases.
+"""Compares what stands in MongoDB with what the outbox's rows must lead to: check.py POSTGRES MONGODB SINCE_MS DATA OWN,
+where DATA is the handlers' database and OWN is Weir's; or with what the records of a file must, as generate.py writes
+them: check.py FILE.jsonl MONGODB SINCE_MS DATA OWN.
 
 Every document of users, statistics and activities is compared field by field with the model's, types included and the
 order of fields aside, and so are the parked deliveries of the events that the model knows. Times of processing must
@@ -24,8 +24,6 @@ from psycopg.types.json import set_json_loads
 
 from model import EPOCH, PROCESSED, RULES, Event, Model
 
-DATABASE = "activity_read"
-OWN_DATABASE = "weir"
 AWARE = CodecOptions(tz_aware=True, tzinfo=timezone.utc)
 SHOWN = 20
 
@@ -118,9 +116,9 @@ class Comparison:
             self.differs(f"event {event}", f"was not parked for {reason}")
 
 
-def reference(comparison: Comparison, client: pymongo.MongoClient, model: Model, suffix: str = "") -> dict[str, int]:
+def reference(comparison: Comparison, client: pymongo.MongoClient, model: Model, data: str) -> dict[str, int]:
     """Compares the collections of the six handlers; gives how many documents each holds."""
-    database = client.get_database(DATABASE + suffix, codec_options=AWARE)
+    database = client.get_database(data, codec_options=AWARE)
     return {
         name: comparison.documents(name, database[name].find(), expected)
         for name, expected in [
@@ -131,14 +129,14 @@ def reference(comparison: Comparison, client: pymongo.MongoClient, model: Model,
     }
 
 
-def main(source: str, mongodb: str, since_ms: str, suffix: str = "") -> None:
+def main(source: str, mongodb: str, since_ms: str, data: str, own: str) -> None:
     model, events = recorded(source) if source.endswith(".jsonl") else modelled(source)
     with pymongo.MongoClient(mongodb, serverSelectionTimeoutMS=20_000) as client:
         comparison = Comparison(EPOCH + timedelta(milliseconds=int(since_ms)))
-        documents = reference(comparison, client, model, suffix)
-        parked = client[OWN_DATABASE + suffix]["parked"].find({"event_type": {"$in": list(RULES)}})
+        documents = reference(comparison, client, model, data)
+        parked = client[own]["parked"].find({"event_type": {"$in": list(RULES)}})
         comparison.parked({(each["event_id"], each["reason"]) for each in parked}, model.parked)
-        database = client.get_database(DATABASE + suffix, codec_options=AWARE)
+        database = client.get_database(data, codec_options=AWARE)
         shown = database["activities"].find_one({"participants.current_count": 2}) or database["users"].find_one()
     json.dump(
         {

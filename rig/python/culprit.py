@@ -16,7 +16,6 @@ import uuid
 import pymongo
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from check import DATABASE, OWN_DATABASE
 from envelope import HEADERS, Outbox
 
 BATCH = 500
@@ -24,25 +23,28 @@ COLLECTION = "unique_values"
 TAKEN = "taken"
 NAP = {"naps": 10, "nap_ms": 50}
 PATIENCE_S = 60
-WORDS = ["E11000 duplicate key error", f"{DATABASE}.{COLLECTION}", "value_1", TAKEN]
 
 
-def prepare(mongodb: str, **_) -> None:
+def prepare(mongodb: str, data: str) -> None:
     with pymongo.MongoClient(mongodb) as client:
-        collection = client[DATABASE][COLLECTION]
+        collection = client[data][COLLECTION]
         collection.create_index("value", unique=True)
         collection.insert_one({"_id": "before", "value": TAKEN})
 
 
 class Rounds:
-    def __init__(self, kafka: str, mongodb: str, topic: str, partitions: int, admin: str, seed: int):
+    def __init__(
+        self, kafka: str, mongodb: str, data: str, own: str, topic: str, partitions: int, admin: str, seed: int
+    ):
         self.producer = Producer({"bootstrap.servers": kafka, "enable.idempotence": True, "linger.ms": 5})
         consumer = Consumer({"bootstrap.servers": kafka, "group.id": "culprit", "enable.auto.commit": False})
         self.ends = [
             consumer.get_watermark_offsets(TopicPartition(topic, number), timeout=30)[1] for number in range(partitions)
         ]
         consumer.close()
-        self.client = pymongo.MongoClient(mongodb)
+        client = pymongo.MongoClient(mongodb)
+        self.data, self.own = client[data], client[own]
+        self.words = ["E11000 duplicate key error", f"{data}.{COLLECTION}", "value_1", TAKEN]
         self.topic, self.admin, self.random = topic, admin, random.Random(seed)
         self.outbox = Outbox()
 
@@ -66,16 +68,16 @@ class Rounds:
         said = []
         if found["commits"] != 2 or found["batches"] != 2:
             said.append(f"the sleeper and the batch took {found['commits']} commits, {found['batches']} batches and not 2")
-        there = {each["_id"] for each in self.client[DATABASE][COLLECTION].find({"_id": {"$in": ids}}, {"_id": 1})}
+        there = {each["_id"] for each in self.data[COLLECTION].find({"_id": {"$in": ids}}, {"_id": 1})}
         if missing := len(set(ids) - there - {ids[place]}):
             said.append(f"{missing} of the others were not committed")
         if ids[place] in there:
             said.append("the culprit was committed")
-        parked = list(self.client[OWN_DATABASE]["parked"].find({"event_id": {"$in": ids}}))
+        parked = list(self.own["parked"].find({"event_id": {"$in": ids}}))
         if [each["event_id"] for each in parked] != [ids[place]]:
             said.append(f"{len(parked)} are parked, and not the culprit alone")
         for each in parked:
-            if missing := [word for word in WORDS if word not in str(each.get("message"))]:
+            if missing := [word for word in self.words if word not in str(each.get("message"))]:
                 said.append(f"its message lacks {missing}: {each.get('message')}")
         return said
 
@@ -90,10 +92,10 @@ class Rounds:
         self.ends[partition] += len(records)
 
     def commits(self) -> int:
-        return sum(each["commits"] for each in self.client[OWN_DATABASE]["progress"].find())
+        return sum(each["commits"] for each in self.own["progress"].find())
 
     def next(self, partition: int) -> int:
-        found = self.client[OWN_DATABASE]["progress"].find_one({"_id.topic": self.topic, "_id.partition": partition})
+        found = self.own["progress"].find_one({"_id.topic": self.topic, "_id.partition": partition})
         return found["next"] if found else 0
 
     def metrics(self) -> dict[str, int]:

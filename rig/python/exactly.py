@@ -1,4 +1,5 @@
-"""Compares what stands in MongoDB with what the records in Kafka must lead to: exactly.py KAFKA MONGODB TOPIC SINCE_MS.
+"""Compares what stands in MongoDB with what the records in Kafka must lead to: exactly.py KAFKA MONGODB TOPIC SINCE_MS
+DATA OWN, where DATA is the handlers' database and OWN is Weir's.
 
 Every event counts once, at its first offset. The documents of the six handlers are compared with the model, those of
 `tallies` and `counters` with the events counted here; nothing may be parked. Writes one JSON object.
@@ -14,7 +15,7 @@ from typing import Iterator
 import pymongo
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
-from check import DATABASE, OWN_DATABASE, Comparison, reference
+from check import Comparison, reference
 from model import EPOCH, Event, Model
 
 
@@ -95,18 +96,18 @@ def counters(comparison: Comparison, found: dict[str, dict], expected: Counter) 
     return {"documents": len(expected), "updates": expected.total(), "lost": lost, "doubled": doubled}
 
 
-def main(kafka: str, mongodb: str, topic: str, since_ms: str) -> None:
+def main(kafka: str, mongodb: str, topic: str, since_ms: str, data: str, own: str) -> None:
     expected = Expected()
     for value in values(kafka, topic):
         expected.record(value)
     with pymongo.MongoClient(mongodb, serverSelectionTimeoutMS=30_000) as client:
         comparison = Comparison(EPOCH + timedelta(milliseconds=int(since_ms)))
-        documents = reference(comparison, client, expected.model)
+        documents = reference(comparison, client, expected.model, data)
         by_id = {
-            name: {document["_id"]: document for document in client[DATABASE][name].find()}
+            name: {document["_id"]: document for document in client[data][name].find()}
             for name in ("tallies", "counters")
         }
-        parked = list(client[OWN_DATABASE]["parked"].find())
+        parked = list(client[own]["parked"].find())
     for each in parked:
         comparison.differs(f"event {each.get('event_id')}", f"is parked: {each.get('reason')}: {each.get('message')}")
     found = {

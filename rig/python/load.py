@@ -91,11 +91,11 @@ def listen(load: Load, closed: threading.Event) -> None:
     closed.set()
 
 
-def main(mongodb: str, group: str, step_ms: int, **settings) -> None:
+def main(mongodb: str, own: str, group: str, step_ms: int, **settings) -> None:
     load = Load(**settings)
     closed = threading.Event()
     threading.Thread(target=listen, args=[load, closed], daemon=True).start()
-    progress = Progress(mongodb, group, settings["topic"], settings["partitions"], step_ms / 1_000)
+    progress = Progress(mongodb, own, group, settings["topic"], settings["partitions"], step_ms / 1_000)
     progress.start()
     said = 0.0
     while not closed.is_set():

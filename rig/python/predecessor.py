@@ -1,4 +1,4 @@
-"""A processor as the one that Weir replaces: predecessor.py KAFKA MONGODB GROUP TOPIC DIES AFTER.
+"""A processor as the one that Weir replaces: predecessor.py KAFKA MONGODB GROUP TOPIC DATABASE DIES AFTER.
 
 Consumes message by message, runs the handlers one after the other, each with one operation of MongoDB's, then commits
 the message's offset. DIES says where it kills itself once AFTER messages are done: `between-handlers` (the user is
@@ -114,7 +114,7 @@ class Processor:
             sys.exit(f"there is no document {aggregate} in {collection}")
 
 
-def main(kafka: str, mongodb: str, group: str, topic: str, dies: str, after: str) -> None:
+def main(kafka: str, mongodb: str, group: str, topic: str, data: str, dies: str, after: str) -> None:
     consumer = Consumer(
         {
             "bootstrap.servers": kafka,
@@ -127,7 +127,7 @@ def main(kafka: str, mongodb: str, group: str, topic: str, dies: str, after: str
     )
     consumer.subscribe([topic])
     with pymongo.MongoClient(mongodb, serverSelectionTimeoutMS=30_000) as client:
-        processor = Processor(client["activity_read"], dies, int(after))
+        processor = Processor(client[data], dies, int(after))
         while True:
             message = consumer.poll(1.0)
             if message is None or message.error():

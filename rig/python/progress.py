@@ -10,16 +10,17 @@ from pymongo.errors import PyMongoError
 class Progress(threading.Thread):
     """The progress documents of a group, and how often each partition was claimed since it last committed."""
 
-    def __init__(self, uri: str, group: str, topic: str, partitions: int, step_s: float):
+    def __init__(self, uri: str, own: str, group: str, topic: str, partitions: int, step_s: float):
         super().__init__(daemon=True)
-        self.uri, self.filter, self.step_s = uri, {"_id.group": group, "_id.topic": topic}, step_s
+        self.uri, self.own, self.step_s = uri, own, step_s
+        self.filter = {"_id.group": group, "_id.topic": topic}
         nothing = {"next": 0, "epoch": 0, "commits": 0, "owner": None, "claims": 0}
         self.partitions = [dict(nothing) for _ in range(partitions)]
         self.epochs = [0] * partitions
 
     def run(self) -> None:
         client = pymongo.MongoClient(self.uri, appname="prove", serverSelectionTimeoutMS=2_000, socketTimeoutMS=5_000)
-        progress = client["weir"]["progress"]
+        progress = client[self.own]["progress"]
         while True:
             try:
                 for found in progress.find(self.filter):

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::instance::Instance;
+use crate::pipeline::Pipeline;
 use crate::python;
 
 /// The result of a comparison.
@@ -33,19 +34,26 @@ pub fn moment() -> u128 {
 }
 
 /// Compares every document with what the outbox's rows must lead to; fails with the first differences.
-pub fn compare(instance: &Instance, since_ms: u128) -> Result<Comparison> {
-    let there = &instance.environment;
-    checked(instance, &[&there.postgres, &there.mongodb, &since_ms.to_string()])
+pub fn compare(instance: &Instance, pipeline: &Pipeline, since_ms: u128) -> Result<Comparison> {
+    checked(instance, &pipeline.postgres, pipeline, since_ms)
 }
 
 /// The same for a file of records, in the databases of an embedded run.
-pub fn compare_embedded(instance: &Instance, records: &Path, since_ms: u128) -> Result<Comparison> {
-    let there = &instance.environment;
-    checked(instance, &[&records.to_string_lossy(), &there.mongodb, &since_ms.to_string(), "_embedded"])
+pub fn compare_embedded(
+    instance: &Instance,
+    pipeline: &Pipeline,
+    records: &Path,
+    since_ms: u128,
+) -> Result<Comparison> {
+    let embedded = |name: &str| format!("{name}_embedded");
+    let pipeline = Pipeline { data: embedded(&pipeline.data), own: embedded(&pipeline.own), ..pipeline.clone() };
+    checked(instance, &records.to_string_lossy(), &pipeline, since_ms)
 }
 
-fn checked(instance: &Instance, arguments: &[&str]) -> Result<Comparison> {
-    let said = python::json(&instance.parts, "check.py", arguments)?;
+fn checked(instance: &Instance, source: &str, pipeline: &Pipeline, since_ms: u128) -> Result<Comparison> {
+    let since_ms = since_ms.to_string();
+    let arguments = [source, &pipeline.mongodb, &since_ms, &pipeline.data, &pipeline.own];
+    let said = python::json(&instance.parts, "check.py", &arguments)?;
     let comparison: Comparison = serde_json::from_value(said).context("check.py gave another form")?;
     if comparison.differences > 0 {
         let first = comparison.first.join("\n  ");

@@ -4,6 +4,10 @@
 //! Kafka, Connect and MongoDB, and one way to start a host. It knows nothing of what is proved or tested with them.
 //!
 //! - [`instance`]: the services of one pipeline, with a folder, ports and logs of their own.
+//! - [`pipeline`]: a topic, a group and databases on an instance. Two pipelines never meet, so tests and proofs share one
+//!   instance and have a pipeline each.
+//! - `clients` (behind the feature of that name, so that `xtask` compiles in seconds): Kafka and MongoDB, and a
+//!   `World`, a pipeline with clients on both of its ends.
 //! - [`weir`]: a `weir run` against an instance, and what it says of itself over HTTP.
 //! - [`proxy`]: delays, hangs or cuts connections to any of them.
 //! - [`rows`], [`comparison`], [`python`]: rows for the outbox, and the model that judges what became of them. The model
@@ -19,12 +23,15 @@
 
 pub mod cache;
 pub mod cargo;
+#[cfg(feature = "clients")]
+pub mod clients;
 pub mod comparison;
 pub mod guests;
 pub mod instance;
 pub mod interrupt;
 pub mod measure;
 pub mod paths;
+pub mod pipeline;
 pub mod prerequisites;
 pub mod process;
 pub mod progress;

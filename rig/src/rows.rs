@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::instance::Instance;
+use crate::pipeline::Pipeline;
 use crate::python;
 
 /// A generator that is inserting; it is ended when the value goes.
@@ -20,9 +21,9 @@ pub struct Rows {
 
 impl Rows {
     /// Begins to insert that many rows of the reference mix, `rate` a second (0: as fast as they go in).
-    pub fn insert(instance: &Instance, events: u64, rate: u64, seed: u64) -> Result<Self> {
+    pub fn insert(instance: &Instance, pipeline: &Pipeline, events: u64, rate: u64, seed: u64) -> Result<Self> {
         let (events, rate, seed) = (events.to_string(), rate.to_string(), seed.to_string());
-        let uri = &instance.environment.postgres;
+        let uri = &pipeline.postgres;
         let arguments = ["--uri", uri, "--events", &events, "--rate", &rate, "--seed", &seed];
         let mut command = python::command(&instance.parts, "generate.py", &arguments);
         let mut child =
@@ -68,7 +69,7 @@ fn follow(said: ChildStdout, inserted: &AtomicU64) {
 }
 
 /// Runs one statement, and gives how many rows it touched.
-pub fn sql(instance: &Instance, statement: &str) -> Result<u64> {
-    let text = python::run(&instance.parts, "outbox.py", &["sql", &instance.environment.postgres, statement])?;
+pub fn sql(instance: &Instance, pipeline: &Pipeline, statement: &str) -> Result<u64> {
+    let text = python::run(&instance.parts, "outbox.py", &["sql", &pipeline.postgres, statement])?;
     text.trim().parse().with_context(|| format!("outbox.py did not say how many rows: {text}"))
 }

@@ -11,14 +11,10 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use serde::Deserialize;
 
-use crate::instance::{Daemon, Instance, TOPIC};
+use crate::instance::{Daemon, Instance, ports};
+use crate::pipeline::Pipeline;
 use crate::progress::Progress;
 use crate::{interrupt, paths, process};
-
-/// The consumer group of demo and proofs.
-pub const GROUP: &str = "event-processor-group";
-/// The handlers' database.
-pub const DATABASE: &str = "activity_read";
 
 const READY: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(200);
@@ -83,32 +79,11 @@ pub struct Weir {
     agent: ureq::Agent,
 }
 
-/// The command that a user would type, with the reference page's environment variables.
-pub fn command(instance: &Instance, handlers: &Path) -> Command {
-    command_of(&paths::weir(), instance, handlers)
-}
-
-/// The same with a binary of another build.
-pub fn command_of(binary: &Path, instance: &Instance, handlers: &Path) -> Command {
-    let there = &instance.environment;
-    let mut command = Command::new(binary);
-    // No `.env` or `weir.toml` of the folder that somebody works in.
-    command.current_dir(instance.path(""));
-    command.arg("run").arg("--handlers").arg(handlers);
-    command.env("KAFKA_BOOTSTRAP_SERVERS", &there.kafka);
-    command.env("KAFKA_TOPIC", TOPIC);
-    command.env("KAFKA_GROUP_ID", GROUP);
-    command.env("MONGODB_URI", &there.mongodb);
-    command.env("MONGODB_DATABASE", DATABASE);
-    command.env("ADMIN_LISTEN", format!("127.0.0.1:{}", there.ports.admin));
-    command
-}
-
 impl Weir {
-    /// Starts a host with a folder of handlers, and waits until it is ready.
-    pub fn start(instance: &Instance, handlers: &Path) -> Result<Self> {
-        let port = instance.environment.ports.admin;
-        let weir = Self::launch(instance.daemon("weir"), port, &mut command(instance, handlers))?;
+    /// Starts a host of a pipeline with a folder of handlers, and waits until it is ready.
+    pub fn start(instance: &Instance, pipeline: &Pipeline, handlers: &Path) -> Result<Self> {
+        let mut command = pipeline.command(&paths::weir(), handlers);
+        let weir = Self::launch(instance.daemon(&format!("weir-{}", pipeline.name)), ports::more(1)?[0], &mut command)?;
         weir.ready(READY)?;
         Ok(weir)
     }

@@ -12,10 +12,11 @@ use anyhow::Result;
 use crate::guests;
 use rig::comparison::{self, Comparison};
 use rig::instance::{Instance, Temporary};
+use rig::pipeline::Pipeline;
 use rig::progress::Progress;
 use rig::rows::Rows;
-use rig::weir::{self, Stats, Weir};
-use rig::{cargo, interrupt, prerequisites, python};
+use rig::weir::{Stats, Weir};
+use rig::{cargo, interrupt, paths, prerequisites, python};
 
 const INSTANCE: &str = "demo";
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -51,7 +52,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let handlers = guests::build()?.handlers;
     println!("starting the pipeline");
     let instance = Temporary::up(INSTANCE, args.keep)?;
-    let (stats, comparison) = insert_and_compare(&instance.instance, &handlers, args)?;
+    let pipeline = Pipeline::documented(&instance.instance.environment);
+    let (stats, comparison) = insert_and_compare(&instance.instance, &pipeline, &handlers, args)?;
     report(&stats, &comparison)?;
     if args.keep {
         let there = &instance.instance.environment;
@@ -82,13 +84,14 @@ fn run_embedded(args: &Args, lacks: &[String]) -> Result<()> {
     println!("{} records that Debezium would have made are in {file}", args.events);
 
     let since = comparison::moment();
-    let mut command = weir::command(instance, &handlers);
+    let pipeline = Pipeline::documented(&instance.environment);
+    let mut command = pipeline.command(&paths::weir(), &handlers);
     let port = instance.environment.ports.admin;
     let weir = Weir::launch(instance.daemon("weir"), port, command.arg("--embedded").arg(&records))?;
     weir.ready(PATIENCE)?;
     let stats = weir.settled(args.events, PATIENCE, &mut Progress::default())?;
     weir.stop()?;
-    report(&stats, &comparison::compare_embedded(instance, &records, since)?)?;
+    report(&stats, &comparison::compare_embedded(instance, &pipeline, &records, since)?)?;
     if args.keep {
         println!("\nkept: MongoDB {}, databases ending in _embedded", instance.environment.mongodb);
         println!("to clean up: cargo xtask down --instance {INSTANCE} --wipe");
@@ -96,13 +99,18 @@ fn run_embedded(args: &Args, lacks: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn insert_and_compare(instance: &Instance, handlers: &Path, args: &Args) -> Result<(Stats, Comparison)> {
+fn insert_and_compare(
+    instance: &Instance,
+    pipeline: &Pipeline,
+    handlers: &Path,
+    args: &Args,
+) -> Result<(Stats, Comparison)> {
     let since = comparison::moment();
-    let weir = Weir::start(instance, handlers)?;
+    let weir = Weir::start(instance, pipeline, handlers)?;
     println!("weir is ready; inserting {} rows", args.events);
     let begin = Instant::now();
     let mut progress = Progress::default();
-    let mut rows = Rows::insert(instance, args.events, args.rate, args.seed)?;
+    let mut rows = Rows::insert(instance, pipeline, args.events, args.rate, args.seed)?;
     while !rows.done()? {
         progress.show(&weir.stats()?.lines(rows.inserted()));
         interrupt::sleep(Duration::from_millis(200))?;
@@ -110,7 +118,7 @@ fn insert_and_compare(instance: &Instance, handlers: &Path, args: &Args) -> Resu
     let stats = weir.settled(args.events, PATIENCE, &mut progress)?;
     println!("all processed {:.1} s after the first row was inserted", begin.elapsed().as_secs_f64());
     weir.stop()?;
-    Ok((stats, comparison::compare(instance, since)?))
+    Ok((stats, comparison::compare(instance, pipeline, since)?))
 }
 
 fn report(stats: &Stats, comparison: &Comparison) -> Result<()> {

@@ -13,11 +13,11 @@ use nix::sys::wait::WaitStatus;
 use serde_json::{Value, json};
 
 use self::services::{PASSWORD, Services};
-use crate::run::Run;
 use crate::verdict::Verdict;
+use rig::guests::Guests;
 use rig::instance::ports;
-use rig::interrupt;
-use rig::weir::{self, Weir};
+use rig::weir::Weir;
+use rig::{interrupt, paths};
 
 const EVENTS: u64 = 30;
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -25,16 +25,18 @@ const STEP: Duration = Duration::from_millis(100);
 
 type Settings = Vec<(&'static str, String)>;
 
-struct Proof<'a> {
-    run: &'a Run<'a>,
-    services: Services<'a>,
+struct Proof {
+    services: Services,
     handlers: PathBuf,
     sent: u64,
 }
 
-pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
-    let handlers = run.handlers(["echo"])?;
-    let mut proof = Proof { run, services: Services::start(run)?, handlers, sent: 0 };
+pub(crate) fn run(_quick: bool) -> Result<Verdict> {
+    let services = Services::start()?;
+    let handlers = services.instance().path("handlers");
+    paths::make(&handlers)?;
+    Guests::built().put(&handlers, ["echo"])?;
+    let mut proof = Proof { services, handlers, sent: 0 };
     let ways = proof.ways()?;
     for (name, settings) in &ways {
         proof.goes(name, settings)?;
@@ -66,7 +68,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     })
 }
 
-impl Proof<'_> {
+impl Proof {
     /// Kafka by each mechanism, MongoDB by password and by certificate.
     fn ways(&self) -> Result<Vec<(&'static str, Settings)>> {
         self.services.token("weir", 3_600)?;
@@ -138,9 +140,9 @@ impl Proof<'_> {
 
     fn launch(&self, settings: &[(&'static str, String)]) -> Result<Weir> {
         let port = ports::more(1)?[0];
-        let mut command = weir::command(self.run.instance, &self.handlers);
+        let mut command = self.services.pipeline().command(&paths::weir(), &self.handlers);
         command.envs(settings.iter().map(|(name, value)| (*name, value)));
-        Weir::launch(self.run.instance.daemon("weir"), port, &mut command)
+        Weir::launch(self.services.instance().daemon("weir"), port, &mut command)
     }
 
     /// Events go all the way.

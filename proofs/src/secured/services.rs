@@ -9,10 +9,11 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Value, json};
 
-use crate::run::Run;
-use rig::instance::{SINGLE_BROKER, TOPIC, java, mongod, ports};
-use rig::{paths, process, python, weir};
+use rig::instance::{Instance, SINGLE_BROKER, TOPIC, Temporary, java, mongod, ports};
+use rig::pipeline::Pipeline;
+use rig::{paths, process, python};
 
+const INSTANCE: &str = "prove-secured";
 const STARTS: Duration = Duration::from_secs(90);
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "a-password-of-the-tests";
@@ -20,24 +21,36 @@ pub(crate) const PASSWORD: &str = "a-password-of-the-tests";
 const SUBJECT: &str = "CN=weir,O=weir-test-clients";
 
 /// Both, up.
-pub(crate) struct Services<'a> {
-    run: &'a Run<'a>,
+pub(crate) struct Services {
+    /// Its folder, ports and programs; its services are started here, and not by it.
+    temporary: Temporary,
     folder: PathBuf,
     sasl: u16,
     mtls: u16,
 }
 
-impl<'a> Services<'a> {
+impl Services {
     /// Starts both, and makes what is to be in them.
-    pub(crate) fn start(run: &'a Run<'a>) -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let free = ports::more(2)?;
-        let folder = run.instance.path("certificates");
+        let temporary = Temporary::fresh(INSTANCE, false)?;
+        let folder = temporary.instance.path("certificates");
         paths::make(&folder)?;
-        let services = Self { run, sasl: free[0], mtls: free[1], folder };
-        python::run(&run.instance.parts, "certificates.py", &[&services.folder.to_string_lossy()])?;
+        let services = Self { temporary, sasl: free[0], mtls: free[1], folder };
+        python::run(&services.instance().parts, "certificates.py", &[&services.folder.to_string_lossy()])?;
         services.start_mongod()?;
         services.start_kafka()?;
         Ok(services)
+    }
+
+    /// The instance that they belong to.
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.temporary.instance
+    }
+
+    /// The names that the reference page gives; how to log in, each way says by itself.
+    pub(crate) fn pipeline(&self) -> Pipeline {
+        Pipeline::documented(&self.instance().environment)
     }
 
     /// A file of `certificates.py`, or a token.
@@ -57,7 +70,7 @@ impl<'a> Services<'a> {
 
     /// MongoDB for a user with a password.
     pub(crate) fn mongodb(&self, user: &str, password: &str, ca: &str) -> String {
-        let ports = &self.run.instance.environment.ports;
+        let ports = &self.instance().environment.ports;
         let ca = self.file(ca);
         format!(
             "mongodb://{user}:{password}@127.0.0.1:{}/?replicaSet=rs0&authSource=admin&tls=true&tlsCAFile={ca}",
@@ -67,7 +80,7 @@ impl<'a> Services<'a> {
 
     /// MongoDB for the user of a certificate.
     pub(crate) fn mongodb_x509(&self) -> String {
-        let ports = &self.run.instance.environment.ports;
+        let ports = &self.instance().environment.ports;
         format!(
             "mongodb://127.0.0.1:{}/?replicaSet=rs0&authMechanism=MONGODB-X509&authSource=%24external&tls=true\
              &tlsCAFile={}&tlsCertificateKeyFile={}",
@@ -79,7 +92,7 @@ impl<'a> Services<'a> {
 
     /// Sends events by a listener that is not Weir's.
     pub(crate) fn send(&self, events: u64) -> Result<()> {
-        let kafka = &self.run.instance.environment.kafka;
+        let kafka = &self.instance().environment.kafka;
         self.script("send", &json!({ "bootstrap": kafka, "topic": TOPIC, "events": events })).map(drop)
     }
 
@@ -95,11 +108,11 @@ impl<'a> Services<'a> {
     }
 
     fn script(&self, verb: &str, arguments: &Value) -> Result<String> {
-        python::run(&self.run.instance.parts, "secured.py", &[verb, &arguments.to_string()])
+        python::run(&self.instance().parts, "secured.py", &[verb, &arguments.to_string()])
     }
 
     fn start_mongod(&self) -> Result<()> {
-        let instance = self.run.instance;
+        let instance = self.instance();
         let port = instance.environment.ports.mongodb;
         let (data, key_file) = (instance.path("mongod-1"), instance.path("key-file"));
         paths::make(&data)?;
@@ -122,7 +135,7 @@ impl<'a> Services<'a> {
     }
 
     fn start_kafka(&self) -> Result<()> {
-        let instance = self.run.instance;
+        let instance = self.instance();
         let settings = instance.path("kafka.properties");
         fs::write(&settings, self.properties())?;
         let mut format = java(instance);
@@ -138,7 +151,7 @@ impl<'a> Services<'a> {
 
     /// Runs the very script that people are to run.
     fn grant(&self) -> Result<()> {
-        let instance = self.run.instance;
+        let instance = self.instance();
         let java = java(instance);
         let words = java.get_args().map(|word| word.to_string_lossy().into_owned());
         let acls: Vec<String> = words.chain(["org.apache.kafka.tools.AclCommand".to_owned()]).collect();
@@ -148,13 +161,13 @@ impl<'a> Services<'a> {
         fs::write(&program, format!("#!/bin/sh\nexec java {} \"$@\"\n", quoted.join(" ")))?;
         fs::set_permissions(&program, Permissions::from_mode(0o755))?;
         let mut command = Command::new(paths::root().join("deploy/roles/kafka-acls.sh"));
-        command.env("KAFKA_ACLS", &program).args(["weir", TOPIC, weir::GROUP]);
+        command.env("KAFKA_ACLS", &program).args(["weir", TOPIC, &self.pipeline().group]);
         command.args(["--bootstrap-server", &instance.environment.kafka]);
         process::logged(&mut command, &instance.path("log").join("kafka-acls.log"), "granting rights in Kafka")
     }
 
     fn properties(&self) -> String {
-        let ports = &self.run.instance.environment.ports;
+        let ports = &self.instance().environment.ports;
         let (own, controller, sasl, mtls) = (ports.kafka, ports.kafka_controller, self.sasl, self.mtls);
         let modules = "org.apache.kafka.common.security";
         format!(
@@ -187,7 +200,7 @@ group.initial.rebalance.delay.ms=0
 {SINGLE_BROKER}",
             server = self.file("server.pem"),
             ca = self.file("ca.pem"),
-            logs = self.run.instance.path("kafka").display(),
+            logs = self.instance().path("kafka").display(),
         )
     }
 }

@@ -1,10 +1,11 @@
 //! Kafka Connect with Debezium, and the connector that `deploy/debezium` describes.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use super::{Instance, kafka, ports};
@@ -13,19 +14,31 @@ use crate::{paths, process};
 const CONNECTOR: &str = "deploy/debezium/postgres-event-outbox-connector.json";
 /// As the container does it.
 const REGISTER: &str = "deploy/debezium/register.py";
-const DATABASE: &str = "activity";
 /// With the rights of deploy/roles/postgres.sql, and no more.
 const USER: &str = "debezium";
 
 pub(crate) fn start(instance: &Instance) -> Result<()> {
     worker(instance)?;
+    register(instance, &paths::root().join(CONNECTOR))
+}
+
+/// Registers a connector as the container does it, with where this instance's PostgreSQL is.
+pub(crate) fn register(instance: &Instance, file: &Path) -> Result<()> {
     let ports = &instance.environment.ports;
     let mut register = Command::new("python3");
-    register.arg(paths::root().join(REGISTER)).arg(paths::root().join(CONNECTOR));
+    register.arg(paths::root().join(REGISTER)).arg(file);
     register.env("CONNECT_URL", &instance.environment.connect);
     register.env("POSTGRES_HOST", "127.0.0.1").env("POSTGRES_PORT", ports.postgres.to_string());
-    register.env("POSTGRES_DB", DATABASE).env("POSTGRES_USER", USER);
+    register.env("POSTGRES_USER", USER);
     process::output(&mut register, "the registration of the connector").map(|_| ())
+}
+
+/// Deletes a connector; its slot and its topic stay.
+pub(crate) fn delete(instance: &Instance, name: &str) -> Result<()> {
+    let url = format!("{}/connectors/{name}", instance.environment.connect);
+    let answer = agent().delete(&url).call()?;
+    ensure!(answer.status().is_success(), "Connect answers {} to DELETE {url}", answer.status());
+    Ok(())
 }
 
 /// Connect without any connector.

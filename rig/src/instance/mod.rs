@@ -6,6 +6,7 @@ mod connect;
 mod daemon;
 mod kafka;
 pub mod mongod;
+mod outbox;
 pub mod ports;
 mod postgres;
 mod temporary;
@@ -23,6 +24,7 @@ use serde_json::Value;
 
 pub use daemon::Daemon;
 pub use kafka::{PARTITIONS, SINGLE_BROKER, TOPIC, java};
+pub use outbox::Outbox;
 pub use ports::Ports;
 pub use temporary::Temporary;
 
@@ -121,21 +123,7 @@ impl Instance {
 
     /// The same for some of the services.
     pub fn up_with(&self, services: &[Service]) -> Result<()> {
-        let begin = Instant::now();
-        let ready = |service: Service| {
-            println!("  {:<9} ready   {:>5.1} s", service.name(), begin.elapsed().as_secs_f64());
-        };
-        let start = |service: Service| {
-            if services.contains(&service) { self.start(service).map(|()| ready(service)) } else { Ok(()) }
-        };
-        thread::scope(|scope| {
-            let postgres = scope.spawn(|| start(Service::Postgres));
-            let mongod = scope.spawn(|| start(Service::Mongod));
-            start(Service::Kafka)?;
-            joined(postgres)?;
-            start(Service::Connect)?;
-            joined(mongod)
-        })
+        each(services, |service| self.start(service))
     }
 
     /// Starts one service, and returns when it can be used.
@@ -146,6 +134,28 @@ impl Instance {
             Service::Kafka => kafka::start(self),
             Service::Connect => connect::start(self),
         }
+    }
+
+    /// Starts those that do not run, and Connect without a connector: for pipelines that bring an [`Outbox`] of their own.
+    pub fn ensure(&self, services: &[Service]) -> Result<()> {
+        let missing: Vec<_> = services.iter().copied().filter(|service| !self.runs(*service)).collect();
+        each(&missing, |service| if service == Service::Connect { connect::worker(self) } else { self.start(service) })
+    }
+
+    /// Whether a service runs; it may not be ready yet.
+    pub fn runs(&self, service: Service) -> bool {
+        self.daemon(service.name()).running().is_some()
+    }
+
+    /// Undoes [`Self::make_durable`] and [`Self::make_groups_patient`] from the next start of the services on, and stops
+    /// those that were started with it.
+    pub fn restore(&self) -> Result<()> {
+        for (flag, service) in [(&self.durable, Service::Postgres), (&self.patient_groups, Service::Kafka)] {
+            if flag.swap(false, Ordering::Relaxed) {
+                self.stop(service)?;
+            }
+        }
+        Ok(())
     }
 
     /// Starts Connect without a connector.
@@ -191,6 +201,25 @@ impl Instance {
     fn log(&self, name: &str) -> PathBuf {
         self.folder.join("log").join(format!("{name}.log"))
     }
+}
+
+/// Starts services side by side, in the order in which one needs another.
+fn each(services: &[Service], start_one: impl Fn(Service) -> Result<()> + Sync) -> Result<()> {
+    let begin = Instant::now();
+    let ready = |service: Service| {
+        println!("  {:<9} ready   {:>5.1} s", service.name(), begin.elapsed().as_secs_f64());
+    };
+    let start = |service: Service| {
+        if services.contains(&service) { start_one(service).map(|()| ready(service)) } else { Ok(()) }
+    };
+    thread::scope(|scope| {
+        let postgres = scope.spawn(|| start(Service::Postgres));
+        let mongod = scope.spawn(|| start(Service::Mongod));
+        start(Service::Kafka)?;
+        joined(postgres)?;
+        start(Service::Connect)?;
+        joined(mongod)
+    })
 }
 
 /// Stops an instance's processes, and removes what they stored where asked.

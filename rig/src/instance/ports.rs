@@ -1,7 +1,9 @@
 //! The loopback ports of an instance.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process;
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
@@ -48,11 +50,20 @@ impl Ports {
     }
 }
 
+/// Whoever was given a port may not listen on it yet, so this process gives none twice.
+static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+
 /// Others that nobody listens on, above those of instances.
 pub fn more(count: usize) -> Result<Vec<u16>> {
     let start = 31_000 + u16::try_from(process::id() % 100).unwrap_or(0) * 16;
-    let free: Vec<u16> = (start..32_700).chain(31_000..start).filter(|port| can_listen(*port)).take(count).collect();
-    if free.len() == count { Ok(free) } else { bail!("no {count} ports between 31000 and 32700 are free") }
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_free = |port: &u16| !given.contains(port) && can_listen(*port);
+    let free: Vec<u16> = (start..32_700).chain(31_000..start).filter(is_free).take(count).collect();
+    if free.len() < count {
+        bail!("no {count} ports between 31000 and 32700 are free");
+    }
+    given.extend(&free);
+    Ok(free)
 }
 
 /// Fails where a port that a service is about to listen on is somebody else's.

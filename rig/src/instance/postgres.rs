@@ -20,8 +20,8 @@ const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 wal_level = logical
-max_wal_senders = 8
-max_replication_slots = 8
+max_wal_senders = 32
+max_replication_slots = 64
 synchronous_commit = on
 fsync = off
 full_page_writes = off
@@ -49,9 +49,14 @@ pub(crate) fn start(instance: &Instance) -> Result<()> {
         daemon.start(command.arg("-D").arg(&data).arg("-p").arg(port.to_string()))?;
     }
     daemon.wait(Duration::from_mins(1), || Ok(ports::open(port)))?;
+    prepare(instance, &instance.environment.postgres)
+}
+
+/// Makes the database of a URI, with the outbox table, its publication and Debezium's role.
+pub(crate) fn prepare(instance: &Instance, uri: &str) -> Result<()> {
     let file = |name| paths::root().join("deploy").join(name).to_string_lossy().into_owned();
     let (schema, role) = (file("local/schema.sql"), file("roles/postgres.sql"));
-    python::run(&instance.parts, "outbox.py", &["prepare", &instance.environment.postgres, &schema, &role])?;
+    python::run(&instance.parts, "outbox.py", &["prepare", uri, &schema, &role])?;
     Ok(())
 }
 

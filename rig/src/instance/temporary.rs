@@ -18,6 +18,11 @@ impl Temporary {
         Self::up_with(name, keep, &Service::ALL)
     }
 
+    /// The same with nothing started yet.
+    pub fn fresh(name: &str, keep: bool) -> Result<Self> {
+        Self::up_with(name, keep, &[])
+    }
+
     /// The same with some of the services.
     pub fn up_with(name: &str, keep: bool, services: &[Service]) -> Result<Self> {
         down(name, true)?;

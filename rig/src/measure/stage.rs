@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 
 use super::figures::{EmptyCall, Latency, Measure};
 use super::profile;
-use crate::instance::{Instance, PARTITIONS, Service, TOPIC, ports};
-use crate::weir::{self, Weir};
+use crate::instance::{Instance, PARTITIONS, Service, ports};
+use crate::pipeline::Pipeline;
+use crate::weir::Weir;
 use crate::{cache, paths, process, python};
 
 const READY: Duration = Duration::from_mins(1);
@@ -86,6 +87,7 @@ impl Way {
 /// Where it is measured.
 pub struct Stage<'a> {
     instance: &'a Instance,
+    pipeline: Pipeline,
     programs: Programs,
     handlers: PathBuf,
     without_hot: PathBuf,
@@ -118,9 +120,9 @@ struct Watched {
 }
 
 impl<'a> Stage<'a> {
-    /// Nothing is started yet; `handlers` is a folder of the six.
-    pub fn new(instance: &'a Instance, programs: Programs, handlers: &Path) -> Result<Self> {
-        let without_hot = instance.path("handlers-without-hot");
+    /// Nothing is started yet; `handlers` is a folder of the six. Groups and databases are made of the pipeline's names.
+    pub fn new(instance: &'a Instance, pipeline: Pipeline, programs: Programs, handlers: &Path) -> Result<Self> {
+        let without_hot = instance.path(&format!("handlers-without-hot-{}", pipeline.name));
         paths::remove(&without_hot)?;
         paths::make(&without_hot)?;
         for entry in fs::read_dir(handlers).context("there are no handlers")? {
@@ -130,19 +132,23 @@ impl<'a> Stage<'a> {
             }
         }
         let handlers = handlers.to_owned();
-        Ok(Self { instance, programs, handlers, without_hot, runs: Cell::new(0), profile: None })
+        Ok(Self { instance, pipeline, programs, handlers, without_hot, runs: Cell::new(0), profile: None })
+    }
+
+    /// Restarts Kafka so that groups wait for their members. Otherwise the first of several hosts would work off much of
+    /// the backlog before the others have joined.
+    pub fn patient_groups(&self) -> Result<()> {
+        self.instance.make_groups_patient();
+        self.instance.stop(Service::Kafka)?;
+        self.instance.start(Service::Kafka)
     }
 
     /// Puts the reference mix into Kafka, once for all runs.
     pub fn backlog(&self, events: u64, by_hand: u64) -> Result<Backlog> {
-        // Else the first of several hosts would work off much of it before the others have joined.
-        self.instance.make_groups_patient();
-        self.instance.stop(Service::Kafka)?;
-        self.instance.start(Service::Kafka)?;
         let file = self.instance.path("backlog.jsonl");
-        let kafka = &self.instance.environment.kafka;
+        let Pipeline { kafka, topic, .. } = &self.pipeline;
         let settings = json!({
-            "file": file, "events": events, "seed": 61, "partitions": PARTITIONS, "kafka": kafka, "topic": TOPIC,
+            "file": file, "events": events, "seed": 61, "partitions": PARTITIONS, "kafka": kafka, "topic": topic,
         });
         let made: Made = serde_json::from_value(self.script("backlog.py", &settings)?)?;
         Ok(Backlog { file, events, mean_bytes: made.mean_bytes, by_hand })
@@ -165,14 +171,14 @@ impl<'a> Stage<'a> {
     fn ceiling(&self, backlog: &Backlog, hot: bool) -> Result<Measure> {
         let mut command = self.tool("ceiling");
         command.arg("--records").arg(&backlog.file).args(["--database", &self.fresh()]);
-        command.args(["--mongodb", &self.instance.environment.mongodb]);
+        command.args(["--mongodb", &self.pipeline.mongodb]);
         command.args((!hot).then_some("--without-hot"));
         self.processes(&mut command, ["mongod"]);
         said(&process::output(&mut command, "the bare ceiling")?)
     }
 
     fn hosts(&self, backlog: &Backlog, weir: &Path, count: usize, hot: bool) -> Result<Measure> {
-        let (data, mongodb) = (self.fresh(), &*self.instance.environment.mongodb);
+        let (data, mongodb) = (self.fresh(), &*self.pipeline.mongodb);
         let own = format!("{data}_own");
         let names: Vec<String> = (1..=count).map(|number| format!("weir-{number}")).collect();
         let mut watch = self.tool("watch");
@@ -211,9 +217,8 @@ impl<'a> Stage<'a> {
 
     /// A host with the settings that are shipped, and a group and databases of its own.
     fn host(&self, weir: &Path, handlers: &Path, data: &str, own: &str) -> Command {
-        let mut command = weir::command_of(weir, self.instance, handlers);
-        command.env("KAFKA_GROUP_ID", data).env("MONGODB_DATABASE", data).env("WEIR_DATABASE", own);
-        command
+        let (group, data, own) = (data.to_owned(), data.to_owned(), own.to_owned());
+        Pipeline { group, data, own, ..self.pipeline.clone() }.command(weir, handlers)
     }
 
     fn by_hand(&self, backlog: &Backlog) -> Result<Measure> {
@@ -222,9 +227,9 @@ impl<'a> Stage<'a> {
         let name = self.fresh();
         let processes: Value =
             ["mongod", "kafka"].map(|name| (name.to_owned(), json!(self.pid_file(name)))).into_iter().collect();
-        let there = &self.instance.environment;
+        let there = &self.pipeline;
         let settings = json!({
-            "kafka": there.kafka, "topic": TOPIC, "group": name, "mongodb": there.mongodb, "database": name,
+            "kafka": there.kafka, "topic": there.topic, "group": name, "mongodb": there.mongodb, "database": name,
             "events": backlog.by_hand, "processes": processes,
         });
         let mut command = Command::new(python);
@@ -251,7 +256,7 @@ impl<'a> Stage<'a> {
         command.env("KAFKA_AUTO_OFFSET_RESET", "latest");
         let host = Weir::launch(self.instance.daemon("weir-1"), port, &mut command)?;
         host.ready(READY)?;
-        let there = &self.instance.environment;
+        let there = &self.pipeline;
         let mut tool = self.tool("latency");
         tool.arg("--rows").arg(&file).args(["--rate", &rate.to_string(), "--warm-up", &WARM_UP.to_string()]);
         tool.args(["--postgres", &there.postgres, "--mongodb", &there.mongodb, "--database", &data]);
@@ -289,14 +294,14 @@ impl<'a> Stage<'a> {
 
     fn drop_databases(&self, names: &[&str]) -> Result<()> {
         let mut command = self.tool("drop");
-        command.args(["--mongodb", &self.instance.environment.mongodb]).args(names);
+        command.args(["--mongodb", &self.pipeline.mongodb]).args(names);
         process::output(&mut command, "dropping databases").map(|_| ())
     }
 
     /// The name of a group and a database that nobody has used.
     fn fresh(&self) -> String {
         self.runs.set(self.runs.get() + 1);
-        format!("bench_{}", self.runs.get())
+        format!("{}_{}", self.pipeline.name, self.runs.get())
     }
 }
 

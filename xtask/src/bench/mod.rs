@@ -16,6 +16,7 @@ use rig::instance::{Service, Temporary};
 use rig::measure::figures::{self, EmptyCall, Latency, Measure};
 use rig::measure::stage::{Stage, Way};
 use rig::measure::{QUIET, QUIET_BY_HAND, RATES, profile, programs};
+use rig::pipeline::Pipeline;
 use rig::{interrupt, paths, prerequisites};
 
 use crate::guests;
@@ -91,7 +92,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     paths::make(&folder)?;
 
     let temporary = Temporary::up_with(INSTANCE, false, &[Service::Kafka, Service::Mongod])?;
-    let mut stage = Stage::new(&temporary.instance, programs, &handlers)?;
+    let pipeline = Pipeline::documented(&temporary.instance.environment);
+    let mut stage = Stage::new(&temporary.instance, pipeline, programs, &handlers)?;
     stage.profile = args.profile.then(|| folder.join("flame.svg"));
     let mut report = Report { quick: args.quick, optimised: !args.unoptimised, ..Report::default() };
     if wanted("empty-call") {
@@ -120,6 +122,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
 
 fn throughput(stage: &Stage<'_>, args: &Args, ways: &[Way], report: &mut Report) -> Result<()> {
     let events = args.events.unwrap_or(if args.quick { 6_000 } else { 100_000 });
+    stage.patient_groups()?;
     let backlog = stage.backlog(events, if args.quick { 200 } else { 3_000 }.min(events - 1))?;
     (report.events, report.mean_record_bytes) = (events, backlog.mean_bytes);
     println!("  a backlog of {events} records of {} bytes on average", backlog.mean_bytes);

@@ -1,0 +1,7 @@
+//! The clients of Kafka and MongoDB, for those who may take longer to compile than `xtask`.
+
+mod kafka;
+mod world;
+
+pub use kafka::{Kafka, Record};
+pub use world::{World, find};
