@@ -186,12 +186,3 @@ impl Host {
         }
     }
 }
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        // One that stands still would not hear that it is to stop.
-        if let Some(weir) = &self.weir {
-            let _ = weir.signal(Signal::SIGCONT);
-        }
-    }
-}

@@ -51,11 +51,16 @@ impl Pipeline {
 
     /// One that nobody has used; `what` begins its names.
     pub fn fresh(there: &Environment, what: &str) -> Self {
+        Self::on(&there.kafka, &there.mongodb, &there.postgres, what)
+    }
+
+    /// The same on services that are known by their addresses.
+    pub fn on(kafka: &str, mongodb: &str, postgres: &str, what: &str) -> Self {
         let name = fresh_name(what);
-        let server = there.postgres.rsplit_once('/').map_or(&*there.postgres, |(server, _)| server);
+        let server = postgres.rsplit_once('/').map_or(postgres, |(server, _)| server);
         Self {
-            kafka: there.kafka.clone(),
-            mongodb: there.mongodb.clone(),
+            kafka: kafka.to_owned(),
+            mongodb: mongodb.to_owned(),
             postgres: format!("{server}/{name}"),
             topic: format!("{name}.activity.event_outbox"),
             group: format!("{name}-group"),
@@ -69,7 +74,7 @@ impl Pipeline {
     /// folder that somebody works in is read.
     pub fn command(&self, weir: &Path, handlers: &Path) -> Command {
         let mut command = Command::new(weir);
-        command.current_dir(handlers).arg("run").arg("--handlers").arg(handlers);
+        command.current_dir(handlers).arg("run").env("HANDLERS", handlers);
         command.env("KAFKA_BOOTSTRAP_SERVERS", &self.kafka).env("KAFKA_TOPIC", &self.topic);
         command.env("KAFKA_GROUP_ID", &self.group).env("MONGODB_URI", &self.mongodb);
         command.env("MONGODB_DATABASE", &self.data).env("WEIR_DATABASE", &self.own);

@@ -72,7 +72,7 @@ impl Stats {
     }
 }
 
-/// A running host; it stops when the value goes.
+/// A running host; it is killed when the value goes.
 pub struct Weir {
     daemon: Daemon,
     admin: String,
@@ -90,25 +90,44 @@ impl Weir {
 
     /// Starts a host of its own name and port, and does not wait for it.
     pub fn launch(daemon: Daemon, port: u16, command: &mut Command) -> Result<Self> {
+        Self::launch_by(Daemon::start, daemon, port, command)
+    }
+
+    /// The same with nobody reading what it says.
+    pub fn launch_unread(daemon: Daemon, port: u16, command: &mut Command) -> Result<Self> {
+        Self::launch_by(Daemon::start_unread, daemon, port, command)
+    }
+
+    fn launch_by(
+        start: impl FnOnce(&Daemon, &mut Command) -> Result<()>,
+        daemon: Daemon,
+        port: u16,
+        command: &mut Command,
+    ) -> Result<Self> {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(5)))
             .build()
             .new_agent();
         let weir = Self { daemon, admin: format!("http://127.0.0.1:{port}"), agent };
-        weir.daemon.start(command.env("ADMIN_LISTEN", format!("127.0.0.1:{port}")))?;
+        start(&weir.daemon, command.env("ADMIN_LISTEN", format!("127.0.0.1:{port}")))?;
         Ok(weir)
     }
 
     /// Waits until `/readyz` is 200.
     pub fn ready(&self, limit: Duration) -> Result<()> {
-        let url = format!("{}/readyz", self.admin);
-        self.daemon.wait(limit, || Ok(self.agent.get(&url).call().is_ok_and(|answer| answer.status() == 200)))
+        self.daemon.wait(limit, || Ok(self.get("/readyz").is_ok_and(|(status, _)| status == 200)))
+    }
+
+    /// Status and body of what it serves at a path.
+    pub fn get(&self, path: &str) -> Result<(u16, String)> {
+        let mut answer = self.agent.get(format!("{}{path}", self.admin)).call()?;
+        Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
     }
 
     /// What `/readyz` says, whatever its status.
     pub fn readiness(&self) -> Result<String> {
-        Ok(self.agent.get(format!("{}/readyz", self.admin)).call()?.body_mut().read_to_string()?)
+        self.get("/readyz").map(|(_, body)| body)
     }
 
     /// How it has ended; nothing while it runs.
@@ -124,9 +143,7 @@ impl Weir {
     /// What it says of itself.
     pub fn stats(&self) -> Result<Stats> {
         self.alive()?;
-        let mut answer = self.agent.get(format!("{}/v1/stats", self.admin)).call().context("weir does not answer")?;
-        let status = answer.status();
-        let text = answer.body_mut().read_to_string()?;
+        let (status, text) = self.get("/v1/stats").context("weir does not answer")?;
         serde_json::from_str(&text).with_context(|| format!("/v1/stats gave {status}: {text}"))
     }
 
@@ -163,6 +180,11 @@ impl Weir {
         self.daemon.wait(Duration::ZERO, || Ok(true))
     }
 
+    /// kill -9, and its end.
+    pub fn kill(&self) -> Result<()> {
+        self.daemon.kill()
+    }
+
     /// Stops it as an operator would; fails where it does not drain in time.
     pub fn stop(self) -> Result<()> {
         self.daemon.stop()
@@ -179,7 +201,7 @@ impl Weir {
 
     /// The values of the metrics whose name holds `name`, summed by their label `handler`.
     pub fn metrics(&self, name: &str) -> Result<BTreeMap<String, f64>> {
-        let text = self.agent.get(format!("{}/metrics", self.admin)).call()?.body_mut().read_to_string()?;
+        let (_, text) = self.get("/metrics")?;
         let value = |line: &str| -> Option<(String, f64)> {
             let (series, value) = line.rsplit_once(' ')?;
             let handler = series.split_once("handler=\"")?.1.split_once('"')?.0;
@@ -207,8 +229,8 @@ impl Weir {
 
 impl Drop for Weir {
     fn drop(&mut self) {
-        // Where it was stopped already, this does nothing.
-        if let Err(error) = self.daemon.stop() {
+        // It may stand still and not hear SIGTERM. If it was stopped already, this does nothing.
+        if let Err(error) = self.daemon.kill() {
             eprintln!("{error:#}");
         }
     }

@@ -101,6 +101,13 @@ impl Kafka {
         Ok(())
     }
 
+    /// Sends one record as the client has it, such as one with headers that are no text.
+    pub async fn send_one(&self, record: FutureRecord<'_, [u8], [u8]>) -> Result<()> {
+        let sent = self.producer.send_result(record).map_err(|(error, _)| error).context("a record is not taken")?;
+        sent.await.context("kafka's producer was closed")?.map_err(|(error, _)| error)?;
+        Ok(())
+    }
+
     /// The offset after the last record of each partition.
     pub async fn ends(&self, topic: &str) -> Result<Vec<i64>> {
         let (bootstrap, topic) = (self.bootstrap.clone(), topic.to_owned());

@@ -5,11 +5,11 @@
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{self, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
@@ -27,6 +27,8 @@ pub struct Daemon {
     /// What it writes to stdout and stderr.
     pub log: PathBuf,
     ended: Mutex<Option<WaitStatus>>,
+    /// Its output, if nobody is to read it.
+    unread: Mutex<Option<(ChildStdout, ChildStderr)>>,
 }
 
 impl Daemon {
@@ -37,6 +39,7 @@ impl Daemon {
             pid_file: folder.join(format!("{name}.pid")),
             log: folder.join("log").join(format!("{name}.log")),
             ended: Mutex::default(),
+            unread: Mutex::default(),
         }
     }
 
@@ -91,6 +94,24 @@ impl Daemon {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", self.name))?;
+        self.started(&child)
+    }
+
+    /// The same with its output in pipes that stay open as long as the value lives, and that nobody reads.
+    pub fn start_unread(&self, command: &mut Command) -> Result<()> {
+        File::create(&self.log).with_context(|| format!("cannot write {}", self.log.display()))?;
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {}", self.name))?;
+        *self.unread.lock().unwrap_or_else(PoisonError::into_inner) = child.stdout.take().zip(child.stderr.take());
+        self.started(&child)
+    }
+
+    fn started(&self, child: &Child) -> Result<()> {
         self.ends(None);
         let pid = Pid::from_raw(i32::try_from(child.id())?);
         let started = started_at(pid).unwrap_or_default();
@@ -129,6 +150,17 @@ impl Daemon {
     /// The same by SIGINT.
     pub fn interrupt(&self) -> Result<()> {
         self.end(Signal::SIGINT)
+    }
+
+    /// Ends it at once.
+    pub fn kill(&self) -> Result<()> {
+        let begin = Instant::now();
+        while let Some(pid) = self.running() {
+            signal::kill(pid, Signal::SIGKILL).with_context(|| format!("cannot kill {} (process {pid})", self.name))?;
+            ensure!(begin.elapsed() < PATIENCE, "{} outlives SIGKILL", self.name);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        paths::remove(&self.pid_file)
     }
 
     fn end(&self, first: Signal) -> Result<()> {

@@ -1,20 +1,24 @@
 //! A topic, a group, two databases and hosts for one test.
 
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::fmt::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use bson::{Document, doc};
-use mongodb::{Client, Collection, Database};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use mongodb::{Collection, Database};
+use nix::sys::signal::Signal;
+use nix::sys::wait::WaitStatus;
 use rdkafka::message::OwnedHeaders;
-use rdkafka::producer::{FutureProducer, FutureRecord};
-use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::producer::FutureRecord;
+use rig::clients;
+use rig::guests::Guests;
+use rig::instance::{Daemon, ports};
+use rig::pipeline::Pipeline;
+use rig::weir::Weir;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -30,28 +34,27 @@ pub(crate) struct World {
     pub(crate) group: String,
     pub(crate) data: Database,
     pub(crate) own: Database,
+    rig: clients::World,
     folder: tempfile::TempDir,
-    producer: FutureProducer,
-    admin: AdminClient<DefaultClientContext>,
+    hosts: AtomicU32,
 }
 
 impl World {
     pub(crate) async fn new(partitions: i32) -> Self {
-        let name = format!("t{}", Uuid::new_v4().simple());
-        let mut config = ClientConfig::new();
-        config.set("bootstrap.servers", given("WEIR_TEST_KAFKA"));
-        let client = Client::with_uri_str(given("WEIR_TEST_MONGODB")).await.expect("a connection string");
-        let world = Self {
-            topic: name.clone(),
-            group: format!("{name}-group"),
-            data: client.database(&format!("{name}_data")),
-            own: client.database(&format!("{name}_weir")),
-            folder: tempfile::tempdir().expect("a folder"),
-            producer: config.create().expect("a producer"),
-            admin: config.create().expect("an admin client"),
-        };
-        world.create_topic(partitions).await;
-        world
+        let pipeline = Pipeline::on(&given("WEIR_TEST_KAFKA"), &given("WEIR_TEST_MONGODB"), "", "test");
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("log")).expect("a folder");
+        let handlers = folder.path().join("handlers");
+        let world = clients::World::new(pipeline, handlers, partitions).await.expect("kafka and mongodb answer");
+        Self {
+            topic: world.pipeline.topic.clone(),
+            group: world.pipeline.group.clone(),
+            data: world.data.clone(),
+            own: world.own.clone(),
+            rig: world,
+            folder,
+            hosts: AtomicU32::new(0),
+        }
     }
 
     pub(crate) async fn create_topic(&self, partitions: i32) {
@@ -60,44 +63,33 @@ impl World {
 
     /// A topic of another name, which should begin with the test's own.
     pub(crate) async fn create(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
-        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(1));
-        topic.config = settings.to_vec();
-        let made = self.admin.create_topics([&topic], &AdminOptions::new()).await.expect("kafka answers");
-        made[0].as_ref().expect("the topic is made");
+        self.rig.kafka.create(name, partitions, settings).await.expect("the topic is made");
     }
 
     /// Whether the topic could be made: one that was deleted goes a little later.
     pub(crate) async fn remade(&self, partitions: i32) -> bool {
-        let topic = NewTopic::new(&self.topic, partitions, TopicReplication::Fixed(1));
-        let made = self.admin.create_topics([&topic], &AdminOptions::new()).await.expect("kafka answers");
-        made[0].is_ok()
+        self.rig.kafka.create(&self.topic, partitions, &[]).await.is_ok()
     }
 
     pub(crate) async fn delete_topic(&self) {
-        self.admin.delete_topics(&[&self.topic], &AdminOptions::new()).await.expect("kafka answers");
+        self.rig.kafka.delete(&self.topic).await.expect("the topic is deleted");
     }
 
     /// Puts components into the hosts' folder: one of the six handlers, or a behaviour.
     pub(crate) fn handlers(&self, names: &[&str]) {
-        for name in names {
-            let file = format!("{name}.wasm");
-            let found = ["WEIR_TEST_HANDLERS", "WEIR_TEST_BEHAVIOURS"]
-                .into_iter()
-                .map(|folder| PathBuf::from(given(folder)).join(&file))
-                .find(|path| path.exists())
-                .unwrap_or_else(|| panic!("{file} is not built"));
-            std::fs::copy(found, self.folder.path().join(&file)).expect("a copy");
-        }
+        let [handlers, behaviours] =
+            ["WEIR_TEST_HANDLERS", "WEIR_TEST_BEHAVIOURS"].map(|name| PathBuf::from(given(name)));
+        Guests { handlers, behaviours }.put(&self.rig.handlers, names.iter().copied()).expect("they are built");
     }
 
     /// What the hosts' `weir.toml` says.
     pub(crate) fn toml(&self, text: &str) {
-        std::fs::write(self.folder.path().join("weir.toml"), text).expect("a file");
+        std::fs::write(self.rig.handlers.join("weir.toml"), text).expect("a file");
     }
 
     /// Gives a file in the hosts' folder another name.
     pub(crate) fn rename(&self, from: &str, to: &str) {
-        std::fs::rename(self.folder.path().join(from), self.folder.path().join(to)).expect("a new name");
+        std::fs::rename(self.rig.handlers.join(from), self.rig.handlers.join(to)).expect("a new name");
     }
 
     /// Sends records, in their order.
@@ -107,28 +99,12 @@ impl World {
 
     /// The same to another topic.
     pub(crate) async fn send_to(&self, topic: &str, records: impl IntoIterator<Item = (i32, Option<String>)>) {
-        let sent: Vec<_> = records
-            .into_iter()
-            .map(|(partition, value)| {
-                let record = FutureRecord::<(), [u8]> {
-                    topic,
-                    partition: Some(partition),
-                    payload: value.as_deref().map(str::as_bytes),
-                    key: None,
-                    timestamp: None,
-                    headers: None,
-                };
-                self.producer.send_result(record).map_err(|(error, _)| error).expect("room in the queue")
-            })
-            .collect();
-        for delivery in sent {
-            delivery.await.expect("kafka answers").expect("the record is taken");
-        }
+        self.rig.kafka.send(topic, records).await.expect("the records are taken");
     }
 
     /// Sends one record with headers.
     pub(crate) async fn send_with(&self, headers: OwnedHeaders, value: Option<String>) {
-        let record = FutureRecord::<(), [u8]> {
+        let record = FutureRecord {
             topic: &self.topic,
             partition: Some(0),
             payload: value.as_deref().map(str::as_bytes),
@@ -136,25 +112,12 @@ impl World {
             timestamp: None,
             headers: Some(headers),
         };
-        let sent = self.producer.send_result(record).map_err(|(error, _)| error).expect("room in the queue");
-        sent.await.expect("kafka answers").expect("the record is taken");
+        self.rig.kafka.send_one(record).await.expect("the record is taken");
     }
 
     pub(crate) fn command(&self, settings: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(given("WEIR_TEST_BIN"));
-        command
-            .current_dir(self.folder.path())
-            .arg("run")
-            .env("KAFKA_BOOTSTRAP_SERVERS", given("WEIR_TEST_KAFKA"))
-            .env("KAFKA_TOPIC", &self.topic)
-            .env("KAFKA_GROUP_ID", &self.group)
-            .env("MONGODB_URI", given("WEIR_TEST_MONGODB"))
-            .env("MONGODB_DATABASE", self.data.name())
-            .env("WEIR_DATABASE", self.own.name())
-            .env("HANDLERS", self.folder.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        command.envs(settings.iter().copied());
+        let mut command = self.rig.pipeline.command(Path::new(&given("WEIR_TEST_BIN")), &self.rig.handlers);
+        command.stdout(Stdio::null()).stderr(Stdio::null()).envs(settings.iter().copied());
         command
     }
 
@@ -187,9 +150,7 @@ impl World {
 
     /// The same, of which nobody reads what it says.
     pub(crate) fn unread(&self, settings: &[(&str, &str)]) -> Host {
-        let mut command = self.command(settings);
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        Self::spawn(command)
+        self.launch_by(Weir::launch_unread, self.command(settings))
     }
 
     /// A host on an embedded Kafka that holds these lines, with no other Kafka to be had.
@@ -201,23 +162,33 @@ impl World {
         self.launch(command)
     }
 
-    fn launch(&self, mut command: Command) -> Host {
-        let log = || std::fs::File::options().create(true).append(true).open(self.folder.path().join("weir.log"));
-        command.stdout(log().expect("a log")).stderr(log().expect("a log"));
-        Self::spawn(command)
+    fn launch(&self, command: Command) -> Host {
+        self.launch_by(Weir::launch, command)
     }
 
-    /// Starts it; a pipe for its output stays open, and unread.
-    fn spawn(mut command: Command) -> Host {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a port").port();
-        let admin = format!("127.0.0.1:{port}");
-        let child = command.env("ADMIN_LISTEN", &admin).spawn().expect("weir starts");
-        Host { child, admin }
+    fn launch_by(
+        &self,
+        launch: impl FnOnce(Daemon, u16, &mut Command) -> anyhow::Result<Weir>,
+        mut command: Command,
+    ) -> Host {
+        let number = self.hosts.fetch_add(1, Ordering::Relaxed);
+        let port = ports::more(1).expect("a port")[0];
+        let weir = launch(self.daemon(number), port, &mut command).expect("weir starts");
+        Host { weir: Arc::new(weir), address: format!("127.0.0.1:{port}") }
     }
 
-    /// What all hosts of this world have said.
+    fn daemon(&self, number: u32) -> Daemon {
+        Daemon::new(&format!("weir-{number}"), self.folder.path())
+    }
+
+    /// What all hosts of this world have said, one after the other.
     pub(crate) fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("weir.log")).expect("a host was started")
+        let mut said = String::new();
+        for number in 0..self.hosts.load(Ordering::Relaxed) {
+            let log = std::fs::read(self.daemon(number).log).expect("a host was started");
+            let _ = write!(said, "{}", String::from_utf8_lossy(&log));
+        }
+        said
     }
 
     /// Runs a host that is to end by itself, and gives its status and what it said.
@@ -235,20 +206,15 @@ impl World {
     }
 
     pub(crate) fn data(&self, collection: &str) -> Collection<Document> {
-        self.data.collection(collection)
+        self.rig.data(collection)
     }
 
     pub(crate) fn own(&self, collection: &str) -> Collection<Document> {
-        self.own.collection(collection)
+        self.rig.own(collection)
     }
 
     pub(crate) async fn find(&self, collection: &Collection<Document>, filter: Document) -> Vec<Document> {
-        let mut cursor = collection.find(filter).await.expect("mongodb answers");
-        let mut found = Vec::new();
-        while cursor.advance().await.expect("mongodb answers") {
-            found.push(cursor.deserialize_current().expect("a document"));
-        }
-        found
+        clients::find(collection, filter).await.expect("mongodb answers")
     }
 
     /// Waits until progress has passed that many records in all partitions together.
@@ -263,36 +229,13 @@ impl World {
 
     /// The offset that the group has committed in Kafka.
     pub(crate) async fn committed(&self, partition: i32) -> Option<i64> {
-        let (group, topic) = (self.group.clone(), self.topic.clone());
-        tokio::task::spawn_blocking(move || {
-            let consumer = consumer(&group);
-            let mut list = TopicPartitionList::new();
-            list.add_partition(&topic, partition);
-            let found = consumer.committed_offsets(list, PATIENCE).expect("kafka answers");
-            found.elements()[0].offset().to_raw().filter(|offset| *offset >= 0)
-        })
-        .await
-        .expect("no panic")
+        self.rig.kafka.committed(&self.group, &self.topic, partition).await.expect("kafka answers")
     }
 
     /// Commits an offset for the group, as a predecessor does.
     pub(crate) async fn commit(&self, partition: i32, offset: i64) {
-        let (group, topic) = (self.group.clone(), self.topic.clone());
-        tokio::task::spawn_blocking(move || {
-            let consumer = consumer(&group);
-            let mut list = TopicPartitionList::new();
-            list.add_partition_offset(&topic, partition, rdkafka::Offset::Offset(offset)).expect("a partition");
-            consumer.commit(&list, rdkafka::consumer::CommitMode::Sync).expect("kafka answers");
-        })
-        .await
-        .expect("no panic");
+        self.rig.kafka.commit(&self.group, &self.topic, partition, offset).await.expect("kafka answers");
     }
-}
-
-fn consumer(group: &str) -> BaseConsumer {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", given("WEIR_TEST_KAFKA")).set("group.id", group);
-    config.create().expect("a consumer")
 }
 
 /// Polls until it is so.
@@ -304,22 +247,17 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
+/// A host; it is killed when the value goes.
 pub(crate) struct Host {
-    child: Child,
-    admin: String,
+    weir: Arc<Weir>,
+    address: String,
 }
 
 impl Host {
     /// Status and body of what it serves.
     pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let url = format!("http://{}{path}", self.admin);
-        tokio::task::spawn_blocking(move || {
-            let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-            let mut answer = agent.get(&url).call().ok()?;
-            Some((answer.status().as_u16(), answer.body_mut().read_to_string().ok()?))
-        })
-        .await
-        .expect("no panic")
+        let (weir, path) = (Arc::clone(&self.weir), path.to_owned());
+        tokio::task::spawn_blocking(move || weir.get(&path).ok()).await.expect("no panic")
     }
 
     pub(crate) async fn until_ready(&self) {
@@ -329,7 +267,7 @@ impl Host {
     /// How `weir health` ends that is asked about it.
     pub(crate) fn health(&self) -> Option<i32> {
         let mut command = Command::new(given("WEIR_TEST_BIN"));
-        command.arg("health").env("ADMIN_LISTEN", &self.admin).env("MONGODB_URI", given("WEIR_TEST_MONGODB"));
+        command.arg("health").env("ADMIN_LISTEN", &self.address).env("MONGODB_URI", given("WEIR_TEST_MONGODB"));
         command.stdout(Stdio::null()).stderr(Stdio::null()).status().expect("weir starts").code()
     }
 
@@ -339,42 +277,31 @@ impl Host {
     }
 
     /// kill -9.
-    pub(crate) fn kill(mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it ran");
+    pub(crate) fn kill(self) {
+        self.weir.kill().expect("it runs");
     }
 
     /// It stands still, with everything open.
     pub(crate) fn pause(&self) {
-        self.signal(Signal::SIGSTOP);
+        self.weir.signal(Signal::SIGSTOP).expect("it runs");
     }
 
     pub(crate) fn go_on(&self) {
-        self.signal(Signal::SIGCONT);
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).expect("a pid")), signal).expect("it runs");
+        self.weir.signal(Signal::SIGCONT).expect("it runs");
     }
 
     /// SIGTERM, and its exit status.
-    pub(crate) async fn stop(mut self) -> ExitStatus {
-        self.signal(Signal::SIGTERM);
+    pub(crate) async fn stop(self) -> ExitStatus {
+        self.weir.signal(Signal::SIGTERM).expect("it runs");
         let begun = Instant::now();
         loop {
-            if let Some(status) = self.child.try_wait().expect("it ran") {
-                return status;
+            match self.weir.ended() {
+                Some(WaitStatus::Exited(_, code)) => return ExitStatus::from_raw(code << 8),
+                Some(WaitStatus::Signaled(_, signal, _)) => return ExitStatus::from_raw(signal as i32),
+                _ => assert!(begun.elapsed() < PATIENCE, "the host does not stop"),
             }
-            assert!(begun.elapsed() < PATIENCE, "the host does not stop");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    }
-}
-
-impl Drop for Host {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
