@@ -74,6 +74,9 @@ struct Line {
     /// Leave the services running, to look at what they hold.
     #[arg(long)]
     keep: bool,
+    /// Use this instance, which stays up, instead of a fresh one.
+    #[arg(long)]
+    instance: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -98,7 +101,7 @@ fn prove(line: &Line) -> Result<()> {
     if chosen.iter().any(|proof| !matches!(proof.way, Way::Alone(_))) {
         prerequisites::for_services()?;
     }
-    let mut shared = Shared { keep: line.keep, instance: None };
+    let mut shared = Shared { line, instance: None };
     let mut short = Vec::new();
     for proof in chosen {
         println!("\n{}: {}", proof.name, proof.promise);
@@ -125,16 +128,17 @@ fn find(name: &str) -> Result<&'static Proof> {
 }
 
 /// The instance that proofs share: it is started when the first of them needs it.
-struct Shared {
-    keep: bool,
+struct Shared<'a> {
+    line: &'a Line,
     instance: Option<Temporary>,
 }
 
-impl Shared {
+impl Shared<'_> {
     /// The instance with these services up and as they are by default, whatever an earlier proof did to them.
     fn with(&mut self, services: &[Service]) -> Result<&Instance> {
         if self.instance.is_none() {
-            self.instance = Some(Temporary::fresh(INSTANCE, self.keep)?);
+            let Line { keep, instance, .. } = self.line;
+            self.instance = Some(Temporary::shared_or_fresh(instance.as_deref(), INSTANCE, *keep, &[])?);
         }
         let instance = &self.instance.as_ref().context("there is no instance")?.instance;
         instance.restore()?;

@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::guests;
 use rig::comparison::{self, Comparison};
-use rig::instance::{Instance, Temporary};
+use rig::instance::{Environment, Instance, Outbox, Service, Temporary};
 use rig::pipeline::Pipeline;
 use rig::progress::Progress;
 use rig::rows::Rows;
@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Leave the pipeline and the documents, to look at them.
     #[arg(long)]
     keep: bool,
+    /// Use this instance, which stays up, instead of a fresh one.
+    #[arg(long)]
+    instance: Option<String>,
     /// Without PostgreSQL, Debezium and Kafka, as where Java or Maven is missing.
     #[arg(long)]
     embedded: bool,
@@ -51,14 +54,22 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     cargo::build_weir()?;
     let handlers = guests::build()?.handlers;
     println!("starting the pipeline");
-    let instance = Temporary::up(INSTANCE, args.keep)?;
-    let pipeline = Pipeline::documented(&instance.instance.environment);
-    let (stats, comparison) = insert_and_compare(&instance.instance, &pipeline, &handlers, args)?;
+    let temporary = Temporary::shared_or_fresh(args.instance.as_deref(), INSTANCE, args.keep, &Service::ALL)?;
+    let instance = &temporary.instance;
+    let pipeline = pipeline(instance, args);
+    // Others may have used the documented outbox of an instance that is shared.
+    let _outbox = if args.instance.is_some() {
+        instance.make_topic(&pipeline.topic)?;
+        Some(Outbox::make(instance, &pipeline)?)
+    } else {
+        None
+    };
+    let (stats, comparison) = insert_and_compare(instance, &pipeline, &handlers, args)?;
     report(&stats, &comparison)?;
     if args.keep {
-        let there = &instance.instance.environment;
+        let there = &instance.environment;
         println!("\nkept: PostgreSQL {}, MongoDB {}", there.postgres, there.mongodb);
-        println!("to clean up: cargo xtask down --instance {INSTANCE} --wipe");
+        println!("to clean up: cargo xtask down --instance {} --wipe", instance.environment.instance);
     }
     Ok(())
 }
@@ -76,7 +87,10 @@ fn run_embedded(args: &Args, lacks: &[String]) -> Result<()> {
     println!("building weir and the handlers");
     cargo::build_weir()?;
     let handlers = guests::build()?.handlers;
-    let temporary = Temporary::mongod(INSTANCE, args.keep)?;
+    let temporary = match args.instance.as_deref() {
+        Some(shared) => Temporary::shared_or_fresh(Some(shared), INSTANCE, true, &[Service::Mongod])?,
+        None => Temporary::mongod(INSTANCE, args.keep)?,
+    };
     let instance = &temporary.instance;
     let records = instance.path("records.jsonl");
     let (events, seed, file) = (args.events.to_string(), args.seed.to_string(), records.to_string_lossy());
@@ -84,7 +98,7 @@ fn run_embedded(args: &Args, lacks: &[String]) -> Result<()> {
     println!("{} records that Debezium would have made are in {file}", args.events);
 
     let since = comparison::moment();
-    let pipeline = Pipeline::documented(&instance.environment);
+    let pipeline = pipeline(instance, args);
     let mut command = pipeline.command(&paths::weir(), &handlers);
     let port = instance.environment.ports.admin;
     let weir = Weir::launch(instance.daemon("weir"), port, command.arg("--embedded").arg(&records))?;
@@ -94,9 +108,19 @@ fn run_embedded(args: &Args, lacks: &[String]) -> Result<()> {
     report(&stats, &comparison::compare_embedded(instance, &pipeline, &records, since)?)?;
     if args.keep {
         println!("\nkept: MongoDB {}, databases ending in _embedded", instance.environment.mongodb);
-        println!("to clean up: cargo xtask down --instance {INSTANCE} --wipe");
+        println!("to clean up: cargo xtask down --instance {} --wipe", instance.environment.instance);
     }
     Ok(())
+}
+
+/// The documented names on an instance of the demo's own, and names of its own on one that is shared.
+fn pipeline(instance: &Instance, args: &Args) -> Pipeline {
+    let of = if args.instance.is_some() {
+        |there: &Environment| Pipeline::fresh(there, "demo")
+    } else {
+        Pipeline::documented
+    };
+    of(&instance.environment)
 }
 
 fn insert_and_compare(

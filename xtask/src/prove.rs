@@ -24,6 +24,9 @@ pub(crate) struct Args {
     /// Leave the services running, to look at what they hold.
     #[arg(long)]
     keep: bool,
+    /// Use this instance, which stays up, instead of a fresh one.
+    #[arg(long)]
+    instance: Option<String>,
 }
 
 /// Builds, and runs the promises that are named; fails if one falls short.
@@ -40,6 +43,10 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     cargo::build_weir_for_proofs()?;
     let mut proofs = Command::new(paths::debug("proofs"));
     proofs.args(args.list.then_some("--list")).args(args.quick.then_some("--quick"));
-    proofs.args(args.keep.then_some("--keep")).args(&args.names);
+    proofs.args(args.keep.then_some("--keep"));
+    if let Some(instance) = &args.instance {
+        proofs.args(["--instance", instance]);
+    }
+    proofs.args(&args.names);
     process::run(&mut proofs, "the run of the proofs")
 }

@@ -4,7 +4,7 @@ use anyhow::Result;
 
 use crate::guests;
 use rig::cargo::{build_weir, cargo};
-use rig::instance::{Instance, Temporary};
+use rig::instance::{Instance, Service, Temporary};
 use rig::{paths, prerequisites, process, python};
 
 const INSTANCE: &str = "test";
@@ -14,6 +14,9 @@ pub(crate) struct Args {
     /// Leave the services running, and say how to use them for single tests.
     #[arg(long)]
     keep: bool,
+    /// Use this instance, which stays up, instead of a fresh one.
+    #[arg(long)]
+    instance: Option<String>,
     /// What is passed on to `cargo test`, such as a test's name.
     #[arg(last = true)]
     rest: Vec<String>,
@@ -24,7 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     prerequisites::for_everything()?;
     build_weir()?;
     let built = guests::build()?;
-    let temporary = Temporary::up(INSTANCE, args.keep)?;
+    let temporary = Temporary::shared_or_fresh(args.instance.as_deref(), INSTANCE, args.keep, &Service::ALL)?;
     let there = &temporary.instance.environment;
     let variables = [
         ("WEIR_TEST_KAFKA", there.kafka.clone()),
@@ -42,7 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         for (name, value) in variables {
             println!("  export {name}='{value}'");
         }
-        println!("to clean up: cargo xtask down --instance {INSTANCE} --wipe");
+        println!("to clean up: cargo xtask down --instance {} --wipe", there.instance);
     }
     done
 }

@@ -44,8 +44,12 @@ pub(crate) fn start(instance: &Instance) -> Result<()> {
         daemon.start(java(instance).arg("-Xmx384m").arg("kafka.Kafka").arg(&settings))?;
     }
     daemon.wait(Duration::from_secs(90), || Ok(ports::open(port)))?;
-    python::run(&instance.parts, "topic.py", &[&instance.environment.kafka, TOPIC, &PARTITIONS.to_string()])?;
-    Ok(())
+    make_topic(instance, TOPIC)
+}
+
+pub(crate) fn make_topic(instance: &Instance, topic: &str) -> Result<()> {
+    let partitions = PARTITIONS.to_string();
+    python::run(&instance.parts, "topic.py", &[&instance.environment.kafka, topic, &partitions]).map(drop)
 }
 
 /// Java with Kafka's classes, small and quick to start.
@@ -69,14 +73,21 @@ fn format(instance: &Instance, settings: &Path) -> Result<()> {
 fn properties(instance: &Instance) -> String {
     let ports = &instance.environment.ports;
     let (broker, controller) = (ports.kafka, ports.kafka_controller);
+    // A client goes where the broker says it is, so those who are to come through a proxy have a listener of their own.
+    let (behind, proxy) = match (ports.kafka_behind_proxy, ports.kafka_proxy) {
+        (0, _) => (String::new(), String::new()),
+        (behind, proxy) => (format!("PROXIED://127.0.0.1:{behind},"), format!(",PROXIED://127.0.0.1:{proxy}")),
+    };
     let wait_ms = if instance.patient_groups.load(Ordering::Relaxed) { 3_000 } else { 0 };
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{broker}
+listeners={behind}PLAINTEXT://127.0.0.1:{broker},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners=PLAINTEXT://127.0.0.1:{broker}{proxy}
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT
+inter.broker.listener.name=PLAINTEXT
 log.dirs={}
 log.segment.bytes=67108864
 auto.create.topics.enable=true

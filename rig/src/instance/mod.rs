@@ -13,11 +13,12 @@ mod temporary;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +31,7 @@ pub use temporary::Temporary;
 
 use crate::cache::{self, Parts};
 use crate::paths;
+use crate::proxy::Proxy;
 
 /// The name of the user's instance.
 pub const DEFAULT: &str = "default";
@@ -87,6 +89,7 @@ pub struct Instance {
     folder: PathBuf,
     durable: AtomicBool,
     patient_groups: AtomicBool,
+    kafka_proxy: OnceLock<Proxy>,
     _lock: Flock<File>,
 }
 
@@ -112,6 +115,7 @@ impl Instance {
             folder,
             durable: AtomicBool::new(false),
             patient_groups: AtomicBool::new(false),
+            kafka_proxy: OnceLock::new(),
             _lock: lock,
         })
     }
@@ -142,14 +146,36 @@ impl Instance {
         each(&missing, |service| if service == Service::Connect { connect::worker(self) } else { self.start(service) })
     }
 
+    /// Makes a topic for outbox events, with as many partitions as the documented one.
+    pub fn make_topic(&self, topic: &str) -> Result<()> {
+        kafka::make_topic(self, topic)
+    }
+
     /// Whether a service runs; it may not be ready yet.
     pub fn runs(&self, service: Service) -> bool {
         self.daemon(service.name()).running().is_some()
     }
 
-    /// Undoes [`Self::make_durable`] and [`Self::make_groups_patient`] from the next start of the services on, and stops
+    /// The proxy before Kafka, and the bootstrap servers of whoever is to come through it. It lets everything pass until
+    /// somebody does something with it.
+    pub fn kafka_proxy(&self) -> Result<(&Proxy, String)> {
+        let Ports { kafka_behind_proxy, kafka_proxy, .. } = self.environment.ports;
+        ensure!(kafka_proxy != 0, "the instance {} has no proxy before Kafka", self.environment.instance);
+        if self.kafka_proxy.get().is_none() {
+            let proxy = Proxy::new();
+            proxy.before_at(kafka_proxy, &format!("127.0.0.1:{kafka_behind_proxy}"))?;
+            let _ = self.kafka_proxy.set(proxy);
+        }
+        let proxy = self.kafka_proxy.get().context("there is no proxy before Kafka")?;
+        Ok((proxy, format!("127.0.0.1:{kafka_proxy}")))
+    }
+
+    /// Opens the proxy, undoes [`Self::make_durable`] and [`Self::make_groups_patient`] from the next start of the services on, and stops
     /// those that were started with it.
     pub fn restore(&self) -> Result<()> {
+        if let Some(proxy) = self.kafka_proxy.get() {
+            proxy.open();
+        }
         for (flag, service) in [(&self.durable, Service::Postgres), (&self.patient_groups, Service::Kafka)] {
             if flag.swap(false, Ordering::Relaxed) {
                 self.stop(service)?;

@@ -17,6 +17,12 @@ pub struct Ports {
     pub kafka: u16,
     /// Kafka's controller.
     pub kafka_controller: u16,
+    /// Kafka's listener for those who come through a proxy; 0 on an instance that has none.
+    #[serde(default)]
+    pub kafka_behind_proxy: u16,
+    /// The proxy before it.
+    #[serde(default)]
+    pub kafka_proxy: u16,
     /// Kafka Connect.
     pub connect: u16,
     /// MongoDB.
@@ -28,10 +34,19 @@ pub struct Ports {
 impl Ports {
     /// Those of the default instance, as README names them.
     pub const fn documented() -> Self {
-        Self { postgres: 15432, kafka: 19092, kafka_controller: 19093, connect: 18083, mongodb: 17017, admin: 7070 }
+        Self {
+            postgres: 15432,
+            kafka: 19092,
+            kafka_controller: 19093,
+            kafka_behind_proxy: 0,
+            kafka_proxy: 0,
+            connect: 18083,
+            mongodb: 17017,
+            admin: 7070,
+        }
     }
 
-    /// Six that nobody listens on, below those that the kernel gives to outgoing connections.
+    /// Those that nobody listens on, below those that the kernel gives to outgoing connections.
     pub fn free() -> Result<Self> {
         let start = 20_000 + u16::try_from(process::id() % 1_000).unwrap_or(0) * 10;
         let mut free = (start..31_000).chain(20_000..start).filter(|port| can_listen(*port));
@@ -43,6 +58,8 @@ impl Ports {
             postgres: next()?,
             kafka: next()?,
             kafka_controller: next()?,
+            kafka_behind_proxy: next()?,
+            kafka_proxy: next()?,
             connect: next()?,
             mongodb: next()?,
             admin: next()?,

@@ -1,4 +1,4 @@
-//! An instance for one command: fresh at the begin, gone at the end.
+//! An instance for one command: fresh at the start and gone at the end, unless the command is told to use one that runs.
 
 use anyhow::Result;
 
@@ -16,6 +16,14 @@ impl Temporary {
     /// Removes what an earlier run has left under the name, and starts anew.
     pub fn up(name: &str, keep: bool) -> Result<Self> {
         Self::up_with(name, keep, &Service::ALL)
+    }
+
+    /// The instance of that name if one is given, with what does not run yet started; it stays up. Otherwise a fresh one.
+    pub fn shared_or_fresh(shared: Option<&str>, own: &str, keep: bool, services: &[Service]) -> Result<Self> {
+        let Some(name) = shared else { return Self::up_with(own, keep, services) };
+        let temporary = Self { instance: Instance::open(name)?, keep: true };
+        temporary.instance.up_with(services)?;
+        Ok(temporary)
     }
 
     /// The same with nothing started yet.
