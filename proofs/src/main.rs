@@ -107,7 +107,7 @@ fn prove(line: &Line) -> Result<()> {
         println!("\n{}: {}", proof.name, proof.promise);
         let report = match proof.way {
             Way::Alone(run) | Way::Own(run) => Report::of(proof, line.quick, || run(line.quick)),
-            Way::Shared(services, run) => {
+            Way::Real(services, run) => {
                 // Neither the start of the services nor that of an outbox's connector counts as the proof's time.
                 let world = shared.with(services).and_then(|it| Run::new(proof.name, line.quick, it, services));
                 Report::of(proof, line.quick, || run(&world?))

@@ -19,7 +19,7 @@ pub(crate) struct Run<'a> {
     /// Whether the quick form is asked for.
     pub(crate) quick: bool,
     /// The components that were built.
-    pub(crate) guests: Guests,
+    pub(crate) built: Guests,
     /// The services, up. Whoever stops one of them starts it again.
     pub(crate) instance: &'a Instance,
     /// A fresh topic, group and databases, with clients.
@@ -37,7 +37,7 @@ impl<'a> Run<'a> {
         let world = runtime.block_on(World::new(pipeline, folder, i32::from(PARTITIONS)))?;
         let outbox =
             services.contains(&Service::Connect).then(|| Outbox::make(instance, &world.pipeline)).transpose()?;
-        Ok(Self { quick, guests: Guests::built(), instance, world, runtime, _outbox: outbox })
+        Ok(Self { quick, built: Guests::built(), instance, world, runtime, _outbox: outbox })
     }
 
     /// Waits for a call of one of the world's clients.
@@ -55,8 +55,8 @@ impl<'a> Run<'a> {
         let folder = &self.world.handlers;
         paths::remove(folder)?;
         paths::make(folder)?;
-        self.guests.put_the_six(folder)?;
-        self.guests.put(folder, behaviours)?;
+        self.built.put_the_six(folder)?;
+        self.built.put(folder, behaviours)?;
         Ok(folder.clone())
     }
 

@@ -22,7 +22,7 @@ pub(crate) struct Proof {
 pub(crate) enum Way {
     /// Weir itself in a world of the proof's own, with these services, which the proofs of a run share. With Connect it
     /// has an outbox of its own as well.
-    Shared(&'static [Service], fn(&Run<'_>) -> Result<Verdict>),
+    Real(&'static [Service], fn(&Run<'_>) -> Result<Verdict>),
     /// Weir itself with services that the proof starts; told whether it is to be quick.
     Own(fn(bool) -> Result<Verdict>),
     /// Something that needs no service; told whether it is to be quick.
@@ -42,12 +42,12 @@ pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "reference",
         promise: "a row inserted by SQL gives its documents once; updates and a delete of it change nothing",
-        way: Way::Shared(&Service::ALL, reference::run),
+        way: Way::Real(&Service::ALL, reference::run),
     },
     Proof {
         name: "containment",
         promise: "what a handler does wrong meets its limit, and harms neither the host nor another handler",
-        way: Way::Shared(&Service::ALL, containment::run),
+        way: Way::Real(&Service::ALL, containment::run),
     },
     Proof {
         name: "hostile-records",
@@ -57,7 +57,7 @@ pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "outage",
         promise: "Kafka or MongoDB being away changes no document and costs no delivery an attempt",
-        way: Way::Shared(&Service::ALL, outage::run),
+        way: Way::Real(&Service::ALL, outage::run),
     },
     Proof {
         name: "stalls",
@@ -67,32 +67,32 @@ pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "exactly-once",
         promise: "each event takes effect once and in its aggregate's order, whatever is killed and whatever comes twice",
-        way: Way::Shared(&WITHOUT_OUTBOX, exactly_once::run),
+        way: Way::Real(&WITHOUT_OUTBOX, exactly_once::run),
     },
     Proof {
         name: "faults",
         promise: "each event takes effect once and in order, whoever stands still, restarts or loses a connection",
-        way: Way::Shared(&[Service::Kafka], faults::run),
+        way: Way::Real(&[Service::Kafka], faults::run),
     },
     Proof {
         name: "recovery",
         promise: "when a host dies or is stopped, another goes on soon; a stop makes no delivery run again",
-        way: Way::Shared(&WITHOUT_OUTBOX, recovery::run),
+        way: Way::Real(&WITHOUT_OUTBOX, recovery::run),
     },
     Proof {
         name: "reads",
         promise: "to read a document, change it and write it back loses no update; the reference mix runs in batches",
-        way: Way::Shared(&WITHOUT_OUTBOX, reads::run),
+        way: Way::Real(&WITHOUT_OUTBOX, reads::run),
     },
     Proof {
         name: "hand-over",
         promise: "where a predecessor was killed between its writes and its commit, Weir goes on and doubles nothing",
-        way: Way::Shared(&WITHOUT_OUTBOX, hand_over::run),
+        way: Way::Real(&WITHOUT_OUTBOX, hand_over::run),
     },
     Proof {
         name: "culprit",
         promise: "a write that always fails is found in its batch, parked alone, and costs the rest one transaction",
-        way: Way::Shared(&WITHOUT_OUTBOX, culprit::run),
+        way: Way::Real(&WITHOUT_OUTBOX, culprit::run),
     },
     Proof {
         name: "simulation",
@@ -112,11 +112,11 @@ pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "throughput",
         promise: "one host comes near what MongoDB allows, and far above a consumer written by hand",
-        way: Way::Shared(&WITHOUT_OUTBOX, throughput::run),
+        way: Way::Real(&WITHOUT_OUTBOX, throughput::run),
     },
     Proof {
         name: "latency",
         promise: "a committed row is a readable document soon, with every commit on the disk",
-        way: Way::Shared(&Service::ALL, latency::run),
+        way: Way::Real(&Service::ALL, latency::run),
     },
 ];
