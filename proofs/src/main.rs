@@ -48,7 +48,7 @@ mod verdict;
 
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
 use rig::instance::{Instance, Service, Temporary};
 use rig::{interrupt, prerequisites};
@@ -107,6 +107,13 @@ fn prove(line: &Line) -> Result<()> {
         println!("\n{}: {}", proof.name, proof.promise);
         let report = match proof.way {
             Way::Alone(run) | Way::Own(run) => Report::of(proof, line.quick, || run(line.quick)),
+            Way::Apart(services, run) => {
+                let instance = Temporary::up_with(&format!("{INSTANCE}-{}", proof.name), line.keep, services);
+                let instance = instance.as_ref().map(|it| &it.instance);
+                let world = instance.map_err(|error| anyhow!("{error:#}"));
+                let world = world.and_then(|it| Run::new(proof.name, line.quick, it, services));
+                Report::of(proof, line.quick, || run(&world?))
+            }
             Way::Real(services, run) => {
                 // Neither the start of the services nor that of an outbox's connector counts as the proof's time.
                 let world = shared.with(services).and_then(|it| Run::new(proof.name, line.quick, it, services));

@@ -23,6 +23,8 @@ pub(crate) enum Way {
     /// Weir itself in a world of the proof's own, with these services, which the proofs of a run share. With Connect it
     /// has an outbox of its own as well.
     Real(&'static [Service], fn(&Run<'_>) -> Result<Verdict>),
+    /// The same on an instance that is stopped afterwards, for a proof that does harm to its services.
+    Apart(&'static [Service], fn(&Run<'_>) -> Result<Verdict>),
     /// Weir itself with services that the proof starts; told whether it is to be quick.
     Own(fn(bool) -> Result<Verdict>),
     /// Something that needs no service; told whether it is to be quick.
@@ -62,7 +64,7 @@ pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "stalls",
         promise: "whatever stands still, a host answers probes and signals, parks nothing, and goes on by itself afterwards",
-        way: Way::Real(&WITHOUT_OUTBOX, stalls::run),
+        way: Way::Apart(&WITHOUT_OUTBOX, stalls::run),
     },
     Proof {
         name: "exactly-once",

@@ -22,9 +22,10 @@ use self::watch::Watch;
 use crate::run::Run;
 use crate::verdict::Verdict;
 use rig::instance::ports;
+use rig::pipeline::Pipeline;
 use rig::proxy::{Direction, Proxy};
-use rig::weir::{self, Weir};
-use rig::{interrupt, process, python};
+use rig::weir::Weir;
+use rig::{interrupt, paths, process, python};
 
 const NAME: &str = "stalls";
 /// The leader of each partition.
@@ -230,16 +231,20 @@ impl<'a> Scene<'a> {
 
     /// The host that is there throughout.
     fn stays(&self) -> Result<Weir> {
-        let mut command = weir::command(self.run.instance, &self.handlers);
+        let mut command = self.command();
         self.settings(&mut command);
         Weir::launch(self.run.instance.daemon("weir-stays"), self.ports[0], &mut command)
     }
 
     /// The host that is stopped and started, and whose log nobody reads.
     fn leaves(&self) -> Result<Weir> {
-        let mut command = self.unread.instead_of(&weir::command(self.run.instance, &self.handlers));
+        let mut command = self.unread.instead_of(&self.command());
         self.settings(&mut command);
         Weir::launch(self.run.instance.daemon("weir-leaves"), self.ports[1], &mut command)
+    }
+
+    fn command(&self) -> Command {
+        Pipeline::documented(&self.run.instance.environment).command(&paths::weir(), &self.handlers)
     }
 
     fn settings(&self, command: &mut Command) {
