@@ -130,14 +130,9 @@ fn small_text_of_large_bson_is_refused_before_it_is_held() {
     let scope = format!("{{\"$scope\":{{\"a\":[{}0]}},\"$code\":\"\"}}", many("0,"));
     let texts = [
         format!("[{}1]", many("1,")),
-        format!("[{}1]", many("1e0,")),
-        format!("[{}{{}}]", many("{},")),
-        format!("[{}[]]", many("[],")),
-        format!("[{}\"\"]", many("\"\",")),
-        format!("[{}null]", many("0,null,")),
         format!("{{{keys}\"end\":[{}0]}}", many("0,")),
         format!("[{scope}]"),
-        format!("[{}", many("{\"a\":[1,1,1]},")),
+        format!("[{}", many("{\"a\":[1,\"\"]},")),
     ];
     for text in texts {
         let (invalid, held) = held(&text);
