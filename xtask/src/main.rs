@@ -11,6 +11,7 @@ mod capture;
 mod compose;
 mod demo;
 mod down;
+mod fuzz;
 mod guests;
 mod image;
 mod parts;
@@ -51,6 +52,8 @@ enum Verb {
     Bench(bench::Args),
     /// Run Weir's core against a simulated Kafka, MongoDB and clock, with faults from seeds.
     Simulate(simulate::Args),
+    /// Feed made-up records, texts, calls and components to what parses them, guided by coverage, on nightly.
+    Fuzz(fuzz::Args),
     /// Check docker-compose.yml with Compose itself.
     Compose,
     /// Build the image of the Dockerfile with buildah, on bases made of Debian's packages.
@@ -82,6 +85,7 @@ fn run(verb: Verb) -> anyhow::Result<()> {
         Verb::Prove(args) => prove::run(&args),
         Verb::Bench(args) => bench::run(&args),
         Verb::Simulate(args) => simulate::run(&args),
+        Verb::Fuzz(args) => fuzz::run(&args),
         Verb::Compose => compose::run(),
         Verb::Image => image::run(),
         Verb::Guests => guests::build().map(|built| {
