@@ -14,6 +14,11 @@ const END_IN_COMPOSE: &str = "      # end\n";
 /// What docker-compose.yml needs beside Weir: settings that it makes PostgreSQL with.
 const FOR_COMPOSE: [(&str, &str); 3] =
     [("POSTGRES_DB", "activity"), ("POSTGRES_USER", "postgres"), ("POSTGRES_PASSWORD", "change-me")];
+/// What docker-compose.yml takes for itself.
+const OF_COMPOSE_ONLY: [(&str, &str, &str); 2] = [
+    ("WEIR_MEMORY", "1g", "The memory of a host's container."),
+    ("WEIR_CPUS", "2", "The processors of a host's container."),
+];
 /// The row's status is not written in this version, so Weir's container is given no way to.
 const NOT_FOR_THE_CONTAINER: &str = "POSTGRES_";
 
@@ -57,6 +62,9 @@ fn example() -> String {
         };
         let also = if compose.is_some() { " docker-compose.yml makes its database with it." } else { "" };
         let _ = writeln!(out, "\n# {}{also}\n{value}", setting.help);
+    }
+    for (name, default, help) in OF_COMPOSE_ONLY {
+        let _ = writeln!(out, "\n# {help} No setting of Weir: docker-compose.yml takes it.\n#{name}={default}");
     }
     out
 }
