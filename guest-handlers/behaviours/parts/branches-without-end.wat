@@ -1,3 +1,3 @@
-;; Has a function of 60,000 loops, which takes the compiler a while. Refused at load.
+;; Has a function of 60,000 branches. Refused at load.
 ;; @top
-(func {repeat 60000 (loop) })
+(func (param i32) {repeat 60000 (block (br_if 0 (local.get 0))) })

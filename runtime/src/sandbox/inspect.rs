@@ -18,7 +18,7 @@ const NESTING: usize = 8;
 const PARTS: usize = 200;
 
 // What follows is several times what the largest components have that are known to work: Python (18 MB, 13,000 functions,
-// 16,000 branches in one of them) and JavaScript on SpiderMonkey (12 MB).
+// 16,000 branches in one of them) and JavaScript on SpiderMonkey (12 MB, 400 loops in one function).
 
 /// The most functions over all modules.
 const FUNCTIONS: usize = 100_000;
@@ -29,6 +29,11 @@ const LOCALS: u64 = 10_000;
 /// The most branches and targets of branches in one function, and in all.
 const BRANCHES: u64 = 50_000;
 const ALL_BRANCHES: u64 = 3_000_000;
+
+/// The most loops in one function, and the most of their squares in all: the compiler's time grows with the square of a
+/// function's loops, each of which asks for fuel and for the time.
+const LOOPS: u64 = 4_000;
+const ALL_LOOPS_SQUARED: u64 = 50_000_000;
 
 /// The most branches times local variables in one function, and in all: what the compiler's time grows with.
 const BRANCHES_BY_LOCALS: u64 = 2_000_000;
@@ -74,7 +79,11 @@ pub(crate) fn inspect(wasm: &[u8]) -> Result<Vec<u8>, Objection> {
                     Encoding::Module => &Module::HEADER,
                 });
             }
-            Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => {
+            Payload::ModuleSection { unchecked_range, .. } | Payload::ComponentSection { unchecked_range, .. } => {
+                // The parser takes the end of the file for the end of the part that it is in.
+                if unchecked_range.end > wasm.len() {
+                    return Err(cut_off());
+                }
                 outer.push(std::mem::take(&mut stripped));
                 at_most("levels of nested components", outer.len(), NESTING)?;
                 continue;
@@ -90,7 +99,7 @@ pub(crate) fn inspect(wasm: &[u8]) -> Result<Vec<u8>, Objection> {
         counted.count(&payload)?;
         if let Some((id, range)) = payload.as_section() {
             // Where the file is cut off within a function, the section says that it is longer than the file.
-            let data = wasm.get(range).ok_or_else(|| Objection::Malformed("unexpected end".to_owned()))?;
+            let data = wasm.get(range).ok_or_else(cut_off)?;
             RawSection { id, data }.append_to(&mut stripped);
         }
     }
@@ -106,6 +115,7 @@ struct Counted {
     canonical_functions: usize,
     branches: u64,
     branches_by_locals: u64,
+    loops_squared: u64,
 }
 
 impl Counted {
@@ -128,15 +138,21 @@ impl Counted {
                 at_most("functions between components", self.canonical_functions, CANONICAL_FUNCTIONS)
             }
             Payload::CodeSectionEntry(body) => {
-                let (branches, locals) = check_body(body)?;
+                let Body { locals, branches, loops } = check_body(body)?;
                 self.branches += branches;
                 self.branches_by_locals += branches * locals;
+                self.loops_squared += loops * loops;
                 at_most_of("branches", self.branches, ALL_BRANCHES)?;
+                at_most_of("squares of loops", self.loops_squared, ALL_LOOPS_SQUARED)?;
                 at_most_of("branches times local variables", self.branches_by_locals, ALL_BRANCHES_BY_LOCALS)
             }
             _ => Ok(()),
         }
     }
+}
+
+fn cut_off() -> Objection {
+    Objection::Malformed("the file is cut off".to_owned())
 }
 
 fn is_kept(section: &str, bytes: usize) -> bool {
@@ -160,21 +176,31 @@ fn at_most_of(what: &'static str, found: u64, most: u64) -> Result<(), Objection
     if found <= most { Ok(()) } else { Err(Objection::TooLarge { what, found, most }) }
 }
 
-/// The branches and the local variables of a function, if there are not too many.
-fn check_body(body: &FunctionBody<'_>) -> Result<(u64, u64), Objection> {
+/// What a function has.
+struct Body {
+    locals: u64,
+    branches: u64,
+    loops: u64,
+}
+
+/// What a function has, if it is not too much.
+fn check_body(body: &FunctionBody<'_>) -> Result<Body, Objection> {
     let malformed = |error: wasmparser::BinaryReaderError| Objection::Malformed(error.to_string());
     let mut locals = 0;
     for local in body.get_locals_reader().map_err(malformed)? {
         locals += u64::from(local.map_err(malformed)?.0);
     }
     at_most_of("local variables of one function", locals, LOCALS)?;
-    let mut branches = 0;
+    let (mut branches, mut loops) = (0, 0);
     for operator in body.get_operators_reader().map_err(malformed)? {
-        branches += branches_of(&operator.map_err(malformed)?);
+        let operator = operator.map_err(malformed)?;
+        branches += branches_of(&operator);
+        loops += u64::from(matches!(operator, Operator::Loop { .. }));
     }
+    at_most_of("loops of one function", loops, LOOPS)?;
     at_most_of("branches of one function", branches, BRANCHES)?;
     at_most_of("branches times local variables of one function", branches * locals, BRANCHES_BY_LOCALS)?;
-    Ok((branches, locals))
+    Ok(Body { locals, branches, loops })
 }
 
 /// How many edges an operator adds to the function's graph.
@@ -246,22 +272,32 @@ mod tests {
     #[test]
     fn a_function_is_judged_by_its_branches_and_locals() {
         let locals = |count: usize| format!("(local{})", " i32".repeat(count));
+        let blocks = |count: usize| "(block)".repeat(count);
         let loops = |count: usize| "(loop)".repeat(count);
-        assert_eq!(of_body(&format!("{}{}", locals(200), loops(10_000))), Ok(()));
+        assert_eq!(of_body(&format!("{}{}", locals(200), blocks(10_000))), Ok(()));
         for (body, expected) in [
             (locals(10_001), "local variables of one function: 10001"),
-            (loops(50_001), "branches of one function: 50001"),
-            (format!("{}{}", locals(201), loops(10_000)), "branches times local variables of one function: 2010000"),
+            (loops(4_001), "loops of one function: 4001"),
+            (blocks(50_001), "branches of one function: 50001"),
+            (format!("{}{}", locals(201), blocks(10_000)), "branches times local variables of one function: 2010000"),
             (format!("(block (br_table {} (i32.const 0)))", "0 ".repeat(50_001)), "branches of one function: 50002"),
         ] {
             let objection = of_body(&body).expect_err(expected).to_string();
             assert!(objection.starts_with(expected), "{objection}");
         }
-        let function = format!("(func {}{})", locals(100), loops(10_000));
+        let function = format!("(func {}{})", locals(100), blocks(10_000));
         let many = |count: usize| inspect(&wasm(&format!("(component (core module {}))", function.repeat(count))));
         assert!(many(50).is_ok());
         let objection = many(51).expect_err("too many in all").to_string();
         assert!(objection.starts_with("branches times local variables: 51000000"), "{objection}");
+    }
+
+    #[test]
+    fn loops_count_by_their_squares_in_all() {
+        let function = format!("(func {})", "(loop)".repeat(4_000));
+        let many = |count: usize| inspect(&wasm(&format!("(component (core module {}))", function.repeat(count))));
+        assert!(many(3).is_ok());
+        assert!(many(4).expect_err("too many in all").to_string().starts_with("squares of loops: 64000000"));
     }
 
     #[test]

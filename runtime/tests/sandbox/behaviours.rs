@@ -57,7 +57,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("has-too-many-instances", "65 core module instances"),
     ("has-too-many-memories", "memories"),
     ("has-too-many-functions", "functions: "),
-    ("branches-without-end", "branches of one function: 60000"),
+    ("loops-in-a-row", "loops of one function: 60000"),
+    ("branches-without-end", "branches of one function: 120000"),
 ];
 
 #[tokio::test]
@@ -239,6 +240,10 @@ async fn refused_calls_decide() {
         ("forbidden-operator", "{}", Code::Denied),
         ("refused-ignored", "{}", Code::Denied),
         ("many-writes", r#"{"writes": 1001}"#, Code::Limit),
+        ("nests-wrappers", "{}", Code::Invalid),
+        ("nests-wrappers", r#"{"wrapper": "$code", "place": "update"}"#, Code::Invalid),
+        ("nests-wrappers", r#"{"wrapper": "array", "place": "options"}"#, Code::Invalid),
+        ("asks-for-much", "{}", Code::Denied),
     ];
     for (name, payload, code) in cases {
         let run = deliver(name, payload).await;
