@@ -71,6 +71,7 @@ pub(crate) const REFUSED_AT_LOAD: &[(&str, &str, &str)] = &[
     ("nested components", "has-too-many-instances", "core module instances"),
     ("memory", "has-too-many-memories", "memories"),
     ("cpu", "has-too-many-functions", "functions"),
+    ("cpu", "loops-in-a-row", "loops of one function"),
     ("cpu", "branches-without-end", "branches of one function"),
 ];
 
@@ -80,6 +81,9 @@ const HANDLES: End = End::Dead(&["handles"]);
 const TRAP: End = End::Dead(&["trap"]);
 const FUEL: End = End::Dead(&["fuel"]);
 const HOST_CALLS: End = End::Dead(&["host-calls"]);
+const INVALID: End = End::Dead(&["invalid"]);
+/// Refused for its form, or for its size, in text or in BSON.
+const TOO_MUCH: End = End::Dead(&["invalid", "limit", "boundary"]);
 const DROPPED: End = End::CommittedWithLinesDropped;
 
 /// The behaviours of one family.
@@ -238,6 +242,36 @@ pub(crate) const FAMILIES: &[Family] = &[
         ],
     ),
     family("residue", &[kind("leaves-residue", End::Committed, 8), kind("looks-for-residue", End::Committed, 8)]),
+    family(
+        "nested wrappers",
+        &[
+            kind("nests-wrappers", INVALID, 4),
+            case("nests-wrappers", "code", r#"{"wrapper": "$code"}"#, INVALID, 4),
+            case("nests-wrappers", "array", r#"{"wrapper": "array", "place": "document"}"#, INVALID, 4),
+            case("nests-wrappers", "documents", r#"{"place": "documents"}"#, INVALID, 4),
+            case("nests-wrappers", "filter", r#"{"place": "filter"}"#, INVALID, 4),
+            case("nests-wrappers", "delete", r#"{"place": "delete"}"#, INVALID, 4),
+            case("nests-wrappers", "replacement", r#"{"place": "replacement"}"#, INVALID, 4),
+            case("nests-wrappers", "update", r#"{"place": "update"}"#, INVALID, 4),
+            case("nests-wrappers", "pipeline", r#"{"place": "pipeline"}"#, INVALID, 4),
+            case("nests-wrappers", "options", r#"{"place": "options"}"#, INVALID, 4),
+            case("nests-wrappers", "array-filters", r#"{"place": "arrayFilters"}"#, INVALID, 4),
+            case("nests-wrappers", "hint", r#"{"place": "hint"}"#, INVALID, 4),
+            case("nests-wrappers", "projection", r#"{"place": "projection"}"#, INVALID, 4),
+            case("nests-wrappers", "collation", r#"{"place": "collation"}"#, INVALID, 4),
+        ],
+    ),
+    family(
+        "expressions",
+        &[kind("asks-for-much", DENIED, 4), case("asks-for-much", "updates", r#"{"updates": true}"#, DENIED, 4)],
+    ),
+    family(
+        "giant options",
+        &[
+            case("passes-options", "hint", "{}", TOO_MUCH, 2),
+            case("passes-options", "projection", r#"{"option": "projection"}"#, TOO_MUCH, 2),
+        ],
+    ),
     family(
         "what is allowed",
         &[
