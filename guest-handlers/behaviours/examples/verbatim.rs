@@ -8,8 +8,8 @@ mod component {
     use weir_sdk::bindings::{Event, Failure, Guest};
     use weir_sdk::prelude::*;
 
-    /// As long as an event's type may be.
-    const LONGEST: usize = 1024;
+    /// As long as a type may be that a handler asks for.
+    const LONGEST: usize = 200;
 
     struct Verbatim;
 

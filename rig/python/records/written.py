@@ -14,7 +14,7 @@ import wire
 from described import APART, Family, Record
 from forms import envelope
 
-LARGEST = 6 << 20
+LARGEST = 8 << 20
 # The family of the records that are as any other.
 GOOD = "good"
 # A part of them, so that other clients write in between.
