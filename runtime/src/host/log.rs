@@ -134,8 +134,12 @@ impl LogBuffer {
         }
     }
 
-    /// Keeps the line as the last one, in the place of another.
+    /// Keeps the line as the last one, in the place of another, if it says anything.
     fn surplus(&mut self, line: LogLine) {
+        if line.text.is_empty() && line.fields.is_none() {
+            self.dropped += 1;
+            return;
+        }
         // An object that fits nowhere is worth less than the text beside it.
         let most = usize::try_from(self.last_bytes.saturating_sub(self.frame)).unwrap_or(usize::MAX);
         let whole = line.text.len();
@@ -179,6 +183,11 @@ impl LogBuffer {
     }
 
     fn end_line(&mut self, to: Printed) {
+        let is_full = self.lines_left == 0 || self.bytes_left < self.frame;
+        if is_full && self.partial(to).bytes == 0 {
+            self.dropped += 1;
+            return;
+        }
         let Partial { kept, bytes } = std::mem::take(self.partial(to));
         let text = String::from_utf8_lossy(&kept);
         let text = text.strip_suffix('\r').unwrap_or(&text).to_owned();
@@ -346,7 +355,7 @@ mod tests {
         let mut buffer = buffer(1 << 20, 5);
         buffer.print(Printed::Stdout, &b"\n".repeat(100));
         let (lines, dropped) = buffer.finish();
-        assert_eq!((lines.len(), dropped), (6, 94));
+        assert_eq!((lines.len(), dropped), (5, 95), "an empty line is not worth keeping as the last");
     }
 
     #[test]

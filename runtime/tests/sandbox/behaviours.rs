@@ -219,7 +219,8 @@ async fn surplus_lines_are_dropped_and_counted() {
         ("prints-newlines", "{}", 262_144),
     ];
     for (name, payload, lines) in cases {
-        let run = deliver(name, payload).await;
+        let handler = load(name, Limits { deadline_ms: 60_000, ..Limits::default() }).await;
+        let run = deliver_to(&handler, payload).await;
         assert_eq!(run.verdict, Verdict::Accepted, "{name}");
         assert!(run.log_lines_dropped > 0, "{name}");
         assert_eq!(run.log.len() as u64 + run.log_lines_dropped, lines, "{name}");

@@ -15,7 +15,7 @@ const TOP: &str = r#"
     (import "wasi" "write" (func $write (param i32 i32 i32 i32)))
 "#;
 
-/// How often a timer of a millisecond fires on the one thread on which the guest runs for 300 ms.
+/// How often a timer of a millisecond fires on the one thread on which the guest runs for half a second.
 fn ticks_beside(body: &str) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -32,7 +32,7 @@ fn ticks_beside(body: &str) -> u64 {
         let handler = handling(TOP, body);
         let most = u64::MAX / 2;
         let limits = Limits {
-            deadline_ms: 300,
+            deadline_ms: 500,
             fuel: 1_000_000_000_000,
             host_calls: most,
             boundary_bytes: most,
@@ -73,7 +73,8 @@ fn a_timer_fires_while_a_guest_floods() {
     ];
     for (what, body) in cases {
         let ticks = ticks_beside(body);
-        // The epoch moves every 2 ms, so that the guest gives way about 150 times.
-        assert!(ticks >= 20, "while a guest {what}, a timer fired {ticks} times");
+        // The epoch moves every 2 ms, so that the guest could give way 250 times; a busy machine takes most of them away.
+        // A guest that does not give way lets the timer fire once or never.
+        assert!(ticks >= 10, "while a guest {what}, a timer fired {ticks} times");
     }
 }
