@@ -27,6 +27,24 @@ pub fn pass(name: &str) {
 #[cfg(not(feature = "proofs"))]
 pub fn pass(_name: &str) {}
 
+/// Passes a point with one event for one handler: panics if `WEIR_PANIC` is `<name>:<event>:<handler>`.
+///
+/// # Panics
+/// As a fault in the host's own code would.
+#[cfg(feature = "proofs")]
+pub fn panic_at(name: &str, event: &str, handler: &str) {
+    use std::sync::OnceLock;
+
+    static CHOSEN: OnceLock<Option<String>> = OnceLock::new();
+
+    let chosen = CHOSEN.get_or_init(|| std::env::var("WEIR_PANIC").ok());
+    assert!(*chosen != Some(format!("{name}:{event}:{handler}")), "the failpoint {name} was asked to panic");
+}
+
+/// Passes a point; nothing happens.
+#[cfg(not(feature = "proofs"))]
+pub fn panic_at(_name: &str, _event: &str, _handler: &str) {}
+
 /// How often the ledger is swept, if a proof cannot wait as long as others do: `WEIR_SWEEP_MS`.
 #[cfg(feature = "proofs")]
 #[must_use]

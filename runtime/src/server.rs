@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::sync::oneshot;
+use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use crate::admin;
@@ -124,17 +125,44 @@ async fn process(
         Source::Embedded => Kafka::of_embedded(settings)?,
     };
     let reading = Reading::new(kafka, store.clone(), committer, settings, clock, seen, give_up);
-    let Some(reading) = reading.subscribe(shutdown).await? else { return Ok(()) };
-    if !reading.run(shutdown).await.context("the committer failed")? {
-        // The next owner finds in the record which sessions to end.
-        return Ok(());
+    let beating = tokio::spawn(beat(store.clone()));
+    let ended = match Box::pin(reading.subscribe(shutdown)).await? {
+        Some(reading) => Box::pin(reading.run(shutdown)).await,
+        None => Ok(true),
+    };
+    beating.abort();
+    last_word(&store, &ended).await;
+    ended.map(drop).context("the committer failed")
+}
+
+/// Says again and again that this process lives.
+async fn beat(store: Store) {
+    let mut due = tokio::time::interval(store::BEAT);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        if let Err(error) = store.beat().await {
+            tracing::debug!(%error, "beat_not_heard");
+        }
     }
-    match tokio::time::timeout(RETIRE, store.retire()).await {
+}
+
+/// Tells those who come later how this process has ended: `ended` is whether all was given back, or that the committer
+/// has panicked.
+async fn last_word<E>(store: &Store, ended: &Result<bool, E>) {
+    let word = async {
+        match ended {
+            Ok(true) => store.retire().await,
+            // The next owner finds in the record which sessions to end.
+            Ok(false) => store.leave().await,
+            Err(_) => store.crash().await,
+        }
+    };
+    match tokio::time::timeout(RETIRE, word).await {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, "owner_record_left"),
         Err(_) => tracing::warn!("owner_record_left"),
     }
-    Ok(())
 }
 
 /// The same as [`connect`], as soon as the name service has answered; none where it was asked to stop meanwhile.

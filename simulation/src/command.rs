@@ -219,7 +219,7 @@ fn update(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Op
             if let Some(id) = filter.get("_id") {
                 fresh.insert("_id", id.clone());
             }
-            let made = changed(&fresh, change, true);
+            let made = changed(&fresh, change, true, mongo.kernel.now());
             let id = made.get("_id").cloned().unwrap_or(Bson::Null);
             let key = (Arc::clone(namespace), id_bytes(&id));
             mongo.write(key, Some(Arc::new(made)), place).map_err(|trouble| (index, trouble))?;
@@ -228,7 +228,7 @@ fn update(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Op
         }
         for document in found {
             n += 1;
-            let to = changed(&document, change, false);
+            let to = changed(&document, change, false, mongo.kernel.now());
             if to == *document {
                 mongo.kernel.count("outcome: no-op update");
                 continue;
@@ -260,13 +260,13 @@ fn find_and_modify(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document) 
     let found = matching(mongo, namespace, &filter, None, false).into_iter().next();
     let upsert = command.get_bool("upsert").unwrap_or(false);
     let to = match found {
-        Some(document) => changed(&document, change, false),
+        Some(document) => changed(&document, change, false, mongo.kernel.now()),
         None if upsert => {
             let mut fresh = Document::new();
             if let Some(id) = filter.get("_id") {
                 fresh.insert("_id", id.clone());
             }
-            changed(&fresh, change, true)
+            changed(&fresh, change, true, mongo.kernel.now())
         }
         None => return Ok(doc! { "ok": 1, "value": Bson::Null }),
     };
@@ -300,7 +300,12 @@ fn lease(mongo: &mut Mongo, namespace: &Arc<str>, filter: &Document, command: &D
     Ok(doc! { "ok": 1, "value": taken })
 }
 
-fn changed(document: &Document, change: &Document, inserts: bool) -> Document {
+/// The wall clock's time, by which hosts are seen: unlike the events' it has no haste.
+fn wall_clock(now: Duration) -> Bson {
+    Bson::DateTime(DateTime::from_millis(EPOCH_MS + i64::try_from(now.as_millis()).unwrap_or(i64::MAX)))
+}
+
+fn changed(document: &Document, change: &Document, inserts: bool, now: Duration) -> Document {
     let mut to = document.clone();
     if !change.keys().any(|key| key.starts_with('$')) {
         let mut replaced = change.clone();
@@ -336,13 +341,17 @@ fn changed(document: &Document, change: &Document, inserts: bool) -> Document {
                 }
                 "$push" | "$addToSet" => {
                     let list = to.entry(path.clone()).or_insert_with(|| Bson::Array(Array::new()));
-                    if let Bson::Array(list) = list
-                        && (operator == "$push" || !list.contains(value))
-                    {
-                        list.push(value.clone());
+                    let each = value.as_document().and_then(|value| value.get_array("$each").ok());
+                    let values = each.map_or(std::slice::from_ref(value), Vec::as_slice);
+                    for value in values {
+                        if let Bson::Array(list) = list
+                            && (operator == "$push" || !list.contains(value))
+                        {
+                            list.push(value.clone());
+                        }
                     }
                 }
-                "$currentDate" => {}
+                "$currentDate" => set(&mut to, path, wall_clock(now)),
                 other => panic!("the simulated mongodb knows no {other}"),
             }
         }

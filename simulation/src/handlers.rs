@@ -40,7 +40,7 @@ impl fmt::Debug for Simulated {
 /// Which handlers an event type has.
 pub(crate) fn handlers_of(kind: EventKind) -> &'static [i32] {
     match kind {
-        EventKind::Count => &[COUNTS, TOTALS],
+        EventKind::Count | EventKind::Deadly => &[COUNTS, TOTALS],
         EventKind::Change => &[COUNTS, READS],
         EventKind::Shared | EventKind::Must | EventKind::Query => &[READS],
         EventKind::Unwanted => &[],
@@ -75,7 +75,7 @@ impl Simulated {
         let aggregate = event.aggregate_id.as_str();
         let number: i64 = event.payload.parse().unwrap_or(-1);
         match (kind, to) {
-            (EventKind::Count, TOTALS) => {
+            (EventKind::Count | EventKind::Deadly, TOTALS) => {
                 let write = update("totals", "all", &doc! { "$inc": { "n": 1 } }, true, false);
                 act(view, write).await.map(|_| ())
             }

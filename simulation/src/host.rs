@@ -14,7 +14,7 @@ use weir::consumer::claiming::{Claimed, Claiming};
 use weir::consumer::queue::BatchBounds;
 use weir::delivery::hop::Later;
 use weir::delivery::{Committer, Entry, Hop, Ledger, Said, Work};
-use weir::store::{GroupProgress, Options, PartitionId, Store};
+use weir::store::{BEAT, GroupProgress, Options, PartitionId, Store};
 use weir::telemetry::health::Health;
 use weir::telemetry::metrics::Metrics;
 
@@ -205,6 +205,15 @@ impl Process {
             }
         };
         kernel.spawn(Some(life), committing);
+        kernel.spawn(Some(life), {
+            let (store, kernel) = (store.clone(), kernel.clone());
+            async move {
+                loop {
+                    let _ = store.beat().await;
+                    kernel.sleep(BEAT).await;
+                }
+            }
+        });
         let broker = Asking { kernel: kernel.clone(), kafka: Arc::clone(kafka), deaf: 30 };
         Self {
             life,
@@ -250,13 +259,13 @@ impl Process {
         }
         if self.claims.is_none() {
             match self.changes.pop_front() {
-                Some(Change::Assigned(partitions)) => self.claim(ids(&partitions), Duration::ZERO, true),
+                Some(Change::Assigned(partitions)) => self.claim(ids(&partitions), Duration::ZERO),
                 Some(Change::Revoked(partitions)) => self.begin_drain(partitions, true),
                 Some(Change::Lost(partitions)) => self.begin_drain(partitions, false),
                 None if !self.partitions.to_reclaim().is_empty() => {
                     let again = self.partitions.to_reclaim().to_vec();
                     self.kernel.count("outcome: claimed anew");
-                    self.claim(again, Duration::from_millis(500), false);
+                    self.claim(again, Duration::from_millis(500));
                 }
                 None => {}
             }
@@ -303,12 +312,12 @@ impl Process {
         }
     }
 
-    fn claim(&mut self, partitions: Vec<PartitionId>, rest: Duration, taken_over: bool) {
+    fn claim(&mut self, partitions: Vec<PartitionId>, rest: Duration) {
         let slot = Slot::default();
         let (claiming, filled, kernel) = (self.claiming.clone(), slot.clone(), self.kernel.clone());
         self.kernel.spawn(Some(self.life), async move {
             kernel.sleep(rest).await;
-            filled.fill(claiming.all(partitions, taken_over).await);
+            filled.fill(claiming.all(partitions).await);
         });
         self.claims = Some(slot);
     }

@@ -196,7 +196,7 @@ impl Model {
 
     fn deliver(&mut self, handler: i32, kind: EventKind, aggregate: &str, number: i64) -> Result<(), &'static str> {
         match (kind, handler) {
-            (EventKind::Count, TOTALS) => {
+            (EventKind::Count | EventKind::Deadly, TOTALS) => {
                 let all = self.document("totals", "all");
                 all.insert("n", all.get_i32("n").unwrap_or(0) + 1);
             }

@@ -30,6 +30,12 @@ impl Watch {
         }
         for progress in mongo.progress_of_majority() {
             let Some(partition) = partition_of(progress) else { continue };
+            if progress.get_array("lost_owners").is_ok_and(|lost| lost.len() >= 2) {
+                world.kernel.count("outcome: two owners lost in a row");
+            }
+            if progress.get_array("crashes").is_ok_and(|crashes| !crashes.is_empty()) {
+                world.kernel.count("outcome: an owner lost while it ran an event singly");
+            }
             let now = (progress.get_i64("epoch").unwrap_or(-1), progress.get_i64("next").unwrap_or(-1));
             if let Some(before) = self.seen.insert(partition, now)
                 && (now.0 < before.0 || now.1 < before.1)

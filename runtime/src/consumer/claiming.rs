@@ -17,6 +17,8 @@ use crate::telemetry::health::{Health, KAFKA, MONGODB};
 const PAUSE: Duration = Duration::from_millis(250);
 /// How long one partition is claimed before it is given up until the next time.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How many beats a process waits at most until it can tell who else is dead.
+const WAITS: u32 = 6;
 /// How many partitions are claimed at a time: so many that those whose leader is away, each of which takes its time, leave
 /// room for the others.
 const AT_ONCE: usize = 64;
@@ -124,31 +126,27 @@ impl Claiming {
         self.answered(stored.await).is_some()
     }
 
-    /// Claims each of the partitions; `taken_over` where Kafka has just assigned them.
-    pub async fn all(self, partitions: Vec<PartitionId>, taken_over: bool) -> Vec<(PartitionId, Claimed)> {
-        self.each(partitions, taken_over).collect().await
+    /// Claims each of the partitions.
+    pub async fn all(self, partitions: Vec<PartitionId>) -> Vec<(PartitionId, Claimed)> {
+        self.each(partitions).collect().await
     }
 
     /// The same, each as soon as it is claimed.
-    pub fn each(
-        self,
-        partitions: Vec<PartitionId>,
-        taken_over: bool,
-    ) -> impl Stream<Item = (PartitionId, Claimed)> + Send {
+    pub fn each(self, partitions: Vec<PartitionId>) -> impl Stream<Item = (PartitionId, Claimed)> + Send {
         let claim = move |partition: PartitionId| {
             let claiming = self.clone();
             async move {
-                let claimed = claiming.until_answered(&partition, taken_over).await;
+                let claimed = claiming.until_answered(&partition).await;
                 (partition, claimed)
             }
         };
         stream::iter(partitions).map(claim).buffer_unordered(AT_ONCE)
     }
 
-    async fn until_answered(&self, partition: &PartitionId, taken_over: bool) -> Claimed {
+    async fn until_answered(&self, partition: &PartitionId) -> Claimed {
         let begun = self.clock.elapsed();
         loop {
-            if let Some(claimed) = self.answered(self.one(partition, taken_over).await) {
+            if let Some(claimed) = self.answered(self.one(partition).await) {
                 return claimed;
             }
             if self.give_up.load(Ordering::Relaxed) || self.clock.elapsed().saturating_sub(begun) > PATIENCE {
@@ -172,7 +170,7 @@ impl Claiming {
         None
     }
 
-    async fn one(&self, partition: &PartitionId, taken_over: bool) -> Result<Claimed, Problem> {
+    async fn one(&self, partition: &PartitionId) -> Result<Claimed, Problem> {
         let progress = self.store.progress(partition).await?;
         // It may have come, or changed, since the group was joined.
         if self.broker.is_compacted(&partition.topic).await? {
@@ -182,11 +180,14 @@ impl Claiming {
         if progress.is_none() {
             self.decide_start(partition).await?;
         }
-        let store::Claimed { mut claim, last, clean } = self.store.claim(partition, taken_over).await?;
+        if let Some(progress) = &progress {
+            self.beats_until(|| self.store.can_tell_the_dead(progress)).await;
+        }
+        let store::Claimed { mut claim, last, clean } = self.store.claim(partition).await?;
         let log = self.broker.log(partition).await?;
         if claim.next < log.start && seeded::on(Bug::StartPassed) {
             self.store.set_next(partition, log.start, "the log's start").await?;
-            claim = self.store.claim(partition, false).await?.claim;
+            claim = self.store.claim(partition).await?.claim;
         }
         if let Some(why) = start::gone(claim.next, log.start, log.end) {
             return Ok(Claimed::Stopped { why, epoch: claim.epoch });
@@ -198,6 +199,16 @@ impl Claiming {
             tracing::warn!(topic, partition, offset, next, hint, "offset_was_reset_in_kafka");
         }
         Ok(Claimed::Owned { claim, last: last.filter(|last| last.offset >= log.start) })
+    }
+
+    /// A process that has just started does not know yet who else is dead. If a partition has lost owner after owner, it
+    /// waits until it does, or a crash loop of young processes would never be seen as one.
+    async fn beats_until(&self, can_tell: impl Fn() -> bool + Send) {
+        let mut waits = 0;
+        while !can_tell() && waits < WAITS && !self.give_up.load(Ordering::Relaxed) {
+            self.clock.sleep(store::BEAT).await;
+            waits += 1;
+        }
     }
 
     async fn decide_start(&self, partition: &PartitionId) -> Result<(), Problem> {

@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use super::entry::{Entry, Item, Ledger, event_hash, unsent_hash};
 use super::outcome::{Decision, Failure, State};
-use super::parked;
 use super::statements::{self, Form};
+use super::{forgotten, parked};
 use crate::event::{Event, Unsent};
 use crate::host::Pending;
 use crate::registry::{Identity, Routes};
 use crate::seeded::{self, Bug};
 use crate::store::{
-    Advance, Buckets, Claim, Fence, Floors, LEAST_RETENTION_MS, LastRecord, Marker, MarkerKey, PartitionId, Plan,
-    ReadById, Write,
+    Advance, Buckets, Claim, DEATHS_THAT_COUNT, Floors, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById,
+    Write,
 };
 
 /// How one delivery ended.
@@ -43,7 +43,7 @@ pub struct Delivery {
 
 impl Delivery {
     fn new(handler: &Arc<Identity>, fatal: bool) -> Self {
-        let what = "the host died twice while this event ran by itself";
+        let what = "the host died twice while this handler ran this event by itself";
         let outcome = fatal.then(|| Outcome::Failed(Box::new(Failure::new(State::Dead, HOST_CRASH, what))));
         Self { handler: Arc::clone(handler), outcome, writes: Vec::new(), reads: Vec::new() }
     }
@@ -123,7 +123,7 @@ pub struct Judge<'a> {
     pub heads: &'a BTreeMap<PartitionId, Claim>,
     /// The ledger's buckets.
     pub buckets: &'a Buckets,
-    /// Up to where the ledger may have forgotten events, for the topics of [`Batch::in_doubt`].
+    /// Up to where the ledger may have forgotten events, for the topics in doubt.
     pub floors: &'a Floors,
     /// MongoDB's clock, in milliseconds since 1970.
     pub now_ms: i64,
@@ -133,8 +133,13 @@ const HOST_CRASH: &str = "host-crash";
 /// The most statements of a batch, and their most bytes: what one more event makes is over them.
 const BATCH_WRITES: usize = 4_000;
 const BATCH_WRITE_BYTES: usize = 16 << 20;
-/// How many owners an event that runs singly may cost.
+/// How many owners a delivery that runs singly may cost.
 const DEATHS: i32 = 2;
+
+/// Whether the partition has lost owner after owner, so that its events run singly.
+pub(super) fn is_suspect(claim: &Claim) -> bool {
+    claim.deaths >= DEATHS_THAT_COUNT
+}
 
 /// Records on their way to one transaction.
 #[derive(Debug)]
@@ -148,6 +153,8 @@ pub struct Batch {
     now_ms: i64,
     /// By what events were taken for new ones.
     floors: Floors,
+    /// Its one event runs singly: it may be what has killed hosts.
+    singly: bool,
 }
 
 impl Batch {
@@ -192,6 +199,7 @@ impl Batch {
             write_bytes: 0,
             now_ms: i64::MAX,
             floors: Floors::default(),
+            singly: false,
         }
     }
 
@@ -224,34 +232,12 @@ impl Batch {
         })
     }
 
-    /// The topics whose floors have to be read before the events can be judged: an event that the ledger does not have
-    /// may be so old that it was forgotten, or a partition has no time of creation yet. Others' markers cannot be gone:
-    /// the ledger is swept by the stored times of creation, and the claims have these, or higher ones.
-    #[must_use]
-    pub fn in_doubt(&self, seen: &HashMap<MarkerKey, i64>, heads: &BTreeMap<PartitionId, Claim>) -> BTreeSet<Arc<str>> {
-        let mut topics = BTreeSet::new();
-        let mut last: Option<(&PartitionId, Option<i64>)> = None;
-        for slot in &self.slots {
-            let Item::Event(event) = &slot.entry.item else { continue };
-            let partition = &slot.entry.partition;
-            let highest_ms = match last {
-                Some((known, highest_ms)) if known == partition => highest_ms,
-                _ => heads.get(partition).and_then(|claim| claim.highest_created_at_ms),
-            };
-            last = Some((partition, highest_ms));
-            let safe_ms = highest_ms.map_or(i64::MAX, |highest_ms| highest_ms.saturating_sub(LEAST_RETENTION_MS));
-            let known = || matches!(&slot.fate, Fate::Event { marker, .. } if !seen.contains_key(&marker.key));
-            if highest_ms.is_none() || (event.created_at_ms < safe_ms && known()) {
-                topics.insert(Arc::clone(&partition.topic));
-            }
-        }
-        topics
-    }
-
     /// Takes out what the ledger has or no longer would have, and gives the rest their handlers.
     pub fn route(&mut self, judge: &Judge<'_>) {
         self.now_ms = judge.now_ms;
         self.floors.clone_from(judge.floors);
+        let first = self.slots.first().and_then(|slot| judge.heads.get(&slot.entry.partition));
+        self.singly = first.is_some_and(is_suspect);
         for slot in &mut self.slots {
             if let (Item::Unsent(unsent), Fate::Unsent { key, first }) = (&slot.entry.item, &slot.fate) {
                 slot.fate = without_value(unsent, judge.seen.get(key).copied().or(*first));
@@ -281,11 +267,13 @@ impl Batch {
             marker.bucket = judge.buckets.of(event.created_at_ms, judge.now_ms);
             let handlers = judge.routes.handlers(&event.event_type);
             marker.handlers = handlers.iter().map(|handler| (handler.id, handler.generation)).collect();
-            // What was running is the first record from there on, for logs have gaps; and it runs singly.
-            let fatal = claim.is_some_and(|claim| {
-                claim.running.is_some_and(|running| running.offset == claim.next && running.deaths >= DEATHS)
-            });
-            *deliveries = handlers.iter().map(|handler| Delivery::new(handler, fatal)).collect();
+            let crashes = claim.map_or(&[][..], |claim| &claim.crashes);
+            let is_fatal = |handler: i32| {
+                let mut of_it =
+                    crashes.iter().filter(|crash| (crash.offset, crash.handler) == (slot.entry.offset, handler));
+                of_it.any(|crash| crash.deaths >= DEATHS)
+            };
+            *deliveries = handlers.iter().map(|handler| Delivery::new(handler, is_fatal(handler.id))).collect();
         }
     }
 
@@ -307,6 +295,12 @@ impl Batch {
         let handler = Arc::clone(&deliveries.get(at.place)?.handler);
         let begun_ms = *slot.entry.begun_ms.get_or_insert(now_ms);
         Some((Arc::clone(event), handler, begun_ms))
+    }
+
+    /// The record of a delivery that runs singly.
+    #[must_use]
+    pub fn runs_singly(&self, at: DeliveryRef) -> Option<&Entry> {
+        self.slots.get(at.slot).map(|slot| &slot.entry).filter(|_| self.singly)
     }
 
     /// The deliveries that have not ended.
@@ -475,7 +469,7 @@ impl Batch {
             .flat_map(|(number, (_, delivery))| delivery.writes.iter().map(move |write| (number, write)));
         let advances = self.advances(claims);
         let mut plan = Plan {
-            fences: self.fences(&advances),
+            fences: forgotten::fences(&self.floors, &advances),
             advances,
             checks: self.deliveries().flat_map(|(_, delivery)| delivery.reads.iter().cloned()).collect(),
             commands: statements::commands(writes, form),
@@ -523,26 +517,10 @@ impl Batch {
             };
             let (timestamp_ms, digest) = (entry.raw.timestamp_ms, Some(entry.raw.digest()));
             let last = LastRecord { offset: entry.offset, event_id, timestamp_ms, digest };
-            let (partition, claim) = (entry.partition.clone(), *claims.get(&entry.partition)?);
+            let (partition, claim) = (entry.partition.clone(), claims.get(&entry.partition)?.clone());
             Some(Advance { partition, claim, to: entry.offset + 1, last, highest_created_at_ms })
         };
         order.into_iter().filter_map(advance).collect()
-    }
-
-    /// What of the ledger's past must still be so when the batch commits.
-    fn fences(&self, advances: &[Advance]) -> Vec<Fence> {
-        let begins = |advance: &&Advance| {
-            advance.claim.highest_created_at_ms.is_none() && advance.highest_created_at_ms.is_some()
-        };
-        let begin: BTreeSet<&Arc<str>> =
-            advances.iter().filter(begins).map(|advance| &advance.partition.topic).collect();
-        let known = self.floors.topics.iter().map(|floor| Fence {
-            floor: Some(floor.clone()),
-            topic: Arc::clone(&floor.topic),
-            begins: begin.contains(&floor.topic),
-        });
-        let unknown = begin.iter().filter(|topic| self.floors.topics.iter().all(|floor| floor.topic != ***topic));
-        known.chain(unknown.map(|topic| Fence { floor: None, topic: Arc::clone(topic), begins: true })).collect()
     }
 
     fn deliveries(&self) -> impl Iterator<Item = (DeliveryRef, &Delivery)> {

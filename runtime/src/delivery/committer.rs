@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::{Either, select};
 
-use super::batch::Batch;
+use super::batch::{self, Batch};
 use super::entry::{Entry, Ledger};
 use super::handlers::Handlers;
 use super::hop::{Done, Hop, Said, Work};
@@ -24,8 +24,6 @@ use crate::telemetry::metrics::Metrics;
 
 /// The most bytes of records in a batch.
 pub const BATCH_BYTES: usize = 8 << 20;
-/// From so many owners in a row that did not give the partition back, its events run singly.
-const SUSPECT: i32 = 3;
 
 /// The committer.
 #[derive(Debug)]
@@ -106,10 +104,6 @@ impl Committer {
             let suspect = self.is_suspect(self.todo.front());
             let most = if suspect { 1 } else { self.transactor.batch_size(self.batch_size) };
             let entries = next_batch(&mut self.todo, most, &self.transactor.claims);
-            if suspect && !self.note_running(&entries).await {
-                self.todo.extend(entries);
-                continue;
-            }
             let (partitions, count) = (partitions(&entries), entries.len());
             let Ok(ready) = self.runner.prepare(entries, &self.transactor.claims, None).await else {
                 self.forget(&partitions, count);
@@ -284,21 +278,6 @@ impl Committer {
         entry.is_some_and(|entry| is_suspect(&self.transactor.claims, entry))
     }
 
-    /// Notes the event that is about to run singly; false where the partition had to be given up.
-    async fn note_running(&mut self, entries: &[Entry]) -> bool {
-        let Some(partition) = entries.first().map(|entry| &entry.partition) else { return false };
-        let Some(claim) = self.transactor.claims.get(partition) else { return false };
-        loop {
-            match self.runner.store.note_running(partition, claim).await {
-                Ok(true) => return true,
-                Err(error) if self.runner.wait(super::runner::PAUSE, &error.to_string()).await.is_ok() => {}
-                Ok(false) | Err(_) => break,
-            }
-        }
-        self.transactor.give_up(partition);
-        false
-    }
-
     /// Records that were given up, with all their partitions.
     fn forget(&mut self, partitions: &BTreeSet<PartitionId>, count: usize) {
         self.finished += count;
@@ -323,7 +302,7 @@ impl Committer {
         let moved = moved
             .into_iter()
             .flat_map(|heads| heads.keys())
-            .filter_map(|partition| Some((partition.clone(), *self.transactor.claims.get(partition)?)))
+            .filter_map(|partition| Some((partition.clone(), self.transactor.claims.get(partition)?.clone())))
             .collect();
         hop.say(Said::Done(Done { moved, lost, finished })).await;
     }
@@ -395,7 +374,7 @@ fn is_under(plan: &Plan, claims: &Heads) -> bool {
 
 /// Whether the record's partition has lost owner after owner, or is nobody's.
 fn is_suspect(claims: &Heads, entry: &Entry) -> bool {
-    claims.get(&entry.partition).is_none_or(|claim| claim.unclean >= SUSPECT)
+    claims.get(&entry.partition).is_none_or(batch::is_suspect)
 }
 
 /// The first records, as many as a batch holds; one at least, where there is any. What is suspect runs singly.

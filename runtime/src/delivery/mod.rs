@@ -7,6 +7,7 @@ pub mod batch;
 mod bell;
 pub mod committer;
 pub mod entry;
+mod forgotten;
 pub mod handlers;
 pub mod hop;
 pub mod outcome;
@@ -22,7 +23,7 @@ mod turns;
 #[cfg(test)]
 mod batch_test;
 #[cfg(test)]
-mod floor_test;
+mod crash_test;
 
 pub use committer::{BATCH_BYTES, Committer};
 pub use entry::{Entry, Item, Ledger, RawRecord};

@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::batch::{Batch, DeliveryRef, Judge, Next};
 use super::bell::Bell;
 use super::entry::{Entry, Ledger};
+use super::forgotten::in_doubt;
 use super::handlers::Handlers;
 use super::outcome::{Decision, decide};
 use super::redo::Redo;
@@ -22,7 +23,7 @@ use crate::failpoint;
 use crate::host::{Mode, Pending, Run};
 use crate::registry::Identity;
 use crate::seeded::{self, Bug};
-use crate::store::{Buckets, Claim, Floors, MarkerKey, PartitionId, Plan, Seen, Store};
+use crate::store::{self, Buckets, Claim, Floors, MarkerKey, PartitionId, Plan, Seen, Store};
 use crate::telemetry::health::{Health, MONGODB};
 use crate::telemetry::metrics::{Metrics, Service};
 
@@ -188,8 +189,32 @@ impl Runner {
     /// Calls the handler of one delivery.
     pub(super) async fn deliver(&self, batch: &mut Batch, at: DeliveryRef, mode: Mode) -> Run {
         let (event, identity, now_ms) = batch.begin(at, self.clock.now_ms()).expect("the batch named this delivery");
+        let singly = batch.runs_singly(at);
+        if let Some(entry) = singly
+            && let Err(GivenUp) =
+                self.noted(|| self.store.note_running(&entry.partition, entry.offset, identity.id)).await
+        {
+            return Run::of_fault("given up".to_owned());
+        }
         failpoint::pass("in-handler");
-        self.handlers.deliver(&identity, event, now_ms, mode).await
+        failpoint::panic_at("in-handler", &event.id, &identity.name);
+        let run = self.handlers.deliver(&identity, event, now_ms, mode).await;
+        // From here on a host that dies did not die of the handler.
+        if singly.is_some() && self.noted(|| self.store.note_ran()).await.is_err() {
+            return Run::of_fault("given up".to_owned());
+        }
+        run
+    }
+
+    /// Stores something that must be stored before the work goes on.
+    async fn noted<N>(&self, note: impl Fn() -> N) -> Result<(), GivenUp>
+    where
+        N: Future<Output = Result<(), store::Error>>,
+    {
+        while let Err(error) = note().await {
+            self.wait(PAUSE, &error.to_string()).await?;
+        }
+        Ok(())
     }
 
     /// What the ledger says of the batch's events, and then up to where it has forgotten any.
@@ -198,7 +223,7 @@ impl Runner {
         loop {
             self.list_buckets().await?;
             let seen = self.seen(&keys).await?;
-            let topics = batch.in_doubt(&seen.hashes, heads);
+            let topics = in_doubt(batch.slots(), &seen.hashes, heads);
             if topics.is_empty() {
                 return Ok((seen, Floors::default()));
             }

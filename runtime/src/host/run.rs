@@ -73,6 +73,23 @@ pub struct Run {
     pub in_documents: Duration,
 }
 
+impl Run {
+    /// A delivery that did not run: it is the host's doing.
+    #[must_use]
+    pub fn of_fault(why: String) -> Self {
+        Self {
+            verdict: Verdict::Fault(why),
+            writes: Vec::new(),
+            reads: Vec::new(),
+            log: Vec::new(),
+            log_lines_dropped: 0,
+            fuel: 0,
+            running: Duration::ZERO,
+            in_documents: Duration::ZERO,
+        }
+    }
+}
+
 /// How a call ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {

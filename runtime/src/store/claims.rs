@@ -1,12 +1,13 @@
 //! Claims: the epoch of a partition, its stored start, and the end of its predecessor's transactions. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 
-use super::collections::{GROUPS, OWNERS, PROGRESS};
-use super::{Claim, Error, LastRecord, PartitionId, Running, Store};
+use super::collections::{GROUPS, PROGRESS};
+use super::deaths::Lost;
+use super::{Claim, Error, LastRecord, PartitionId, Store, owners};
 
 /// Where a partition starts that has no progress yet, and why; stored before the first record is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,65 +155,44 @@ impl Store {
     /// Claims the partition: from here on no transaction of an earlier owner commits for it. Ends the transactions
     /// that a dead predecessor may have left open, which would block this owner's for a minute or more.
     ///
-    /// `taken_over`: Kafka has assigned the partition to this process, so that an owner whose name still stands died, or
-    /// hangs. One that claims again what another took from it knows nothing of the kind.
+    /// A predecessor whose name still stands did not give the partition back. Whether it is dead, or has only lost it, may
+    /// show later: it is remembered until something is committed, and each claim counts those that are dead by then.
     ///
     /// # Errors
     /// What MongoDB answers; a partition without a stored start is a [`Error::Fault`].
-    pub async fn claim(&self, partition: &PartitionId, taken_over: bool) -> Result<Claimed, Error> {
+    pub async fn claim(&self, partition: &PartitionId) -> Result<Claimed, Error> {
         loop {
             let progress = self.progress(partition).await?.ok_or_else(|| no_progress(partition))?;
             let epoch = progress.get_i64("epoch").map_err(|_| no_progress(partition))?;
-            let predecessor = progress.get_str("owner").ok().filter(|name| *name != self.owner());
+            let name = self.owner.name();
+            let predecessor = progress.get_str("owner").ok().filter(|owner| *owner != name);
+            let mut lost = Lost::read(&progress);
             if let Some(predecessor) = predecessor {
-                self.kill_sessions_of(predecessor).await?;
+                let record = self.end_sessions_of(predecessor).await?;
+                let process = owners::process(predecessor);
+                if process != self.owner.process() {
+                    let running = record.and_then(|record| owners::running(&record, &self.group, partition));
+                    let next = progress.get_i64("next").unwrap_or(i64::MAX);
+                    lost.take_from(process, running.filter(|there| there.offset >= next));
+                }
             }
-            let died = taken_over && predecessor.is_some_and(|name| process(name) != self.owner.name);
+            let mut set = doc! { "owner": name };
+            if !lost.is_empty() {
+                set.extend(lost.fields());
+            }
             let reply = self
                 .own(doc! {
                     "findAndModify": PROGRESS,
                     "query": { "_id": partition.progress_id(&self.group), "epoch": epoch },
-                    "update": self.step(&progress, died),
+                    "update": { "$inc": { "epoch": 1_i64 }, "$set": set },
                     "new": true, "writeConcern": { "w": "majority" },
                 })
                 .await?;
             // Somebody else has claimed meanwhile: their sessions are to be ended too.
             let Ok(value) = reply.get_document("value") else { continue };
-            return read(value, predecessor.is_none()).ok_or_else(|| no_progress(partition));
+            let dead = self.dead(&lost.processes()).await?;
+            return read(value, &lost, &dead, predecessor.is_none()).ok_or_else(|| no_progress(partition));
         }
-    }
-
-    /// What a claim changes. A predecessor whose name still stands did not give the partition back: it died, or hangs.
-    fn step(&self, progress: &Document, unclean: bool) -> Document {
-        let mut rise = doc! { "epoch": 1_i64 };
-        if unclean {
-            rise.insert("unclean", 1);
-            let running = progress.get_document("running").and_then(|running| running.get_i64("offset"));
-            if running.ok() == progress.get_i64("next").ok() {
-                rise.insert("running.deaths", 1);
-            }
-        }
-        doc! { "$inc": rise, "$set": { "owner": self.owner() } }
-    }
-
-    /// Notes that the partition's next event is about to run, singly; where the process dies of it, the next claim
-    /// counts that. False where the claim no longer holds.
-    ///
-    /// # Errors
-    /// What MongoDB answers.
-    pub async fn note_running(&self, partition: &PartitionId, claim: &Claim) -> Result<bool, Error> {
-        let deaths = claim.running.map_or(0, |running| running.deaths);
-        let reply = self
-            .own(doc! {
-                "update": PROGRESS,
-                "updates": [{
-                    "q": { "_id": partition.progress_id(&self.group), "epoch": claim.epoch, "next": claim.next },
-                    "u": { "$set": { "running": { "offset": claim.next, "deaths": deaths } } },
-                }],
-                "writeConcern": { "w": "majority" },
-            })
-            .await?;
-        Ok(reply.get_i32("n").is_ok_and(|n| n == 1))
     }
 
     /// Raises the highest time of creation of a partition that has been read to its end, so that an idle one does not
@@ -252,7 +232,7 @@ impl Store {
                     "q": { "_id": partition.progress_id(&self.group), "epoch": epoch },
                     "u": {
                         "$set": { "next": next, "start": next, "start_because": because },
-                        "$unset": { "last": "", "running": "", "unclean": "" },
+                        "$unset": { "last": "", "lost_owners": "", "crashes": "" },
                         "$inc": { "epoch": 1_i64, "commits": 1_i64 },
                     },
                 }],
@@ -263,7 +243,7 @@ impl Store {
     }
 
     /// Takes this owner's name out of the progress of partitions, each with the epoch of its claim: it has drained,
-    /// nothing of it is open.
+    /// nothing of it is open. The owners that were lost before it stay: nothing was committed since.
     ///
     /// # Errors
     /// What MongoDB answers.
@@ -272,7 +252,7 @@ impl Store {
             let id = partition.progress_id(&self.group);
             Bson::Document(doc! {
                 "q": { "_id": id, "epoch": *epoch },
-                "u": { "$unset": { "owner": "", "unclean": "", "running": "" } },
+                "u": { "$unset": { "owner": "" } },
             })
         });
         self.own(doc! {
@@ -283,78 +263,19 @@ impl Store {
         .await?;
         Ok(())
     }
-
-    /// Stores the ids of this process's sessions, before any of them is used.
-    pub(super) async fn record_session(&self, session: &Document) -> Result<(), Error> {
-        self.own(doc! {
-            "update": OWNERS,
-            "updates": [{
-                "q": { "_id": &self.owner.name },
-                "u": {
-                    "$addToSet": { "sessions": { "owner": self.owner(), "id": session } },
-                    "$setOnInsert": { "group": &*self.group },
-                    "$currentDate": { "started_at": true },
-                },
-                "upsert": true,
-            }],
-            "writeConcern": { "w": "majority" },
-        })
-        .await?;
-        Ok(())
-    }
-
-    /// Removes this process's owner record, after everything of it has ended.
-    ///
-    /// # Errors
-    /// What MongoDB answers.
-    pub async fn retire(&self) -> Result<(), Error> {
-        self.own(doc! {
-            "delete": OWNERS, "deletes": [{ "q": { "_id": &self.owner.name }, "limit": 1 }],
-            "writeConcern": { "w": "majority" },
-        })
-        .await?;
-        Ok(())
-    }
-
-    /// Ends every session of the owner's process, but those of this process that are in use.
-    async fn kill_sessions_of(&self, owner: &str) -> Result<(), Error> {
-        let record = self.first(OWNERS, doc! { "_id": process(owner) }, None).await?;
-        let recorded = record.as_ref().and_then(|record| record.get_array("sessions").ok());
-        let current = self.owner();
-        let sessions: Vec<Bson> = recorded
-            .into_iter()
-            .flatten()
-            .filter_map(Bson::as_document)
-            .filter(|session| session.get_str("owner").ok() != Some(current.as_str()))
-            .filter_map(|session| session.get("id").cloned())
-            .collect();
-        if !sessions.is_empty() {
-            self.run("admin", &doc! { "killSessions": sessions }).await?;
-            tracing::info!(predecessor = owner, "predecessor_sessions_killed");
-        }
-        Ok(())
-    }
-}
-
-/// The process of an owner's name: what stands before the number of its session.
-fn process(owner: &str) -> &str {
-    owner.rsplit_once('.').map_or(owner, |(process, _)| process)
 }
 
 /// The claim as the progress document has it.
-fn read(progress: &Document, clean: bool) -> Option<Claimed> {
-    let running = progress.get_document("running").ok().and_then(|running| {
-        Some(Running { offset: running.get_i64("offset").ok()?, deaths: running.get_i32("deaths").unwrap_or(0) })
-    });
+fn read(progress: &Document, lost: &Lost, dead: &BTreeSet<String>, clean: bool) -> Option<Claimed> {
     let claim = Claim {
         epoch: progress.get_i64("epoch").ok()?,
         next: progress.get_i64("next").ok()?,
         highest_created_at_ms: progress.get_datetime("highest_created_at").ok().map(|time| time.timestamp_millis()),
-        unclean: progress.get_i32("unclean").unwrap_or(0),
-        running,
+        has_lost_owners: !lost.is_empty(),
+        deaths: lost.deaths(dead),
+        crashes: lost.crashes(dead),
     };
-    let last = progress.get_document("last").ok().and_then(LastRecord::read);
-    Some(Claimed { claim, last, clean })
+    Some(Claimed { claim, last: progress.get_document("last").ok().and_then(LastRecord::read), clean })
 }
 
 fn no_progress(partition: &PartitionId) -> Error {

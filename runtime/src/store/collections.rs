@@ -21,6 +21,8 @@ pub(super) const HANDLERS: &str = "handlers";
 pub(super) const PARKED: &str = "parked";
 pub(super) const RECORDS: &str = "records";
 
+/// For how long the record of a silent host is kept: 7 days.
+const OWNERS_KEPT_SECONDS: i32 = 604_800;
 const NAMESPACE_EXISTS: i32 = 48;
 
 /// The collections that were made with a default collation. Such a one may hold different texts for the same `_id`, so
@@ -58,6 +60,12 @@ impl Store {
                 { "key": { "group": 1, "state": 1, "parked_at": 1 }, "name": "group_state_time" },
                 { "key": { "group": 1, "line": 1, "aggregate_id": 1 }, "name": "group_line_aggregate" },
             ],
+        })
+        .await?;
+        // The record of a host that did not end in an orderly way: by then nothing of it is open or counts.
+        self.own(doc! {
+            "createIndexes": OWNERS,
+            "indexes": [{ "key": { "seen_at": 1 }, "name": "seen_at", "expireAfterSeconds": OWNERS_KEPT_SECONDS }],
         })
         .await?;
         Ok(())

@@ -16,7 +16,7 @@ impl Store {
     /// # Errors
     /// What MongoDB answers.
     pub async fn take_lease(&self, collection: &str) -> Result<bool, Error> {
-        let owner = self.owner();
+        let owner = self.owner.name();
         // MongoDB takes no condition on its clock in the query of an upsert.
         let free = doc! { "$or": [{ "$lte": ["$until", "$$NOW"] }, { "$eq": ["$owner", { "$literal": &owner }] }] };
         let reply = self
@@ -41,7 +41,7 @@ impl Store {
     pub async fn end_lease(&self, collection: &str) -> Result<(), Error> {
         self.own(doc! {
             "delete": LEASES,
-            "deletes": [{ "q": { "_id": self.lease_id(collection), "owner": self.owner() }, "limit": 1 }],
+            "deletes": [{ "q": { "_id": self.lease_id(collection), "owner": self.owner.name() }, "limit": 1 }],
             "writeConcern": { "w": 1 },
         })
         .await?;

@@ -5,6 +5,7 @@
 mod checks;
 mod claims;
 mod collections;
+mod deaths;
 mod deployed;
 mod driver;
 mod error;
@@ -12,6 +13,7 @@ mod floors;
 mod format;
 mod leases;
 mod ledger;
+mod owners;
 pub mod plan;
 pub mod progress;
 pub mod query;
@@ -28,8 +30,9 @@ pub use driver::{Address, Driver};
 pub use error::Error;
 pub use floors::{Fence, Floor, Floors, LEAST_RETENTION_MS, Swept};
 pub use ledger::{BUCKET_MS, Buckets, Seen};
+pub use owners::BEAT;
 pub use plan::{Bound, Command, FailedWrite, Marker, MarkerKey, Plan, Reply, WriteError};
-pub use progress::{Advance, Claim, LastRecord, PartitionId, Running};
+pub use progress::{Advance, Claim, Crashes, DEATHS_THAT_COUNT, LastRecord, PartitionId};
 pub use query::Query;
 pub use read::{Digest, ReadById, digest};
 pub use reader::Reader;
@@ -37,11 +40,11 @@ pub use transaction::{Live, Session};
 pub use write::{Effect, IdKey, Kind, Write};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
 
 use collections::Collated;
+use owners::Owner;
 use wire::Wire;
 
 /// Whose the data is, and where it lies.
@@ -68,13 +71,6 @@ pub struct Store {
     collated: Collated,
 }
 
-/// The name under which partitions are claimed; another one after each session that was given up.
-#[derive(Debug)]
-struct Owner {
-    name: String,
-    sessions: AtomicU32,
-}
-
 impl Store {
     /// Nothing is sent yet.
     #[must_use]
@@ -84,7 +80,7 @@ impl Store {
             data: Arc::from(options.database.as_str()),
             own: Arc::from(options.own_database.as_str()),
             group: Arc::from(options.group.as_str()),
-            owner: Arc::new(Owner { name: options.owner.clone(), sessions: AtomicU32::new(0) }),
+            owner: Arc::new(Owner::new(options.owner.clone())),
             collated: Collated::default(),
         }
     }
@@ -107,11 +103,6 @@ impl Store {
     pub fn reader(&self) -> Reader {
         let (wire, database) = (Arc::clone(&self.wire), Arc::clone(&self.data));
         Reader { wire, database, collated: self.collated.clone() }
-    }
-
-    /// The name in the progress of what this process has claimed.
-    fn owner(&self) -> String {
-        format!("{}.{}", self.owner.name, self.owner.sessions.load(Ordering::Relaxed))
     }
 
     /// Runs a command on Weir's own database; a write error or a failed write concern in the reply is an error too.

@@ -30,8 +30,11 @@ impl fmt::Display for PartitionId {
     }
 }
 
+/// From so many dead owners of a partition with no commit between, its events run singly.
+pub const DEATHS_THAT_COUNT: i32 = 3;
+
 /// What a claim returned: the right to commit for a partition, until another claim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// Rises with every claim; a transaction of a lower one commits nothing.
     pub epoch: i64,
@@ -39,26 +42,30 @@ pub struct Claim {
     pub next: i64,
     /// The highest time of an event's creation among those accounted for, in milliseconds since 1970.
     pub highest_created_at_ms: Option<i64>,
-    /// How many owners in a row did not give the partition back, with no commit between.
-    pub unclean: i32,
-    /// The event that was running singly when an owner was last heard of.
-    pub running: Option<Running>,
+    /// Whether owners did not give the partition back since its last commit, dead or not.
+    pub has_lost_owners: bool,
+    /// How many of them are dead.
+    pub deaths: i32,
+    /// What dead ones were running of it.
+    pub crashes: Vec<Crashes>,
 }
 
 impl Claim {
     /// A claim of a partition that nobody has held before.
     #[must_use]
     pub fn new(epoch: i64, next: i64) -> Self {
-        Self { epoch, next, highest_created_at_ms: None, unclean: 0, running: None }
+        Self { epoch, next, highest_created_at_ms: None, has_lost_owners: false, deaths: 0, crashes: Vec::new() }
     }
 }
 
-/// An event that runs singly, since owners died one after the other.
+/// A delivery that ran singly, since owners died one after the other, and at which more of them died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Running {
-    /// Its offset.
+pub struct Crashes {
+    /// The offset of its record.
     pub offset: i64,
-    /// How many owners did not outlive it.
+    /// Its handler's internal id.
+    pub handler: i32,
+    /// How many owners died of it.
     pub deaths: i32,
 }
 
@@ -97,8 +104,8 @@ impl Advance {
             },
         };
         let mut update = doc! { "$set": set, "$inc": { "commits": 1_i64 } };
-        if self.claim.unclean > 0 || self.claim.running.is_some() {
-            update.insert("$unset", doc! { "unclean": "", "running": "" });
+        if self.claim.has_lost_owners {
+            update.insert("$unset", doc! { "lost_owners": "", "crashes": "" });
         }
         if let Some(highest) = self.highest_created_at_ms {
             update.insert("$max", doc! { "highest_created_at": bson::DateTime::from_millis(highest) });

@@ -1,7 +1,6 @@
 //! One transaction: the fence, the marks, the checks, the writes, what is parked; and what MongoDB said to it. Pure.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 
 use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf, cstr, doc, rawdoc};
@@ -58,12 +57,6 @@ impl Store {
         let session = self.wire.session().await?;
         self.record_session(&session.id()).await?;
         Ok(session)
-    }
-
-    /// What a session has left in doubt is another owner's: this process gets a new name, so that its next claim ends that
-    /// session as it would end a dead predecessor's.
-    fn rename(&self) {
-        self.owner.sessions.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -272,7 +265,7 @@ impl Session {
     /// An error of a command as a whole, other than a handler's.
     fn failed(&self, error: wire::Error, collection: Option<&str>) -> Reply {
         if error.abandoned {
-            self.store.rename();
+            self.store.owner.rename();
             return Reply::Unknown(error.message);
         }
         match problem(error) {
@@ -299,7 +292,7 @@ impl Session {
             Problem::Conflict(why) => Reply::Conflict { collection: Arc::clone(&of.collection), why },
             Problem::Transient(message) => Reply::Transient(message),
             Problem::Abandoned(why) => {
-                self.store.rename();
+                self.store.owner.rename();
                 Reply::Unknown(why)
             }
         }
@@ -310,14 +303,14 @@ impl Session {
         loop {
             let Err(error) = self.session.commit().await else { return Reply::Committed };
             if error.abandoned {
-                self.store.rename();
+                self.store.owner.rename();
                 return Reply::Unknown(error.message);
             }
             if error.transient && !error.unknown {
                 return Reply::Transient(error.message);
             }
             if !error.unknown || tries == COMMIT_TRIES {
-                self.store.rename();
+                self.store.owner.rename();
                 return Reply::Unknown(error.message);
             }
             tries += 1;

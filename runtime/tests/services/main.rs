@@ -3,6 +3,7 @@
 //! `cargo xtask test` brings the services up and says where they are; without that each test fails and says so. Every
 //! test has a topic, a group, databases and handlers of its own.
 
+mod crashes;
 mod dead;
 mod embedded;
 mod failures;

@@ -293,6 +293,11 @@ impl Host {
     /// SIGTERM, and its exit status.
     pub(crate) async fn stop(self) -> ExitStatus {
         self.weir.signal(Signal::SIGTERM).expect("it runs");
+        self.ended().await
+    }
+
+    /// The exit status of one that ends, by itself or since it was asked to.
+    pub(crate) async fn ended(self) -> ExitStatus {
         let begun = Instant::now();
         loop {
             match self.weir.ended() {

@@ -230,11 +230,7 @@ impl World {
             (world.kernel.clone(), world.members.len() as u64)
         };
         let host = usize::try_from(kernel.below(hosts)).unwrap_or(0);
-        // A host that dies a third time with nothing committed between is taken for the event's victim.
-        let suspect =
-            lock(world).progress().iter().any(|(_, progress)| progress.get_i32("unclean").is_ok_and(|n| n > 0));
         match kernel.below(10) {
-            0..=4 | 7 if suspect => {}
             0..=2 => {
                 let life = lock(world).members[host].process.as_ref().map(|process| process.life);
                 if let Some(life) = life {

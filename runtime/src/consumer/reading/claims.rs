@@ -51,7 +51,7 @@ impl Claims {
         let (claiming, to) = (claiming.clone(), self.to.clone());
         self.tasks.spawn(async move {
             tokio::time::sleep(rest).await;
-            let mut made = std::pin::pin!(claiming.each(begun, first));
+            let mut made = std::pin::pin!(claiming.each(begun));
             while let Some(claimed) = made.next().await {
                 if to.send(claimed).await.is_err() {
                     return;

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::batch::{Batch, Fate, Judge};
-use super::entry::{Entry, Item, Ledger, RawRecord};
-use super::statements::Form;
+use super::super::batch::{Batch, Fate, Judge};
+use super::super::entry::{Entry, Item, Ledger, RawRecord};
+use super::super::statements::Form;
+use super::in_doubt;
 use crate::event::Event;
 use crate::registry::Routes;
 use crate::store::{Buckets, Claim, Fence, Floor, Floors, MarkerKey, PartitionId};
@@ -91,7 +92,7 @@ fn what_the_ledger_has_is_a_duplicate_however_old_it_is() {
 #[test]
 fn a_floor_is_read_for_old_events_that_the_ledger_does_not_have() {
     let doubt = |batch: &Batch, seen: &HashMap<MarkerKey, i64>, highest_ms| {
-        !batch.in_doubt(seen, &heads(highest_ms)).is_empty()
+        !in_doubt(batch.slots(), seen, &heads(highest_ms)).is_empty()
     };
     let fresh = batch(&[NOW - HOUR, NOW]);
     assert!(!doubt(&fresh, &HashMap::new(), Some(NOW)), "no ledger forgets within an hour");
@@ -104,7 +105,7 @@ fn a_floor_is_read_for_old_events_that_the_ledger_does_not_have() {
 fn a_floor_is_read_where_a_partition_has_no_time_of_creation_yet() {
     let fresh = batch(&[NOW]);
     for seen in [HashMap::new(), fresh.hashes()] {
-        let topics = fresh.in_doubt(&seen, &heads(None));
+        let topics = in_doubt(fresh.slots(), &seen, &heads(None));
         assert_eq!(topics, BTreeSet::from([Arc::from("outbox")]));
     }
 }

@@ -1,0 +1,82 @@
+//! Which deliveries are dead because hosts died of them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::batch::{Batch, DeliveryRef, Fate, Judge, Outcome};
+use super::entry::{Entry, Item, Ledger, RawRecord};
+use crate::event::Event;
+use crate::registry::{Identity, Routes};
+use crate::store::{Buckets, Claim, Crashes, Floors, PartitionId};
+
+fn partition() -> PartitionId {
+    PartitionId { topic: Arc::from("outbox"), partition: 0 }
+}
+
+fn entry(offset: i64) -> Entry {
+    Entry {
+        partition: partition(),
+        offset,
+        item: Item::Event(Arc::new(Event {
+            id: format!("e{offset}"),
+            sequence: None,
+            event_type: "T".to_owned(),
+            aggregate_type: String::new(),
+            aggregate_id: "a".to_owned(),
+            payload: "{}".to_owned(),
+            created_at_ms: 5,
+            row_created_at_us: None,
+            headers: Vec::new(),
+            columns: "{}".to_owned(),
+            says_op: true,
+        })),
+        raw: Arc::new(RawRecord::default()),
+        begun_ms: None,
+    }
+}
+
+/// Two records, each for the handlers 1 and 2, under a claim whose owners died of these deliveries.
+fn routed(deaths: i32, crashes: &[(i64, i32, i32)]) -> Batch {
+    let ledger = Ledger { group: Arc::from("group"), source: Arc::from("default"), retention_ms: 1_000 };
+    let mut batch = Batch::new(vec![entry(7), entry(8)], &ledger, None);
+    let mut routes = Routes::default();
+    for id in [1, 2] {
+        let name = format!("h{id}").into();
+        routes.register("T", &Arc::new(Identity { id, generation: 1, name, version: "v".into(), line: id }));
+    }
+    let crashes =
+        crashes.iter().map(|(offset, handler, deaths)| Crashes { offset: *offset, handler: *handler, deaths: *deaths });
+    let claim = Claim { deaths, crashes: crashes.collect(), ..Claim::new(1, 7) };
+    let heads = BTreeMap::from([(partition(), claim)]);
+    let (seen, buckets, floors) = (HashMap::new(), Buckets::default(), Floors::default());
+    batch.route(&Judge { seen: &seen, routes: &routes, heads: &heads, buckets: &buckets, floors: &floors, now_ms: 9 });
+    batch
+}
+
+/// The deliveries that are dead: offset and handler.
+fn dead(batch: &Batch) -> Vec<(i64, i32)> {
+    let mut dead = Vec::new();
+    for slot in batch.slots() {
+        let Fate::Event { deliveries, .. } = &slot.fate else { continue };
+        let failed = deliveries.iter().filter(
+            |delivery| matches!(&delivery.outcome, Some(Outcome::Failed(failure)) if failure.reason == "host-crash"),
+        );
+        dead.extend(failed.map(|delivery| (slot.entry.offset, delivery.handler.id)));
+    }
+    dead
+}
+
+#[test]
+fn only_the_delivery_that_cost_two_owners_is_dead() {
+    assert_eq!(dead(&routed(5, &[(7, 2, 2)])), [(7, 2)]);
+    assert_eq!(dead(&routed(4, &[(7, 2, 1)])), [], "one death may have had another cause");
+    assert_eq!(dead(&routed(6, &[(7, 1, 1), (7, 2, 1)])), [], "each has one");
+    assert_eq!(dead(&routed(5, &[(6, 2, 2)])), [], "that record is another one");
+}
+
+#[test]
+fn events_run_singly_from_the_third_dead_owner_on() {
+    let first = DeliveryRef { slot: 0, place: 0 };
+    assert!(routed(2, &[]).runs_singly(first).is_none());
+    assert_eq!(routed(3, &[]).runs_singly(first).map(|entry| entry.offset), Some(7));
+}
