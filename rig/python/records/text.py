@@ -6,7 +6,7 @@ from described import ROUTE, Family, dead, obj, quoted
 from forms import cloud_event, envelope, field, flattened, routed, schema_of_envelope, wrapped
 
 NOT_JSON = [
-    b"", b" ", b"hello", b"{", b"}", b"[", b"]", b'"', b":", b",", b"{'a':1}", b"{a:1}", b"nul", b"nulll", b"tru", b"True",
+    b"", b" ", b"hello", b"{", b"}", b"[", b"]", b'"', b":", b",", b"{'a':1}", b"{a:1}", b"nul", b"nulls", b"tr", b"True",
     b"NaN", b"Infinity", b"-Infinity", b"-", b"01", b"1.", b".5", b"+1", b"0x10", b"1e", b"1_000", b"{}{}", b"{},", b"{} x",
     b"[1,]", b'{"a":1,}', b'{"a" 1}', b'{"a":}', b'{,}', b'{"a":1 "b":2}', b"[1 2]", b"\x00\x00\x00\x00\x05avro", b"<xml/>",
     b"---\na: 1", b"/* */ {}", b"// {}\n{}", b"{} // end", b'"\x01"', b'"\t"', b'"\\x41"', b'"\\u12"', b'"\\u12g4"', b'"\\',
