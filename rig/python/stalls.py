@@ -17,7 +17,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from check import DATABASE, OWN_DATABASE
 from envelope import HEADERS, Outbox
 
-PATIENCE_S = 60
+PATIENCE_S = 180
 
 
 def topic(kafka: str, topic: str, leaders: list[int], **_) -> None:

@@ -11,7 +11,7 @@ use rig::{paths, process};
 
 /// Its number; the first has 1.
 pub(super) const SECOND: u32 = 2;
-const STARTS: Duration = Duration::from_mins(1);
+const STARTS: Duration = Duration::from_mins(4);
 /// The cluster's id, as the instance's own broker has it.
 const CLUSTER: &str = "V2VpcidzTG9jYWxLYWZrYQ";
 

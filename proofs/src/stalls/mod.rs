@@ -37,7 +37,7 @@ const COMMIT: &[u8] = b"commitTransaction\0";
 const SHUTDOWN: Duration = Duration::from_secs(1);
 /// What a stop may take beyond that.
 const GOODBYES: Duration = Duration::from_secs(15);
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// What stands still.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
