@@ -18,9 +18,10 @@ const PATIENCE: Duration = Duration::from_mins(2);
 const BATCH: &str = "100";
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
-    let kills = if run.quick { 8 } else { 200 };
+    // So few do not have to strike at every point.
+    let (kills, lag) = if run.quick { (5, 60) } else { (200, 150) };
     let since = comparison::moment();
-    let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Tallied, lag: 150, events: 0, seed: 21 })?;
+    let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Tallied, lag, events: 0, seed: 21 })?;
     let settings = vec![("PROCESSING_BATCH_SIZE", BATCH.to_owned())];
     let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, HOSTS, settings)?;
     let deaths = deaths::kill(&mut hosts, &mut load, kills, 22)?;

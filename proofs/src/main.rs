@@ -6,13 +6,27 @@
 //! 1. One file, `proofs/src/NAME.rs`, with `pub(crate) fn run(run: &Run<'_>) -> Result<Verdict>`. It starts hosts, does
 //!    whatever the promise is about, and returns a [`verdict::Verdict`]: whether the promise holds, the figure that was
 //!    measured, the bound that it is held to. An error counts as a failure too, so use `?` and `ensure!` freely.
-//! 2. One row in [`table::PROOFS`]: the name, the promise in one sentence, and the services that it needs.
+//! 2. One row in [`table::PROOFS`]: the name, the promise in one sentence, and how it is run ([`table::Way`]): most proofs
+//!    name the services that they need and share them with the other proofs of the run.
 //! 3. A quick form (`run.quick`) that takes at most 30 seconds beside the services' start and still fails if the promise is
 //!    broken. It need not measure time.
 //!
-//! [`run::Run`] has what a proof works with: the instance with its services, the built components, and helpers. What
-//! several proofs share is in [`hosts`] (hosts that may die), [`load`] (records that keep hosts behind), [`deaths`],
-//! [`exactly`] and [`counts`] (what must have come of it), [`chance`].
+//! # What a proof works with
+//!
+//! The services are started once, when the first proof of a run needs them. What keeps proofs apart is the world that each
+//! [`run::Run`] has: a fresh topic, group and databases, and with Connect an outbox and a connector too. So a proof takes
+//! names from `run.pipeline()` and never writes one down.
+//!
+//! - `run.handlers(["echo"])` fills the world's folder with the six handlers and some behaviours; `run.host(&folder)` starts a
+//!   host that is ready; `run.command(&folder)` is the command alone, for other settings, to start with
+//!   `Weir::launch(run.daemon("weir-2"), port, &mut command)`.
+//! - `run.world` has clients: `run.block(run.world.send(records))`, `run.block(run.world.own("parked").find_one(…))`.
+//! - `run.settled(…)` and `run.caught_up(…)` wait until all is accounted for.
+//! - `rig::proxy::Proxy` delays, hangs or cuts connections to MongoDB, and `run.instance.kafka_proxy()` those to Kafka. A
+//!   proof that stops a service of a shared instance starts it again; one that does it more harm is `Way::Apart`.
+//!
+//! What several proofs have in common is in [`hosts`] (hosts that may die), [`load`] (records that keep hosts behind),
+//! [`deaths`], [`exactly`] and [`counts`] (what must have come of it), [`chance`].
 
 // A program for people speaks on stdout.
 #![allow(clippy::print_stdout)]

@@ -17,7 +17,7 @@ const HOSTS: usize = 3;
 const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
-    let (updates, kills, after) = if run.quick { (2_000, 2, 1_000) } else { (50_000, 20, 10_000) };
+    let (updates, kills, after) = if run.quick { (1_000, 2, 500) } else { (50_000, 20, 10_000) };
     let since = comparison::moment();
     let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Counters, lag: 100, events: 0, seed: 41 })?;
     let settings = vec![("PROCESSING_BATCH_SIZE", "50".to_owned())];
@@ -57,7 +57,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
              with {} kills; {escalated} of {deliveries} deliveries of the reference mix escalated",
             deaths.total()
         ),
-        bound: format!("at least {} updates, 0 lost, 0 doubled; 0 escalated", if run.quick { 2_000 } else { 50_000 }),
+        bound: format!("at least {} updates, 0 lost, 0 doubled; 0 escalated", if run.quick { 1_000 } else { 50_000 }),
         details: json!({
             "kills": deaths.by_point,
             "kills_seconds": deaths.seconds,

@@ -23,6 +23,9 @@ const EVENTS: u64 = 30;
 const PATIENCE: Duration = Duration::from_mins(1);
 const STEP: Duration = Duration::from_millis(100);
 
+const QUICK_WAYS: [&str; 3] = ["SCRAM-SHA-512", "OAUTHBEARER", "mTLS"];
+const QUICK_REFUSALS: [&str; 3] = ["a wrong password for kafka", "a wrong password for mongodb", "no role in mongodb"];
+
 type Settings = Vec<(&'static str, String)>;
 
 struct Proof {
@@ -31,20 +34,30 @@ struct Proof {
     sent: u64,
 }
 
-pub(crate) fn run(_quick: bool) -> Result<Verdict> {
+pub(crate) fn run(quick: bool) -> Result<Verdict> {
     let services = Services::start()?;
     let handlers = services.instance().path("handlers");
     paths::make(&handlers)?;
     Guests::built().put(&handlers, ["echo"])?;
     let mut proof = Proof { services, handlers, sent: 0 };
-    let ways = proof.ways()?;
+    let mut ways = proof.ways()?;
+    let mut refusals = proof.refusals();
+    if quick {
+        // Every kind of login to each service, and one refusal by Kafka and two by MongoDB.
+        ways.retain(|(name, _)| QUICK_WAYS.iter().any(|begin| name.starts_with(begin)));
+        refusals.retain(|(name, ..)| QUICK_REFUSALS.contains(name));
+        ensure!(
+            ways.len() == QUICK_WAYS.len() && refusals.len() == QUICK_REFUSALS.len(),
+            "the quick form has lost some"
+        );
+    }
     for (name, settings) in &ways {
         proof.goes(name, settings)?;
         println!("  {name}: {} events, as many documents", proof.sent);
     }
     let ended = proof.ends_sessions(&ways[0].1)?;
     let mut said = Vec::new();
-    for (name, settings, says) in proof.refusals() {
+    for (name, settings, says) in refusals {
         let line = proof.stops(name, &settings, says)?;
         println!("  {name}: {line}");
         said.push(json!({ "what": name, "said": line }));
