@@ -79,7 +79,7 @@ fn outage(
     let before = weir.stats()?.total_processed;
     watch(weir, rows, away.saturating_sub(Duration::from_secs(1)), progress)?;
     let during = rows.inserted() - inserted;
-    ensure!(during > 0 && !rows.done()?, "no rows came in while {service:?} was away: the proof shows nothing");
+    ensure!(during > 0, "no rows came in while {service:?} was away: the proof shows nothing");
     let at_end = weir.stats()?.total_processed;
     progress.done();
     println!("  starting {service:?}; {during} rows came in meanwhile");
