@@ -45,6 +45,7 @@ mod hostile;
 mod hostile_records;
 mod hosts;
 mod latency;
+mod ledger_floor;
 mod load;
 mod outage;
 mod reads;

@@ -6,8 +6,8 @@ use rig::instance::Service;
 use crate::run::Run;
 use crate::verdict::Verdict;
 use crate::{
-    containment, culprit, decoding, exactly_once, faults, hand_over, hostile_records, latency, outage, reads, recovery,
-    reference, secured, simulated, stalls, throughput,
+    containment, culprit, decoding, exactly_once, faults, hand_over, hostile_records, latency, ledger_floor, outage,
+    reads, recovery, reference, secured, simulated, stalls, throughput,
 };
 
 /// A promise and what shows it.
@@ -95,6 +95,11 @@ pub(crate) const PROOFS: &[Proof] = &[
         name: "culprit",
         promise: "a write that always fails is found in its batch, parked alone, and costs the rest one transaction",
         way: Way::Real(&WITHOUT_OUTBOX, culprit::run),
+    },
+    Proof {
+        name: "ledger-floor",
+        promise: "whatever the retention is set to, nothing is doubled, and nothing refused that a new group may read",
+        way: Way::Real(&WITHOUT_OUTBOX, ledger_floor::run),
     },
     Proof {
         name: "simulation",

@@ -29,11 +29,20 @@ class Outbox:
     def __init__(self):
         self.sequence = 0
 
-    def insert(self, event_id: str, aggregate: str, aggregate_type: str, event_type: str, payload: str) -> Record:
+    def insert(
+        self,
+        event_id: str,
+        aggregate: str,
+        aggregate_type: str,
+        event_type: str,
+        payload: str,
+        created: datetime | None = None,
+    ) -> Record:
+        """The record of a row; it is of now unless a time is given."""
         self.sequence += 1
         now_ns = time.time_ns()
         now_us, now_ms = now_ns // 1_000, now_ns // 1_000_000
-        created = datetime.fromtimestamp(now_us / 1_000_000, timezone.utc)
+        created = created or datetime.fromtimestamp(now_us / 1_000_000, timezone.utc)
         lsn = 26_736_816 + self.sequence * 752
         after = {
             "event_id": event_id,
