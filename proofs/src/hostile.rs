@@ -135,7 +135,6 @@ pub(crate) const FAMILIES: &[Family] = &[
         "stdout",
         &[
             kind("fills-stdout", DROPPED, 8),
-            case("fills-stdout", "stderr", r#"{"stderr": true}"#, DROPPED, 8),
             kind("prints-newlines", DROPPED, 4),
             kind("prints-past-the-permit", TRAP, 8),
         ],

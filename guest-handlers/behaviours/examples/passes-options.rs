@@ -14,9 +14,7 @@ struct Payload {
 fn pass(option: &str, bytes: usize) {
     let mut options = format!("{{\"{option}\":{{\"a\":");
     options.push_str(if option == "projection" { "{\"$slice\":[1" } else { "[1" });
-    while options.len() < bytes {
-        options.push_str(",1");
-    }
+    options.push_str(&",1".repeat(bytes / 2));
     options.push_str(if option == "projection" { "]}}}" } else { "]}}" });
     let refused = weir_sdk::bindings::weir::handler::documents::find_one("options", "{}", Some(&options)).is_err();
     info!("the options were passed"; refused = refused);
