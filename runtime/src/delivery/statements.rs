@@ -104,14 +104,16 @@ struct Layers {
     floor: usize,
     /// For each document the last statement on it.
     last: HashMap<IdKey, Last>,
+    /// How many statements that may delete any document came so far.
+    deletions: usize,
 }
 
 #[derive(Clone, Copy)]
 struct Last {
     layer: usize,
     class: Class,
-    /// The document is there once this has succeeded.
-    exists: bool,
+    /// The document is there once this has succeeded, if no statement deletes it that came after so many.
+    exists: Option<usize>,
 }
 
 #[derive(Default)]
@@ -187,14 +189,14 @@ impl Layers {
         let class = Class::of(write);
         let Some(id) = &write.id else {
             if write.kind == Kind::Delete {
-                self.last.values_mut().for_each(|last| last.exists = false);
+                self.deletions += 1;
             }
             let layer = self.layer_of_barrier(class);
             self.put(layer, class, owner, write);
             return;
         };
         let last = self.last.get(id).copied();
-        let existed = last.is_some_and(|last| last.exists);
+        let existed = last.is_some_and(|last| last.exists == Some(self.deletions));
         // Counted with the last one, if that was; else a layer is spared.
         let sure = class.must_match && write.id_only && existed && last.is_some_and(|last| last.class != class);
         let class = Class { must_match: class.must_match && !sure, ..class };
@@ -210,6 +212,7 @@ impl Layers {
             Kind::Update => existed || write.upsert || class.must_match,
             Kind::Delete => false,
         };
+        let exists = exists.then_some(self.deletions);
         self.last.insert(id.clone(), Last { layer, class, exists });
         self.put(layer, class, owner, write);
     }
