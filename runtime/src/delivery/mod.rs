@@ -12,6 +12,7 @@ pub mod handlers;
 pub mod hop;
 pub mod outcome;
 mod parked;
+mod parts;
 pub mod redo;
 mod repeats;
 mod report;

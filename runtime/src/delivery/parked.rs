@@ -1,17 +1,15 @@
 //! Documents of deliveries that did not succeed, and of their records. Pure.
 
-use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, DateTime, Document, RawDocumentBuf, doc};
+use bson::{Bson, DateTime, Document, RawDocumentBuf, doc};
 
 use super::batch::{Delivery, Fate, Outcome, Slot};
 use super::entry::{Entry, Item, Ledger};
 use super::outcome::Failure;
+use super::parts::parts;
 use crate::event::Undecodable;
 use crate::host::LogLine;
 use crate::store::Plan;
 
-/// The most bytes of a record's value in one document; MongoDB takes 16 MiB.
-const PART_BYTES: usize = 8 << 20;
 /// The most bytes of a text for people.
 const TEXT_BYTES: usize = 64 << 10;
 /// The most bytes of log lines.
@@ -57,10 +55,10 @@ fn of_delivery(entry: &Entry, delivery: &Delivery, failure: &Failure, ledger: &L
             "id": handler.id, "generation": handler.generation, "name": &*handler.name, "version": &*handler.version,
         },
         "line": handler.line,
-        "aggregate_type": &event.aggregate_type,
-        "aggregate_id": &event.aggregate_id,
+        "aggregate_type": cut(&event.aggregate_type),
+        "aggregate_id": cut(&event.aggregate_id),
         "event_id": &event.id,
-        "event_type": &event.event_type,
+        "event_type": cut(&event.event_type),
         "event_created_at": DateTime::from_millis(event.created_at_ms),
     };
     document.extend(rest(entry, failure, ledger, entry.begun_ms.unwrap_or(now_ms)));
@@ -142,42 +140,25 @@ fn timestamp(entry: &Entry) -> Bson {
 
 /// The record; one that no document holds goes on in others, which have the number of their `part` in their `_id`.
 fn records(entry: &Entry, ledger: &Ledger) -> Vec<Document> {
-    let mut parts = entry.raw.value.as_deref().unwrap_or_default().chunks(PART_BYTES);
-    let value = entry.raw.value.as_ref().map(|_| parts.next().unwrap_or_default());
-    let headers: Vec<Bson> = entry
-        .raw
-        .headers
-        .iter()
-        .map(|(name, value)| Bson::Document(doc! { "name": name_of(name), "value": bytes(value.as_deref()) }))
-        .collect();
-    let more: Vec<&[u8]> = parts.collect();
-    let mut first = doc! {
-        "_id": record_id(entry, ledger),
-        "timestamp": timestamp(entry),
-        "key": bytes(entry.raw.key.as_deref()),
-        "value": bytes(value),
-        "headers": headers,
-    };
-    if !more.is_empty() {
-        first.insert("parts", i32::try_from(more.len() + 1).unwrap_or(i32::MAX));
-    }
-    let mut all = vec![first];
-    for (part, value) in (2..).zip(more) {
+    let mut documents = parts(&entry.raw);
+    let count = documents.len();
+    for (part, document) in (1..).zip(&mut documents) {
         let mut id = record_id(entry, ledger);
-        id.insert("part", part);
-        all.push(doc! { "_id": id, "value": bytes(Some(value)) });
+        let mut whole = Document::new();
+        if part > 1 {
+            id.insert("part", part);
+        }
+        whole.insert("_id", id);
+        if part == 1 {
+            whole.insert("timestamp", timestamp(entry));
+        }
+        whole.extend(std::mem::take(document));
+        if part == 1 && count > 1 {
+            whole.insert("parts", i32::try_from(count).unwrap_or(i32::MAX));
+        }
+        *document = whole;
     }
-    all
-}
-
-fn bytes(value: Option<&[u8]>) -> Bson {
-    let binary = |value: &[u8]| Bson::Binary(Binary { subtype: BinarySubtype::Generic, bytes: value.to_vec() });
-    value.map_or(Bson::Null, binary)
-}
-
-/// A header's name: text, or its bytes if it is none.
-fn name_of(name: &[u8]) -> Bson {
-    std::str::from_utf8(name).map_or_else(|_| bytes(Some(name)), Bson::from)
+    documents
 }
 
 /// The text, cut where a document would not hold it.
