@@ -271,7 +271,7 @@ async fn prepare(
                 return Ok(Some(prepared));
             }
             // What a person must put right stops the start; on a host that runs it is waited for.
-            Err(error @ store::Error::Denied(_)) => return Err(error.into()),
+            Err(error @ (store::Error::Denied(_) | store::Error::Unauthorized(_))) => return Err(error.into()),
             Err(error) if error.is_fault() => health.waiting_for(MONGODB, error.to_string()),
             Err(error) => return Err(error.into()),
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bson::{Array, Bson, DateTime, Document, Timestamp, doc};
 use weir::store::wire;
 
-use crate::mongo::{DUPLICATE, Key, Mongo, Place, TOO_LARGE, Trouble, failed, id_bytes};
+use crate::mongo::{DUPLICATE, Key, Mongo, OUT_OF_TIME, Place, TOO_LARGE, Trouble, UNAUTHORIZED, failed, id_bytes};
 
 /// MongoDB's clock runs so much faster than the simulation's, so that the ledger's hours pass.
 const HASTE: i64 = 3_000;
@@ -34,6 +34,17 @@ pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &Document, place: 
     }
     let Some((name, target)) = command.iter().next() else { panic!("a command without a name") };
     let namespace: Arc<str> = format!("{database}.{}", target.as_str().unwrap_or_default()).into();
+    let of_filter = |name| command.get_document("filter").is_ok_and(|filter| filter.contains_key(name));
+    let fails = match &*namespace {
+        "data.slow" if of_filter("never") => Some((OUT_OF_TIME, "fault: a read takes too long")),
+        "data.secret" => Some((UNAUTHORIZED, "fault: a right is missing")),
+        _ => None,
+    };
+    if let Some((code, what)) = fails {
+        mongo.kernel.count(what);
+        place.inspect(|place| mongo.lose(place));
+        return Outcome::Reply(Err(failed(code, what, false)));
+    }
     let reply = match name.as_str() {
         "find" => Ok(find(mongo, &namespace, command, place)),
         "aggregate" => Ok(aggregate(mongo, database, &namespace, command, place)),

@@ -9,9 +9,9 @@ use weir::delivery::Handlers;
 use weir::delivery::hop::Later;
 use weir::event::Event;
 use weir::host::view::{Needs, Source, View};
-use weir::host::{Action, Code, Failure, Mode, Refusal, Run, Verdict};
+use weir::host::{Action, Code, Failure, Fault, Mode, Refusal, Run, Verdict};
 use weir::registry::{Identity, Routes};
-use weir::store::{self, IdKey, Kind, Query, Write};
+use weir::store::{self, FaultKind, IdKey, Kind, Query, Write};
 
 use crate::kernel::Kernel;
 use crate::model::{EventKind, shared_entry, shared_id};
@@ -22,6 +22,9 @@ pub(crate) const COUNTS: i32 = 1;
 pub(crate) const READS: i32 = 2;
 /// One document for all.
 pub(crate) const TOTALS: i32 = 3;
+
+/// How long a delivery waits for MongoDB.
+const TIME: Duration = Duration::from_secs(2);
 
 /// The handlers of one process.
 pub(crate) struct Simulated {
@@ -40,7 +43,7 @@ impl fmt::Debug for Simulated {
 /// Which handlers an event type has.
 pub(crate) fn handlers_of(kind: EventKind) -> &'static [i32] {
     match kind {
-        EventKind::Count | EventKind::Deadly => &[COUNTS, TOTALS],
+        EventKind::Count | EventKind::Deadly | EventKind::Stuck => &[COUNTS, TOTALS],
         EventKind::Change => &[COUNTS, READS],
         EventKind::Shared | EventKind::Must | EventKind::Query => &[READS],
         EventKind::Unwanted => &[],
@@ -75,7 +78,7 @@ impl Simulated {
         let aggregate = event.aggregate_id.as_str();
         let number: i64 = event.payload.parse().unwrap_or(-1);
         match (kind, to) {
-            (EventKind::Count | EventKind::Deadly, TOTALS) => {
+            (EventKind::Count | EventKind::Deadly | EventKind::Stuck, TOTALS) => {
                 let write = update("totals", "all", &doc! { "$inc": { "n": 1 } }, true, false);
                 act(view, write).await.map(|_| ())
             }
@@ -108,6 +111,20 @@ impl Simulated {
                 let made = doc! { "_id": number, "huge": true };
                 act(view, insert("huge", &number.to_string(), &made)).await.map(|_| ())
             }
+            (EventKind::Stuck, _) => {
+                self.some_alone(view, number).await?;
+                let made = doc! { "_id": number, "stuck": true };
+                act(view, insert("huge", &number.to_string(), &made)).await.map(|_| ())
+            }
+            (EventKind::Falls, _) => self.falls(view, aggregate, number).await,
+            (EventKind::Slow, _) => {
+                self.some_alone(view, number).await?;
+                read(view, ask("slow", &doc! { "never": true })).await.map(|_| ())
+            }
+            (EventKind::Secret, _) => {
+                self.some_alone(view, number).await?;
+                read(view, ask("secret", &doc! { "any": true })).await.map(|_| ())
+            }
             (EventKind::Deadly, _) => {
                 self.kernel.count("fault: a delivery kills the host");
                 (self.die)();
@@ -115,6 +132,32 @@ impl Simulated {
             }
             (EventKind::Unwanted, _) => Ok(()),
         }
+    }
+
+    /// Every other event asks for an effect, so that the rest is in a transaction.
+    async fn some_alone(&self, view: &mut View, number: i64) -> Result<(), Verdict> {
+        if number % 2 == 0 {
+            let write = update("huge", "alone", &doc! { "$inc": { "n": 1 } }, true, false);
+            let at = act(view, write).await?;
+            view.effect(at).map_err(needs)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on after a refused call, as a handler may; the first refusal is what it comes to.
+    async fn falls(&self, view: &mut View, aggregate: &str, number: i64) -> Result<(), Verdict> {
+        let first = update("fallen", aggregate, &doc! { "$inc": { "n": 1 } }, true, false);
+        let at = act(view, first).await?;
+        view.effect(at).map_err(needs)?;
+        let once = format!("once {aggregate}");
+        let inserted = act(view, insert("fallen", &once, &doc! { "_id": &once, "by": number })).await;
+        let Err(refused) = inserted else { return Ok(()) };
+        let after = act(view, update("fallen", &once, &doc! { "$inc": { "n": 1 } }, true, false)).await;
+        if matches!(refused, Verdict::Refused(_)) {
+            assert_eq!(after.as_ref().err(), Some(&refused), "a transaction went on after a refused statement");
+            self.kernel.count("outcome: the same refusal again");
+        }
+        Err(refused)
     }
 }
 
@@ -166,13 +209,16 @@ fn needs(needs: Needs) -> Verdict {
     }
 }
 
-fn trouble(error: store::Error) -> Verdict {
+fn trouble(collection: &Arc<str>, error: store::Error) -> Verdict {
     let refused = |code, message| Verdict::Refused(Refusal { code, message });
-    match error {
-        store::Error::Refused { message, .. } => refused(Code::Refused, message),
-        store::Error::MustMatch => refused(Code::MustMatch, String::new()),
-        fault => Verdict::Fault(fault.to_string()),
-    }
+    let kind = match error {
+        store::Error::Refused { message, .. } => return refused(Code::Refused, message),
+        store::Error::MustMatch => return refused(Code::MustMatch, String::new()),
+        store::Error::Slow(_) => FaultKind::Slow,
+        store::Error::Unauthorized(_) => FaultKind::Unauthorized,
+        _ => FaultKind::Unanswered,
+    };
+    Verdict::Fault(Fault { kind, collection: Some(Arc::clone(collection)), writes: false, message: error.to_string() })
 }
 
 /// Reads a document, changes it and writes it back.
@@ -196,11 +242,14 @@ async fn effect(view: &mut View, aggregate: &str, number: i64) -> Result<(), Ver
 
 /// Counts by a query, and writes where it has queried.
 async fn query(view: &mut View, aggregate: &str, number: i64) -> Result<(), Verdict> {
-    let filter = RawDocumentBuf::try_from(&doc! { "aggregate": aggregate }).unwrap_or_default();
-    let asked = Query { filter, by_id: None, id: None, ..by_id("queried", aggregate) };
-    let before = i64::try_from(read(view, asked).await?.len()).unwrap_or(-1);
+    let before = i64::try_from(read(view, ask("queried", &doc! { "aggregate": aggregate })).await?.len()).unwrap_or(-1);
     let made = doc! { "_id": number, "aggregate": aggregate, "before": before };
     act(view, insert("queried", &number.to_string(), &made)).await.map(|_| ())
+}
+
+fn ask(collection: &str, filter: &Document) -> Query {
+    let filter = RawDocumentBuf::try_from(filter).unwrap_or_default();
+    Query { filter, by_id: None, id: None, ..by_id(collection, "") }
 }
 
 fn by_id(collection: &str, id: &str) -> Query {
@@ -223,9 +272,9 @@ fn by_id(collection: &str, id: &str) -> Query {
 
 async fn read(view: &mut View, query: Query) -> Result<Vec<Document>, Verdict> {
     let found = match view.source(&query).map_err(needs)? {
-        Source::Live(live) => live.find(&query).await.map_err(trouble)?,
+        Source::Live(live) => live.find(&query, TIME).await.map_err(|error| trouble(&query.collection, error))?,
         Source::Reader(reader) => {
-            let found = reader.find(&query).await.map_err(trouble)?;
+            let found = reader.find(&query, TIME).await.map_err(|error| trouble(&query.collection, error))?;
             view.found(query, &found);
             found
         }
@@ -258,7 +307,7 @@ fn write(collection: &str, kind: Kind, id: &str, statement: &Document, upsert: b
 /// Keeps a write, or does it where the delivery is alone; gives its number.
 async fn act(view: &mut View, write: Write) -> Result<usize, Verdict> {
     let effect = match view.acts_in().map_err(needs)? {
-        Some(live) => Some(live.write(&write).await.map_err(trouble)?),
+        Some(live) => Some(live.write(&write, TIME).await.map_err(|error| trouble(&write.collection, error))?),
         None => None,
     };
     view.wrote(write, effect);

@@ -70,8 +70,11 @@ const ENOUGH: usize = 200;
 const KEPT_AT_ONCE: usize = 10;
 
 /// Every count that a run without bugs has to have seen.
-const MUST_HAPPEN: [&str; 38] = [
+const MUST_HAPPEN: [&str; 45] = [
+    "fault: a commit conflicts",
     "fault: a delivery kills the host",
+    "fault: a read takes too long",
+    "fault: a right is missing",
     "fault: assigned to two",
     "fault: callback lost",
     "fault: command arrives late",
@@ -93,6 +96,9 @@ const MUST_HAPPEN: [&str; 38] = [
     "fault: transaction too large",
     "fault: writeErrors",
     "letter: beyond-ledger",
+    "letter: slow",
+    "letter: too-large",
+    "letter: unauthorized",
     "outcome: a drop waited",
     "outcome: a read was changed",
     "outcome: an owner lost while it ran an event singly",
@@ -107,6 +113,7 @@ const MUST_HAPPEN: [&str; 38] = [
     "outcome: orphan killed",
     "outcome: partition stopped",
     "outcome: progress set past lost records",
+    "outcome: the same refusal again",
     "outcome: two owners lost in a row",
     "outcome: waited for a transaction",
 ];

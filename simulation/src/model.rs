@@ -20,12 +20,16 @@ pub(crate) enum EventKind {
     Reject,
     Skip,
     Huge,
+    Stuck,
+    Falls,
+    Slow,
+    Secret,
     Deadly,
     Unwanted,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::Count,
         Self::Change,
         Self::Shared,
@@ -37,6 +41,10 @@ impl EventKind {
         Self::Reject,
         Self::Skip,
         Self::Huge,
+        Self::Stuck,
+        Self::Falls,
+        Self::Slow,
+        Self::Secret,
         Self::Deadly,
         Self::Unwanted,
     ];
@@ -54,6 +62,10 @@ impl EventKind {
             Self::Reject => "Reject",
             Self::Skip => "Skip",
             Self::Huge => "Huge",
+            Self::Stuck => "Stuck",
+            Self::Falls => "Falls",
+            Self::Slow => "Slow",
+            Self::Secret => "Secret",
             Self::Deadly => "Deadly",
             Self::Unwanted => "Unwanted",
         }
@@ -196,7 +208,7 @@ impl Model {
 
     fn deliver(&mut self, handler: i32, kind: EventKind, aggregate: &str, number: i64) -> Result<(), &'static str> {
         match (kind, handler) {
-            (EventKind::Count | EventKind::Deadly, TOTALS) => {
+            (EventKind::Count | EventKind::Deadly | EventKind::Stuck, TOTALS) => {
                 let all = self.document("totals", "all");
                 all.insert("n", all.get_i32("n").unwrap_or(0) + 1);
             }
@@ -233,7 +245,17 @@ impl Model {
                 *self.document("once", aggregate) = doc! { "_id": aggregate, "by": number };
             }
             (EventKind::Reject, _) => return Err("reject"),
-            (EventKind::Huge, _) => return Err("too-large"),
+            (EventKind::Huge | EventKind::Stuck, _) => return Err("too-large"),
+            (EventKind::Falls, _) => {
+                let once = format!("once {aggregate}");
+                if self.has("fallen", &once) {
+                    return Err("refused");
+                }
+                *self.document("fallen", &once) = doc! { "_id": &once, "by": number };
+                self.document("fallen", aggregate).insert("n", 1);
+            }
+            (EventKind::Slow, _) => return Err("slow"),
+            (EventKind::Secret, _) => return Err("unauthorized"),
             (EventKind::Deadly, _) => return Err("host-crash"),
             _ => {}
         }

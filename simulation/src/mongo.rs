@@ -25,6 +25,8 @@ pub(crate) const NO_TRANSACTION: i32 = 251;
 pub(crate) const DUPLICATE: i32 = 11_000;
 const INTERRUPTED: i32 = 11_601;
 pub(crate) const TOO_LARGE: i32 = 257;
+pub(crate) const OUT_OF_TIME: i32 = 50;
+pub(crate) const UNAUTHORIZED: i32 = 13;
 
 /// The server.
 #[derive(Debug)]
@@ -55,6 +57,8 @@ struct Transaction {
     writes: BTreeMap<Key, Stored>,
     ends: Duration,
     huge: bool,
+    /// It conflicts with itself when it is committed.
+    stuck: bool,
 }
 
 /// In which transaction a command runs.
@@ -226,6 +230,7 @@ impl Mongo {
             return Err(Trouble::Refused(CONFLICT, "another transaction was first".to_owned()));
         }
         open.huge |= to.as_ref().is_some_and(|document| document.contains_key("huge"));
+        open.stuck |= to.as_ref().is_some_and(|document| document.contains_key("stuck"));
         open.writes.insert(key, to);
         Ok(())
     }
@@ -255,7 +260,8 @@ impl Mongo {
             }
             session.number = place.number;
             session.committed = None;
-            let open = Transaction { snapshot: clock, writes: BTreeMap::new(), ends: now + ends, huge: false };
+            let open =
+                Transaction { snapshot: clock, writes: BTreeMap::new(), ends: now + ends, huge: false, stuck: false };
             session.open = Some(open);
         }
         if std::mem::take(&mut session.interrupted) && !place.first {
@@ -295,6 +301,10 @@ impl Mongo {
             return Ok(at);
         }
         let open = state.open.take().filter(|open| open.ends > self.kernel.now()).ok_or_else(none)?;
+        if open.stuck {
+            self.kernel.count("fault: a commit conflicts");
+            return Err(failed(CONFLICT, "the commit conflicts", true));
+        }
         if !open.writes.is_empty() {
             self.clock += 1;
         }

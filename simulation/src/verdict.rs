@@ -11,7 +11,8 @@ use crate::kernel::lock;
 use crate::model::{Expected, Forgotten, Model, Produced, by_aggregate, delivery_name, record_name};
 use crate::world::{World, partition_of};
 
-const COLLECTIONS: [&str; 9] = ["counts", "changed", "shared", "made", "effects", "queried", "once", "totals", "huge"];
+const COLLECTIONS: [&str; 10] =
+    ["counts", "changed", "shared", "made", "effects", "queried", "once", "totals", "huge", "fallen"];
 
 /// Looks on while it runs.
 #[derive(Debug, Default)]
@@ -150,6 +151,8 @@ fn counted(reason: &str) -> &'static str {
         "refused" => "letter: refused",
         "reject" => "letter: reject",
         "too-large" => "letter: too-large",
+        "slow" => "letter: slow",
+        "unauthorized" => "letter: unauthorized",
         "host-crash" => "letter: host-crash",
         _ => "letter: another",
     }

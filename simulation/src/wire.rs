@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc};
-use weir::store::wire::{Answer, Error, Transactions, Wire};
+use weir::store::wire::{Answer, Error, Found, MAX_TIME, Transactions, Wire};
 
 use crate::command::{self, Outcome};
 use crate::kernel::{Kernel, Slot, lock};
-use crate::mongo::{Mongo, Place, id_bytes};
+use crate::mongo::{Mongo, OUT_OF_TIME, Place, id_bytes};
 
 /// How often what happens, in a thousand commands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -42,7 +42,7 @@ impl fmt::Debug for Line {
 /// What is asked of the server.
 #[derive(Clone)]
 enum Request {
-    Command { database: String, command: Document, place: Option<Place> },
+    Command { database: String, command: Document, place: Option<Place>, time: Duration },
     Commit { session: Vec<u8>, number: i64, majority: bool },
     Abort { session: Vec<u8>, number: i64 },
 }
@@ -89,7 +89,7 @@ impl Line {
             let mut mongo = lock(&self.mongo);
             let before = mongo.clock();
             let (reply, needs) = match &request {
-                Request::Command { database, command, place } => {
+                Request::Command { database, command, place, .. } => {
                     match command::run(&mut mongo, database, command, place.as_ref()) {
                         Outcome::Blocked => {
                             self.replicate(&mongo, before);
@@ -118,7 +118,14 @@ impl Line {
         };
         let reply = if loses { Err(lost(&request)) } else { reply };
         let slow = self.kernel.chance(lock(&self.weather).slow);
-        let back = if slow { self.kernel.between(500, 4_000) } else { self.kernel.between(0, 3) };
+        let back =
+            if let (Request::Command { time, .. }, Err(Error { code: Some(OUT_OF_TIME), .. })) = (&request, &reply) {
+                *time
+            } else if slow {
+                self.kernel.between(500, 4_000)
+            } else {
+                self.kernel.between(0, 3)
+            };
         self.answer(back, &slot, reply, needs.map(|needs| (needs, lost(&request))));
     }
 
@@ -175,10 +182,24 @@ fn read_value(value: RawBsonRef<'_>) -> Bson {
     }
 }
 
+/// The documents of a reply, as they came over the wire.
+fn found(reply: &Document) -> Found {
+    let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
+    let documents = batch.into_iter().flatten().filter_map(Bson::as_document);
+    let documents = documents.map(|document| RawDocumentBuf::try_from(document).expect("what is stored is BSON"));
+    Found { documents: documents.collect(), more: false }
+}
+
 impl Wire for Line {
     fn run<'a>(&'a self, database: &'a str, command: RawDocumentBuf) -> Answer<'a, Document> {
         let command = read(&command);
-        Box::pin(self.ask(Request::Command { database: database.to_owned(), command, place: None }))
+        Box::pin(self.ask(Request::Command { database: database.to_owned(), command, place: None, time: MAX_TIME }))
+    }
+
+    fn read<'a>(&'a self, database: &'a str, command: RawDocumentBuf, time: Duration) -> Answer<'a, Found> {
+        let command = read(&command);
+        let asked = self.ask(Request::Command { database: database.to_owned(), command, place: None, time });
+        Box::pin(async { Ok(found(&asked.await?)) })
     }
 
     fn session(&self) -> Answer<'_, Arc<dyn Transactions>> {
@@ -218,14 +239,19 @@ impl Transactions for SimulatedSession {
         Box::pin(async { Ok(()) })
     }
 
-    fn run<'a>(&'a self, database: &'a str, command: RawDocumentBuf) -> Answer<'a, Document> {
+    fn read<'a>(&'a self, database: &'a str, command: RawDocumentBuf, time: Duration) -> Answer<'a, Found> {
+        let reply = self.run(database, command, time);
+        Box::pin(async { Ok(found(&reply.await?)) })
+    }
+
+    fn run<'a>(&'a self, database: &'a str, command: RawDocumentBuf, time: Duration) -> Answer<'a, Document> {
         let place = {
             let mut state = lock(&self.state);
             let first = !std::mem::replace(&mut state.begun, true);
             Place { session: id_bytes(&self.id), number: state.number, first }
         };
         let command = read(&command);
-        Box::pin(self.line.ask(Request::Command { database: database.to_owned(), command, place: Some(place) }))
+        Box::pin(self.line.ask(Request::Command { database: database.to_owned(), command, place: Some(place), time }))
     }
 
     fn commit(&self) -> Answer<'_, ()> {

@@ -87,7 +87,7 @@ limits! {
     memory_bytes = 64 << 20, 65_536..=4 << 30;
     /// Milliseconds of running time of one `handle`, without the time in `documents`; sleeping counts.
     deadline_ms = 1_000, 1..=600_000;
-    /// Milliseconds that one delivery may wait in `documents` calls; passing it is MongoDB's fault.
+    /// Milliseconds that one delivery may wait in `documents` calls; MongoDB is given what is left of it for each.
     documents_ms = 10_000, 100..=60_000;
     /// Elements over all tables of the instance.
     table_elements = 100_000, 1..=10_000_000;

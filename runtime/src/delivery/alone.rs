@@ -1,14 +1,15 @@
 //! An event alone in a transaction of its own, where its handlers' reads and effects are real. Pure.
 
 use super::batch::{Batch, DeliveryRef, Next};
-use super::outcome::{Decision, Failure, State, decide};
+use super::faults::Beside;
+use super::outcome::{Decision, decide};
 use super::redo::{Redo, Step};
 use super::runner::{GivenUp, PAUSE, Runner};
 use super::statements::Form;
-use super::transactor::{Finished, Transactor};
+use super::transactor::{Finished, Transactor, too_large};
 use crate::failpoint;
-use crate::host::Mode;
-use crate::store::{Advance, Bound, Live, Reply, Write};
+use crate::host::{Fault, Mode};
+use crate::store::{Advance, Live, Probed, Reply, Write};
 
 /// How one try of an event alone ended, before its commit.
 enum Try {
@@ -16,8 +17,15 @@ enum Try {
     Ready,
     /// One has failed or was skipped: what it wrote is not to be committed, so all is done again without it.
     Without,
-    /// MongoDB's doing.
-    Ended(Reply),
+    /// This delivery met a fault, and this is what became of the transaction.
+    Faulty(DeliveryRef, Fault, Reply),
+}
+
+/// The deliveries of an event alone of which every commit fails: one after the other is left out.
+#[derive(Debug, Default)]
+struct Accused {
+    heaviest: Vec<DeliveryRef>,
+    tried: usize,
 }
 
 impl Transactor {
@@ -31,7 +39,9 @@ impl Transactor {
     async fn alone_until_decided(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
         // What a run outside of a transaction came to, also where it failed, rests on what it read there.
         batch.forget_runs();
+        runner.condemn(batch);
         let mut redo = Redo::strict(true);
+        let mut accused = Accused::default();
         loop {
             self.fresh_session(runner).await?;
             let begun = runner.clock.elapsed();
@@ -45,8 +55,11 @@ impl Transactor {
                         batch.forget_commits();
                         continue;
                     }
-                    Try::Ended(reply) => {
-                        self.session.abandon().await;
+                    Try::Faulty(at, fault, reply) => {
+                        let Some(reply) = self.faulty(runner, batch, (at, &fault), reply).await? else {
+                            batch.forget_commits();
+                            continue;
+                        };
                         reply
                     }
                     Try::Ready => {
@@ -69,43 +82,89 @@ impl Transactor {
                 Step::LookAgain => return Ok(Finished::Anew),
                 Step::Again { pause, why } => self.again(runner, pause, &why).await?,
                 Step::Lease { collection, pause, why } => self.lease(runner, collection, pause, &why).await?,
-                Step::FailLargest(bound, why) => {
+                Step::FailLargest(why) => {
                     batch.forget_commits();
-                    match self.oversized_alone(runner, batch, advance, bound).await {
-                        Some(at) => batch.fail(at, Failure::new(State::Dead, "too-large", why)),
+                    match self.oversized_alone(runner, batch, advance).await {
+                        Some(at) => batch.fail(at, too_large(why)),
                         None => self.again(runner, PAUSE, &why).await?,
                     }
                 }
+                Step::FailUncommittable(why) => match runner.slow_or_away(Probed::Write).await {
+                    Some(slow) => self.again(runner, PAUSE, &slow).await?,
+                    None => accused.next(batch, &why),
+                },
                 // The writes have acted already, so that none of these can follow; the next try would tell.
-                Step::Strict | Step::Fail { .. } | Step::Rerun | Step::Halve(_) => {}
+                Step::Strict | Step::Fail { .. } | Step::Rerun | Step::Halve(_) | Step::Suspect { .. } => {}
             }
             batch.forget_commits();
         }
     }
 
-    /// The delivery that is more than a transaction takes by itself, or else the one that writes most: each is run in a
-    /// transaction of which nothing is committed. None where it is a matter of time and of no delivery.
-    async fn oversized_alone(
+    /// Ends the transaction in which a delivery met a fault, and finds out whose the fault is. None where that is enough;
+    /// else what became of the transaction decides.
+    async fn faulty(
         &mut self,
         runner: &Runner,
         batch: &mut Batch,
-        advance: &Advance,
-        bound: Bound,
-    ) -> Option<DeliveryRef> {
+        (at, fault): (DeliveryRef, &Fault),
+        reply: Reply,
+    ) -> Result<Option<Reply>, GivenUp> {
+        match &reply {
+            Reply::Unknown(_) => self.session.forsake(),
+            _ => self.session.abandon().await,
+        }
+        if matches!(reply, Reply::Conflict { .. } | Reply::TooLarge(_)) {
+            return Ok(Some(reply));
+        }
+        let failure = runner.judge(batch, at, fault, Beside::Write).await?;
+        if let Some(failure) = failure {
+            batch.fail(at, failure);
+        }
+        // Only a claim ends what a statement that is still on its way has open.
+        Ok(Some(reply).filter(|reply| matches!(reply, Reply::Unknown(_))))
+    }
+
+    /// The delivery that has more bytes than a transaction takes by itself, or else the one that writes most: each is run
+    /// in a transaction of which nothing is committed. None where MongoDB does not say so of one: it is asked again.
+    async fn oversized_alone(&mut self, runner: &Runner, batch: &mut Batch, advance: &Advance) -> Option<DeliveryRef> {
         let mut largest = None;
         for at in batch.unfinished() {
-            let Ok(live) = self.session.open(advance).await else { break };
+            let Ok(live) = self.session.open(advance).await else { return None };
             let run = runner.deliver(batch, at, Mode::Alone(live.clone())).await;
             self.session.abandon().await;
-            if let Some(Reply::TooLarge(..)) = live.ended() {
-                return Some(at);
+            match live.ended() {
+                Some(Reply::TooLarge(_)) => return Some(at),
+                Some(_) => return None,
+                None => {}
             }
             let bytes = run.writes.iter().map(Write::bytes).sum::<usize>();
             if largest.is_none_or(|(most, _)| bytes > most) {
                 largest = Some((bytes, at));
             }
         }
-        largest.map(|(_, at)| at).filter(|_| bound == Bound::Size)
+        largest.map(|(_, at)| at)
+    }
+}
+
+impl Accused {
+    fn next(&mut self, batch: &mut Batch, why: &str) {
+        if self.tried == 0 {
+            self.heaviest = batch.heaviest();
+        } else if let Some(innocent) = self.heaviest.get(self.tried - 1) {
+            batch.pardon(*innocent);
+        }
+        match (self.heaviest.get(self.tried), self.heaviest.first()) {
+            (Some(at), _) => {
+                self.tried += 1;
+                batch.fail(*at, too_large(why));
+            }
+            // None by itself: the heaviest and another one.
+            (None, Some(first)) => {
+                batch.fail(*first, too_large(why));
+                *self = Self::default();
+            }
+            (None, None) => {}
+        }
     }
 }
 
@@ -118,11 +177,13 @@ async fn run_alone(runner: &Runner, batch: &mut Batch, live: &Live) -> Try {
         match batch.ran(next, decision, run.writes, run.reads) {
             Next::Go if accepted => at = Some(next),
             Next::Go => return Try::Without,
-            Next::Again(why) => {
-                return Try::Ended(live.ended().cloned().unwrap_or(Reply::Transient(why)));
+            Next::Again(fault) => {
+                let reply = live.ended().unwrap_or_else(|| Reply::Transient(fault.message.clone()));
+                return Try::Faulty(next, fault, reply);
             }
             Next::Cut(why) | Next::Alone(why) => {
-                return Try::Ended(Reply::Transient(format!("in a transaction of its own: {why}")));
+                let why = format!("in a transaction of its own: {why}");
+                return Try::Faulty(next, Fault::of_host(why.clone()), Reply::Transient(why));
             }
         }
     }

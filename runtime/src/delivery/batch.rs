@@ -11,7 +11,7 @@ use super::outcome::{Decision, Failure, State};
 use super::statements::{self, Form};
 use super::{forgotten, parked};
 use crate::event::{Event, Unsent};
-use crate::host::Pending;
+use crate::host::{Fault, Pending};
 use crate::registry::{Identity, Routes};
 use crate::seeded::{self, Bug};
 use crate::store::{
@@ -37,7 +37,7 @@ pub struct Delivery {
     pub handler: Arc<Identity>,
     /// How it ended; none before it has.
     pub outcome: Option<Outcome>,
-    writes: Vec<Write>,
+    pub(super) writes: Vec<Write>,
     reads: Vec<ReadById>,
 }
 
@@ -104,8 +104,8 @@ pub struct DeliveryRef {
 pub enum Next {
     /// The next delivery.
     Go,
-    /// The same delivery again, after a while: nobody's doing.
-    Again(String),
+    /// The same delivery again, after a while: a probe tells whose doing it is.
+    Again(Fault),
     /// What is before this event is to be committed; the event is the first of the next batch.
     Cut(&'static str),
     /// The event, the first of the batch, is to run alone in a transaction.
@@ -133,6 +133,8 @@ const HOST_CRASH: &str = "host-crash";
 /// The most statements of a batch, and their most bytes: what one more event makes is over them.
 const BATCH_WRITES: usize = 4_000;
 const BATCH_WRITE_BYTES: usize = 16 << 20;
+/// The most bytes that a batch keeps besides: what its failures say, and what its reads by `_id` are checked by.
+const BATCH_KEPT_BYTES: usize = 16 << 20;
 /// How many owners a delivery that runs singly may cost.
 const DEATHS: i32 = 2;
 
@@ -142,13 +144,14 @@ pub(super) fn is_suspect(claim: &Claim) -> bool {
 }
 
 /// Records on their way to one transaction.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Batch {
     slots: Vec<Slot>,
     behind: Vec<Entry>,
     pending: Arc<Pending>,
     writes: usize,
     write_bytes: usize,
+    kept_bytes: usize,
     /// MongoDB's clock when it was begun.
     now_ms: i64,
     /// By what events were taken for new ones.
@@ -191,16 +194,9 @@ impl Batch {
                 Slot { entry, fate }
             })
             .collect();
-        Self {
-            slots,
-            behind: Vec::new(),
-            pending: Arc::default(),
-            writes: 0,
-            write_bytes: 0,
-            now_ms: i64::MAX,
-            floors: Floors::default(),
-            singly: false,
-        }
+        let (behind, pending, now_ms, floors) = (Vec::new(), Arc::default(), i64::MAX, Floors::default());
+        let (writes, write_bytes, kept_bytes, singly) = (0, 0, 0, false);
+        Self { slots, behind, pending, writes, write_bytes, kept_bytes, now_ms, floors, singly }
     }
 
     /// The events that the ledger is to be asked for.
@@ -324,7 +320,7 @@ impl Batch {
     /// What a run's decision does to the batch.
     pub fn ran(&mut self, at: DeliveryRef, decision: Decision, writes: Vec<Write>, reads: Vec<ReadById>) -> Next {
         let outcome = match decision {
-            Decision::Again(why) => return Next::Again(why),
+            Decision::Again(fault) => return Next::Again(fault),
             Decision::NeedsCommit => return self.cut_before(at, "a read of what is pending"),
             Decision::NeedsAlone(why) => return self.cut_before(at, why),
             Decision::Accept => Outcome::Committed,
@@ -332,6 +328,10 @@ impl Batch {
             Decision::Fail(failure) => Outcome::Failed(failure),
         };
         let accepted = matches!(outcome, Outcome::Committed);
+        self.kept_bytes += reads.iter().map(ReadById::bytes).sum::<usize>();
+        if let Outcome::Failed(failure) = &outcome {
+            self.kept_bytes += failure.bytes();
+        }
         if accepted {
             self.writes += writes.iter().map(|write| write.statements.len()).sum::<usize>();
             self.write_bytes += writes.iter().map(Write::bytes).sum::<usize>();
@@ -378,10 +378,17 @@ impl Batch {
         }
     }
 
-    /// Whether its deliveries have written as much as one transaction is given.
+    /// Lets a delivery run once more that was ended otherwise than its run did.
+    pub fn pardon(&mut self, at: DeliveryRef) {
+        if let Some(delivery) = self.delivery_mut(at) {
+            delivery.outcome = None;
+        }
+    }
+
+    /// Whether its deliveries have written as much as one transaction is given, or keep as much as one host should.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.writes >= BATCH_WRITES || self.write_bytes >= BATCH_WRITE_BYTES
+        self.writes >= BATCH_WRITES || self.write_bytes >= BATCH_WRITE_BYTES || self.kept_bytes >= BATCH_KEPT_BYTES
     }
 
     /// Forgets what went well, for it is to be run again; what failed or was skipped stays so.
@@ -396,7 +403,7 @@ impl Batch {
 
     fn forget(&mut self, which: impl Fn(&Outcome) -> bool) {
         self.pending = Arc::default();
-        (self.writes, self.write_bytes) = (0, 0);
+        (self.writes, self.write_bytes, self.kept_bytes) = (0, 0, 0);
         for slot in &mut self.slots {
             if let Fate::Event { deliveries, .. } = &mut slot.fate {
                 for delivery in deliveries {
@@ -437,28 +444,6 @@ impl Batch {
         std::mem::take(&mut self.behind)
     }
 
-    /// The delivery that makes the largest writes.
-    #[must_use]
-    pub fn largest(&self) -> Option<DeliveryRef> {
-        self.deliveries()
-            .map(|(at, delivery)| (delivery.writes.iter().map(Write::bytes).sum::<usize>(), at))
-            .max_by_key(|(bytes, at)| (*bytes, std::cmp::Reverse((at.slot, at.place))))
-            .map(|(_, at)| at)
-    }
-
-    /// The deliveries that write, with their numbers in the plan's commands.
-    #[must_use]
-    pub fn writers(&self) -> Vec<(usize, DeliveryRef)> {
-        let numbered = self.deliveries().enumerate();
-        numbered.filter(|(_, (_, delivery))| !delivery.writes.is_empty()).map(|(n, (at, _))| (n, at)).collect()
-    }
-
-    /// The delivery behind a number in the plan's commands.
-    #[must_use]
-    pub fn owner(&self, number: usize) -> Option<DeliveryRef> {
-        self.deliveries().nth(number).map(|(at, _)| at)
-    }
-
     /// The one transaction that accounts for the batch. Partitions without a claim are not in it: the caller has
     /// taken their records out.
     #[must_use]
@@ -484,12 +469,6 @@ impl Batch {
             parked::add(&mut plan, slot, ledger, now_ms);
         }
         plan
-    }
-
-    /// Whether the writes of only one delivery are in it: then the strict form costs nothing.
-    #[must_use]
-    pub fn has_one_writer(&self) -> bool {
-        self.deliveries().filter(|(_, delivery)| !delivery.writes.is_empty()).take(2).count() < 2
     }
 
     /// The claims as they stand once the plan is committed.
@@ -523,7 +502,7 @@ impl Batch {
         order.into_iter().filter_map(advance).collect()
     }
 
-    fn deliveries(&self) -> impl Iterator<Item = (DeliveryRef, &Delivery)> {
+    pub(super) fn deliveries(&self) -> impl Iterator<Item = (DeliveryRef, &Delivery)> {
         self.slots.iter().enumerate().flat_map(|(slot, found)| {
             let deliveries = match &found.fate {
                 Fate::Event { deliveries, .. } => deliveries.as_slice(),

@@ -1,14 +1,15 @@
-//! What becomes of an event that was not sent whole.
+//! What becomes of an event that was not sent whole, and what ends a batch.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::batch::{Batch, Fate, Judge};
+use super::batch::{Batch, DeliveryRef, Fate, Judge};
 use super::entry::{Entry, Item, Ledger, RawRecord, event_hash};
+use super::outcome::{Decision, Failure, State};
 use super::statements::Form;
 use crate::event::{Event, ToldBy, Undecodable, Unsent};
 use crate::registry::Routes;
-use crate::store::{Buckets, Claim, Floors, MarkerKey, PartitionId, Plan};
+use crate::store::{Buckets, Claim, Floors, MarkerKey, PartitionId, Plan, ReadById};
 
 fn ledger() -> Ledger {
     Ledger { group: Arc::from("group"), source: Arc::from("default"), retention_ms: 1_000_000 }
@@ -128,4 +129,30 @@ fn another_events_id_is_a_conflict() {
     let batch = routed(vec![unsent("e", Some(other))], &known(&event("e")), None);
     let Fate::Dead(failure) = &batch.slots()[0].fate else { panic!("{batch:?}") };
     assert_eq!(failure.reason, "id-conflict");
+}
+
+/// How many deliveries that end like this a batch takes.
+fn most(decision: impl Fn() -> Decision, reads: impl Fn() -> Vec<ReadById>) -> Option<usize> {
+    let mut batch = routed(vec![Item::Event(Arc::new(event("e")))], &HashMap::new(), None);
+    (1..100_000).find(|_| {
+        batch.ran(DeliveryRef { slot: 0, place: 0 }, decision(), Vec::new(), reads());
+        batch.is_full()
+    })
+}
+
+#[test]
+fn what_failures_keep_ends_a_batch() {
+    let failure = || Decision::Fail(Box::new(Failure::new(State::Dead, "reject", "x".repeat(64 << 10))));
+    let failures = most(failure, Vec::new);
+    assert!(failures.is_some_and(|failures| (200..=256).contains(&failures)), "{failures:?}");
+}
+
+#[test]
+fn what_reads_are_checked_by_ends_a_batch() {
+    let read = || {
+        let id = bson::RawBson::String("x".repeat(1 << 20));
+        vec![ReadById { collection: Arc::from("c"), id, projection: None, digest: [0; 16] }]
+    };
+    assert_eq!(most(|| Decision::Accept, read), Some(16));
+    assert_eq!(most(|| Decision::Skip(String::new()), read), Some(16));
 }

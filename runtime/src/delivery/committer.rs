@@ -83,7 +83,8 @@ impl Committer {
                     None => return,
                 },
             };
-            ready = if now.alone.is_some() { self.alone(now, hop).await } else { self.batch(now, hop).await };
+            let alone = now.alone.is_some() || self.transactor.always_changed();
+            ready = if alone { self.alone(now, hop).await } else { self.batch(now, hop).await };
         }
     }
 
@@ -189,7 +190,8 @@ impl Committer {
     /// Commits the first event of a batch in a transaction of its own.
     async fn alone(&mut self, ready: Ready, hop: &dyn Hop) -> Option<Ready> {
         let Ready { mut batch, alone, .. } = ready;
-        if let Some((handler, why)) = alone {
+        let changed = || Some((batch.first_handler()?, "what it reads is changed by others all the time"));
+        if let Some((handler, why)) = alone.or_else(changed) {
             self.runner.report.escalated(&batch, &handler, why);
         }
         batch.cut(1);

@@ -6,7 +6,9 @@ mod alone;
 pub mod batch;
 mod bell;
 pub mod committer;
+mod culprits;
 pub mod entry;
+mod faults;
 mod forgotten;
 pub mod handlers;
 pub mod hop;
@@ -18,6 +20,7 @@ mod repeats;
 mod report;
 mod runner;
 pub mod statements;
+mod suspects;
 mod transactor;
 mod turns;
 

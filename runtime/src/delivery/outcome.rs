@@ -3,9 +3,18 @@
 //! The only place where the three kinds of failure (what the handler returned, what the sandbox stopped, what the host
 //! suffered) become an outcome. Invariant: a fault of Kafka or MongoDB never costs a handler an attempt.
 
-use crate::host::{Action, Code, LogLine, StopKind, Verdict};
+use crate::host::{Action, Code, Fault, LogLine, StopKind, Verdict};
 use crate::seeded::{self, Bug};
-use crate::store::WriteError;
+use crate::store::{self, WriteError};
+
+/// The most bytes of a failure's message.
+const MESSAGE_BYTES: usize = 64 << 10;
+/// The most bytes of what failures are grouped by.
+const ERROR_TYPE_BYTES: usize = 256;
+/// The most bytes of a stack.
+const TRACE_BYTES: usize = 16 << 10;
+/// The most bytes of log lines that are kept.
+const LOG_BYTES: usize = 4 << 20;
 
 /// What becomes of a delivery that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,9 +70,36 @@ impl Failure {
                 Self::new(State::Parked, "must-match", "a write had to match a document and matched none")
             }
             WriteError::Refused { code, message } => {
-                Self::new(State::Parked, "refused", format!("mongodb refused a write: {message} (code {code})"))
+                let remedy = store::remedy(*code);
+                Self::new(State::Parked, "refused", format!("mongodb refused a write: {message} (code {code}){remedy}"))
             }
         }
+    }
+
+    /// Cuts its texts, which a handler or MongoDB may have made as large as a message, and gives back what they held.
+    fn cut(&mut self) {
+        cut(&mut self.message, MESSAGE_BYTES);
+        if let Some(name) = &mut self.error_type {
+            cut(name, ERROR_TYPE_BYTES);
+        }
+        if let Some(trace) = &mut self.trace {
+            cut(trace, TRACE_BYTES);
+        }
+        let mut left = LOG_BYTES;
+        let fits = self.log.iter().take_while(|line| {
+            left = left.saturating_sub(line_bytes(line));
+            left > 0
+        });
+        let fits = fits.count();
+        self.log.truncate(fits);
+    }
+
+    /// What it holds of memory, nearly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let log: usize = self.log.iter().map(line_bytes).sum();
+        size_of::<Self>() + self.message.len() + optional(&self.error_type) + optional(&self.trace) + log
     }
 }
 
@@ -76,8 +112,8 @@ pub enum Decision {
     Skip(String),
     /// It did not succeed.
     Fail(Box<Failure>),
-    /// Nobody's doing: the same again, uncounted.
-    Again(String),
+    /// MongoDB's doing or its own: the same again, and a probe tells.
+    Again(Fault),
     /// What is pending is to be committed before it runs.
     NeedsCommit,
     /// It is to run alone in a transaction, for this reason.
@@ -89,8 +125,8 @@ pub enum Decision {
 pub fn decide(verdict: Verdict, log: Vec<LogLine>) -> Decision {
     let mut failure = match verdict {
         Verdict::Accepted => return Decision::Accept,
-        Verdict::Fault(why) if seeded::on(Bug::FaultIsFailure) => Failure::new(State::Parked, "retry", why),
-        Verdict::Fault(why) => return Decision::Again(why),
+        Verdict::Fault(fault) if seeded::on(Bug::FaultIsFailure) => Failure::new(State::Parked, "retry", fault.message),
+        Verdict::Fault(fault) => return Decision::Again(fault),
         Verdict::NeedsCommit => return Decision::NeedsCommit,
         Verdict::NeedsAlone(why) => return Decision::NeedsAlone(why),
         Verdict::Failed(failure) if failure.action == Action::Skip => return Decision::Skip(failure.message),
@@ -109,14 +145,27 @@ pub fn decide(verdict: Verdict, log: Vec<LogLine>) -> Decision {
         }
         Verdict::Refused(refusal) => {
             let state = match refusal.code {
-                Code::Refused | Code::MustMatch => State::Parked,
+                Code::Refused | Code::MustMatch | Code::Undecodable => State::Parked,
                 Code::Denied | Code::Invalid | Code::Limit => State::Dead,
             };
             Failure::new(state, refusal.code.as_str(), refusal.message)
         }
     };
     failure.log = log;
+    failure.cut();
     Decision::Fail(Box::new(failure))
+}
+
+fn line_bytes(line: &LogLine) -> usize {
+    size_of::<LogLine>() + line.text.len() + line.fields.as_ref().map_or(0, |fields| fields.get().len())
+}
+
+/// Cuts a text at a character's boundary.
+fn cut(text: &mut String, bytes: usize) {
+    if text.len() > bytes {
+        text.truncate(text.floor_char_boundary(bytes));
+        text.shrink_to_fit();
+    }
 }
 
 #[cfg(test)]
@@ -160,6 +209,28 @@ mod tests {
 
     #[test]
     fn a_fault_is_no_outcome() {
-        assert!(matches!(decide(Verdict::Fault("gone".to_owned()), Vec::new()), Decision::Again(_)));
+        let fault = Fault::of_host("gone".to_owned());
+        assert!(matches!(decide(Verdict::Fault(fault), Vec::new()), Decision::Again(_)));
+    }
+
+    #[test]
+    fn no_failure_is_larger_than_its_bounds() {
+        let text = || "ü".repeat(8 << 20);
+        let returned = Returned {
+            action: Action::Reject,
+            error_type: text(),
+            message: text(),
+            trace: Some(text()),
+            after_ms: None,
+        };
+        let line = || LogLine { level: crate::host::Level::Info, text: "x".repeat(1 << 20), fields: None };
+        let Decision::Fail(failure) = decide(Verdict::Failed(returned), (0..9).map(|_| line()).collect()) else {
+            panic!("a failure")
+        };
+        assert_eq!((failure.message.len(), failure.message.capacity()), (MESSAGE_BYTES, MESSAGE_BYTES));
+        assert_eq!(failure.error_type.as_ref().map(String::len), Some(ERROR_TYPE_BYTES));
+        assert_eq!(failure.trace.as_ref().map(String::len), Some(TRACE_BYTES));
+        assert_eq!(failure.log.len(), 3);
+        assert!(failure.bytes() < LOG_BYTES, "{}", failure.bytes());
     }
 }

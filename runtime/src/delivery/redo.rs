@@ -5,14 +5,22 @@ use std::time::Duration;
 
 use super::outcome::Failure;
 use super::statements::Form;
-use crate::store::{Bound, Plan, Reply};
+use crate::store::{Command, FaultKind, FaultyCommand, Plan, Reply};
 
 /// How long a transaction is redone before its batch is halved.
 const REDO_FOR: Duration = Duration::from_secs(20);
+/// The same where it conflicts: somebody holds one of its documents, and most of its events need another.
+const CONFLICTS_FOR: Duration = Duration::from_secs(2);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often an event alone may be more than a transaction takes.
 const TOO_LARGE_TRIES: u32 = 3;
+/// How often a commit may end in a conflict: nobody else has the transaction's documents by then.
+const CONFLICTING_COMMITS: u32 = 3;
+/// How often a commit may fail for another reason that may pass, such as a primary that is lost.
+const FAILED_COMMITS: u32 = 10;
+/// `WriteConflict`, and what `WiredTiger` says of a transaction that does not fit into its cache.
+const CONFLICTS: [i32; 2] = [112, -31_800];
 
 /// What to do next.
 #[derive(Debug)]
@@ -58,7 +66,18 @@ pub enum Step {
     /// Half of the batch first.
     Halve(String),
     /// The event alone is more than a transaction takes: one of its deliveries may be the culprit.
-    FailLargest(Bound, String),
+    FailLargest(String),
+    /// The delivery behind this number met a fault, and a probe tells whose it is.
+    Suspect {
+        /// The number behind the statement.
+        owner: usize,
+        /// What kind of fault.
+        kind: FaultKind,
+        /// What MongoDB said.
+        why: String,
+    },
+    /// The event alone is never committed: one of its deliveries may be the culprit.
+    FailUncommittable(String),
 }
 
 /// What has been tried with one batch.
@@ -66,6 +85,8 @@ pub enum Step {
 pub struct Redo {
     tries: u32,
     too_large: u32,
+    conflicting_commits: u32,
+    failed_commits: u32,
     since: Option<Duration>,
     strict: bool,
 }
@@ -91,15 +112,17 @@ impl Redo {
                 let why = "another host has claimed one of the partitions".to_owned();
                 Step::Claim { why, unknown: false }
             }
-            Reply::Unknown(why) => Step::Claim { why, unknown: true },
+            Reply::Unknown(why) | Reply::Abandoned(FaultyCommand { why, .. }) => Step::Claim { why, unknown: true },
             Reply::SeenBefore => Step::LookAgain,
             Reply::Changed => Step::Rerun,
-            Reply::Transient(why) => self.transient(why, events, now),
-            Reply::Conflict { collection, why } => match self.transient(why, events, now) {
+            Reply::Transient(why) => self.transient(why, events, now, REDO_FOR),
+            Reply::Conflict { collection, why } => match self.transient(why, events, now, CONFLICTS_FOR) {
                 Step::Again { pause, why } => Step::Lease { collection, pause, why },
                 step => step,
             },
-            Reply::TooLarge(bound, why) => self.too_large(bound, why, events),
+            Reply::Faulty(faulty) => self.faulty(faulty, plan, events, now),
+            Reply::Uncommitted { code, why } => self.uncommitted(code, why, events, now),
+            Reply::TooLarge(why) => self.too_large(why, events),
             Reply::Failed(failed) => {
                 let command = plan.commands.get(failed.command);
                 match command.and_then(|command| command.owners.first()) {
@@ -117,9 +140,34 @@ impl Redo {
         }
     }
 
-    fn transient(&mut self, why: String, events: usize, now: Duration) -> Step {
+    /// Whether MongoDB or a delivery is behind the fault is found out once it is known which delivery that would be.
+    fn faulty(&mut self, faulty: FaultyCommand, plan: &Plan, events: usize, now: Duration) -> Step {
+        let FaultyCommand { command, kind, why } = faulty;
+        if kind == FaultKind::Unanswered && events > 1 {
+            return self.transient(why, events, now, REDO_FOR);
+        }
+        if let Some(owner) = plan.commands.get(command).and_then(Command::owner) {
+            return Step::Suspect { owner, kind, why };
+        }
+        self.strict = true;
+        Step::Strict
+    }
+
+    fn uncommitted(&mut self, code: Option<i32>, why: String, events: usize, now: Duration) -> Step {
+        self.failed_commits += 1;
+        self.conflicting_commits += u32::from(code.is_some_and(|code| CONFLICTS.contains(&code)));
+        let most = if self.conflicting_commits > 0 { CONFLICTING_COMMITS } else { FAILED_COMMITS };
+        if self.failed_commits < most {
+            return self.transient(why, events, now, REDO_FOR);
+        }
+        let strict = self.strict;
+        *self = Self { strict: strict && events == 1, ..Self::default() };
+        if events > 1 { Step::Halve(why) } else { Step::FailUncommittable(why) }
+    }
+
+    fn transient(&mut self, why: String, events: usize, now: Duration, most: Duration) -> Step {
         let since = *self.since.get_or_insert(now);
-        if now.saturating_sub(since) > REDO_FOR && events > 1 {
+        if now.saturating_sub(since) > most && events > 1 {
             *self = Self::default();
             return Step::Halve(why);
         }
@@ -128,7 +176,7 @@ impl Redo {
         Step::Again { pause: pause.min(LONGEST_PAUSE), why }
     }
 
-    fn too_large(&mut self, bound: Bound, why: String, events: usize) -> Step {
+    fn too_large(&mut self, why: String, events: usize) -> Step {
         if events > 1 {
             *self = Self::default();
             return Step::Halve(why);
@@ -138,14 +186,14 @@ impl Redo {
             return Step::Again { pause: LONGEST_PAUSE, why };
         }
         *self = Self::default();
-        Step::FailLargest(bound, why)
+        Step::FailLargest(why)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{Command, FailedWrite, Kind, WriteError};
+    use crate::store::{FailedWrite, Kind, WriteError};
 
     fn plan() -> Plan {
         let command = Command {
@@ -180,12 +228,58 @@ mod tests {
     }
 
     #[test]
-    fn conflicts_are_redone_for_20_s_and_then_the_batch_is_halved() {
+    fn faults_are_redone_for_20_s_and_conflicts_for_2_s_before_the_batch_is_halved() {
+        let fault = || Reply::Transient("not primary".to_owned());
+        let conflict = || Reply::Conflict { collection: Arc::from("a"), why: String::new() };
+        for (reply, seconds) in [(&fault as &dyn Fn() -> Reply, 20), (&conflict, 2)] {
+            let mut redo = Redo::default();
+            let mut at = |second| redo.after(reply(), &plan(), 8, Duration::from_secs(second));
+            assert!(matches!(at(0), Step::Again { .. } | Step::Lease { .. }));
+            assert!(matches!(at(seconds), Step::Again { .. } | Step::Lease { .. }));
+            assert!(matches!(at(seconds + 1), Step::Halve(_)));
+        }
+    }
+
+    fn faulty(kind: FaultKind) -> Reply {
+        Reply::Faulty(FaultyCommand { command: 0, kind, why: String::new() })
+    }
+
+    #[test]
+    fn a_fault_is_laid_to_the_only_delivery_behind_its_command() {
+        let mut shared = plan();
+        shared.commands[0].owners.push(8);
+        for (kind, events) in [(FaultKind::Slow, 9), (FaultKind::Unauthorized, 9), (FaultKind::Unanswered, 1)] {
+            let mut redo = Redo::default();
+            assert!(matches!(redo.after(faulty(kind), &shared, events, START), Step::Strict));
+            for _ in 0..9 {
+                assert!(matches!(redo.after(faulty(kind), &plan(), events, START), Step::Suspect { owner: 7, .. }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_connection_that_is_lost_tells_nothing_of_one_among_many() {
         let mut redo = Redo::default();
-        let conflict = || Reply::Transient("conflict".to_owned());
-        assert!(matches!(redo.after(conflict(), &plan(), 8, START), Step::Again { .. }));
-        assert!(matches!(redo.after(conflict(), &plan(), 8, Duration::from_secs(19)), Step::Again { .. }));
-        assert!(matches!(redo.after(conflict(), &plan(), 8, Duration::from_secs(21)), Step::Halve(_)));
+        let mut at = |second| redo.after(faulty(FaultKind::Unanswered), &plan(), 8, Duration::from_secs(second));
+        assert!(matches!(at(0), Step::Again { .. }));
+        assert!(matches!(at(21), Step::Halve(_)));
+    }
+
+    #[test]
+    fn a_commit_may_conflict_three_times_and_fail_ten_times() {
+        for (code, tries) in [(Some(112), 3), (Some(-31_800), 3), (Some(251), 10), (None, 10)] {
+            let failed = || Reply::Uncommitted { code, why: String::new() };
+            let mut redo = Redo::default();
+            for _ in 1..tries {
+                assert!(matches!(redo.after(failed(), &plan(), 1, START), Step::Again { .. }));
+            }
+            assert!(matches!(redo.after(failed(), &plan(), 1, START), Step::FailUncommittable(_)));
+            let mut redo = Redo::default();
+            for _ in 1..tries {
+                assert!(matches!(redo.after(failed(), &plan(), 8, START), Step::Again { .. }));
+            }
+            assert!(matches!(redo.after(failed(), &plan(), 8, START), Step::Halve(_)));
+        }
     }
 
     #[test]
@@ -200,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn conflicts_of_an_event_alone_are_never_counted() {
+    fn what_may_pass_is_never_counted_against_an_event_alone() {
         let mut redo = Redo::default();
         for second in 0..10_000 {
             let step = redo.after(Reply::Transient(String::new()), &plan(), 1, Duration::from_secs(second));
@@ -211,11 +305,11 @@ mod tests {
     #[test]
     fn an_event_alone_may_be_too_large_three_times() {
         let mut redo = Redo::default();
-        let large = || Reply::TooLarge(Bound::Size, String::new());
+        let large = || Reply::TooLarge(String::new());
         assert!(matches!(redo.after(large(), &plan(), 4, START), Step::Halve(_)));
         assert!(matches!(redo.after(large(), &plan(), 1, START), Step::Again { .. }));
         assert!(matches!(redo.after(large(), &plan(), 1, START), Step::Again { .. }));
-        assert!(matches!(redo.after(large(), &plan(), 1, START), Step::FailLargest(Bound::Size, _)));
+        assert!(matches!(redo.after(large(), &plan(), 1, START), Step::FailLargest(_)));
     }
 
     #[test]

@@ -11,6 +11,9 @@ use super::entry::Item;
 use super::outcome::{Failure, State};
 use crate::event::Event;
 
+/// The most bytes of one field of a log line.
+const FIELD_BYTES: usize = 4 << 10;
+
 /// Says what became of events.
 #[derive(Debug)]
 pub(super) struct Report {
@@ -41,7 +44,7 @@ impl Report {
                     let processing_time_ms = slot.entry.begun_ms.map(|begun| now_ms - begun);
                     tracing::debug!(
                         event_id = event.id,
-                        event_type = event.event_type,
+                        event_type = cut(&event.event_type),
                         processing_time_ms,
                         "event_processed"
                     );
@@ -55,14 +58,14 @@ impl Report {
         self.metrics.handler(&handler.name).escalation(why);
         if let Some(Item::Event(event)) = batch.slots().first().map(|slot| &slot.entry.item) {
             let handler = &*handler.name;
-            tracing::debug!(handler, event_id = event.id, event_type = event.event_type, why, "event_runs_alone");
+            tracing::debug!(handler, event_id = event.id, event_type = cut(&event.event_type), why, "event_runs_alone");
         }
     }
 
     fn event(&self, event: &Event, deliveries: &[Delivery], handlers: &mut HashMap<i32, HandlerMetrics>) {
         if deliveries.is_empty() {
             self.metrics.event(EventResult::NoHandler);
-            tracing::warn!(event_id = event.id, event_type = event.event_type, "no_handler");
+            tracing::warn!(event_id = event.id, event_type = cut(&event.event_type), "no_handler");
             return;
         }
         self.metrics.event(EventResult::Committed);
@@ -74,7 +77,8 @@ impl Report {
                 Some(Outcome::Skipped) => {
                     metrics.delivery(Counted::Skipped);
                     let handler = &*delivery.handler.name;
-                    tracing::warn!(handler, event_id = event.id, event_type = event.event_type, "delivery_skipped");
+                    let event_type = cut(&event.event_type);
+                    tracing::warn!(handler, event_id = event.id, event_type, "delivery_skipped");
                 }
                 Some(Outcome::Failed(failure)) => {
                     metrics.failure(failure.reason);
@@ -93,14 +97,14 @@ fn failed(event: &Event, handler: &str, failure: &Failure) {
     tracing::error!(
         handler,
         event_id = event.id,
-        event_type = event.event_type,
-        aggregate_id = event.aggregate_id,
+        event_type = cut(&event.event_type),
+        aggregate_id = cut(&event.aggregate_id),
         state = failure.state.as_str(),
         reason = failure.reason,
         limit = failure.limit,
-        error = failure.message,
+        error = cut(&failure.message),
         error_type = failure.error_type,
-        trace = failure.trace,
+        trace = failure.trace.as_deref().map(cut),
         "delivery_failed"
     );
 }
@@ -113,7 +117,12 @@ fn undelivered(slot: &Slot, failure: &Failure) {
         offset = entry.offset,
         state = failure.state.as_str(),
         reason = failure.reason,
-        error = failure.message,
+        error = cut(&failure.message),
         "record_failed"
     );
+}
+
+/// A text as the log has it; `parked` has more of it.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(FIELD_BYTES)]
 }

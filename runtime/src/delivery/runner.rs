@@ -13,6 +13,7 @@ use std::time::Duration;
 use super::batch::{Batch, DeliveryRef, Judge, Next};
 use super::bell::Bell;
 use super::entry::{Entry, Ledger};
+use super::faults::{Beside, Faults};
 use super::forgotten::in_doubt;
 use super::handlers::Handlers;
 use super::outcome::{Decision, decide};
@@ -50,6 +51,7 @@ pub(super) struct Runner {
     pub(super) metrics: Metrics,
     pub(super) health: Health,
     pub(super) give_up: Arc<AtomicBool>,
+    pub(super) faults: Mutex<Faults>,
     known: Mutex<Known>,
 }
 
@@ -116,8 +118,8 @@ impl Runner {
         give_up: Arc<AtomicBool>,
     ) -> Self {
         let report = Report::new(metrics.clone());
-        let known = Mutex::default();
-        Self { store, handlers, ledger, clock, report, metrics, health, give_up, known }
+        let (faults, known) = (Mutex::default(), Mutex::default());
+        Self { store, handlers, ledger, clock, report, metrics, health, give_up, faults, known }
     }
 
     /// Runs the records' deliveries; `before` is what is being committed meanwhile.
@@ -175,7 +177,12 @@ impl Runner {
             }
             match batch.ran(next, decision, run.writes, run.reads) {
                 Next::Go => at = Some(next),
-                Next::Again(why) => self.wait(PAUSE, &why).await?,
+                Next::Again(fault) => {
+                    if let Some(failure) = self.judge(batch, next, &fault, Beside::Read).await? {
+                        batch.fail(next, failure);
+                        at = Some(next);
+                    }
+                }
                 Next::Cut(why) => {
                     self.metrics.batch_cut(why);
                     break;
@@ -267,6 +274,7 @@ impl Runner {
         let due =
             |listed: Option<Duration>| listed.is_none_or(|at| self.clock.elapsed().saturating_sub(at) > LIST_BUCKETS);
         while due(self.known().listed) {
+            self.look_at_rights().await;
             match self.store.buckets(self.ledger.retention_ms).await {
                 Ok((buckets, now_ms)) => {
                     let mut known = self.known();
@@ -300,7 +308,7 @@ impl Runner {
 
     /// Waits, and says for what; an error where it was told to give up meanwhile.
     pub(super) async fn wait(&self, pause: Duration, why: &str) -> Result<(), GivenUp> {
-        if self.give_up.load(Ordering::Relaxed) {
+        if self.gives_up() {
             return Err(GivenUp);
         }
         self.metrics.fault(Service::Mongodb);
@@ -309,6 +317,10 @@ impl Runner {
         }
         self.clock.sleep(clock::jittered(&*self.clock, pause)).await;
         Ok(())
+    }
+
+    pub(super) fn gives_up(&self) -> bool {
+        self.give_up.load(Ordering::Relaxed)
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

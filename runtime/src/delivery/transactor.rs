@@ -7,18 +7,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, DeliveryRef};
+use super::faults::Beside;
 use super::outcome::{Failure, State};
 use super::redo::{Redo, Step};
 use super::runner::{GivenUp, Heads, PAUSE, Runner};
 use super::statements::Form;
 use super::turns::Turns;
 use crate::failpoint;
+use crate::host::Fault;
 use crate::seeded::{self, Bug};
-use crate::store::{Bound, PartitionId, Plan, Reply, Session};
+use crate::store::{Command, FaultKind, FaultyCommand, PartitionId, Plan, Probed, Reply, Session};
 use crate::telemetry::health::MONGODB;
 
 /// How often a batch is halved at most for its culprits: a culprit in each is then no rare thing.
 const MOST_HALVED: u32 = 6;
+/// How often in a row what was read may be different at the commit before an event runs alone. A batch of any size is one
+/// event by then.
+const MOST_CHANGED: u32 = 16;
+/// So often that one event is left of a batch of any size.
+const SINGLE: u32 = 16;
 
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,9 +78,12 @@ impl Transactor {
         batch: &mut Batch,
         first: Plan,
     ) -> Result<Finished, GivenUp> {
-        let mut first = Some(first);
-        let mut redo = Redo::strict(batch.has_one_writer());
-        let (mut tries, mut culprits) = (0, 0);
+        // After a command that did not end, the next event is run so that it tells whose the command is.
+        let careful = self.halved > MOST_HALVED;
+        let mut first = Some(first).filter(|_| !runner.condemn(batch) && !careful);
+        let mut redo = Redo::strict(batch.has_one_writer() || careful);
+        let (mut tries, mut culprits, mut halves) = (0, 0, 0);
+        let mut accused = Accused::default();
         loop {
             self.fresh_session(runner).await?;
             let again = || batch.plan(&self.claims, &runner.ledger, redo.form(), runner.clock.now_ms());
@@ -88,11 +98,18 @@ impl Transactor {
             let begun = runner.clock.elapsed();
             let reply = self.session.commit(&plan).await;
             failpoint::pass("after-commit");
+            if let Reply::Abandoned(faulty) = &reply {
+                self.abandoned(runner, batch, &plan, faulty).await?;
+            }
             match redo.after(reply, &plan, batch.len(), runner.clock.elapsed()) {
                 Step::Done => {
                     self.committed(runner, batch, &plan, runner.clock.elapsed().saturating_sub(begun));
-                    self.halved =
-                        if culprits > 1 { (self.halved + 1).min(MOST_HALVED) } else { self.halved.saturating_sub(1) };
+                    let halves = halves.max(u32::from(culprits > 1));
+                    self.halved = if halves > 0 {
+                        (self.halved + halves).min(MOST_HALVED)
+                    } else {
+                        self.halved.saturating_sub(1)
+                    };
                     return Ok(Finished::Committed);
                 }
                 Step::Again { pause, why } => self.again(runner, pause, &why).await?,
@@ -123,33 +140,77 @@ impl Transactor {
                 }
                 Step::Halve(why) => {
                     tracing::warn!(events = batch.len(), error = why, "batch_halved");
+                    halves += 1;
                     batch.cut(batch.len() / 2);
                 }
-                Step::FailLargest(bound, why) => match self.oversized(runner, batch, bound).await {
-                    Some(at) => batch.fail(at, Failure::new(State::Dead, "too-large", why)),
+                Step::FailLargest(why) => match self.oversized(runner, batch).await {
+                    Some(at) => batch.fail(at, too_large(why)),
                     None => self.again(runner, PAUSE, &why).await?,
+                },
+                Step::Suspect { owner, kind, why } => {
+                    if let Some(at) = batch.owner(owner)
+                        && let Some(failure) = self.suspect(runner, batch, &plan, (at, owner), (kind, why)).await?
+                    {
+                        culprits += 1;
+                        batch.fail(at, failure);
+                    }
+                }
+                Step::FailUncommittable(why) => match runner.slow_or_away(Probed::Write).await {
+                    Some(slow) => self.again(runner, PAUSE, &slow).await?,
+                    None => accused.next(batch, &why),
                 },
             }
         }
     }
 
-    /// The delivery that is more than a transaction takes by itself, or else the largest. None where it is a matter of
-    /// time and of no delivery: MongoDB is slow with all.
-    async fn oversized(&mut self, runner: &Runner, batch: &Batch, bound: Bound) -> Option<DeliveryRef> {
-        let plan = |of: Option<usize>| {
-            let mut plan = batch.plan(&self.claims, &runner.ledger, Form::Strict, 0);
-            plan.commands.retain(|command| of.is_some_and(|number| command.owners.contains(&number)));
-            plan
-        };
-        if bound == Bound::Time && self.session.probe(&plan(None)).await != Reply::Committed {
-            return None;
+    /// A handler's command did not end in time, which costs the claim. The next batch is one event, which tells whose it is.
+    async fn abandoned(
+        &mut self,
+        runner: &Runner,
+        batch: &Batch,
+        plan: &Plan,
+        faulty: &FaultyCommand,
+    ) -> Result<(), GivenUp> {
+        self.halved = SINGLE;
+        let owner = plan.commands.get(faulty.command).and_then(Command::owner);
+        if let Some(owner) = owner
+            && let Some(at) = batch.owner(owner)
+        {
+            self.suspect(runner, batch, plan, (at, owner), (faulty.kind, faulty.why.clone())).await?;
         }
-        for (number, at) in batch.writers() {
-            if let Reply::TooLarge(..) = self.session.probe(&plan(Some(number))).await {
-                return Some(at);
+        Ok(())
+    }
+
+    /// A probe beside the command that met a fault; see [`Runner::judge`].
+    async fn suspect(
+        &self,
+        runner: &Runner,
+        batch: &Batch,
+        plan: &Plan,
+        (at, owner): (DeliveryRef, usize),
+        (kind, message): (FaultKind, String),
+    ) -> Result<Option<Failure>, GivenUp> {
+        let command = plan.commands.iter().find(|command| command.owners.contains(&owner));
+        let collection = command.map(|command| Arc::clone(&command.collection));
+        let fault = Fault { kind, collection, writes: true, message };
+        runner.judge(batch, at, &fault, Beside::Write).await
+    }
+
+    /// The delivery that has more bytes than a transaction takes by itself, or else the heaviest. None where MongoDB does not
+    /// say so of one: it is asked again.
+    async fn oversized(&mut self, runner: &Runner, batch: &Batch) -> Option<DeliveryRef> {
+        let writers = batch.writers();
+        for (number, at) in &writers {
+            let mut plan = batch.plan(&self.claims, &runner.ledger, Form::Strict, 0);
+            plan.commands.retain(|command| command.owners.contains(number));
+            match self.session.probe(&plan).await {
+                Reply::TooLarge(_) => return Some(*at),
+                // A statement that needs another delivery's is none that is too large.
+                Reply::Committed | Reply::Failed(_) => {}
+                _ => return None,
             }
         }
-        batch.largest().filter(|_| bound == Bound::Size)
+        batch.heaviest().first().copied()
     }
 
     /// The old session may have a transaction open of which nobody knows how it ends: a claim ends it, and the next
@@ -190,8 +251,15 @@ impl Transactor {
         most.checked_shr(self.changed.saturating_sub(1) + self.halved).unwrap_or(0).max(1)
     }
 
+    /// Whether others change what is read faster than it can be committed. In a transaction of its own an event reads what
+    /// nobody changes.
+    pub(super) fn always_changed(&self) -> bool {
+        self.changed >= MOST_CHANGED
+    }
+
     pub(super) fn committed(&mut self, runner: &Runner, batch: &Batch, plan: &Plan, took: Duration) {
         self.changed = 0;
+        runner.accounted_for(&plan.advances);
         for advance in &plan.advances {
             if let Some(claim) = self.claims.get_mut(&advance.partition) {
                 advance.step(claim);
@@ -236,6 +304,38 @@ impl Transactor {
             self.lost.push((partition.clone(), claim.epoch));
         }
     }
+}
+
+/// An event alone of which every commit fails: one delivery after the other is left out, until the rest is committed.
+#[derive(Debug, Default)]
+struct Accused {
+    whole: Option<Batch>,
+    tried: usize,
+}
+
+impl Accused {
+    fn next(&mut self, batch: &mut Batch, why: &str) {
+        let whole = self.whole.get_or_insert_with(|| batch.clone());
+        let heaviest = whole.heaviest();
+        *batch = whole.clone();
+        match (heaviest.get(self.tried), heaviest.first()) {
+            (Some(at), _) => {
+                self.tried += 1;
+                batch.fail(*at, too_large(why));
+            }
+            // None by itself: the heaviest and another one.
+            (None, Some(first)) => {
+                batch.fail(*first, too_large(why));
+                *self = Self::default();
+            }
+            (None, None) => {}
+        }
+    }
+}
+
+/// What a delivery is dead with that no transaction takes.
+pub(super) fn too_large(why: impl Into<String>) -> Failure {
+    Failure::new(State::Dead, "too-large", why)
 }
 
 fn blame(runner: &Runner, batch: &mut Batch, owner: usize, failure: Failure) -> Option<DeliveryRef> {

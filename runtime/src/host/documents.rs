@@ -2,16 +2,19 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bson::{RawBson, RawDocumentBuf};
+use bson::RawDocumentBuf;
 
 use super::bindings::weir::handler::{documents, types};
 use super::request::{self, Origin, Verb};
 use super::state::{Abandoned, CallError};
 use super::view::Source;
-use super::{Code, Refusal, State, ejson};
-use crate::store::{self, Query, Write};
+use super::{Code, Fault, Refusal, State, ejson};
+use crate::store::{self, FaultKind, Query, Write};
+
+/// How much longer than its own bound MongoDB's answer may take: bounds are checked now and then, and replies travel.
+const GRACE: Duration = Duration::from_secs(2);
 
 type Answer<T> = Result<T, CallError>;
 
@@ -59,9 +62,11 @@ impl documents::Host for State {
     async fn count(&mut self, name: String, filter: String, options: Option<String>) -> Answer<u64> {
         let asked = self.asked(Verb::Count, &[&name, &filter], options.as_ref())?;
         let query = self.query(asked, &name, &filter, options.as_deref())?;
-        match self.reads_from(&query)? {
-            Source::Reader(reader) => self.wait(Verb::Count, &name, reader.count(&query)).await,
-            Source::Live(live) => self.wait(Verb::Count, &name, live.count(&query)).await,
+        let source = self.reads_from(&query)?;
+        let time = self.time_left(Verb::Count, &name)?;
+        match source {
+            Source::Reader(reader) => self.wait(Verb::Count, &name, time, reader.count(&query, time)).await,
+            Source::Live(live) => self.wait(Verb::Count, &name, time, live.count(&query, time)).await,
         }
     }
 
@@ -122,6 +127,7 @@ impl documents::Host for State {
     async fn effect_of(&mut self, write: u32) -> Answer<documents::Effect> {
         self.called()?;
         self.only_in_delivery("documents.effect-of")?;
+        self.not_refused()?;
         let (number, count) = (write as usize, self.written());
         if number >= count {
             let message = format!("effect-of: this delivery has no write {write}, it has {count}");
@@ -158,19 +164,20 @@ impl State {
         self.write(asked, &name, 1, |call, _| request::delete(call, &filter, options.as_deref())).await
     }
 
-    /// Counts a call and what it brings.
+    /// Counts a call and what it brings. Nothing is done for a delivery that is refused already.
     fn asked(&mut self, verb: Verb, texts: &[&str], options: Option<&String>) -> Answer<Asked> {
         self.called()?;
         let bytes = texts.iter().map(|text| text.len()).sum::<usize>() + options.map_or(0, String::len);
         self.crossed(bytes)?;
         self.only_in_delivery(verb.as_str())?;
+        self.not_refused()?;
         Ok(Asked { verb, bytes })
     }
 
     fn query(&mut self, asked: Asked, name: &str, filter: &str, options: Option<&str>) -> Answer<Query> {
         let collection = self.scene.grants.check(asked.verb, name)?;
         let query = request::find(&self.call(asked.verb, collection), filter, options)?;
-        self.holds(asked, query_bytes(&query))?;
+        self.holds(asked, query.bytes())?;
         Ok(self.view()?.settle(query))
     }
 
@@ -191,11 +198,13 @@ impl State {
     }
 
     async fn read(&mut self, verb: Verb, query: Query) -> Answer<Vec<RawDocumentBuf>> {
-        let reader = match self.reads_from(&query)? {
-            Source::Live(live) => return self.wait(verb, &query.collection, live.find(&query)).await,
+        let source = self.reads_from(&query)?;
+        let time = self.time_left(verb, &query.collection)?;
+        let reader = match source {
+            Source::Live(live) => return self.wait(verb, &query.collection, time, live.find(&query, time)).await,
             Source::Reader(reader) => reader,
         };
-        let found = self.wait(verb, &query.collection, reader.find(&query)).await?;
+        let found = self.wait(verb, &query.collection, time, reader.find(&query, time)).await?;
         self.view()?.found(query, &found);
         Ok(found)
     }
@@ -220,7 +229,10 @@ impl State {
         self.holds(asked, write.bytes())?;
         let acts_in = self.view()?.acts_in().map_err(|needs| self.abandoned(Abandoned::Needs(needs)))?;
         let effect = match acts_in {
-            Some(live) => Some(self.wait(verb, name, live.write(&write)).await?),
+            Some(live) => {
+                let time = self.time_left(verb, name)?;
+                Some(self.wait(verb, name, time, live.write(&write, time)).await?)
+            }
             None => None,
         };
         let number = u32::try_from(self.written()).unwrap_or(u32::MAX);
@@ -240,33 +252,60 @@ impl State {
         build(&self.call(verb, collection), &Origin { event, handler, source, write })
     }
 
-    /// Waits for MongoDB: within what is left of `documents_ms`, and without it counting as running time.
+    /// What is left of `documents_ms`.
+    fn time_left(&mut self, verb: Verb, name: &str) -> Answer<Duration> {
+        let left = self.budget.documents.saturating_sub(self.in_documents);
+        if left.is_zero() {
+            return Err(self.slow(verb, name));
+        }
+        Ok(left)
+    }
+
+    /// Waits for MongoDB, which was given that time, without the wait counting as running time.
     async fn wait<T>(
         &mut self,
         verb: Verb,
         name: &str,
+        time: Duration,
         answer: impl Future<Output = Result<T, store::Error>>,
     ) -> Answer<T> {
-        let left = self.budget.documents.saturating_sub(self.in_documents);
         let begun = Instant::now();
-        let answer = self.shared.meter.wait(tokio::time::timeout(left, answer)).await;
+        let answer = self.shared.meter.wait(tokio::time::timeout(time + GRACE, answer)).await;
         self.in_documents += begun.elapsed();
+        let Ok(answer) = answer else { return Err(self.slow(verb, name)) };
+        answer.map_err(|error| self.unanswered(verb, name, &error))
+    }
+
+    /// What an error of MongoDB's makes of the call.
+    fn unanswered(&mut self, verb: Verb, name: &str, error: &store::Error) -> CallError {
         let called = format_args!("{} in {name}", verb.as_str());
-        match answer {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(refused @ store::Error::Refused { .. })) => {
-                Err(Refusal { code: Code::Refused, message: format!("{called}: {refused}") }.into())
+        let refused = |code, message| CallError::Refused(Refusal { code, message });
+        let kind = match error {
+            store::Error::Refused { code, .. } => {
+                return refused(Code::Refused, format!("{called}: {error}{}", store::remedy(*code)));
             }
-            Ok(Err(store::Error::MustMatch)) => {
-                Err(Refusal { code: Code::MustMatch, message: format!("{called}: it had to match a document") }.into())
+            store::Error::MustMatch => {
+                return refused(Code::MustMatch, format!("{called}: it had to match a document"));
             }
-            Ok(Err(fault)) => Err(self.abandoned(Abandoned::Fault(format!("{called}: {fault}")))),
-            Err(_) => {
-                let limit = self.budget.documents.as_millis();
-                let fault = format!("{called}: documents_ms: MongoDB did not answer within {limit} ms");
-                Err(self.abandoned(Abandoned::Fault(fault)))
-            }
-        }
+            store::Error::Undecodable(_) => return refused(Code::Undecodable, format!("{called}: {error}")),
+            store::Error::Slow(_) => return self.slow(verb, name),
+            store::Error::Unauthorized(_) => FaultKind::Unauthorized,
+            _ => FaultKind::Unanswered,
+        };
+        self.fault(verb, name, kind, format!("{called}: {error}"))
+    }
+
+    fn slow(&mut self, verb: Verb, name: &str) -> CallError {
+        let (used, limit) = (self.in_documents.as_millis(), self.budget.documents.as_millis());
+        let called = verb.as_str();
+        let message =
+            format!("{called} in {name}: documents_ms: the delivery has waited {used} of {limit} ms for MongoDB");
+        self.fault(verb, name, FaultKind::Slow, message)
+    }
+
+    fn fault(&mut self, verb: Verb, name: &str, kind: FaultKind, message: String) -> CallError {
+        let fault = Fault { kind, collection: Some(Arc::from(name)), writes: verb.writes(), message };
+        self.abandoned(Abandoned::Fault(fault))
     }
 
     /// A found document as the handler gets it.
@@ -287,24 +326,14 @@ impl State {
         match error {
             ejson::Unprintable::TooLong(_) => match self.crossed(left.saturating_add(1)) {
                 Err(stopped) => stopped.into(),
-                Ok(()) => self.malformed(error),
+                Ok(()) => Self::malformed(error),
             },
-            error => self.malformed(error),
+            error => Self::malformed(error),
         }
     }
 
-    fn malformed(&mut self, error: &impl std::fmt::Display) -> CallError {
-        self.abandoned(Abandoned::Fault(format!("MongoDB gave a malformed document: {error}")))
+    fn malformed(error: &impl std::fmt::Display) -> CallError {
+        let message = format!("a document found cannot be decoded: {error}");
+        CallError::Refused(Refusal { code: Code::Undecodable, message })
     }
-}
-
-/// The bytes of BSON that a query holds.
-fn query_bytes(query: &Query) -> usize {
-    let documents = [Some(&query.filter), query.sort.as_ref(), query.projection.as_ref(), query.collation.as_ref()];
-    let hint = match &query.hint {
-        Some(RawBson::Document(keys)) => keys.as_bytes().len(),
-        Some(RawBson::String(name)) => name.len(),
-        _ => 0,
-    };
-    hint + documents.into_iter().flatten().map(|document| document.as_bytes().len()).sum::<usize>()
 }

@@ -30,7 +30,7 @@ pub use log::{Level, LogLine};
 pub use pending::Pending;
 pub use random::Installation;
 pub use refusal::{Code, Refusal};
-pub use run::{Action, Call, Failure, HandlerKey, Mode, Run, Stop, StopKind, Verdict};
+pub use run::{Action, Call, Failure, Fault, HandlerKey, Mode, Run, Stop, StopKind, Verdict};
 
 pub(crate) use bindings::exports::weir::handler::handler as exports;
 pub(crate) use bindings::weir::handler::types;

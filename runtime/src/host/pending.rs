@@ -29,6 +29,12 @@ impl Pending {
         }
     }
 
+    /// Whether nothing is noted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.collections.is_empty()
+    }
+
     /// Whether a write noted here may touch what a read of `collection` sees: of the document `id`, or of any where
     /// that is none.
     #[must_use]

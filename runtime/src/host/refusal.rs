@@ -13,6 +13,8 @@ pub enum Code {
     Refused,
     /// A must-match write matched nothing.
     MustMatch,
+    /// A document found cannot be decoded.
+    Undecodable,
 }
 
 impl Code {
@@ -25,6 +27,7 @@ impl Code {
             Self::Limit => "limit",
             Self::Refused => "refused",
             Self::MustMatch => "must-match",
+            Self::Undecodable => "undecodable",
         }
     }
 }

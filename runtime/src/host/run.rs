@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{Installation, LogLine, Pending, Refusal};
 use crate::event::Event;
-use crate::store::{Live, ReadById, Reader, Write};
+use crate::store::{FaultKind, Live, ReadById, Reader, Write};
 
 /// A handler as the ledger knows it: the same over all its versions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -78,7 +78,7 @@ impl Run {
     #[must_use]
     pub fn of_fault(why: String) -> Self {
         Self {
-            verdict: Verdict::Fault(why),
+            verdict: Verdict::Fault(Fault::of_host(why)),
             writes: Vec::new(),
             reads: Vec::new(),
             log: Vec::new(),
@@ -101,8 +101,8 @@ pub enum Verdict {
     Stopped(Stop),
     /// The first call that was refused; it decides, whatever the handler then did.
     Refused(Refusal),
-    /// Kafka, MongoDB or the host failed: never the handler's doing, to be run again uncounted.
-    Fault(String),
+    /// MongoDB or the host did not do what was asked: to be run again, for it may pass.
+    Fault(Fault),
     /// It reads what a pending write may touch: what is pending is to be committed, then it is run again.
     NeedsCommit,
     /// It is to be run again alone in a transaction; the text says what it did that needs one.
@@ -114,6 +114,27 @@ impl Verdict {
     #[must_use]
     pub fn runs_again(&self) -> bool {
         matches!(self, Self::Fault(_) | Self::NeedsCommit | Self::NeedsAlone(_))
+    }
+}
+
+/// What MongoDB or the host did not do. Whether the delivery is behind it, the core finds out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// What kind of fault.
+    pub kind: FaultKind,
+    /// The collection that was asked for; none where MongoDB was not asked.
+    pub collection: Option<Arc<str>>,
+    /// It was a write.
+    pub writes: bool,
+    /// For people.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault of the host's own.
+    #[must_use]
+    pub fn of_host(message: String) -> Self {
+        Self { kind: FaultKind::Unanswered, collection: None, writes: false, message }
     }
 }
 

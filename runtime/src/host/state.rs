@@ -1,7 +1,7 @@
 //! What the store of one delivery holds: who is called with what, what it may use, what it has used, and why it ended.
 //!
-//! Invariant: what ends a delivery from the host's side is recorded here before the trap that carries it is raised, so
-//! nothing that happens to the guest afterwards can hide it.
+//! Invariant: the host records why it ends a delivery here before it raises the trap that carries the reason, and the
+//! first reason stays. Nothing that the guest does or suffers afterwards can hide it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +15,7 @@ use super::meter::Meter;
 use super::random::{Seed, Sequence};
 use super::view::{Needs, View};
 use super::wasi_clocks::Clock;
-use super::{Code, Grants, HandlerKey, Mode, Refusal, Stop, StopKind, Verdict};
+use super::{Code, Fault, Grants, HandlerKey, Mode, Refusal, Stop, StopKind, Verdict};
 use crate::config::Expressions;
 use crate::event::Event;
 
@@ -41,8 +41,16 @@ pub(crate) struct Budget {
 /// Why the host gives up a delivery without it being the handler's doing.
 #[derive(Debug)]
 pub(crate) enum Abandoned {
-    Fault(String),
+    Fault(Fault),
     Needs(Needs),
+}
+
+/// Why a delivery ended, as far as the host's side decided it.
+#[derive(Debug)]
+enum Cause {
+    Abandoned(Abandoned),
+    Refused(Refusal),
+    Stopped(Stop),
 }
 
 /// A call of `documents` that gave no result.
@@ -111,9 +119,7 @@ pub(crate) struct State {
     pub(super) random: Option<Sequence>,
     pub(super) wasi_random: Option<Sequence>,
     pub(crate) in_documents: Duration,
-    abandoned: Option<Abandoned>,
-    refusal: Option<Refusal>,
-    stop: Option<Stop>,
+    cause: Option<Cause>,
 }
 
 impl State {
@@ -136,9 +142,7 @@ impl State {
             random: None,
             wasi_random: None,
             in_documents: Duration::ZERO,
-            abandoned: None,
-            refusal: None,
-            stop: None,
+            cause: None,
         }
     }
 
@@ -173,10 +177,10 @@ impl State {
         Ok(())
     }
 
-    /// Takes note of why the sandbox stops the delivery. The first cause stays.
+    /// Records why the sandbox stops the delivery.
     pub(crate) fn stopped(&mut self, kind: StopKind, message: String) -> wasmtime::Error {
         let error = wasmtime::Error::msg(message.clone());
-        self.stop.get_or_insert(Stop { kind, message, backtrace: None });
+        self.cause.get_or_insert(Cause::Stopped(Stop { kind, message, backtrace: None }));
         error
     }
 
@@ -186,15 +190,24 @@ impl State {
         self.stopped(StopKind::Deadline, format!("{name}: ran for more than {limit} ms"))
     }
 
-    /// Takes note of why the host gives the delivery up.
-    pub(super) fn abandoned(&mut self, cause: Abandoned) -> CallError {
-        self.abandoned.get_or_insert(cause);
+    /// Records why the host gives the delivery up.
+    pub(super) fn abandoned(&mut self, why: Abandoned) -> CallError {
+        self.cause.get_or_insert(Cause::Abandoned(why));
         CallError::Ended(wasmtime::Error::msg("the host ended the delivery"))
     }
 
-    /// Takes note of a refused call. The first decides.
+    /// Records a refused call.
     pub(super) fn refused(&mut self, refusal: &Refusal) {
-        self.refusal.get_or_insert_with(|| refusal.clone());
+        self.cause.get_or_insert_with(|| Cause::Refused(refusal.clone()));
+    }
+
+    /// Answers every call after a refused one with the same refusal: the delivery is decided, and in a transaction of its
+    /// own MongoDB has already aborted it.
+    pub(super) fn not_refused(&self) -> Result<(), Refusal> {
+        match &self.cause {
+            Some(Cause::Refused(refusal)) => Err(refusal.clone()),
+            _ => Ok(()),
+        }
     }
 
     /// Ends a call that only a delivery may make.
@@ -207,16 +220,15 @@ impl State {
         Ok(())
     }
 
-    /// What the host's side says of how the call ended, if anything: what was abandoned goes before what was refused,
-    /// and that before what was stopped.
+    /// Why the call ended, if the host's side decided it.
     pub(crate) fn take_cause(&mut self) -> Option<Verdict> {
-        let abandoned = self.abandoned.take().map(|cause| match cause {
-            Abandoned::Fault(fault) => Verdict::Fault(fault),
-            Abandoned::Needs(Needs::Commit) => Verdict::NeedsCommit,
-            Abandoned::Needs(Needs::Alone(why)) => Verdict::NeedsAlone(why),
+        let verdict = self.cause.take().map(|cause| match cause {
+            Cause::Abandoned(Abandoned::Fault(fault)) => Verdict::Fault(fault),
+            Cause::Abandoned(Abandoned::Needs(Needs::Commit)) => Verdict::NeedsCommit,
+            Cause::Abandoned(Abandoned::Needs(Needs::Alone(why))) => Verdict::NeedsAlone(why),
+            Cause::Refused(refusal) => Verdict::Refused(refusal),
+            Cause::Stopped(stop) => Verdict::Stopped(stop),
         });
-        abandoned
-            .or_else(|| self.refusal.take().map(Verdict::Refused))
-            .or_else(|| self.stop.take().or_else(|| self.growth.denied.take()).map(Verdict::Stopped))
+        verdict.or_else(|| self.growth.denied.take().map(Verdict::Stopped))
     }
 }

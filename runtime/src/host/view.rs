@@ -50,10 +50,20 @@ impl View {
         Self { mode, own, queried: false, writes, reads, effects }
     }
 
-    /// The query as this delivery may take it: where texts that differ may be the same `_id`, none is named by one.
+    /// The query as this delivery may take it. No `_id` tells which document is meant where different texts may be the
+    /// same `_id`, or where the name is a view's.
     #[must_use]
     pub fn settle(&self, query: Query) -> Query {
-        if self.tells_ids_apart(&query.collection) { query } else { Query { id: None, by_id: None, ..query } }
+        let plain = self.tells_ids_apart(&query.collection) && !self.is_view(&query.collection);
+        if plain { query } else { Query { id: None, by_id: None, ..query } }
+    }
+
+    fn is_view(&self, collection: &str) -> bool {
+        match &self.mode {
+            // A transaction's own writes are seen there through a view too.
+            Mode::Alone(_) => false,
+            Mode::Batch { reader, .. } => reader.is_view(collection),
+        }
     }
 
     fn tells_ids_apart(&self, collection: &str) -> bool {
@@ -73,7 +83,11 @@ impl View {
             Mode::Alone(live) => return Ok(Source::Live(live.clone())),
             Mode::Batch { reader, pending, committing } => (reader, pending, committing),
         };
-        let touches = |pending: &Pending| pending.may_touch(&query.collection, query.id.as_ref());
+        // A view sees documents of other collections, and nobody here knows of which.
+        let view = reader.is_view(&query.collection);
+        let touches = |pending: &Pending| {
+            if view { !pending.is_empty() } else { pending.may_touch(&query.collection, query.id.as_ref()) }
+        };
         if touches(&self.own) {
             Err(Needs::Alone("reads what it has itself written"))
         } else if query.by_id.is_none() && !self.writes.is_empty() {

@@ -185,7 +185,7 @@ pub(super) async fn describe(caller: &Caller, name: &str, digest: &str, limits: 
     ended.result.map_err(|verdict| match verdict {
         Verdict::Stopped(stop) => Reason::Stopped(stop),
         Verdict::Refused(refusal) => Reason::Refused(refusal),
-        Verdict::Fault(fault) => Reason::Fault(fault),
+        Verdict::Fault(fault) => Reason::Fault(fault.message),
         other => Reason::Fault(format!("describe ended as {other:?}")),
     })
 }

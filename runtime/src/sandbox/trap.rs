@@ -5,13 +5,13 @@ use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use super::backtrace;
 use super::call::Fuel;
-use crate::host::{Stop, StopKind, Verdict, cut};
+use crate::host::{Fault, Stop, StopKind, Verdict, cut};
 
 /// Why a call ended, where the host's side has recorded nothing. `fuel` is the kind and the limit that a lack of fuel
 /// stands for.
 pub(super) fn verdict(error: &wasmtime::Error, kind: StopKind, fuel: Fuel) -> Verdict {
     if error.downcast_ref::<PoolConcurrencyLimitError>().is_some() {
-        return Verdict::Fault(format!("no slot for an instance: {error:#}"));
+        return Verdict::Fault(Fault::of_host(format!("no slot for an instance: {error:#}")));
     }
     let (kind, message) = match error.downcast_ref::<Trap>() {
         Some(Trap::OutOfFuel) => (kind, format!("{}: used up all {} units", fuel.name, fuel.call)),

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use bson::{RawArrayBuf, RawBson, RawDocumentBuf, rawdoc};
 
 use super::reader::find_in;
-use super::wire::Transactions;
-use super::{Digest, Error, IdKey, Query, ReadById, digest};
+use super::wire::{self, MAX_TIME, Transactions};
+use super::{Digest, IdKey, Query, ReadById, digest};
 
 /// The most documents of one find, so that its reply stays within MongoDB's bound for all but the largest.
 const AT_ONCE: usize = 100;
 
 /// Whether every read would give the same now: one find a collection, or a few, where nothing was projected.
-pub(super) async fn hold(database: &str, session: &dyn Transactions, reads: &[ReadById]) -> Result<bool, Error> {
+pub(super) async fn hold(database: &str, session: &dyn Transactions, reads: &[ReadById]) -> Result<bool, wire::Error> {
     let mut whole: BTreeMap<&Arc<str>, Vec<(IdKey, &ReadById)>> = BTreeMap::new();
     for read in reads {
         match IdKey::of(read.id.as_raw_bson_ref()).filter(|_| read.projection.is_none()) {
@@ -40,21 +40,17 @@ async fn all_hold(
     session: &dyn Transactions,
     collection: &Arc<str>,
     reads: &[(IdKey, &ReadById)],
-) -> Result<bool, Error> {
+) -> Result<bool, wire::Error> {
     let ids: RawArrayBuf = reads.iter().map(|(_, read)| read.id.clone()).collect();
-    let filter = rawdoc! { "_id": { "$in": ids } };
-    let found = match find_in(database, session, &query(collection, filter, None)).await {
-        Ok(found) => found,
-        // More than one reply holds, since that is all that can be wrong with it: one by one.
-        Err(Error::Refused { .. }) => {
-            for (_, read) in reads {
-                if !holds(database, session, read).await? {
-                    return Ok(false);
-                }
+    let query = query(collection, rawdoc! { "_id": { "$in": ids } }, None);
+    // One reply does not hold them all, since that is all that can be wrong with it: one by one.
+    let Ok(found) = find_in(database, session, &query, MAX_TIME).await? else {
+        for (_, read) in reads {
+            if !holds(database, session, read).await? {
+                return Ok(false);
             }
-            return Ok(true);
         }
-        Err(error) => return Err(error),
+        return Ok(true);
     };
     let mut now: HashMap<IdKey, Digest> = HashMap::new();
     for document in &found {
@@ -65,10 +61,11 @@ async fn all_hold(
     Ok(reads.iter().all(|(key, read)| *now.get(key).unwrap_or(&nothing) == read.digest))
 }
 
-async fn holds(database: &str, session: &dyn Transactions, read: &ReadById) -> Result<bool, Error> {
+async fn holds(database: &str, session: &dyn Transactions, read: &ReadById) -> Result<bool, wire::Error> {
     let filter = rawdoc! { "_id": RawBson::clone(&read.id) };
-    let found = find_in(database, session, &query(&read.collection, filter, read.projection.clone())).await?;
-    Ok(digest(found.first().map(AsRef::as_ref)) == read.digest)
+    let query = query(&read.collection, filter, read.projection.clone());
+    let found = find_in(database, session, &query, MAX_TIME).await?;
+    Ok(found.is_ok_and(|found| digest(found.first().map(AsRef::as_ref)) == read.digest))
 }
 
 fn query(collection: &Arc<str>, filter: RawDocumentBuf, projection: Option<RawDocumentBuf>) -> Query {

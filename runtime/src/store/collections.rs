@@ -25,18 +25,30 @@ pub(super) const RECORDS: &str = "records";
 const OWNERS_KEPT_SECONDS: i32 = 604_800;
 const NAMESPACE_EXISTS: i32 = 48;
 
-/// The collections that were made with a default collation. Such a one may hold different texts for the same `_id`, so
-/// the name of an `_id` does not say there which document is meant.
+/// The handlers' collections at which a read or an `_id` means something else than elsewhere.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Collated(Arc<RwLock<BTreeSet<Arc<str>>>>);
+pub(super) struct Odd(Arc<RwLock<Names>>);
 
-impl Collated {
-    fn set(&self, names: impl Iterator<Item = Arc<str>>) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = names.collect();
+#[derive(Debug, Default)]
+struct Names {
+    /// Made with a default collation. Such a collection may hold different texts for the same `_id`, so an `_id` does not
+    /// tell there which document is meant.
+    collated: BTreeSet<Arc<str>>,
+    /// Views: a read of one sees the documents of other collections.
+    views: BTreeSet<Arc<str>>,
+}
+
+impl Odd {
+    fn set(&self, names: Names) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = names;
     }
 
-    pub(super) fn contains(&self, collection: &str) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(collection)
+    pub(super) fn is_collated(&self, collection: &str) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).collated.contains(collection)
+    }
+
+    pub(super) fn is_view(&self, collection: &str) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).views.contains(collection)
     }
 }
 
@@ -72,7 +84,7 @@ impl Store {
     }
 
     /// Makes collections of the handlers' database, as far as they are not there yet: a transaction that makes one
-    /// conflicts with every other that does. Then looks which ones there have a collation of their own.
+    /// conflicts with every other that does. Then looks which ones have a collation of their own, or are views.
     ///
     /// # Errors
     /// What MongoDB answers.
@@ -80,11 +92,19 @@ impl Store {
         for name in names {
             self.create(&self.data, name).await?;
         }
-        let filter = doc! { "options.collation": { "$exists": true } };
+        let filter = doc! { "$or": [{ "options.collation": { "$exists": true } }, { "type": "view" }] };
         let command = doc! { "listCollections": 1, "filter": filter, "cursor": { "batchSize": i32::MAX } };
-        let found = first_batch(&self.run(&self.data, &command).await?)?;
-        let names = found.iter().filter_map(|collection| collection.get_str("name").ok().map(Arc::from));
-        self.collated.set(names);
+        let mut odd = Names::default();
+        for found in first_batch(&self.run(&self.data, &command).await?)? {
+            let Some(name) = found.get_str("name").ok().map(Arc::<str>::from) else { continue };
+            if found.get_document("options").is_ok_and(|options| options.contains_key("collation")) {
+                odd.collated.insert(Arc::clone(&name));
+            }
+            if found.get_str("type").is_ok_and(|kind| kind == "view") {
+                odd.views.insert(name);
+            }
+        }
+        self.odd.set(odd);
         Ok(())
     }
 

@@ -8,19 +8,19 @@ use std::sync::{Arc, Mutex as Plain, PoisonError};
 use std::time::Duration;
 
 use bson::{Document, RawDocumentBuf, cstr};
+use futures_util::StreamExt as _;
 use mongodb::error::{
     ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT,
 };
 use mongodb::options::{
     Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
 };
+use mongodb::raw_batch_cursor::RawBatch;
 use mongodb::{Client, ClientSession};
 use tokio::sync::Mutex;
 
-use super::wire::{Answer, Error, Transactions, Wire};
+use super::wire::{Answer, Error, Found, MAX_TIME, Transactions, Wire, words};
 
-/// How long MongoDB may take for one command (`maxTimeMS`).
-const MAX_TIME: Duration = Duration::from_secs(20);
 /// How long an operation may take before its client is given up.
 const ABANDON: Duration = Duration::from_secs(25);
 
@@ -58,7 +58,10 @@ impl Driver {
             ErrorKind::DnsResolve { message, .. } => super::Error::Fault(message.clone()),
             kind => super::Error::Uri(kind.to_string()),
         };
-        let mut options = ClientOptions::parse(&address.uri).await.map_err(uri)?;
+        let mut options = match ClientOptions::parse(&address.uri).await {
+            Ok(options) => options,
+            Err(error) => return Err(without_secrets(&address.uri, uri(error)).await),
+        };
         options.app_name.get_or_insert_with(|| "weir".to_owned());
         options.connect_timeout = Some(address.connect_timeout);
         options.server_selection_timeout = Some(address.server_selection_timeout);
@@ -99,11 +102,52 @@ impl Driver {
     }
 }
 
+/// Why the connection string is not valid, without a word of its user and password: the driver quotes what it could not
+/// read, and a password that is not percent-encoded may be a part of that.
+async fn without_secrets(uri: &str, error: super::Error) -> super::Error {
+    if let super::Error::Fault(_) = &error {
+        let unknown = "the name service does not answer for the host in MONGODB_URI";
+        return if uri.contains('@') { super::Error::Fault(unknown.to_owned()) } else { error };
+    }
+    let Some((scheme, rest)) = uri.split_once("://") else {
+        return super::Error::Uri("it begins with neither mongodb:// nor mongodb+srv://".to_owned());
+    };
+    let Some((_, hosts)) = rest.rsplit_once('@') else { return error };
+    match ClientOptions::parse(format!("{scheme}://{hosts}")).await {
+        Err(error) if !matches!(error.kind.as_ref(), ErrorKind::DnsResolve { .. }) => {
+            super::Error::Uri(error.kind.to_string())
+        }
+        _ => super::Error::Uri(
+            "its user or password has a character that must be percent-encoded, such as : / ? # [ ] @ %".to_owned(),
+        ),
+    }
+}
+
+/// What a cursor's first reply holds. The cursor is closed when it is dropped.
+async fn first(
+    cursor: impl futures_util::Stream<Item = mongodb::error::Result<RawBatch>>,
+) -> mongodb::error::Result<Found> {
+    let mut cursor = std::pin::pin!(cursor);
+    let Some(batch) = cursor.next().await.transpose()? else { return Ok(Found::default()) };
+    let more = batch.as_raw_document().get_document("cursor").and_then(|cursor| cursor.get_i64("id"));
+    let mut documents = Vec::new();
+    for document in batch.doc_slices()? {
+        documents.extend(document?.as_document().map(bson::RawDocument::to_owned));
+    }
+    Ok(Found { documents, more: more.is_ok_and(|id| id != 0) })
+}
+
 impl Wire for Arc<Driver> {
     fn run<'a>(&'a self, database: &'a str, mut command: RawDocumentBuf) -> Answer<'a, Document> {
-        bound(&mut command);
+        bound(&mut command, MAX_TIME);
         let database = self.client().database(database);
         Box::pin(self.ended(async move { database.run_raw_command(command).await }))
+    }
+
+    fn read<'a>(&'a self, database: &'a str, mut command: RawDocumentBuf, time: Duration) -> Answer<'a, Found> {
+        bound(&mut command, time);
+        let database = self.client().database(database);
+        Box::pin(self.ended(async move { first(database.run_raw_cursor_command(command).batch().await?).await }))
     }
 
     fn session(&self) -> Answer<'_, Arc<dyn Transactions>> {
@@ -155,13 +199,23 @@ impl Transactions for DriverSession {
         })
     }
 
-    fn run<'a>(&'a self, database: &'a str, mut command: RawDocumentBuf) -> Answer<'a, Document> {
-        bound(&mut command);
+    fn run<'a>(&'a self, database: &'a str, mut command: RawDocumentBuf, time: Duration) -> Answer<'a, Document> {
+        bound(&mut command, time);
         let (database, session) = (self.client.database(database), Arc::clone(&self.session));
         Box::pin(
             self.driver
                 .ended(async move { database.run_raw_command(command).session(&mut *session.lock().await).await }),
         )
+    }
+
+    fn read<'a>(&'a self, database: &'a str, mut command: RawDocumentBuf, time: Duration) -> Answer<'a, Found> {
+        bound(&mut command, time);
+        let (database, session) = (self.client.database(database), Arc::clone(&self.session));
+        Box::pin(self.driver.ended(async move {
+            let mut session = session.lock().await;
+            let mut cursor = database.run_raw_cursor_command(command).session(&mut *session).batch().await?;
+            first(cursor.stream(&mut session)).await
+        }))
     }
 
     fn commit(&self) -> Answer<'_, ()> {
@@ -175,18 +229,19 @@ impl Transactions for DriverSession {
     }
 }
 
-fn bound(command: &mut RawDocumentBuf) {
-    command.append(cstr!("maxTimeMS"), i64::try_from(MAX_TIME.as_millis()).unwrap_or(i64::MAX));
+fn bound(command: &mut RawDocumentBuf, time: Duration) {
+    // MongoDB takes 0 for no bound.
+    command.append(cstr!("maxTimeMS"), i64::try_from(time.min(MAX_TIME).as_millis()).unwrap_or(i64::MAX).max(1));
 }
 
 /// `Unauthorized`, `AuthenticationFailed`, and what Atlas says for the latter.
 const DENIED: [i32; 3] = [13, 18, 8000];
 
 fn told(error: &mongodb::error::Error) -> Error {
-    let (code, message, oversized) = match error.kind.as_ref() {
-        ErrorKind::Command(command) => (Some(command.code), command.message.clone(), false),
-        ErrorKind::InvalidArgument { message, .. } => (None, message.clone(), true),
-        kind => (None, kind.to_string(), false),
+    let (code, message) = match error.kind.as_ref() {
+        ErrorKind::Command(command) => (Some(command.code), words(&command.message)),
+        ErrorKind::InvalidArgument { message, .. } => (None, words(message)),
+        kind => (None, words(&kind.to_string())),
     };
     let denied = match error.kind.as_ref() {
         ErrorKind::Authentication { .. } | ErrorKind::InvalidTlsConfig { .. } => true,
@@ -203,7 +258,46 @@ fn told(error: &mongodb::error::Error) -> Error {
         retryable: error.contains_label(RETRYABLE_WRITE_ERROR),
         unknown: error.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT),
         denied,
-        oversized,
+        oversized: matches!(error.kind.as_ref(), ErrorKind::InvalidArgument { .. }),
+        malformed: matches!(error.kind.as_ref(), ErrorKind::Bson(_) | ErrorKind::BsonDeserialization(_)),
         abandoned: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refused(uri: &str) -> String {
+        let (connect_timeout, server_selection_timeout) = (Duration::from_millis(50), Duration::from_millis(50));
+        let address = Address { uri: uri.to_owned(), connect_timeout, server_selection_timeout };
+        Driver::new(&address).await.expect_err("no connection string").to_string()
+    }
+
+    #[tokio::test]
+    async fn no_piece_of_a_password_stands_in_an_error() {
+        for uri in [
+            "mongodb://ann:hun?ter2@h",
+            "mongodb://ann:hun/ter2@h:27017/a",
+            "mongodb://ann:hun#ter2@h",
+            "mongodb://ann:hun:ter2@h",
+            "mongodb://ann:hun%ter2@h",
+            "mongodb://ann:hun@ter2@h",
+            "mongodb://ann:hunter2@h:port/?tls=perhaps",
+            "ann:hunter2@h",
+        ] {
+            let error = refused(uri).await;
+            for secret in ["ann", "hun", "ter2"] {
+                assert!(!error.contains(secret), "{uri}: {error}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_beside_the_password_is_told() {
+        assert!(refused("mongodb://ann:hun?ter2@h").await.contains("percent-encoded"));
+        assert!(refused("mongodb://ann:hunter2@h:port").await.contains("port"));
+        assert!(refused("mongodb://h:port").await.contains("port"));
+        assert!(refused("postgres").await.contains("mongodb://"));
     }
 }

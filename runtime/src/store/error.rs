@@ -3,7 +3,7 @@
 use super::wire;
 
 /// Why MongoDB did not do what it was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// MongoDB refused this statement, such as for a duplicate key: the handler's own doing.
     #[error("{message} (code {code})")]
@@ -16,9 +16,18 @@ pub enum Error {
     /// A must-match write matched nothing: the handler's own doing.
     #[error("the write had to match a document and matched none")]
     MustMatch,
-    /// MongoDB is unreachable, slow or busy: nobody's doing, to be tried again.
+    /// MongoDB is unreachable or busy: nobody's doing, to be tried again.
     #[error("{0}")]
     Fault(String),
+    /// MongoDB did not answer in the time that it was given: it is slow, or what it was asked takes long.
+    #[error("{0}")]
+    Slow(String),
+    /// The user that Weir logs in with has no right to do this.
+    #[error("mongodb refuses this to the user in MONGODB_URI: {0}; see docs/security.md for the rights that it needs")]
+    Unauthorized(String),
+    /// MongoDB's reply cannot be decoded, such as a text that is not UTF-8.
+    #[error("a document found cannot be decoded: {0}")]
+    Undecodable(String),
     /// The connection string is not one.
     #[error("MONGODB_URI is not a valid connection string: {0}")]
     Uri(String),
@@ -49,7 +58,7 @@ impl Error {
     /// Whether another try may succeed without anybody changing anything.
     #[must_use]
     pub fn is_fault(&self) -> bool {
-        matches!(self, Self::Fault(_) | Self::Denied(_))
+        matches!(self, Self::Fault(_) | Self::Slow(_) | Self::Denied(_) | Self::Unauthorized(_))
     }
 
     pub(super) fn odd(what: &str) -> Self {
@@ -61,7 +70,12 @@ impl Error {
 impl From<wire::Error> for Error {
     fn from(error: wire::Error) -> Self {
         match error.code {
+            _ if error.abandoned => Self::Slow(error.message),
+            Some(UNAUTHORIZED) => Self::Unauthorized(error.message),
             _ if error.denied => Self::Denied(error.message),
+            None if error.oversized => Self::Refused { code: TOO_LARGE, message: error.message },
+            None if error.malformed => Self::Undecodable(error.message),
+            Some(code) if OVER_TIME.contains(&code) => Self::Slow(error.message),
             Some(code) if !error.transient && !error.retryable && !is_passing(code) => {
                 Self::Refused { code, message: error.message }
             }
@@ -69,6 +83,21 @@ impl From<wire::Error> for Error {
         }
     }
 }
+
+/// What a handler can do instead of what MongoDB refused with this code; starts with a semicolon, or is empty.
+#[must_use]
+pub fn remedy(code: i32) -> &'static str {
+    if code == DUPLICATE_KEY { "; use `upsert` for a document that may be there already" } else { "" }
+}
+
+/// `DuplicateKey`.
+pub(super) const DUPLICATE_KEY: i32 = 11_000;
+/// `Unauthorized`: the user may log in, but not do this.
+pub(super) const UNAUTHORIZED: i32 = 13;
+/// `BSONObjectTooLarge`: a reply or a command over MongoDB's bound.
+pub(super) const TOO_LARGE: i32 = 10_334;
+/// The time of a command is over, or that of the transaction around it.
+pub(super) const OVER_TIME: [i32; 3] = [50, 262, 290];
 
 /// Codes of MongoDB's that tell of the server's state and not of the command: those that drivers may retry, and those
 /// of limits in time; and of interruptions, such as by the claimer that ends a predecessor's sessions.

@@ -1,11 +1,12 @@
 //! Older versions are brought up to date, newer ones refused.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use bson::{Document, RawDocumentBuf};
 
 use super::super::Options;
-use super::super::wire::{self, Answer, Transactions, Wire};
+use super::super::wire::{self, Answer, Found, Transactions, Wire};
 use super::*;
 
 /// A database that holds the version only, and notes the other commands.
@@ -39,6 +40,10 @@ impl Wire for Database {
             }
         };
         Box::pin(async move { Ok(reply) })
+    }
+
+    fn read<'a>(&'a self, _: &'a str, _: RawDocumentBuf, _: Duration) -> Answer<'a, Found> {
+        Box::pin(async { Err(wire::Error::default()) })
     }
 
     fn session(&self) -> Answer<'_, Arc<dyn Transactions>> {

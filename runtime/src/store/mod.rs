@@ -13,8 +13,11 @@ mod floors;
 mod format;
 mod leases;
 mod ledger;
+mod live;
 mod owners;
 pub mod plan;
+mod probe;
+mod problem;
 pub mod progress;
 pub mod query;
 pub mod read;
@@ -27,23 +30,25 @@ pub mod write;
 pub use claims::{Claimed, GroupProgress, StartDecision};
 pub use deployed::{DeployedHandler, Deployment};
 pub use driver::{Address, Driver};
-pub use error::Error;
+pub use error::{Error, remedy};
 pub use floors::{Fence, Floor, Floors, LEAST_RETENTION_MS, Swept};
 pub use ledger::{BUCKET_MS, Buckets, Seen};
+pub use live::Live;
 pub use owners::BEAT;
-pub use plan::{Bound, Command, FailedWrite, Marker, MarkerKey, Plan, Reply, WriteError};
+pub use plan::{Command, FailedWrite, FaultKind, FaultyCommand, Marker, MarkerKey, Plan, Reply, WriteError};
+pub use probe::Probed;
 pub use progress::{Advance, Claim, Crashes, DEATHS_THAT_COUNT, LastRecord, PartitionId};
 pub use query::Query;
 pub use read::{Digest, ReadById, digest};
 pub use reader::Reader;
-pub use transaction::{Live, Session};
+pub use transaction::Session;
 pub use write::{Effect, IdKey, Kind, Write};
 
 use std::sync::Arc;
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
 
-use collections::Collated;
+use collections::Odd;
 use owners::Owner;
 use wire::Wire;
 
@@ -68,7 +73,7 @@ pub struct Store {
     own: Arc<str>,
     group: Arc<str>,
     owner: Arc<Owner>,
-    collated: Collated,
+    odd: Odd,
 }
 
 impl Store {
@@ -81,7 +86,7 @@ impl Store {
             own: Arc::from(options.own_database.as_str()),
             group: Arc::from(options.group.as_str()),
             owner: Arc::new(Owner::new(options.owner.clone())),
-            collated: Collated::default(),
+            odd: Odd::default(),
         }
     }
 
@@ -102,7 +107,7 @@ impl Store {
     #[must_use]
     pub fn reader(&self) -> Reader {
         let (wire, database) = (Arc::clone(&self.wire), Arc::clone(&self.data));
-        Reader { wire, database, collated: self.collated.clone() }
+        Reader { wire, database, odd: self.odd.clone() }
     }
 
     /// Runs a command on Weir's own database; a write error or a failed write concern in the reply is an error too.
@@ -113,7 +118,7 @@ impl Store {
     async fn run(&self, database: &str, command: &Document) -> Result<Document, Error> {
         let command = RawDocumentBuf::try_from(command).map_err(|error| Error::Fault(error.to_string()))?;
         let reply = self.wire.run(database, command).await?;
-        match transaction::first_write_error(&reply) {
+        match problem::first_write_error(&reply) {
             Some((_, code, message)) => Err(wire::Error { code: Some(code), message, ..wire::Error::default() }.into()),
             None => Ok(reply),
         }

@@ -38,6 +38,15 @@ pub struct Command {
     pub owners: Vec<usize>,
 }
 
+impl Command {
+    /// The number of the delivery behind it, where there is only one.
+    #[must_use]
+    pub fn owner(&self) -> Option<usize> {
+        let first = *self.owners.first()?;
+        self.owners.iter().all(|owner| *owner == first).then_some(first)
+    }
+}
+
 /// Everything that one transaction does, in the order in which it is done.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
@@ -57,13 +66,15 @@ pub struct Plan {
     pub records: Vec<RawDocumentBuf>,
 }
 
-/// In what a transaction was more than MongoDB takes.
+/// What a handler's command met that may be MongoDB's fault or the command's: a probe tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bound {
-    /// Bytes.
-    Size,
-    /// Time; so it may also be that MongoDB is slow.
-    Time,
+pub enum FaultKind {
+    /// No answer within the time that it had.
+    Slow,
+    /// The user that Weir logs in with has no right to it.
+    Unauthorized,
+    /// Anything else that may pass, such as a lost connection.
+    Unanswered,
 }
 
 /// What became of a transaction.
@@ -88,8 +99,19 @@ pub enum Reply {
         /// MongoDB's words.
         why: String,
     },
-    /// The transaction is more than MongoDB takes; nothing is committed.
-    TooLarge(Bound, String),
+    /// One of the handlers' commands met a fault; nothing is committed.
+    Faulty(FaultyCommand),
+    /// MongoDB did everything and then refused the commit, with this code; nothing is committed.
+    Uncommitted {
+        /// MongoDB's code, if it gave one.
+        code: Option<i32>,
+        /// MongoDB's words.
+        why: String,
+    },
+    /// The transaction has more bytes than MongoDB takes; nothing is committed.
+    TooLarge(String),
+    /// One of the handlers' commands did not end in time: it still has the session, and only a claim ends it.
+    Abandoned(FaultyCommand),
     /// Nobody knows whether it is committed: only a claim can tell.
     Unknown(String),
 }
@@ -103,6 +125,17 @@ pub struct FailedWrite {
     pub statement: Option<usize>,
     /// Why.
     pub why: WriteError,
+}
+
+/// Which command met a fault, and MongoDB's words.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FaultyCommand {
+    /// The command's place in the plan.
+    pub command: usize,
+    /// What kind of fault.
+    pub kind: FaultKind,
+    /// MongoDB's words.
+    pub why: String,
 }
 
 /// Why a write failed.

@@ -31,3 +31,18 @@ pub struct Query {
     /// The index to use: a name or a document.
     pub hint: Option<RawBson>,
 }
+
+impl Query {
+    /// What it has of BSON, nearly: a command that holds it is a little larger.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let documents = [Some(&self.filter), self.sort.as_ref(), self.projection.as_ref(), self.collation.as_ref()];
+        let documents: usize = documents.into_iter().flatten().map(|document| document.as_bytes().len()).sum();
+        let hint = match &self.hint {
+            Some(RawBson::Document(hint)) => hint.as_bytes().len(),
+            Some(RawBson::String(hint)) => hint.len(),
+            _ => 0,
+        };
+        documents + hint
+    }
+}

@@ -22,6 +22,21 @@ pub struct ReadById {
     pub digest: Digest,
 }
 
+impl ReadById {
+    /// What it holds of memory, nearly.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let id = match &self.id {
+            RawBson::String(text) => text.len(),
+            RawBson::Document(document) => document.as_bytes().len(),
+            RawBson::Array(array) => array.as_bytes().len(),
+            RawBson::Binary(binary) => binary.bytes.len(),
+            _ => 0,
+        };
+        size_of::<Self>() + id + self.projection.as_ref().map_or(0, |projection| projection.as_bytes().len())
+    }
+}
+
 /// The hash of a found document's bytes; zeros where nothing was found.
 #[must_use]
 pub fn digest(found: Option<&RawDocument>) -> Digest {

@@ -1,24 +1,24 @@
 //! Reads for handlers: a query becomes a command, its reply becomes documents. Pure.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use bson::{Document, RawDocumentBuf, cstr, doc, rawdoc};
+use bson::{RawBsonRef, RawDocumentBuf, cstr, rawdoc};
 
-use super::collections::Collated;
-use super::wire::{Transactions, Wire};
+use super::collections::Odd;
+use super::error::TOO_LARGE;
+use super::wire::{self, Found, Transactions, Wire};
 use super::{Error, Query};
 
 /// As many documents as a reply of MongoDB's holds.
 const BATCH: i32 = i32::MAX;
-/// MongoDB's code for what is over its bound of a reply (`BSONObjectTooLarge`).
-const TOO_LARGE: i32 = 10_334;
 
 /// Reads for a delivery that runs in a batch: outside any transaction, with majority read concern.
 #[derive(Debug, Clone)]
 pub struct Reader {
     pub(super) wire: Arc<dyn Wire>,
     pub(super) database: Arc<str>,
-    pub(super) collated: Collated,
+    pub(super) odd: Odd,
 }
 
 impl Reader {
@@ -26,41 +26,55 @@ impl Reader {
     /// collation.
     #[must_use]
     pub fn tells_ids_apart(&self, collection: &str) -> bool {
-        !self.collated.contains(collection)
+        !self.odd.is_collated(collection)
     }
 
-    /// The documents that the query finds, at most `query.limit`.
+    /// Whether the name is a view's, so that a read of it sees documents of other collections.
+    #[must_use]
+    pub fn is_view(&self, collection: &str) -> bool {
+        self.odd.is_view(collection)
+    }
+
+    /// The documents that the query finds, at most `query.limit`, in at most that time.
     ///
     /// # Errors
     /// What MongoDB answers.
-    pub async fn find(&self, query: &Query) -> Result<Vec<RawDocumentBuf>, Error> {
-        documents(&self.run(find_command(query)).await?)
+    pub async fn find(&self, query: &Query, time: Duration) -> Result<Vec<RawDocumentBuf>, Error> {
+        documents(self.read(find_command(query), time).await?)
     }
 
-    /// The number of documents that the query finds.
+    /// The number of documents that the query finds, in at most that time.
     ///
     /// # Errors
     /// What MongoDB answers.
-    pub async fn count(&self, query: &Query) -> Result<u64, Error> {
-        number(&self.run(count_command(query)).await?)
+    pub async fn count(&self, query: &Query, time: Duration) -> Result<u64, Error> {
+        number(&self.read(count_command(query), time).await?)
     }
 
-    async fn run(&self, mut command: RawDocumentBuf) -> Result<Document, Error> {
+    async fn read(&self, mut command: RawDocumentBuf, time: Duration) -> Result<Found, Error> {
         command.append(cstr!("readConcern"), rawdoc! { "level": "majority" });
-        Ok(self.wire.run(&self.database, command).await?)
+        Ok(self.wire.read(&self.database, command, time).await?)
     }
 }
 
+/// As [`Reader::find`], in a transaction; the outer error is the command's.
 pub(super) async fn find_in(
     database: &str,
     session: &dyn Transactions,
     query: &Query,
-) -> Result<Vec<RawDocumentBuf>, Error> {
-    documents(&session.run(database, find_command(query)).await?)
+    time: Duration,
+) -> Result<Result<Vec<RawDocumentBuf>, Error>, wire::Error> {
+    Ok(documents(session.read(database, find_command(query), time).await?))
 }
 
-pub(super) async fn count_in(database: &str, session: &dyn Transactions, query: &Query) -> Result<u64, Error> {
-    number(&session.run(database, count_command(query)).await?)
+/// As [`Reader::count`], in a transaction; the outer error is the command's.
+pub(super) async fn count_in(
+    database: &str,
+    session: &dyn Transactions,
+    query: &Query,
+    time: Duration,
+) -> Result<Result<u64, Error>, wire::Error> {
+    Ok(number(&session.read(database, count_command(query), time).await?))
 }
 
 fn find_command(query: &Query) -> RawDocumentBuf {
@@ -110,29 +124,21 @@ fn count_command(query: &Query) -> RawDocumentBuf {
     command
 }
 
-/// What stands in a cursor's first batch. A cursor with more is a read over MongoDB's bound of a reply.
-fn documents(reply: &Document) -> Result<Vec<RawDocumentBuf>, Error> {
-    let odd = || Error::Fault("mongodb answered a read without a cursor".to_owned());
-    let cursor = reply.get_document("cursor").map_err(|_| odd())?;
-    if cursor.get_i64("id").is_ok_and(|id| id != 0) {
+/// The documents of a cursor's first reply. A cursor with more is a read over MongoDB's bound of a reply.
+fn documents(found: Found) -> Result<Vec<RawDocumentBuf>, Error> {
+    if found.more {
         let message = "the documents found are more than the 16 MiB of one reply: ask for fewer, or for fewer fields";
         return Err(Error::Refused { code: TOO_LARGE, message: message.to_owned() });
     }
-    let batch = cursor.get_array("firstBatch").map_err(|_| odd())?;
-    batch
-        .iter()
-        .map(|document| RawDocumentBuf::try_from(document.as_document().ok_or_else(odd)?).map_err(|_| odd()))
-        .collect()
+    Ok(found.documents)
 }
 
-fn number(reply: &Document) -> Result<u64, Error> {
-    let odd = || Error::Fault("mongodb answered a count without a number".to_owned());
-    let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch")).map_err(|_| odd())?;
-    let Some(first) = batch.first() else { return Ok(0) };
-    let n = first.as_document().unwrap_or(&doc! {}).get("n").cloned();
-    match n {
-        Some(bson::Bson::Int32(n)) => u64::try_from(n).map_err(|_| odd()),
-        Some(bson::Bson::Int64(n)) => u64::try_from(n).map_err(|_| odd()),
+fn number(found: &Found) -> Result<u64, Error> {
+    let odd = || Error::odd("a count");
+    let Some(first) = found.documents.first() else { return Ok(0) };
+    match first.get("n").ok().flatten() {
+        Some(RawBsonRef::Int32(n)) => u64::try_from(n).map_err(|_| odd()),
+        Some(RawBsonRef::Int64(n)) => u64::try_from(n).map_err(|_| odd()),
         _ => Err(odd()),
     }
 }

@@ -1,28 +1,24 @@
 //! One transaction: the fence, the marks, the checks, the writes, what is parked; and what MongoDB said to it. Pure.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf, cstr, doc, rawdoc};
 
 use super::collections::{GROUPS, PARKED, PROGRESS, RECORDS};
-use super::error::is_passing;
-use super::reader::{count_in, find_in};
-use super::wire::{self, Transactions};
+use super::live::Live;
+use super::problem::{Problem, first_write_error, is_conflict, is_duplicate, matched};
+use super::wire::{self, MAX_TIME, Transactions};
 use super::{
-    Advance, Bound, Command, Effect, Error, FailedWrite, Fence, Kind, Marker, Plan, Query, ReadById, Reply, Store,
-    Write, WriteError, checks, ledger,
+    Advance, Command, Error, FailedWrite, FaultKind, FaultyCommand, Fence, Kind, Marker, Plan, ReadById, Reply, Store,
+    WriteError, checks, ledger,
 };
 use crate::failpoint;
 use crate::seeded::{self, Bug};
 
-const DUPLICATE_KEY: i32 = 11_000;
-/// A document or a command over 16 MiB: where a statement's error says it, it is that statement's.
-const OF_A_DOCUMENT: [i32; 2] = [10_334, 17_420];
-/// A transaction over the oplog's bound, or over the cache's.
-const OVER_SIZE: [i32; 2] = [257, 388];
-/// A command's own time is over, or the transaction's.
-const OVER_TIME: [i32; 3] = [50, 262, 290];
+/// The longest time for one command of the handlers'. Three tries of it must not hold the others up for long.
+const HANDLERS_TIME: Duration = Duration::from_secs(10);
 /// The most bytes of documents that are kept by one command, where each is less.
 const KEPT_BYTES: usize = 12 << 20;
 /// How often a commit of which nobody knows the result is sent again before a claim has to settle it.
@@ -33,15 +29,6 @@ const COMMIT_TRIES: u32 = 3;
 pub struct Session {
     store: Store,
     session: Arc<dyn Transactions>,
-}
-
-/// An open transaction, for an event that runs alone: reads see its writes, writes act at once. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Live {
-    data: Arc<str>,
-    session: Arc<dyn Transactions>,
-    /// What became of the transaction, where a handler's write has ended it and nobody is to blame.
-    ended: Arc<OnceLock<Reply>>,
 }
 
 impl Store {
@@ -123,8 +110,7 @@ impl Session {
             self.abort().await;
             return Err(reply);
         }
-        let (data, session) = (Arc::clone(&self.store.data), Arc::clone(&self.session));
-        Ok(Live { data, session, ended: Arc::default() })
+        Ok(Live::new(Arc::clone(&self.store.data), Arc::clone(&self.session)))
     }
 
     /// Commits the transaction that is open, with the rest of the plan; its progress is already in it.
@@ -140,6 +126,12 @@ impl Session {
     /// Throws the open transaction away.
     pub async fn abandon(&mut self) {
         self.abort().await;
+    }
+
+    /// Leaves the open transaction to the next claim, which ends it: an operation that nobody waits for still has the
+    /// session.
+    pub fn forsake(&mut self) {
+        self.store.owner.rename();
     }
 
     /// Takes a new session where the client of the old one was given up.
@@ -161,11 +153,12 @@ impl Session {
         }
         let data = &*self.store.data;
         let checked: &[ReadById] = if seeded::on(Bug::ReadsUnchecked) { &[] } else { &plan.checks };
-        if !checks::hold(data, &*self.session, checked).await.map_err(|error| fault(&error))? {
+        if !checks::hold(data, &*self.session, checked).await.map_err(|error| self.unchecked(error))? {
             return Err(Reply::Changed);
         }
         for (place, command) in plan.commands.iter().enumerate() {
-            run(data, &*self.session, command).await.map_err(|problem| self.reply(problem, place, command))?;
+            let done = run(data, &*self.session, command, HANDLERS_TIME).await;
+            done.map_err(|problem| self.reply(problem, place, command))?;
         }
         self.keep(PARKED, &plan.parked).await?;
         self.keep(RECORDS, &plan.records).await
@@ -201,7 +194,7 @@ impl Session {
         for fence in &stand {
             let command = doc! { "find": GROUPS, "filter": filter(fence), "limit": 1_i64, "singleBatch": true };
             let reply = self.own(GROUPS, raw(&command)?).await?;
-            if super::first_batch(&reply).map_err(|error| fault(&error))?.is_empty() {
+            if super::first_batch(&reply).map_err(|error| Reply::Transient(error.to_string()))?.is_empty() {
                 return Err(Reply::SeenBefore);
             }
         }
@@ -252,10 +245,10 @@ impl Session {
 
     /// A command on Weir's own database in the transaction.
     async fn own(&self, collection: &str, command: RawDocumentBuf) -> Result<Document, Reply> {
-        let reply = self.session.run(&self.store.own, command).await;
+        let reply = self.session.run(&self.store.own, command, MAX_TIME).await;
         let reply = reply.map_err(|error| self.failed(error, Some(collection)))?;
         match first_write_error(&reply) {
-            Some((_, DUPLICATE_KEY, _)) => Err(Reply::SeenBefore),
+            Some((_, code, _)) if is_duplicate(code) => Err(Reply::SeenBefore),
             Some((_, code, why)) if is_conflict(code) => Err(Reply::Conflict { collection: collection.into(), why }),
             Some((_, code, message)) => Err(Reply::Transient(format!("{collection}: {message} (code {code})"))),
             None => Ok(reply),
@@ -264,21 +257,29 @@ impl Session {
 
     /// An error of a command as a whole, other than a handler's.
     fn failed(&self, error: wire::Error, collection: Option<&str>) -> Reply {
-        if error.abandoned {
-            self.store.owner.rename();
-            return Reply::Unknown(error.message);
-        }
-        match problem(error) {
-            Problem::TooLarge(Bound::Size, why) => Reply::TooLarge(Bound::Size, why),
+        match Problem::of(error) {
+            Problem::TooLarge(why) => Reply::TooLarge(why),
             Problem::Conflict(why) if collection.is_some() => {
                 Reply::Conflict { collection: collection.unwrap_or_default().into(), why }
             }
-            // Out of time is no handler's doing here: MongoDB is slow.
-            Problem::Conflict(why) | Problem::Transient(why) | Problem::TooLarge(Bound::Time, why) => {
-                Reply::Transient(why)
+            Problem::Conflict(why) | Problem::Fault(_, why) => Reply::Transient(why),
+            Problem::Abandoned(why) => {
+                self.store.owner.rename();
+                Reply::Unknown(why)
             }
-            Problem::Abandoned(why) => Reply::Unknown(why),
             Problem::Write { why, .. } => Reply::Transient(format!("{why:?}")),
+        }
+    }
+
+    /// A read that MongoDB answered before fails now: without its answer, what was read counts as changed.
+    fn unchecked(&self, error: wire::Error) -> Reply {
+        match Problem::of(error) {
+            Problem::Fault(FaultKind::Unanswered, why) | Problem::Conflict(why) => Reply::Transient(why),
+            Problem::Abandoned(why) => {
+                self.store.owner.rename();
+                Reply::Unknown(why)
+            }
+            Problem::Fault(..) | Problem::Write { .. } | Problem::TooLarge(_) => Reply::Changed,
         }
     }
 
@@ -288,12 +289,12 @@ impl Session {
                 let only = (of.statements.len() == 1).then_some(0);
                 Reply::Failed(FailedWrite { command, statement: statement.or(only), why })
             }
-            Problem::TooLarge(bound, message) => Reply::TooLarge(bound, message),
+            Problem::TooLarge(why) => Reply::TooLarge(why),
             Problem::Conflict(why) => Reply::Conflict { collection: Arc::clone(&of.collection), why },
-            Problem::Transient(message) => Reply::Transient(message),
+            Problem::Fault(kind, why) => Reply::Faulty(FaultyCommand { command, kind, why }),
             Problem::Abandoned(why) => {
                 self.store.owner.rename();
-                Reply::Unknown(why)
+                Reply::Abandoned(FaultyCommand { command, kind: FaultKind::Slow, why })
             }
         }
     }
@@ -306,8 +307,9 @@ impl Session {
                 self.store.owner.rename();
                 return Reply::Unknown(error.message);
             }
-            if error.transient && !error.unknown {
-                return Reply::Transient(error.message);
+            // A server that refuses a commit without a doubt has aborted it. Should it be wrong, the fence tells.
+            if !error.unknown && (error.transient || error.code.is_some()) {
+                return Reply::Uncommitted { code: error.code, why: error.message };
             }
             if !error.unknown || tries == COMMIT_TRIES {
                 self.store.owner.rename();
@@ -326,73 +328,13 @@ impl Session {
     }
 }
 
-impl Live {
-    /// As [`super::Reader::find`], in the transaction.
-    ///
-    /// # Errors
-    /// What MongoDB answers.
-    pub async fn find(&self, query: &Query) -> Result<Vec<RawDocumentBuf>, Error> {
-        find_in(&self.data, &*self.session, query).await
-    }
-
-    /// As [`super::Reader::count`], in the transaction.
-    ///
-    /// # Errors
-    /// What MongoDB answers.
-    pub async fn count(&self, query: &Query) -> Result<u64, Error> {
-        count_in(&self.data, &*self.session, query).await
-    }
-
-    /// Does a write in the transaction and says what it did.
-    ///
-    /// # Errors
-    /// [`Error::MustMatch`] where a must-match write matched nothing, and what MongoDB answers.
-    pub async fn write(&self, write: &Write) -> Result<Effect, Error> {
-        let command = Command {
-            collection: Arc::clone(&write.collection),
-            kind: write.kind,
-            must_match: write.must_match,
-            statements: write.statements.clone(),
-            owners: Vec::new(),
-        };
-        match run(&self.data, &*self.session, &command).await {
-            Ok(reply) => Ok(effect(command.kind, &reply)),
-            Err(Problem::Write { why: WriteError::MustMatch, .. }) => Err(Error::MustMatch),
-            Err(Problem::Write { why: WriteError::Refused { code, message }, .. }) => {
-                Err(Error::Refused { code, message })
-            }
-            Err(Problem::TooLarge(bound, message)) => self.fault(Reply::TooLarge(bound, message.clone()), message),
-            Err(Problem::Conflict(message)) => {
-                let collection = Arc::clone(&write.collection);
-                self.fault(Reply::Conflict { collection, why: message.clone() }, message)
-            }
-            Err(Problem::Transient(message) | Problem::Abandoned(message)) => Err(Error::Fault(message)),
-        }
-    }
-
-    fn fault(&self, reply: Reply, message: String) -> Result<Effect, Error> {
-        // Only the first tells: what follows it is that the transaction is gone.
-        let _ = self.ended.set(reply);
-        Err(Error::Fault(message))
-    }
-
-    /// What became of the transaction, where a write has ended it: it was too large, or another was faster.
-    #[must_use]
-    pub fn ended(&self) -> Option<&Reply> {
-        self.ended.get()
-    }
-}
-
-/// Why a write command of a handler's did not do what it should.
-enum Problem {
-    Write { statement: Option<usize>, why: WriteError },
-    TooLarge(Bound, String),
-    Conflict(String),
-    Transient(String),
-    Abandoned(String),
-}
-
-async fn run(database: &str, session: &dyn Transactions, command: &Command) -> Result<Document, Problem> {
+/// Runs a handler's command in a transaction.
+pub(super) async fn run(
+    database: &str,
+    session: &dyn Transactions,
+    command: &Command,
+    time: Duration,
+) -> Result<Document, Problem> {
     let (name, list) = match command.kind {
         Kind::Insert => (cstr!("insert"), cstr!("documents")),
         Kind::Update => (cstr!("update"), cstr!("updates")),
@@ -401,17 +343,9 @@ async fn run(database: &str, session: &dyn Transactions, command: &Command) -> R
     let mut body = RawDocumentBuf::new();
     body.append(name, &*command.collection);
     body.append(list, command.statements.iter().cloned().collect::<RawArrayBuf>());
-    let reply = session.run(database, body).await.map_err(problem)?;
-    if let Some((statement, code, message)) = first_write_error(&reply) {
-        return Err(if is_conflict(code) {
-            Problem::Conflict(message)
-        } else if let Some(bound) = bound(code).filter(|_| !OF_A_DOCUMENT.contains(&code)) {
-            Problem::TooLarge(bound, message)
-        } else if is_passing(code) {
-            Problem::Transient(message)
-        } else {
-            Problem::Write { statement, why: WriteError::Refused { code, message } }
-        });
+    let reply = session.run(database, body, time).await.map_err(Problem::of)?;
+    if let Some(problem) = Problem::in_reply(&reply) {
+        return Err(problem);
     }
     // Statements that must match are single ones, so that their number and `n` tell; a multi statement stands alone.
     if command.must_match && matched(&reply) < command.statements.len() as u64 {
@@ -420,86 +354,6 @@ async fn run(database: &str, session: &dyn Transactions, command: &Command) -> R
     Ok(reply)
 }
 
-fn problem(error: wire::Error) -> Problem {
-    if error.abandoned {
-        return Problem::Abandoned(error.message);
-    }
-    match error.code {
-        Some(code) if is_conflict(code) => Problem::Conflict(error.message),
-        _ if error.transient || error.denied => Problem::Transient(error.message),
-        Some(code) if let Some(bound) = bound(code) => Problem::TooLarge(bound, error.message),
-        Some(code) if is_passing(code) => Problem::Transient(error.message),
-        Some(code) => Problem::Write { statement: None, why: WriteError::Refused { code, message: error.message } },
-        None if error.oversized => Problem::TooLarge(Bound::Size, error.message),
-        None => Problem::Transient(error.message),
-    }
-}
-
-/// An error of a read that MongoDB has answered before.
-fn fault(error: &Error) -> Reply {
-    Reply::Transient(error.to_string())
-}
-
-/// Which of MongoDB's bounds of a transaction a code tells of.
-fn bound(code: i32) -> Option<Bound> {
-    if OVER_TIME.contains(&code) {
-        Some(Bound::Time)
-    } else if OVER_SIZE.contains(&code) || OF_A_DOCUMENT.contains(&code) {
-        Some(Bound::Size)
-    } else {
-        None
-    }
-}
-
-/// `WriteConflict`. A `NoSuchTransaction` that follows another error says nothing of its own.
-fn is_conflict(code: i32) -> bool {
-    code == 112
-}
-
 fn raw(document: &Document) -> Result<RawDocumentBuf, Reply> {
     RawDocumentBuf::try_from(document).map_err(|error| Reply::Transient(error.to_string()))
-}
-
-/// The first error of a reply: where, its code, its words. `ok: 1` says nothing of it.
-pub(super) fn first_write_error(reply: &Document) -> Option<(Option<usize>, i32, String)> {
-    if seeded::on(Bug::WriteErrorsIgnored) {
-        return None;
-    }
-    let error = match reply.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
-        Some(error) => error.as_document()?,
-        None => reply.get_document("writeConcernError").ok()?,
-    };
-    let index = error.get_i32("index").ok().and_then(|index| usize::try_from(index).ok());
-    let message = error.get_str("errmsg").unwrap_or("no message").to_owned();
-    Some((index, error.get_i32("code").unwrap_or_default(), message))
-}
-
-fn matched(reply: &Document) -> u64 {
-    unsigned(reply, "n")
-}
-
-fn unsigned(reply: &Document, name: &str) -> u64 {
-    match reply.get(name) {
-        Some(Bson::Int32(n)) => u64::try_from(*n).unwrap_or(0),
-        Some(Bson::Int64(n)) => u64::try_from(*n).unwrap_or(0),
-        _ => 0,
-    }
-}
-
-fn effect(kind: Kind, reply: &Document) -> Effect {
-    let n = matched(reply);
-    match kind {
-        Kind::Insert => Effect { inserted: n, ..Effect::default() },
-        Kind::Delete => Effect { deleted: n, ..Effect::default() },
-        Kind::Update => {
-            let upserted = reply.get_array("upserted").ok().and_then(|list| list.first()).and_then(Bson::as_document);
-            Effect {
-                // MongoDB counts an inserted document as matched here.
-                matched: n - u64::from(upserted.is_some()).min(n),
-                modified: unsigned(reply, "nModified"),
-                upserted_id: upserted.and_then(|entry| entry.get("_id")).cloned(),
-                ..Effect::default()
-            }
-        }
-    }
 }

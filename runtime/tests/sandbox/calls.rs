@@ -75,6 +75,19 @@ async fn an_invalid_call_decides_too_and_the_first_one_is_told() {
 }
 
 #[tokio::test]
+async fn after_a_refused_call_nothing_is_asked_of_mongodb() {
+    let denied = format!("(call $insert (i32.const 4500) (i32.const 7) (i32.const 4400) (i32.const 23) {REST})");
+    // There is no MongoDB here, so whatever reaches it is a fault; and an effect needs a transaction.
+    let effect = "(call $effect-of (i32.const 0) (i32.const 64))";
+    for after in [read_by_id(), query(), format!("{}{effect}", insert())] {
+        let run = deliver(&format!("{}{denied}{after}", insert())).await;
+        let Verdict::Refused(refusal) = &run.verdict else { panic!("{after}: {:?}", run.verdict) };
+        assert_eq!(refusal.code, Code::Denied);
+        assert_eq!(run.writes.len(), 1, "what follows a refusal is not even kept");
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_write_has_no_effect() {
     let run = deliver("(call $effect-of (i32.const 0) (i32.const 64))").await;
     let Verdict::Refused(refusal) = &run.verdict else { panic!("{:?}", run.verdict) };

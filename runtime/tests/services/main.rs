@@ -6,6 +6,7 @@
 mod crashes;
 mod dead;
 mod embedded;
+mod ends;
 mod failures;
 mod format;
 mod leases;

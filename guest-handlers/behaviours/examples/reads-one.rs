@@ -1,0 +1,31 @@
+//! Reads one document of `found` by the aggregate's id, or `all` of them, and stores in `reads` how many fields it has.
+
+use weir_sdk::prelude::*;
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Payload {
+    all: bool,
+}
+
+struct ReadsOne;
+
+impl Handler for ReadsOne {
+    type Payload = Payload;
+    const EVENTS: &[&str] = &["ReadsOne"];
+    const GRANTS: &[Grant] = &[read("found"), write("reads")];
+    const DESCRIPTION: &str = "Reads one document by its id, or all, and stores how many fields it has.";
+
+    fn handle(&self, event: Event<Payload>) -> Result {
+        let found = collection("found");
+        let found = if event.payload.all {
+            found.find(doc! {})?.into_iter().next()
+        } else {
+            found.find_one(doc! { "_id": event.aggregate_id })?
+        };
+        let fields = i64::try_from(found.map_or(0, |found| found.iter().count())).unwrap_or(i64::MAX);
+        collection("reads").insert_one(doc! { "_id": event.id, "fields": fields })?;
+        Ok(())
+    }
+}
+weir_sdk::export!(ReadsOne);

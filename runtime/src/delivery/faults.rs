@@ -1,0 +1,158 @@
+//! Finds out whose fault it is that MongoDB did not do what a delivery asked. Pure.
+//!
+//! Right after the fault, a probe asks MongoDB for next to nothing beside it: for a read a find by `_id` in the same
+//! collection, for a write a write that a majority has. If the probe takes a second or fails, the fault is MongoDB's and
+//! the delivery waits with everybody. If not, it is the delivery's, and `suspects` says how often it may meet one.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
+use std::sync::{Arc, MutexGuard, PoisonError};
+
+use futures_util::future::{Either, select};
+
+use super::batch::{Batch, DeliveryRef};
+use super::outcome::Failure;
+use super::runner::{GivenUp, PAUSE, Runner};
+use super::suspects::{self, Suspect, Suspects};
+use crate::clock;
+use crate::host::Fault;
+use crate::store::{Advance, FaultKind, Probed, Store};
+
+/// What is known of faults that are not MongoDB's.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    suspects: Suspects,
+    /// Deliveries that have had all their tries. What ended the last try may have cost the claim, so that they are still to
+    /// be parked under the next one.
+    condemned: BTreeMap<Suspect, Failure>,
+    /// The rights that Weir's user lacks.
+    rights: BTreeSet<Right>,
+}
+
+/// The right to a collection.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Right {
+    collection: Arc<str>,
+    writes: bool,
+}
+
+impl Right {
+    /// As readiness names it.
+    fn name(&self) -> String {
+        format!("the right to {} {}", if self.writes { "write to" } else { "read" }, self.collection)
+    }
+
+    fn probe(&self) -> Probed<'_> {
+        if self.writes { Probed::RightToWrite(&self.collection) } else { Probed::Read(&self.collection) }
+    }
+}
+
+/// What a fault is compared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// A read in the same collection.
+    Read,
+    /// A write of Weir's own.
+    Write,
+}
+
+impl Runner {
+    /// Finds out whether a delivery is behind a fault, after a pause in which it may pass. Gives what the delivery is to be
+    /// parked with where it has had all its tries.
+    pub(super) async fn judge(
+        &self,
+        batch: &Batch,
+        at: DeliveryRef,
+        fault: &Fault,
+        beside: Beside,
+    ) -> Result<Option<Failure>, GivenUp> {
+        let (Some(suspect), Some(collection)) = (batch.suspect(at), &fault.collection) else {
+            self.wait(PAUSE, &fault.message).await?;
+            return Ok(None);
+        };
+        let what = match (fault.kind, beside) {
+            // In the same collection the probe would be refused too.
+            (FaultKind::Unauthorized, _) => Probed::Own,
+            (_, Beside::Read) => Probed::Read(collection),
+            (_, Beside::Write) => Probed::Write,
+        };
+        if let Some(why) = self.slow_or_away(what).await {
+            self.faults().suspects.clear(&suspect);
+            self.wait(PAUSE, &format!("{}; and {why}", fault.message)).await?;
+            return Ok(None);
+        }
+        let guilty = self.faults().suspects.count(&suspect, fault.kind);
+        let handler = batch.handler(at);
+        let handler = handler.as_deref().map_or("", |handler| &*handler.name);
+        let offset = suspect.offset;
+        tracing::warn!(handler, partition = %suspect.partition, offset, error = fault.message, "delivery_suspected");
+        if !guilty {
+            self.pause().await?;
+            return Ok(None);
+        }
+        if fault.kind == FaultKind::Unauthorized {
+            let right = Right { collection: Arc::clone(collection), writes: fault.writes };
+            self.health.waiting_for(&right.name(), &*fault.message);
+            self.faults().rights.insert(right);
+        }
+        let failure = suspects::failure(fault.kind, &fault.message);
+        self.faults().condemned.insert(suspect, failure.clone());
+        Ok(Some(failure))
+    }
+
+    /// Ends the deliveries of a batch that have had all their tries under an earlier claim. Says whether there are any.
+    pub(super) fn condemn(&self, batch: &mut Batch) -> bool {
+        let faults = self.faults();
+        if faults.condemned.is_empty() {
+            return false;
+        }
+        let condemned = |at| Some((at, faults.condemned.get(&batch.suspect(at)?)?.clone()));
+        let condemned: Vec<_> = batch.deliveries().filter_map(|(at, _)| condemned(at)).collect();
+        for (at, failure) in &condemned {
+            batch.fail(*at, failure.clone());
+        }
+        !condemned.is_empty()
+    }
+
+    /// Why MongoDB is slow or away, if it is.
+    pub(super) async fn slow_or_away(&self, what: Probed<'_>) -> Option<String> {
+        let probe = pin!(self.store.probe(what));
+        match select(probe, self.clock.sleep(Store::PROBE_TIME)).await {
+            Either::Left((Ok(()), _)) => None,
+            Either::Left((Err(error), _)) => Some(format!("a probe failed: {error}")),
+            Either::Right(_) => Some("a probe was not answered within a second".to_owned()),
+        }
+    }
+
+    /// Looks whether the rights that were missing are there by now.
+    pub(super) async fn look_at_rights(&self) {
+        let missing = self.faults().rights.clone();
+        for right in missing {
+            if self.store.probe(right.probe()).await.is_ok() {
+                self.health.found(&right.name());
+                self.faults().rights.remove(&right);
+            }
+        }
+    }
+
+    /// These deliveries have committed, or are parked for good.
+    pub(super) fn accounted_for(&self, advances: &[Advance]) {
+        let mut faults = self.faults();
+        for Advance { partition, to, .. } in advances {
+            faults.suspects.committed(partition, *to);
+            faults.condemned.retain(|suspect, _| suspect.partition != *partition || suspect.offset >= *to);
+        }
+    }
+
+    async fn pause(&self) -> Result<(), GivenUp> {
+        if self.gives_up() {
+            return Err(GivenUp);
+        }
+        self.clock.sleep(clock::jittered(&*self.clock, PAUSE)).await;
+        Ok(())
+    }
+
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,117 @@
+//! Deliveries for which MongoDB did not do what they asked, although it did what was asked beside them. Pure.
+//!
+//! A fault is MongoDB's unless a probe right after it is answered within a second. Faults that a probe does not confirm
+//! are counted by delivery, across batches and claims, until the delivery commits or a probe fails. Then it is parked.
+
+use std::collections::BTreeMap;
+
+use super::outcome::{Failure, State};
+use crate::store::{FaultKind, PartitionId};
+
+/// How often a delivery may be slow, or ask for what Weir's user may not do.
+const TRIES: u32 = 3;
+/// How often a delivery may meet another fault, such as a connection that is lost during its calls.
+const UNANSWERED_TRIES: u32 = 10;
+
+/// One event for one handler.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Suspect {
+    /// Where its record stands.
+    pub(super) partition: PartitionId,
+    /// At which offset.
+    pub(super) offset: i64,
+    /// The handler's id.
+    pub(super) handler: i32,
+}
+
+/// Which deliveries have met faults that no probe confirmed, and how often.
+#[derive(Debug, Default)]
+pub(super) struct Suspects(BTreeMap<Suspect, Counted>);
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Counted {
+    own: u32,
+    all: u32,
+}
+
+impl Suspects {
+    /// Counts a fault that a probe did not confirm. Says whether the delivery has had all its tries.
+    pub(super) fn count(&mut self, suspect: &Suspect, kind: FaultKind) -> bool {
+        let counted = self.0.entry(suspect.clone()).or_default();
+        counted.all += 1;
+        counted.own += u32::from(kind != FaultKind::Unanswered);
+        let guilty = counted.own >= TRIES || counted.all >= UNANSWERED_TRIES;
+        if guilty {
+            self.0.remove(suspect);
+        }
+        guilty
+    }
+
+    /// MongoDB was to blame, at least this time.
+    pub(super) fn clear(&mut self, suspect: &Suspect) {
+        self.0.remove(suspect);
+    }
+
+    /// Forgets the deliveries of a partition that are accounted for, up to that offset.
+    pub(super) fn committed(&mut self, partition: &PartitionId, next: i64) {
+        if !self.0.is_empty() {
+            self.0.retain(|suspect, _| suspect.partition != *partition || suspect.offset >= next);
+        }
+    }
+}
+
+/// What a delivery is parked with that has had all its tries.
+pub(super) fn failure(kind: FaultKind, why: &str) -> Failure {
+    let (reason, limit) = match kind {
+        FaultKind::Slow => ("slow", Some("documents_ms")),
+        FaultKind::Unauthorized => ("unauthorized", None),
+        FaultKind::Unanswered => ("unanswered", None),
+    };
+    Failure { limit, ..Failure::new(State::Parked, reason, why) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn suspect(offset: i64, handler: i32) -> Suspect {
+        Suspect { partition: PartitionId { topic: "t".into(), partition: 0 }, offset, handler }
+    }
+
+    #[test]
+    fn the_third_slow_try_in_a_row_is_the_deliverys_own() {
+        let mut suspects = Suspects::default();
+        for (offset, handler) in [(1, 1), (1, 2), (2, 1)] {
+            assert!(!suspects.count(&suspect(offset, handler), FaultKind::Slow));
+            assert!(!suspects.count(&suspect(offset, handler), FaultKind::Unauthorized));
+        }
+        assert!(suspects.count(&suspect(1, 2), FaultKind::Slow));
+        assert!(!suspects.count(&suspect(1, 2), FaultKind::Slow), "it begins anew");
+    }
+
+    #[test]
+    fn a_fault_that_a_probe_confirms_begins_the_count_anew() {
+        let mut suspects = Suspects::default();
+        for _ in 0..100 {
+            assert!(!suspects.count(&suspect(1, 1), FaultKind::Slow));
+            assert!(!suspects.count(&suspect(1, 1), FaultKind::Slow));
+            suspects.clear(&suspect(1, 1));
+        }
+    }
+
+    #[test]
+    fn lost_connections_are_the_deliverys_own_at_the_tenth() {
+        let mut suspects = Suspects::default();
+        let tries = (1..100).find(|_| suspects.count(&suspect(1, 1), FaultKind::Unanswered));
+        assert_eq!(tries, Some(UNANSWERED_TRIES));
+    }
+
+    #[test]
+    fn what_is_committed_is_no_longer_suspected() {
+        let mut suspects = Suspects::default();
+        suspects.count(&suspect(1, 1), FaultKind::Slow);
+        suspects.count(&suspect(2, 1), FaultKind::Slow);
+        suspects.committed(&suspect(1, 1).partition, 2);
+        assert_eq!(suspects.0.keys().collect::<Vec<_>>(), [&suspect(2, 1)]);
+    }
+}

@@ -1,0 +1,111 @@
+//! What MongoDB's answer to a handler's command in a transaction means. Pure.
+
+use bson::{Bson, Document};
+
+use super::error::{DUPLICATE_KEY, OVER_TIME, TOO_LARGE, UNAUTHORIZED, is_passing};
+use super::plan::FaultKind;
+use super::wire::{self, words};
+use super::{Error, WriteError};
+use crate::seeded::{self, Bug};
+
+/// A document or a command over 16 MiB: where a statement's error says it, it is that statement's.
+const OF_A_DOCUMENT: [i32; 2] = [TOO_LARGE, 17_420];
+/// A transaction over the oplog's bound, or over the cache's.
+const OVER_SIZE: [i32; 2] = [257, 388];
+/// `WriteConflict`. A `NoSuchTransaction` that follows another error says nothing of its own.
+const CONFLICT: i32 = 112;
+
+/// Why a handler's command did not do what it should.
+pub(super) enum Problem {
+    /// The statement itself is wrong, or must match and does not.
+    Write { statement: Option<usize>, why: WriteError },
+    /// The transaction has more bytes than MongoDB takes.
+    TooLarge(String),
+    /// Another transaction was faster.
+    Conflict(String),
+    /// MongoDB's fault or the command's.
+    Fault(FaultKind, String),
+    /// The client was given up, and the session with it.
+    Abandoned(String),
+}
+
+impl Problem {
+    /// What failed the command as a whole.
+    pub(super) fn of(error: wire::Error) -> Self {
+        if error.abandoned {
+            return Self::Abandoned(error.message);
+        }
+        match error.code {
+            Some(CONFLICT) => Self::Conflict(error.message),
+            Some(code) if OVER_TIME.contains(&code) => Self::Fault(FaultKind::Slow, error.message),
+            Some(UNAUTHORIZED) => Self::Fault(FaultKind::Unauthorized, error.message),
+            _ if error.transient || error.denied => Self::Fault(FaultKind::Unanswered, error.message),
+            Some(code) if OVER_SIZE.contains(&code) || OF_A_DOCUMENT.contains(&code) => Self::TooLarge(error.message),
+            Some(code) if is_passing(code) => Self::Fault(FaultKind::Unanswered, error.message),
+            Some(code) => Self::refused(None, code, error.message),
+            None if error.oversized => Self::TooLarge(error.message),
+            None => Self::Fault(FaultKind::Unanswered, error.message),
+        }
+    }
+
+    /// What stands in the reply of a command that MongoDB answered.
+    pub(super) fn in_reply(reply: &Document) -> Option<Self> {
+        let (statement, code, message) = first_write_error(reply)?;
+        Some(match code {
+            CONFLICT => Self::Conflict(message),
+            code if OVER_SIZE.contains(&code) => Self::TooLarge(message),
+            code if OVER_TIME.contains(&code) => Self::Fault(FaultKind::Slow, message),
+            code if is_passing(code) => Self::Fault(FaultKind::Unanswered, message),
+            code => Self::refused(statement, code, message),
+        })
+    }
+
+    fn refused(statement: Option<usize>, code: i32, message: String) -> Self {
+        Self::Write { statement, why: WriteError::Refused { code, message } }
+    }
+}
+
+/// What is wrong with the documents that a read in a transaction found, or with the read itself.
+pub(super) fn of_read(error: wire::Error) -> Result<Error, Problem> {
+    if error.malformed || error.oversized || error.code.is_some_and(|code| OF_A_DOCUMENT.contains(&code)) {
+        return Ok(Error::from(error));
+    }
+    Err(Problem::of(error))
+}
+
+/// `WriteConflict`.
+pub(super) fn is_conflict(code: i32) -> bool {
+    code == CONFLICT
+}
+
+/// `DuplicateKey`.
+pub(super) fn is_duplicate(code: i32) -> bool {
+    code == DUPLICATE_KEY
+}
+
+/// The first error of a reply: where, its code, its words. `ok: 1` says nothing of it.
+pub(super) fn first_write_error(reply: &Document) -> Option<(Option<usize>, i32, String)> {
+    if seeded::on(Bug::WriteErrorsIgnored) {
+        return None;
+    }
+    let error = match reply.get_array("writeErrors").ok().and_then(|errors| errors.first()) {
+        Some(error) => error.as_document()?,
+        None => reply.get_document("writeConcernError").ok()?,
+    };
+    let index = error.get_i32("index").ok().and_then(|index| usize::try_from(index).ok());
+    let message = words(error.get_str("errmsg").unwrap_or("no message"));
+    Some((index, error.get_i32("code").unwrap_or_default(), message))
+}
+
+/// How many documents the statements of a reply have matched.
+pub(super) fn matched(reply: &Document) -> u64 {
+    unsigned(reply, "n")
+}
+
+pub(super) fn unsigned(reply: &Document, name: &str) -> u64 {
+    match reply.get(name) {
+        Some(Bson::Int32(n)) => u64::try_from(*n).unwrap_or(0),
+        Some(Bson::Int64(n)) => u64::try_from(*n).unwrap_or(0),
+        _ => 0,
+    }
+}
