@@ -97,7 +97,8 @@ async fn a_document_that_cannot_be_decoded_parks_its_readers() {
 async fn a_deep_document_costs_no_more_memory_than_a_flat_one() {
     let world = World::new(1).await;
     world.handlers(&["reads-one"]);
-    world.toml("[handlers.reads-one]\nboundary_bytes = 67108864\nmemory_bytes = 536870912\nfuel = 100000000000\n");
+    let limits = "boundary_bytes = 67108864\nmemory_bytes = 536870912\nfuel = 100000000000\ndeadline_ms = 60000";
+    world.toml(&format!("[handlers.reads-one]\n{limits}\n"));
     let mut deep = rawdoc! { "x": "y".repeat(12 << 20) };
     for _ in 0..50 {
         deep = rawdoc! { "a": deep };
