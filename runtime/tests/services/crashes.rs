@@ -17,7 +17,7 @@ async fn a_handler_at_which_hosts_panic_loses_that_event_and_no_other_does() {
     let panics = format!("in-handler:{}:user-created", deadly.id);
     for life in 0..DEATHS {
         let status = world.start(&[("WEIR_PANIC", &panics)]).ended().await;
-        assert_eq!(status.code(), Some(1), "life {life}");
+        assert_eq!(status.code(), Some(101), "life {life}");
         let parked = world.find(&world.own("parked"), doc! {}).await;
         assert!(parked.is_empty(), "after life {life}: {parked:?}");
     }
