@@ -14,7 +14,6 @@ import pymongo
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from check import DATABASE, OWN_DATABASE
 from envelope import HEADERS, Outbox
 
 PATIENCE_S = 180
@@ -62,17 +61,17 @@ def unlock(mongodb: str, **_) -> None:
         client.admin.command("fsyncUnlock")
 
 
-def compare(mongodb: str, topic: str, group: str, sent: int, **_) -> None:
+def compare(mongodb: str, data: str, own: str, topic: str, group: str, sent: int, **_) -> None:
     end = time.monotonic() + PATIENCE_S
     with pymongo.MongoClient(mongodb) as client:
-        progress = client[OWN_DATABASE]["progress"]
+        progress = client[own]["progress"]
         while sum(found["next"] for found in progress.find({"_id.group": group, "_id.topic": topic})) < sent:
             if time.monotonic() > end:
                 sys.exit(f"not all of {sent} events are accounted for: {list(progress.find({'_id.topic': topic}))}")
             time.sleep(0.1)
         expected = {f"{topic}-{number}" for number in range(sent)}
-        there = {found["_id"] for found in client[DATABASE]["echo"].find({"_id": {"$regex": f"^{topic}-"}}, {"_id": 1})}
-        parked = [found["reason"] for found in client[OWN_DATABASE]["parked"].find({"event_id": {"$regex": f"^{topic}-"}})]
+        there = {found["_id"] for found in client[data]["echo"].find({"_id": {"$regex": f"^{topic}-"}}, {"_id": 1})}
+        parked = [found["reason"] for found in client[own]["parked"].find({"event_id": {"$regex": f"^{topic}-"}})]
     print(json.dumps({"missing": len(expected - there), "unknown": len(there - expected), "parked": parked}))
 
 

@@ -285,9 +285,10 @@ impl<'a> Scene<'a> {
     }
 
     fn told(&self, more: &Value) -> String {
-        let there = &self.run.instance.environment;
+        let there = Pipeline::documented(&self.run.instance.environment);
         let mut settings = json!({
-            "kafka": there.kafka, "mongodb": there.mongodb, "topic": NAME, "group": NAME, "leaders": LEADERS, "rate": RATE,
+            "kafka": there.kafka, "mongodb": there.mongodb, "data": there.data, "own": there.own, "topic": NAME,
+            "group": NAME, "leaders": LEADERS, "rate": RATE,
         });
         if let (Some(settings), Some(more)) = (settings.as_object_mut(), more.as_object()) {
             settings.extend(more.clone());

@@ -40,9 +40,9 @@ async fn a_log_that_nobody_reads_holds_up_nothing() {
     world.handlers(&["floods-log"]);
     let host = world.unread(&[("SHUTDOWN_TIMEOUT_SECONDS", "5")]);
     host.until_ready().await;
-    // Each says some 200 KB. A pipe holds 64 KiB, and 8 MiB wait.
-    world.send((0..100).map(|_| (0, row("FloodsLog", "a", json!({ "lines": 5_000 })).created()))).await;
-    world.until_passed(100).await;
+    // Each says 64 KiB, which is as much as a delivery may. A pipe holds 64 KiB, and 8 MiB wait.
+    world.send((0..300).map(|_| (0, row("FloodsLog", "a", json!({ "lines": 5_000 })).created()))).await;
+    world.until_passed(300).await;
     until("log lines are lost", async || {
         let (_, metrics) = host.get("/metrics").await.expect("it answers");
         metrics.lines().any(|line| line.starts_with("weir_log_lines_lost_total") && !line.ends_with(" 0"))
