@@ -73,7 +73,7 @@ def seen(mongodb: str) -> None:
             "documents": client["activity_read"]["echo"].count_documents({}),
             "passed": sum(progress["next"] for progress in client["weir"]["progress"].find()),
             "parked": json.loads(json_util.dumps(list(client["weir"]["parked"].find({}, {"reason": 1, "message": 1})))),
-            "format": (client["weir"]["format"].find_one() or {}).get("version"),
+            "format": (client["weir"]["format"].find_one({"_id": "weir"}) or {}).get("version"),
         }
     print(json.dumps(found))
 

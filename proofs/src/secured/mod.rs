@@ -65,7 +65,7 @@ pub(crate) fn run(quick: bool) -> Result<Verdict> {
     let line = proof.waits_without_rights()?;
     println!("  without rights in kafka: {line}");
     let seen = proof.services.seen()?;
-    let holds = seen["documents"] == proof.sent && seen["parked"] == json!([]) && seen["format"] == 1;
+    let holds = seen["documents"] == proof.sent && seen["parked"] == json!([]) && seen["format"] == 2;
     Ok(Verdict {
         holds,
         figure: format!(
