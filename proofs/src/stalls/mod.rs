@@ -94,7 +94,9 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     moves(&stays)?;
 
     let mut seen = Vec::new();
-    for stall in [Stall::Writes, Stall::Commits, Stall::Leader] {
+    // Kafka's clients wait a minute for a leader that does not answer, which is more than the quick form may take.
+    let stalls = [Stall::Writes, Stall::Commits, Stall::Leader];
+    for stall in if run.quick { &stalls[..2] } else { &stalls[..] }.iter().copied() {
         let found = stand_still(&scene, stall, length, &stays, &mut leaves);
         seen.push(found.with_context(|| format!("while {}", stall.name()))?);
         if leaves.is_none() && !run.quick {
@@ -114,8 +116,9 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     Ok(Verdict {
         holds: right,
         figure: format!(
-            "{sent} events, each with its document: {right}; three stalls of {} s or more: /livez 200 throughout, the longest \
+            "{sent} events, each with its document: {right}; {} stalls of {} s or more: /livez 200 throughout, the longest \
              stop {longest:.1} s",
+            seen.len(),
             length.as_secs()
         ),
         bound: format!("no other answer, a stop within {} s, nothing parked", (SHUTDOWN + GOODBYES).as_secs()),
