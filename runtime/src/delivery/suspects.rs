@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn the_third_slow_try_in_a_row_is_the_deliverys_own() {
+    fn the_third_slow_try_in_a_row_is_the_fault_of_the_delivery() {
         let mut suspects = Suspects::default();
         for (offset, handler) in [(1, 1), (1, 2), (2, 1)] {
             assert!(!suspects.count(&suspect(offset, handler), FaultKind::Slow));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn lost_connections_are_the_deliverys_own_at_the_tenth() {
+    fn lost_connections_are_the_fault_of_the_delivery_at_the_tenth() {
         let mut suspects = Suspects::default();
         let tries = (1..100).find(|_| suspects.count(&suspect(1, 1), FaultKind::Unanswered));
         assert_eq!(tries, Some(UNANSWERED_TRIES));

@@ -61,17 +61,17 @@ async fn takes_too_long(how: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reads_that_take_too_long_are_the_deliverys_own() {
+async fn reads_that_take_too_long_are_the_fault_of_the_delivery() {
     takes_too_long("read").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reads_in_a_transaction_that_take_too_long_are_the_deliverys_own() {
+async fn reads_in_a_transaction_that_take_too_long_are_the_fault_of_the_delivery() {
     takes_too_long("read-alone").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_write_in_a_transaction_that_takes_too_long_is_the_deliverys_own() {
+async fn a_write_in_a_transaction_that_takes_too_long_is_the_fault_of_the_delivery() {
     takes_too_long("write").await;
 }
 
