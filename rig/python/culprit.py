@@ -44,7 +44,7 @@ class Rounds:
         consumer.close()
         client = pymongo.MongoClient(mongodb)
         self.data, self.own = client[data], client[own]
-        self.words = ["E11000 duplicate key error", f"{data}.{COLLECTION}", "value_1", TAKEN]
+        self.words = ["E11000 duplicate key error", f"{data}.{COLLECTION}", "value_1"]
         self.topic, self.admin, self.random = topic, admin, random.Random(seed)
         self.outbox = Outbox()
 
@@ -79,6 +79,8 @@ class Rounds:
         for each in parked:
             if missing := [word for word in self.words if word not in str(each.get("message"))]:
                 said.append(f"its message lacks {missing}: {each.get('message')}")
+            if f'"{TAKEN}"' in str(each.get("message")):
+                said.append(f"its message shows the key's value: {each.get('message')}")
         return said
 
     def event(self, event_type: str, payload: dict):
