@@ -135,13 +135,14 @@ fn prove(line: &Line) -> Result<()> {
                 Report::of(proof, line.quick, || run(&world?))
             }
         };
-        report.print();
+        println!("{}", report.in_a_line());
         report.write()?;
         if !report.holds() {
-            short.push(proof.name);
+            short.push(report.in_a_line());
         }
     }
-    if short.is_empty() { Ok(()) } else { bail!("not proved: {}", short.join(", ")) }
+    // Said again, because the end of a long log is what is kept of it.
+    if short.is_empty() { Ok(()) } else { bail!("not proved:\n{}", short.join("\n")) }
 }
 
 fn find(name: &str) -> Result<&'static Proof> {

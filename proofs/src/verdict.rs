@@ -53,17 +53,16 @@ impl<'a> Report<'a> {
         self.verdict.as_ref().is_some_and(|verdict| verdict.holds)
     }
 
-    /// Says it in one line.
-    pub(crate) fn print(&self) {
+    /// What came of it, for people.
+    pub(crate) fn in_a_line(&self) -> String {
         let (name, seconds) = (self.name, self.seconds);
         let times = if self.quick { "; quick: times are not held to" } else { "" };
-        match &self.verdict {
-            Some(Verdict { figure, bound, .. }) => {
-                let word = if self.holds() { "holds" } else { "FALLS SHORT" };
-                println!("{name} {word}: {figure} (bound: {bound}; {seconds:.0} s{times})");
-            }
-            None => println!("{name} FALLS SHORT: {}", self.error.as_deref().unwrap_or_default()),
-        }
+        let word = if self.holds() { "holds" } else { "FALLS SHORT" };
+        let found = match &self.verdict {
+            Some(Verdict { figure, bound, .. }) => format!("{figure} (bound: {bound}; {seconds:.0} s{times})"),
+            None => format!("{} ({seconds:.0} s)", self.error.as_deref().unwrap_or_default()),
+        };
+        format!("{name} {word}: {found}")
     }
 
     /// Writes it for programs.
