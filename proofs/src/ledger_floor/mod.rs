@@ -4,6 +4,8 @@
 //! Times are in hours from a reference that lies some days back, on the border of two of the ledger's buckets; so is the
 //! floor that each step must lead to. Each event has a document of its own, which counts how often it took effect.
 
+mod services;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
@@ -13,14 +15,13 @@ use nix::sys::wait::WaitStatus;
 use rig::instance::{PARTITIONS, ports};
 use rig::pipeline::Pipeline;
 use rig::weir::Weir;
-use rig::{interrupt, process, python};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use rig::{interrupt, process};
+use serde_json::json;
 
+use self::services::{Event, Found};
 use crate::run::Run;
 use crate::verdict::Verdict;
 
-const SCRIPT: &str = "ledger_floor.py";
 /// How far back the reference lies: all events are older than now.
 const AGE_HOURS: i64 = 100;
 const READY: Duration = Duration::from_mins(1);
@@ -35,16 +36,7 @@ struct Group {
     /// What must have taken effect once.
     done: BTreeSet<String>,
     /// How often each event must have been refused.
-    refused: BTreeMap<String, u64>,
-}
-
-/// What is there after a step.
-#[derive(Debug, Deserialize)]
-struct Found {
-    effects: BTreeMap<String, u64>,
-    refused: BTreeMap<String, u64>,
-    others: Vec<String>,
-    floor: Option<f64>,
+    refused: BTreeMap<String, i64>,
 }
 
 /// What an event must come to in a group.
@@ -65,7 +57,7 @@ struct Scene<'a> {
     run: &'a Run<'a>,
     reference_ms: i64,
     /// How many events there are for each time.
-    each: usize,
+    each: i32,
     /// Of each hour of which there are events, how their ids begin.
     kinds: BTreeMap<i64, &'static str>,
     sent: Vec<String>,
@@ -87,7 +79,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     for each in scene.wrong.iter().take(10) {
         println!("  {each}");
     }
-    let refused = |group: &Group| group.refused.values().sum::<u64>();
+    let refused = |group: &Group| group.refused.values().sum::<i64>();
     Ok(Verdict {
         holds: scene.wrong.is_empty(),
         figure: format!(
@@ -148,11 +140,8 @@ fn with_a_new_group(scene: &mut Scene<'_>, a: &mut Group, b: &mut Group) -> Resu
 }
 
 impl<'a> Scene<'a> {
-    fn begin(run: &'a Run<'a>, each: usize) -> Result<Self> {
-        let Pipeline { mongodb, own, .. } = run.pipeline();
-        let settings = json!({ "mongodb": mongodb, "own": own, "age_hours": AGE_HOURS });
-        let begun = python::json(&run.instance.parts, SCRIPT, &["begin", &settings.to_string()])?;
-        let reference_ms = begun["reference_ms"].as_i64().context("the script names no reference")?;
+    fn begin(run: &'a Run<'a>, each: i32) -> Result<Self> {
+        let reference_ms = services::begin(run, AGE_HOURS)?;
         Ok(Self { run, reference_ms, each, kinds: BTreeMap::new(), sent: Vec::new(), wrong: Vec::new(), compared: 0 })
     }
 
@@ -173,64 +162,47 @@ impl<'a> Scene<'a> {
         let mut events = Vec::new();
         for hour in hours {
             let kind = self.kinds.get(hour).context("an hour of which no event was sent: the proof is wrong")?;
-            for number in 0..self.each * usize::from(PARTITIONS) {
+            for number in 0..self.each * i32::from(PARTITIONS) {
                 let id = format!("{kind}{hour}-{number}");
                 for (group, fate, _) in groups.iter_mut() {
                     group.expects(&id, *fate);
                 }
-                events.push(json!({ "id": id, "hours": hour, "partition": number % usize::from(PARTITIONS) }));
-                self.sent.push(id);
+                self.sent.push(id.clone());
+                events.push(Event { id, hours: *hour, partition: number % i32::from(PARTITIONS) });
             }
         }
-        let found = self.found(&events, groups)?;
+        services::send(self.run, self.reference_ms, &events)?;
         for (group, _, floor) in groups.iter() {
-            self.compare(group, *floor, &found)?;
+            let found = services::found(self.run, self.reference_ms, &group.name, &group.database, *floor)?;
+            self.compare(group, *floor, &found);
         }
         Ok(())
     }
 
-    fn found(&self, events: &[Value], groups: &Wanted<'_>) -> Result<BTreeMap<String, Found>> {
-        let Pipeline { kafka, mongodb, topic, own, .. } = self.run.pipeline();
-        let databases: BTreeMap<&String, &String> =
-            groups.iter().map(|(group, ..)| (&group.name, &group.database)).collect();
-        let floors: BTreeMap<&String, i64> =
-            groups.iter().filter_map(|(group, _, floor)| Some((&group.name, (*floor)?))).collect();
-        let settings = json!({
-            "kafka": kafka, "mongodb": mongodb, "own": own, "topic": topic,
-            "reference_ms": self.reference_ms, "events": events, "groups": databases, "floors": floors,
-        });
-        let found = python::json(&self.run.instance.parts, SCRIPT, &["step", &settings.to_string()])?;
-        serde_json::from_value(found).context("the script gave another form")
-    }
-
-    fn compare(&mut self, group: &Group, floor: Option<i64>, found: &BTreeMap<String, Found>) -> Result<()> {
-        let found = found.get(&group.name).context("the script left a group out")?;
-        let wanted: BTreeMap<&String, u64> = group.done.iter().map(|id| (id, 1)).collect();
-        let effects: BTreeMap<&String, u64> = found.effects.iter().map(|(id, count)| (id, *count)).collect();
+    fn compare(&mut self, group: &Group, floor: Option<i64>, found: &Found) {
+        let wanted: BTreeMap<&String, i64> = group.done.iter().map(|id| (id, 1)).collect();
+        let effects: BTreeMap<&String, i64> = found.effects.iter().map(|(id, count)| (id, *count)).collect();
         self.compared += wanted.len();
         let name = &group.name;
         let mut wrong = Vec::new();
         for id in wanted.keys().chain(effects.keys()).collect::<BTreeSet<_>>() {
             if wanted.get(*id) != effects.get(*id) {
-                let times = |of: &BTreeMap<&String, u64>| of.get(*id).copied().unwrap_or(0);
+                let times = |of: &BTreeMap<&String, i64>| of.get(*id).copied().unwrap_or(0);
                 wrong.push(format!("{name}: {id} took effect {} times and not {}", times(&effects), times(&wanted)));
             }
         }
         for id in group.refused.keys().chain(found.refused.keys()).collect::<BTreeSet<_>>() {
-            let times = |of: &BTreeMap<String, u64>| of.get(id).copied().unwrap_or(0);
+            let times = |of: &BTreeMap<String, i64>| of.get(id).copied().unwrap_or(0);
             let (wanted, refused) = (times(&group.refused), times(&found.refused));
             if wanted != refused {
                 wrong.push(format!("{name}: {id} was refused {refused} times and not {wanted}"));
             }
         }
         wrong.extend(found.others.iter().map(|other| format!("{name}: {other}")));
-        #[allow(clippy::cast_precision_loss, reason = "hours")]
-        let is_there = found.floor == floor.map(|hours| hours as f64);
-        if !is_there {
-            wrong.push(format!("{name}: the floor is at {:?} h and not at {floor:?}", found.floor));
+        if found.floor_ms != floor.map(|hours| hours * 3_600_000) {
+            wrong.push(format!("{name}: the floor is at {:?} ms and not at {floor:?} h", found.floor_ms));
         }
         self.wrong.extend(wrong);
-        Ok(())
     }
 }
 
