@@ -7,9 +7,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result};
-use nix::fcntl::OFlag;
+use nix::fcntl::{self, FcntlArg, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd;
+
+/// What goes into a pipe in one piece or not at all: `PIPE_BUF` in pipe(7).
+const AT_ONCE: usize = 4096;
+/// What is left for the host's output.
+const LEFT: usize = 4 * AT_ONCE;
 
 /// The pipe. It stays open as long as the value lives.
 pub(super) struct Unread {
@@ -25,6 +30,13 @@ impl Unread {
         unistd::mkfifo(path, Mode::S_IRWXU).context("cannot make a pipe")?;
         // Both ends, so that opening it waits for nobody.
         let pipe = File::options().read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
+        // Nearly full from the start, so that a short run fills it too.
+        let mut room = fcntl::fcntl(&pipe, FcntlArg::F_GETPIPE_SZ).context("cannot tell how much a pipe takes")?;
+        let (at_once, left) = (i32::try_from(AT_ONCE)?, i32::try_from(LEFT)?);
+        while room >= left + at_once {
+            (&pipe).write_all(&[b'\n'; AT_ONCE])?;
+            room -= at_once;
+        }
         Ok(Self { path: path.to_owned(), pipe })
     }
 
@@ -39,9 +51,9 @@ impl Unread {
         shell
     }
 
-    /// Whether it takes no more, so that whoever writes waits.
+    /// Whether a write that must go in whole would wait. One byte may still fit where a log line did not.
     pub(super) fn is_full(&self) -> Result<bool> {
-        match (&self.pipe).write(b"\n") {
+        match (&self.pipe).write(&[b'\n'; AT_ONCE]) {
             Ok(_) => Ok(false),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(true),
             Err(error) => Err(error.into()),
