@@ -19,7 +19,7 @@ const BATCH: &str = "100";
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     // So few do not have to strike at every point.
-    let (kills, lag) = if run.quick { (5, 60) } else { (200, 150) };
+    let (kills, lag) = if run.quick { (4, 30) } else { (200, 150) };
     let since = comparison::moment();
     let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Tallied, lag, events: 0, seed: 21 })?;
     let settings = vec![("PROCESSING_BATCH_SIZE", BATCH.to_owned())];

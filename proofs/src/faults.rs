@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::chance::Chance;
 use crate::exactly;
-use crate::hosts::Hosts;
+use crate::hosts::{Hosts, QUICK_SESSION};
 use crate::load::{Amount, Load, Mix};
 use crate::replica_set::ReplicaSet;
 use crate::run::Run;
@@ -24,6 +24,7 @@ const HOSTS: usize = 3;
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Longer than the group's session, which is 6 s.
 const STANDSTILL: Duration = Duration::from_secs(8);
+const QUICK_STANDSTILL: Duration = Duration::from_secs(QUICK_SESSION.as_secs() + 1);
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_secs(2);
 /// How much longer each message takes while connections are slow.
@@ -48,7 +49,7 @@ enum Fault {
 impl Fault {
     const fn name(self) -> &'static str {
         match self {
-            Self::Standstill => "hosts stopped for 8 s",
+            Self::Standstill => "hosts stopped past their session",
             Self::LongStandstill => "hosts stopped past max.poll.interval.ms",
             Self::Stepdown => "stepdowns",
             Self::KafkaRestarts => "restarts of Kafka",
@@ -71,7 +72,7 @@ impl Fault {
             (Self::MongodCrashes, 5, 1),
             (Self::Cut, 17, 1),
             (Self::Slow, 16, 1),
-            (Self::CommitReplyLost, 17, 2),
+            (Self::CommitReplyLost, 17, 1),
         ];
         let times = |(fault, full, few)| std::iter::repeat_n(fault, if quick { few } else { full });
         counts.into_iter().flat_map(times).collect()
@@ -84,7 +85,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let pipeline = Pipeline { mongodb: set.uri.clone(), ..run.pipeline().clone() };
     let since = comparison::moment();
     // Fewer records where it is to be quick: what is sent is what is compared.
-    let lag = if run.quick { 30 } else { 150 };
+    let lag = if run.quick { 20 } else { 150 };
     let mut load = Load::start(run, &pipeline, Amount { mix: Mix::Tallied, lag, events: 0, seed: 61 })?;
     let settings = vec![
         ("PROCESSING_BATCH_SIZE", "100".to_owned()),
@@ -128,6 +129,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
 
 fn harm(run: &Run<'_>, fault: Fault, set: &ReplicaSet<'_>, hosts: &Hosts<'_>, chance: &mut Chance) -> Result<()> {
     match fault {
+        Fault::Standstill if run.quick => stand_still(hosts, chance, QUICK_STANDSTILL),
         Fault::Standstill => stand_still(hosts, chance, STANDSTILL),
         Fault::LongStandstill => stand_still(hosts, chance, MAX_POLL_INTERVAL + Duration::from_secs(2)),
         Fault::Stepdown => set.stepdown(),

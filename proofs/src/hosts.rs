@@ -15,6 +15,8 @@ use rig::{interrupt, process};
 
 const READY: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(40);
+/// How long the group waits for a dead member in the quick form, so that a kill takes less of its time.
+pub(crate) const QUICK_SESSION: Duration = Duration::from_secs(2);
 /// A host that has processed something in this time is in the middle of a batch, as long as there are records left.
 const BUSY: Duration = Duration::from_millis(300);
 
@@ -84,6 +86,9 @@ impl<'a> Hosts<'a> {
         }
         let mut command = self.run.command(&self.handlers);
         command.envs(self.settings.iter().map(|(name, value)| (*name, value)));
+        if self.run.quick {
+            command.env("KAFKA__SESSION_TIMEOUT_MS", QUICK_SESSION.as_millis().to_string());
+        }
         if let Some((name, pass)) = failpoint {
             command.env("WEIR_FAILPOINT", format!("{name}:{pass}"));
         }

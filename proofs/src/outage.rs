@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let away = Duration::from_secs(if run.quick { 3 } else { 60 });
-    let around = Duration::from_secs(if run.quick { 2 } else { 15 });
+    let around = Duration::from_secs(if run.quick { 1 } else { 15 });
 
     let since = comparison::moment();
     let weir = run.host(&run.handlers([])?)?;

@@ -19,7 +19,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let (updates, kills, after) = if run.quick { (1_000, 2, 500) } else { (50_000, 20, 10_000) };
     let since = comparison::moment();
-    let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Counters, lag: 100, events: 0, seed: 41 })?;
+    let lag = if run.quick { 20 } else { 100 };
+    let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Counters, lag, events: 0, seed: 41 })?;
     let settings = vec![("PROCESSING_BATCH_SIZE", "50".to_owned())];
     let mut hosts = Hosts::new(run, run.handlers(["counter"])?, HOSTS, settings)?;
     let deaths = deaths::kill(&mut hosts, &mut load, kills, 42)?;

@@ -40,7 +40,7 @@ struct Counts {
 }
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
-    let (trials, lag) = if run.quick { (1, 60) } else { (6, 150) };
+    let (trials, lag) = if run.quick { (1, 20) } else { (6, 150) };
     let since = comparison::moment();
     let settings = vec![("PROCESSING_BATCH_SIZE", "100".to_owned())];
     let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, 2, settings)?;

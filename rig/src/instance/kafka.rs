@@ -21,6 +21,7 @@ pub const SINGLE_BROKER: &str = "\
 num.partitions=1
 num.network.threads=2
 num.io.threads=4
+group.min.session.timeout.ms=1000
 offsets.topic.num.partitions=1
 offsets.topic.replication.factor=1
 transaction.state.log.num.partitions=1
