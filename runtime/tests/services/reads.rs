@@ -1,5 +1,7 @@
 //! Reads, effects, and events that run alone.
 
+use std::time::Duration;
+
 use bson::doc;
 use mongodb::options::{Collation, CollationStrength};
 use serde_json::json;
@@ -26,6 +28,36 @@ async fn to_read_change_and_write_back_loses_no_update() {
     }
     assert!(world.find(&world.own("parked"), doc! {}).await.is_empty());
     drop(first);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_change_all_the_time_is_read_and_written_alone() {
+    let world = World::new(1).await;
+    world.handlers(&["counter"]);
+    let counters = world.data("counters");
+    counters.insert_one(doc! { "_id": "busy", "n": 0_i64 }).await.expect("mongodb");
+    let events: Vec<_> = (0..20).map(|_| row("Counter", "busy", json!({}))).collect();
+    let host = world.host(&[]).await;
+    // It waits for no turn, and changes the document between most reads of a batch and its commit.
+    let other = counters.clone();
+    let other = tokio::spawn(async move {
+        loop {
+            let change = doc! { "$inc": { "n": 1_i64, "others": 1_i64 } };
+            other.update_one(doc! { "_id": "busy" }, change).await.expect("mongodb");
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    });
+    world.send(events.iter().map(|row| (0, row.created()))).await;
+    world.until_passed(20).await;
+    other.abort();
+    let _ = other.await;
+    let busy = counters.find_one(doc! { "_id": "busy" }).await.expect("mongodb").expect("it is there");
+    let number = |name| busy.get_i64(name).expect("a number");
+    assert_eq!(number("n"), number("others") + 20, "{busy:?}");
+    assert!(world.find(&world.own("parked"), doc! {}).await.is_empty());
+    let (_, metrics) = host.get("/metrics").await.expect("the host answers");
+    let alone = metrics.lines().find(|line| line.starts_with("weir_escalations_total") && line.contains("counter"));
+    assert!(alone.is_some_and(|line| !line.ends_with(" 0")), "{metrics}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
