@@ -1,5 +1,6 @@
 //! Asks hosts whether they live, again and again.
 
+use std::io::ErrorKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -22,6 +23,8 @@ pub(super) struct Watch {
 pub(super) struct Seen {
     /// How often `/livez` was 200.
     pub(super) alive: u64,
+    /// How often nobody listened there: the host has ended, or has not begun.
+    pub(super) gone: u64,
     /// What else came.
     pub(super) others: Vec<String>,
 }
@@ -69,6 +72,7 @@ fn follow(url: &str, ends: &AtomicBool, seen: &Mutex<Seen>) {
         match answer {
             Ok(answer) if answer.status() == 200 => seen.alive += 1,
             Ok(answer) => seen.others.push(format!("{} after {:.1} s", answer.status(), begun.elapsed().as_secs_f64())),
+            Err(ureq::Error::Io(error)) if error.kind() == ErrorKind::ConnectionRefused => seen.gone += 1,
             Err(error) => seen.others.push(format!("{error} after {:.1} s", begun.elapsed().as_secs_f64())),
         }
         drop(seen);
