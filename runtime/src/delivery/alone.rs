@@ -1,12 +1,13 @@
 //! An event alone in a transaction of its own, where its handlers' reads and effects are real. Pure.
 
 use super::batch::{Batch, DeliveryRef, Next};
+use super::culprits::{Search, too_large};
 use super::faults::Beside;
 use super::outcome::{Decision, decide};
 use super::redo::{Redo, Step};
 use super::runner::{GivenUp, PAUSE, Runner};
 use super::statements::Form;
-use super::transactor::{Finished, Transactor, too_large};
+use super::transactor::{Finished, Transactor};
 use crate::failpoint;
 use crate::host::{Fault, Mode};
 use crate::store::{Advance, Live, Probed, Reply, Write};
@@ -19,13 +20,6 @@ enum Try {
     Without,
     /// This delivery met a fault, and this is what became of the transaction.
     Faulty(DeliveryRef, Fault, Reply),
-}
-
-/// The deliveries of an event alone of which every commit fails: one after the other is left out.
-#[derive(Debug, Default)]
-struct Accused {
-    heaviest: Vec<DeliveryRef>,
-    tried: usize,
 }
 
 impl Transactor {
@@ -41,7 +35,7 @@ impl Transactor {
         batch.forget_runs();
         runner.condemn(batch);
         let mut redo = Redo::strict(true);
-        let mut accused = Accused::default();
+        let mut search = Search::default();
         loop {
             self.fresh_session(runner).await?;
             let begun = runner.clock.elapsed();
@@ -91,7 +85,7 @@ impl Transactor {
                 }
                 Step::FailUncommittable(why) => match runner.slow_or_away(Probed::Write).await {
                     Some(slow) => self.again(runner, PAUSE, &slow).await?,
-                    None => accused.next(batch, &why),
+                    None => search.next(batch, &why),
                 },
                 // The writes have acted already, so that none of these can follow; the next try would tell.
                 Step::Strict | Step::Fail { .. } | Step::Rerun | Step::Halve(_) | Step::Suspect { .. } => {}
@@ -143,28 +137,6 @@ impl Transactor {
             }
         }
         largest.map(|(_, at)| at)
-    }
-}
-
-impl Accused {
-    fn next(&mut self, batch: &mut Batch, why: &str) {
-        if self.tried == 0 {
-            self.heaviest = batch.heaviest();
-        } else if let Some(innocent) = self.heaviest.get(self.tried - 1) {
-            batch.pardon(*innocent);
-        }
-        match (self.heaviest.get(self.tried), self.heaviest.first()) {
-            (Some(at), _) => {
-                self.tried += 1;
-                batch.fail(*at, too_large(why));
-            }
-            // None by itself: the heaviest and another one.
-            (None, Some(first)) => {
-                batch.fail(*first, too_large(why));
-                *self = Self::default();
-            }
-            (None, None) => {}
-        }
     }
 }
 

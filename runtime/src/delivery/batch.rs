@@ -378,10 +378,17 @@ impl Batch {
         }
     }
 
-    /// Lets a delivery run once more that was ended otherwise than its run did.
-    pub fn pardon(&mut self, at: DeliveryRef) {
+    /// The same for a while: returns the delivery as it was, for [`Batch::restore`].
+    pub(super) fn leave_out(&mut self, at: DeliveryRef, failure: Failure) -> Option<Delivery> {
+        let before = self.delivery_mut(at).cloned();
+        self.fail(at, failure);
+        before
+    }
+
+    /// Takes a delivery in again that was left out.
+    pub(super) fn restore(&mut self, at: DeliveryRef, before: Delivery) {
         if let Some(delivery) = self.delivery_mut(at) {
-            delivery.outcome = None;
+            *delivery = before;
         }
     }
 

@@ -4,9 +4,44 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::batch::{Batch, Delivery, DeliveryRef};
+use super::outcome::{Failure, State};
 use super::suspects::Suspect;
 use crate::registry::Identity;
 use crate::store::Write;
+
+/// The search for the delivery without which an event can be committed, if every commit of the event alone fails: one
+/// after the other is left out, the heaviest first.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    heaviest: Vec<DeliveryRef>,
+    tried: usize,
+    left_out: Option<(DeliveryRef, Delivery)>,
+}
+
+impl Search {
+    /// Takes in again what was left out, and leaves out the next one.
+    pub(super) fn next(&mut self, batch: &mut Batch, why: &str) {
+        if let Some((at, before)) = self.left_out.take() {
+            batch.restore(at, before);
+        }
+        if self.tried == 0 {
+            self.heaviest = batch.heaviest();
+        }
+        if let Some(at) = self.heaviest.get(self.tried) {
+            self.tried += 1;
+            self.left_out = batch.leave_out(*at, too_large(why)).map(|before| (*at, before));
+        } else if let Some(first) = self.heaviest.first() {
+            // It is none by itself, so the heaviest stays out while the search begins anew for another one.
+            batch.fail(*first, too_large(why));
+            *self = Self::default();
+        }
+    }
+}
+
+/// What a delivery is dead with that no transaction takes.
+pub(super) fn too_large(why: impl Into<String>) -> Failure {
+    Failure::new(State::Dead, "too-large", why)
+}
 
 impl Batch {
     /// The deliveries that write, with those first that are the likeliest to be more than a transaction takes: one

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, DeliveryRef};
+use super::culprits::{Search, too_large};
 use super::faults::Beside;
-use super::outcome::{Failure, State};
+use super::outcome::Failure;
 use super::redo::{Redo, Step};
 use super::runner::{GivenUp, Heads, PAUSE, Runner};
 use super::statements::Form;
@@ -83,7 +84,7 @@ impl Transactor {
         let mut first = Some(first).filter(|_| !runner.condemn(batch) && !careful);
         let mut redo = Redo::strict(batch.has_one_writer() || careful);
         let (mut tries, mut culprits, mut halves) = (0, 0, 0);
-        let mut accused = Accused::default();
+        let mut search = Search::default();
         loop {
             self.fresh_session(runner).await?;
             let again = || batch.plan(&self.claims, &runner.ledger, redo.form(), runner.clock.now_ms());
@@ -157,7 +158,7 @@ impl Transactor {
                 }
                 Step::FailUncommittable(why) => match runner.slow_or_away(Probed::Write).await {
                     Some(slow) => self.again(runner, PAUSE, &slow).await?,
-                    None => accused.next(batch, &why),
+                    None => search.next(batch, &why),
                 },
             }
         }
@@ -304,38 +305,6 @@ impl Transactor {
             self.lost.push((partition.clone(), claim.epoch));
         }
     }
-}
-
-/// An event alone of which every commit fails: one delivery after the other is left out, until the rest is committed.
-#[derive(Debug, Default)]
-struct Accused {
-    whole: Option<Batch>,
-    tried: usize,
-}
-
-impl Accused {
-    fn next(&mut self, batch: &mut Batch, why: &str) {
-        let whole = self.whole.get_or_insert_with(|| batch.clone());
-        let heaviest = whole.heaviest();
-        *batch = whole.clone();
-        match (heaviest.get(self.tried), heaviest.first()) {
-            (Some(at), _) => {
-                self.tried += 1;
-                batch.fail(*at, too_large(why));
-            }
-            // None by itself: the heaviest and another one.
-            (None, Some(first)) => {
-                batch.fail(*first, too_large(why));
-                *self = Self::default();
-            }
-            (None, None) => {}
-        }
-    }
-}
-
-/// What a delivery is dead with that no transaction takes.
-pub(super) fn too_large(why: impl Into<String>) -> Failure {
-    Failure::new(State::Dead, "too-large", why)
 }
 
 fn blame(runner: &Runner, batch: &mut Batch, owner: usize, failure: Failure) -> Option<DeliveryRef> {
