@@ -304,6 +304,34 @@ mod tests {
         assert_eq!(read["text"].as_str(), Some(text.as_str()));
     }
 
+    /// Of each kind of character, those that take most for what they are, in as many fields as `tracing` takes.
+    #[test]
+    fn the_worst_line_fits_in_every_form() {
+        const MOST_FIELDS: usize = 32;
+        let mut longest = 0;
+        let characters = "\0\n\t\u{1b} \"\\a\u{7f}\u{9f}\u{202e}\u{2028}é\u{10ffff}";
+        for (c, bytes, json) in characters
+            .chars()
+            .flat_map(|c| [1, 40, 2_000, 70_000].map(|bytes| (c, bytes)))
+            .flat_map(|(c, bytes)| [(c, bytes, false), (c, bytes, true)])
+        {
+            let made = |library: Option<&'static str>| {
+                let text = || c.to_string().repeat(bytes);
+                let as_json = || serde_json::to_string(&text()).expect("a text is JSON");
+                let value = || if json { FieldValue::Json(as_json()) } else { FieldValue::Text(text()) };
+                let fields = (0..MOST_FIELDS).map(|_| ("a_name_of_more_than_thirty_letters", value()));
+                Line { level: Level::WARN, library, ..line(text(), fields.collect()) }
+            };
+            for library in [None, Some("the_target_of_a_library::of_some_length")] {
+                for shown in [made(library).json(), made(library).text(true), made(library).text(false)] {
+                    assert!(shown.len() <= LINE_BYTES, "{} bytes of {c:?}", shown.len());
+                    longest = longest.max(shown.len());
+                }
+            }
+        }
+        assert!(longest > LINE_BYTES * 9 / 10, "nothing came near the bound: {longest}");
+    }
+
     proptest! {
         #[test]
         fn no_line_is_longer_than_its_bound(
