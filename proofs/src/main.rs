@@ -41,7 +41,6 @@ mod exactly;
 mod exactly_once;
 mod faults;
 mod hand_over;
-mod hostile;
 mod hostile_records;
 mod hosts;
 mod latency;

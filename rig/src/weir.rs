@@ -192,10 +192,28 @@ impl Weir {
 
     /// Its resident memory in bytes.
     pub fn resident_bytes(&self) -> Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// The most resident memory in bytes that it has had since its start or since [`Self::forget_peak`], by the kernel's
+    /// own account, so that no moment is missed.
+    pub fn peak_bytes(&self) -> Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// Begins its peak anew at what it holds now.
+    pub fn forget_peak(&self) -> Result<()> {
+        const PEAK: &str = "5";
+        let pid = self.daemon.running().context("weir has ended")?;
+        fs::write(format!("/proc/{pid}/clear_refs"), PEAK).context("the kernel does not let its peak begin anew")
+    }
+
+    fn memory(&self, row: &str) -> Result<u64> {
         let pid = self.daemon.running().context("weir has ended")?;
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("the kernel gives no VmRSS")?;
-        let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().context("VmRSS is not a number")?;
+        let value = status.lines().find_map(|line| line.strip_prefix(row));
+        let value = value.with_context(|| format!("the kernel gives no {row}"))?;
+        let kib: u64 = value.trim().trim_end_matches("kB").trim().parse().with_context(|| format!("{row}{value}"))?;
         Ok(kib * 1024)
     }
 

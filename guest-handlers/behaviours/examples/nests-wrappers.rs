@@ -34,11 +34,19 @@ fn pass(place: &str, nested: &str) {
         "member" => documents::insert_one(NAME, &inner, None).is_err(),
         "documents" => documents::insert_many(NAME, &[inner], None).is_err(),
         "filter" => documents::find_one(NAME, &inner, None).is_err(),
+        "find" => documents::find(NAME, &inner, None).is_err(),
+        "count" => documents::count(NAME, &inner, None).is_err(),
         "delete" => documents::delete_one(NAME, &inner, None).is_err(),
+        "delete-many" => documents::delete_many(NAME, &inner, None).is_err(),
+        "replaced" => documents::replace_one(NAME, &inner, "{}", None).is_err(),
         "replacement" => documents::replace_one(NAME, "{\"_id\":1}", &inner, None).is_err(),
         "update" => documents::update_one(NAME, "{\"_id\":1}", &format!("{{\"$set\":{inner}}}"), None).is_err(),
+        "updated" => documents::update_one(NAME, &inner, "{\"$set\":{\"a\":1}}", None).is_err(),
+        "update-many" => documents::update_many(NAME, &inner, "{\"$set\":{\"a\":1}}", None).is_err(),
         "pipeline" => documents::update_one(NAME, "{\"_id\":1}", &format!("[{{\"$set\":{inner}}}]"), None).is_err(),
         "options" => documents::find_one(NAME, "{}", Some(nested)).is_err(),
+        "insert-options" => documents::insert_one(NAME, "{}", Some(nested)).is_err(),
+        "write-hint" => documents::delete_one(NAME, "{}", Some(&option("hint"))).is_err(),
         "arrayFilters" => {
             let options = format!("{{\"arrayFilters\":[{inner}]}}");
             documents::update_one(NAME, "{\"_id\":1}", "{\"$set\":{\"b.$[a]\":1}}", Some(&options)).is_err()

@@ -1,10 +1,12 @@
-//! Reads one document of `found` by the aggregate's id, or `all` of them, and stores in `reads` how many fields it has.
+//! Reads one document of `found` by the payload's `id`, else the aggregate's, or `all` of them, and stores in `reads` how
+//! many fields it has.
 
 use weir_sdk::prelude::*;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Payload {
+    id: Option<String>,
     all: bool,
 }
 
@@ -21,7 +23,7 @@ impl Handler for ReadsOne {
         let found = if event.payload.all {
             found.find(doc! {})?.into_iter().next()
         } else {
-            found.find_one(doc! { "_id": event.aggregate_id })?
+            found.find_one(doc! { "_id": event.payload.id.unwrap_or(event.aggregate_id) })?
         };
         let fields = i64::try_from(found.map_or(0, |found| found.iter().count())).unwrap_or(i64::MAX);
         collection("reads").insert_one(doc! { "_id": event.id, "fields": fields })?;

@@ -1,5 +1,5 @@
-//! Inserts `documents` documents of `bytes` each into `too_much` by one write. Past what MongoDB takes in one command,
-//! too large.
+//! Inserts `documents` documents of `bytes` each into `too_much` by one write, with `alone` in a transaction of its own.
+//! Past what MongoDB takes in one command, too large.
 
 use weir_sdk::prelude::*;
 
@@ -8,7 +8,21 @@ use weir_sdk::prelude::*;
 struct Payload {
     documents: Option<usize>,
     bytes: Option<usize>,
+    alone: bool,
 }
+
+/// Past the SDK, which would hold each text several times.
+#[cfg(target_arch = "wasm32")]
+fn insert(event_id: &str, documents: usize, bytes: usize) {
+    let text = "x".repeat(bytes);
+    let document = |number| format!("{{\"_id\":\"{event_id}-{number}\",\"text\":\"{text}\"}}");
+    let documents: Vec<String> = (0..documents).map(document).collect();
+    let refused = weir_sdk::bindings::weir::handler::documents::insert_many("too_much", &documents, None).is_err();
+    info!("the documents were passed"; refused = refused);
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn insert(_event_id: &str, _documents: usize, _bytes: usize) {}
 
 struct WritesTooMuch;
 
@@ -20,9 +34,10 @@ impl Handler for WritesTooMuch {
     const DESCRIPTION: &str = "Inserts `documents` documents of `bytes` each into `too_much` by one write.";
 
     fn handle(&self, event: Event<Payload>) -> Result {
-        let text = "x".repeat(event.payload.bytes.unwrap_or(10));
-        let document = |number| doc! { "_id": format!("{}-{number}", event.id), "text": text.as_str() };
-        collection("too_much").insert_many((0..event.payload.documents.unwrap_or(1)).map(document))?;
+        if event.payload.alone {
+            effect_of(collection("too_much").insert_one(doc! { "_id": format!("{}-first", event.id) })?)?;
+        }
+        insert(&event.id, event.payload.documents.unwrap_or(1), event.payload.bytes.unwrap_or(10));
         Ok(())
     }
 }
