@@ -20,6 +20,7 @@ use crate::run::Run;
 use crate::verdict::Verdict;
 use judge::Outcome;
 use kind::{Family, Kind};
+use rig::instance::ports;
 use rig::progress::Progress;
 use rig::rows::Rows;
 use rig::weir::Weir;
@@ -32,6 +33,8 @@ const PEAK: u64 = 256 * MIB;
 /// The longest time that a delivery which must be stopped has by default, its own and MongoDB's, and 30 s: something has to
 /// end within it.
 const PATIENCE: Duration = Duration::from_secs(1 + 10 + 30);
+/// A host compiles some ninety components before it is ready, which takes half a minute of processor time.
+const READY: Duration = Duration::from_mins(5);
 /// The longest line of the host's log.
 const LOG_LINE: usize = 64 << 10;
 
@@ -51,7 +54,8 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let behaviours: BTreeSet<&str> = kinds().map(|kind| kind.handler).collect();
     let folder = run.handlers(behaviours)?;
     scene::prepare(run, &folder)?;
-    let weir = run.host(&folder)?;
+    let weir = Weir::launch(run.daemon("weir"), ports::more(1)?[0], &mut run.command(&folder))?;
+    weir.ready(READY)?;
     // What the host grows by once, such as its pools and the first documents, is no answer to hostility.
     let mut sent = Sent::default();
     sent.insert(run, &weir, kind::counts(kinds().filter(|kind| !kind.is_slow()), warm_up), 200, 3)?;
