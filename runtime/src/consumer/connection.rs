@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::alphabet::URL_SAFE;
@@ -110,7 +111,16 @@ fn refused_property(error: KafkaError) -> Error {
 pub(super) struct Connection {
     token: Option<PathBuf>,
     trouble: Arc<Mutex<Option<Trouble>>>,
+    /// The last error that was said, and when.
+    said: Arc<Mutex<Option<(String, Instant)>>>,
+    /// Why the client could not read what comes next, and when it last tried.
+    unreadable: Arc<Mutex<Option<(String, Instant)>>>,
 }
+
+/// How long an error that goes on is not said again.
+const SAID_AGAIN: Duration = Duration::from_secs(30);
+/// How long after it last came an error counts as over.
+const OVER: Duration = Duration::from_secs(5);
 
 /// What keeps the client from Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,11 +135,32 @@ impl Connection {
     pub(super) fn of(settings: &Settings) -> Self {
         let bearer = settings.kafka_sasl_mechanism == Some(SaslMechanism::OauthBearer);
         let token = settings.kafka_sasl_oauthbearer_token_path.clone().filter(|_| bearer);
-        Self { token, trouble: Arc::default() }
+        Self { token, trouble: Arc::default(), said: Arc::default(), unreadable: Arc::default() }
+    }
+
+    /// Whether an error is to be said: the client repeats some of them several times a second.
+    pub(super) fn is_news(&self, reason: &str) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.as_ref().is_some_and(|(before, at)| before == reason && at.elapsed() < SAID_AGAIN) {
+            return false;
+        }
+        *said = Some((reason.to_owned(), Instant::now()));
+        true
+    }
+
+    /// Why the client does not read on in some partition. It tries several times a second, so an error is over if it does
+    /// not come again.
+    pub(super) fn unreadable(&self) -> Option<String> {
+        let found = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        found.as_ref().filter(|(_, at)| at.elapsed() < OVER).map(|(why, _)| why.clone())
     }
 
     /// Notes what the client says is wrong with a connection; a refusal is kept before anything less certain.
     pub(super) fn failed(&self, error: &KafkaError, reason: &str) {
+        if let Some(found) = error.rdkafka_error_code().and_then(|code| unreadable(code, reason)) {
+            *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner) = Some((found, Instant::now()));
+            return;
+        }
         let Some(found) = error.rdkafka_error_code().and_then(|code| trouble(code, reason)) else { return };
         let mut known = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         if found.refused || known.as_ref().is_none_or(|known| !known.refused) {
@@ -170,6 +201,18 @@ fn token(text: &str) -> Result<OAuthToken, &'static str> {
     let lifetime_ms = expires.ok_or("it does not say when it expires (exp)")?.saturating_mul(1000);
     let principal_name = claims["sub"].as_str().unwrap_or_default().to_owned();
     Ok(OAuthToken { token: text.to_owned(), principal_name, lifetime_ms })
+}
+
+/// An error of the client that means that it cannot read a batch of records, and reads it again and again.
+fn unreadable(code: RDKafkaErrorCode, reason: &str) -> Option<String> {
+    let hint = match code {
+        RDKafkaErrorCode::BadCompression => {
+            "a batch that expands to more than KAFKA__RECEIVE_MESSAGE_MAX_BYTES is one that cannot be read"
+        }
+        RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::InvalidMessage => "docs/operating.md says how to pass it over",
+        _ => return None,
+    };
+    Some(format!("{reason}; {hint}"))
 }
 
 /// What an error of the client means; none where it tells nothing of its own. That Kafka refuses a certificate comes
@@ -245,6 +288,23 @@ mod tests {
         ] {
             assert!(token(&text).is_err_and(|found| found.contains(why)), "{text}");
         }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_told_from_a_broker_that_is_away() {
+        let connection = Connection::of(&settings(&[]));
+        let reason = "Decompression (codec 0x4) of message at 7 of 12840 bytes failed: Local: Invalid compressed data";
+        connection.failed(&KafkaError::Global(RDKafkaErrorCode::BadCompression), reason);
+        assert_eq!(connection.trouble(), None);
+        let why = connection.unreadable().expect("it is known");
+        assert!(why.starts_with(reason) && why.contains("KAFKA__RECEIVE_MESSAGE_MAX_BYTES"), "{why}");
+    }
+
+    #[test]
+    fn an_error_that_goes_on_is_said_once() {
+        let connection = Connection::of(&settings(&[]));
+        let said = ["a", "a", "b", "b", "a"].map(|reason| connection.is_news(reason));
+        assert_eq!(said, [true, false, true, false, true]);
     }
 
     #[test]

@@ -114,7 +114,9 @@ impl ClientContext for Context {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka_error");
+        if self.connection.is_news(reason) {
+            tracing::warn!(%error, reason, "kafka_error");
+        }
         self.connection.failed(&error, reason);
     }
 }

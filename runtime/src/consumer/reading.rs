@@ -38,7 +38,7 @@ use crate::event;
 use crate::failpoint;
 use crate::shutdown::Shutdown;
 use crate::store::{GroupProgress, PartitionId, Store};
-use crate::telemetry::health::{ASSIGNMENT, Health, Heartbeat, KAFKA, PROGRESS};
+use crate::telemetry::health::{ASSIGNMENT, Health, Heartbeat, KAFKA, PROGRESS, RECORDS};
 use crate::telemetry::metrics::{Metrics, Service};
 
 /// How often offsets go to Kafka, and the flow is looked at.
@@ -374,6 +374,10 @@ impl Reading {
                 self.health.waiting_for(PROGRESS, why);
             }
             None => self.health.found(PROGRESS),
+        }
+        match self.kafka.client.context().connection.unreadable() {
+            Some(why) => self.health.waiting_for(RECORDS, why),
+            None => self.health.found(RECORDS),
         }
         if let Err(error) = self.commit_offsets().and_then(|()| self.flow()) {
             tracing::warn!(%error, "kafka_call_failed");

@@ -16,6 +16,9 @@ pub const ASSIGNMENT: &str = "assignment";
 /// Waits for records to be accounted for, of which there are some.
 pub const PROGRESS: &str = "progress";
 
+/// Waits for somebody to help with records that Kafka's client cannot read.
+pub const RECORDS: &str = "records";
+
 /// The health of a process. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Health {

@@ -5,7 +5,7 @@ use rdkafka::bindings as rdsys;
 use rdkafka::message::OwnedHeaders;
 use serde_json::json;
 
-use crate::world::{World, row};
+use crate::world::{World, row, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_that_cannot_be_read_is_kept_with_its_bytes_and_holds_nobody_up() {
@@ -142,4 +142,34 @@ async fn a_header_whose_name_is_no_text_is_hidden_from_handlers_and_kept() {
     assert_eq!(kept[0].get_binary_generic("name").expect("bytes"), b"\xff");
     assert_eq!(kept[1].get_str("name").expect("text"), "plain");
     assert_eq!(kept[2].get_binary_generic("name").expect("bytes"), b"\xc3\x28");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_expands_too_far_is_named_and_waits() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    let topic = format!("{}-compressed", world.topic);
+    // Kafka compresses it anew, to less than the client takes.
+    world.create(&topic, 1, &[("compression.type", "zstd")]).await;
+    let event = row("Echo", "a", json!({}));
+    let padded = format!("{}{}", event.created().expect("a value"), " ".repeat(900_000));
+    world.send_to(&topic, [(0, Some(padded))]).await;
+    let named = ("KAFKA_TOPIC", topic.as_str());
+    let most = [
+        ("KAFKA__MESSAGE_MAX_BYTES", "300000"),
+        ("KAFKA__FETCH_MAX_BYTES", "400000"),
+        ("KAFKA__RECEIVE_MESSAGE_MAX_BYTES", "500000"),
+    ];
+    let host = world.start(&[&[named], &most[..]].concat());
+    until("the host says that it cannot read on", async || {
+        host.get("/readyz").await.is_some_and(|(status, body)| {
+            status == 503 && body.contains("\"records\"") && body.contains("KAFKA__RECEIVE_MESSAGE_MAX_BYTES")
+        })
+    })
+    .await;
+    assert!(host.stop().await.success());
+    let host = world.host(&[named]).await;
+    world.until_passed(1).await;
+    assert!(world.data("echo").find_one(doc! { "_id": &event.id }).await.expect("mongodb").is_some());
+    drop(host);
 }
