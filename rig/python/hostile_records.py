@@ -52,6 +52,7 @@ FAMILIES = {
     "conflicts": kafka.conflicts,
     "large": kafka.large,
     "compression": kafka.compression,
+    "expanded": kafka.expanded,
     "transactions": kafka.transactions,
 }
 

@@ -80,6 +80,8 @@ class Judge:
         if not parts:
             yield "its bytes are not kept"
             return
+        if parts[0].get("left_out_bytes") != line["expect"].get("left_out_bytes"):
+            yield f"{parts[0].get('left_out_bytes')} bytes are left out and not {line['expect'].get('left_out_bytes')}"
         for name in ["key", "value"]:
             pieces = [part[name] for part in parts if name in part]
             found = None if pieces in ([None], []) else b"".join(pieces)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from described import ABORTED, DUPLICATE, EVENT_BYTES, ROUTE, VERBATIM, Family, dead, obj, quoted
+from described import ABORTED, DUPLICATE, EVENT_BYTES, RECORD_BYTES, ROUTE, VERBATIM, Family, dead, left_out, obj, quoted
 from forms import cloud_event, envelope, field, flattened, given, routed, with_schema, wrapped
 
 MIB = 1 << 20
@@ -141,6 +141,17 @@ def compression(family: Family) -> None:
             row = family.row(payload=f'{{"n":{n},"text":"{"x" * 1000}"}}')
             family.add(envelope(row.columns()), row.event(), compression=kind)
             family.add(b"\xff" + bytes([n]), dead("the value is not UTF-8 at byte 0"), compression=kind, key=None)
+
+
+def expanded(family: Family) -> None:
+    """Little to Kafka and much to whoever reads it: an event with as many bytes as may be, and records with more."""
+    for kind, more in [("gzip", 0), ("gzip", 1), ("zstd", RECORD_BYTES)]:
+        row = family.row()
+        text = envelope(row.columns())
+        text += " " * (RECORD_BYTES - len(text.encode()) + more)
+        expect = left_out(RECORD_BYTES + more) if more else row.event()
+        family.add(text, expect, compression=kind, key=None)
+    family.add(b"\xff" * 3 * RECORD_BYTES, left_out(3 * RECORD_BYTES), compression="gzip", key=None)
 
 
 def transactions(family: Family) -> None:

@@ -11,7 +11,7 @@ from confluent_kafka import KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 import wire
-from described import APART, Family, Record
+from described import APART, RECORD_BYTES, Family, Record
 from forms import envelope
 
 LARGEST = 8 << 20
@@ -100,7 +100,8 @@ class Writer:
         return Producer({
             "bootstrap.servers": self.kafka,
             "enable.idempotence": True,
-            "message.max.bytes": LARGEST,
+            # As the records are before they are compressed.
+            "message.max.bytes": 4 * RECORD_BYTES,
             "linger.ms": 5,
             **settings,
         })

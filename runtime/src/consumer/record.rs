@@ -9,7 +9,7 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::types::RDKafkaRespErr;
 
 use crate::delivery::{Entry, Item, RawRecord};
-use crate::event::{self, Decoded, Ignored, Record};
+use crate::event::{self, Decoded, Ignored, MAX_RECORD_BYTES, Record, Undecodable};
 use crate::store::PartitionId;
 use crate::telemetry::metrics::RecordKind;
 
@@ -20,6 +20,12 @@ pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, sett
     let headers: Vec<(&str, Option<&[u8]>)> =
         raw_headers.iter().filter_map(|&(name, value)| Some((std::str::from_utf8(name).ok()?, value))).collect();
     let timestamp_ms = message.timestamp().to_millis();
+    let bytes = bytes(message, &raw_headers);
+    if bytes > MAX_RECORD_BYTES {
+        let item = Item::Undecodable(Undecodable::too_large(bytes));
+        let raw = Arc::new(RawRecord { timestamp_ms, left_out_bytes: Some(bytes), ..RawRecord::default() });
+        return Entry { partition, offset: message.offset(), item, raw, begun_ms: None };
+    }
     let record = Record {
         topic: message.topic(),
         partition: message.partition(),
@@ -40,8 +46,15 @@ pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, sett
         value: message.payload().map(<[u8]>::to_vec),
         headers: raw_headers.iter().map(|(name, value)| (name.to_vec(), value.map(<[u8]>::to_vec))).collect(),
         timestamp_ms,
+        left_out_bytes: None,
     };
     Entry { partition, offset: message.offset(), item, raw: Arc::new(raw), begun_ms: None }
+}
+
+/// How many bytes the record has.
+fn bytes(message: &BorrowedMessage<'_>, headers: &[RawHeader<'_>]) -> usize {
+    let headers: usize = headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
+    message.key_len() + message.payload_len() + headers
 }
 
 /// A header as Kafka holds it: any bytes for a name, and a value unless it is null.

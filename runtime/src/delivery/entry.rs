@@ -21,6 +21,8 @@ pub struct RawRecord {
     pub headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Kafka's timestamp, in milliseconds since 1970.
     pub timestamp_ms: Option<i64>,
+    /// How many bytes of key, value and headers the record has, if they are too many to be kept: then none is here.
+    pub left_out_bytes: Option<usize>,
 }
 
 impl RawRecord {

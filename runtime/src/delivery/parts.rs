@@ -17,6 +17,9 @@ const HEADER_BYTES: usize = 64;
 /// The record in documents without `_id`: one for nearly every record.
 pub(super) fn parts(record: &RawRecord) -> Vec<Document> {
     let mut parts = Parts::default();
+    if let Some(bytes) = record.left_out_bytes {
+        parts.now.insert("left_out_bytes", i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
     parts.bytes("key", record.key.as_deref());
     parts.bytes("value", record.value.as_deref());
     for (name, value) in &record.headers {
@@ -180,6 +183,8 @@ mod tests {
         assert_eq!(whole.get("key"), Some(&Bson::Null));
         assert!(whole.get_array("headers").is_ok_and(Vec::is_empty));
         check(&RawRecord::default(), 1);
+        let left_out = RawRecord { left_out_bytes: Some(40 * MIB), ..RawRecord::default() };
+        assert_eq!(parts(&left_out)[0].get_i64("left_out_bytes").ok(), i64::try_from(40 * MIB).ok());
         check(&RawRecord { key: bytes(0), value: bytes(0), ..RawRecord::default() }, 1);
     }
 

@@ -1,6 +1,7 @@
 //! How much of a record is read: every bound on depth, size and work, in one place. Pure.
 //!
-//! Kafka bounds a record's size (`message.max.bytes`). These bound what a record of that size can cost, so that no record
+//! Kafka bounds a record's size (`message.max.bytes`), but as it is compressed, and a megabyte of gzip may hold a gigabyte.
+//! These bound what a record of that size can cost, so that no record
 //! holds up the ones behind it. A record beyond a bound is undecodable: it is kept with its bytes and the reason.
 //! `docs/records.md` and `docs/security.md` list them for users.
 
@@ -8,6 +9,9 @@ use std::borrow::Cow;
 
 use crate::event::error::Error;
 
+/// The most bytes of a record's key, value and headers together, once they are expanded. A larger one is neither read nor
+/// kept, because no transaction that holds it may fit MongoDB's cache.
+pub const MAX_RECORD_BYTES: usize = 32 << 20;
 /// The most levels of arrays and objects within each other, in a payload and in the other columns: as many as
 /// `serde_json` reads into a handler's types.
 pub(super) const MAX_LEVELS: usize = 127;

@@ -5,6 +5,11 @@
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
+    #[error(
+        "the record has {bytes} bytes, and at most {limit} are read and kept: its bytes are in Kafka for as long as its \
+         topic keeps them"
+    )]
+    RecordTooLarge { bytes: usize, limit: usize },
     #[error("the value is not UTF-8 at byte {at}")]
     NotUtf8 { at: usize },
     #[error("the value is not JSON: {0}")]

@@ -33,6 +33,7 @@ mod captures;
 #[cfg(test)]
 mod properties;
 
+pub use bounds::MAX_RECORD_BYTES;
 pub use columns::{Columns, Field, Others, WrongColumns};
 pub use form::decode;
 
@@ -169,6 +170,15 @@ pub struct Undecodable {
     pub event_type: Option<String>,
     /// The aggregate's id, where that much could be read.
     pub aggregate_id: Option<String>,
+}
+
+impl Undecodable {
+    /// A record with more than [`MAX_RECORD_BYTES`], of which nothing is read.
+    #[must_use]
+    pub fn too_large(bytes: usize) -> Self {
+        let reason = error::Error::RecordTooLarge { bytes, limit: MAX_RECORD_BYTES }.to_string();
+        Self { reason, event_id: None, event_type: None, aggregate_id: None }
+    }
 }
 
 /// What decoding depends on.
