@@ -4,7 +4,7 @@ use bson::{RawBsonRef, RawDocument};
 
 use super::expression::Allowance;
 use super::names::{CLAUSES, CONDITIONS, Clause, Condition, SHAPES, listed};
-use super::{Check, Objection, data, each, each_of, expression, first_key, is_javascript, unlisted};
+use super::{Check, Objection, data, each, each_of, expression, first_key, is_javascript, patterns, unlisted};
 use crate::config::Expressions;
 
 /// A filter.
@@ -12,6 +12,7 @@ use crate::config::Expressions;
 /// # Errors
 /// `Denied` for what is in no list, `Invalid` where a list's operator has not the shape that it takes.
 pub fn filter(filter: &RawDocument, expressions: Expressions) -> Result<(), Objection> {
+    patterns::check(RawBsonRef::Document(filter), expressions)?;
     clauses(filter, &Allowance::new(expressions))
 }
 

@@ -13,6 +13,7 @@ mod expression;
 mod filter;
 mod names;
 mod options;
+mod patterns;
 mod update;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use bson::{RawBsonRef, RawDocument};
 
 use super::expression::Allowance;
-use super::{Check, Objection, data, each, filter, unlisted};
+use super::{Check, Objection, data, each, filter, patterns, unlisted};
 use crate::config::Expressions;
 use crate::host::ejson::shown;
 
@@ -30,6 +30,7 @@ pub(super) fn direction(value: RawBsonRef<'_>) -> Check {
 /// # Errors
 /// `Denied` for expressions and for `$` names in no list, `Invalid` for what has not the shape.
 pub fn projection(projection: &RawDocument, expressions: Expressions) -> Result<(), Objection> {
+    patterns::check(RawBsonRef::Document(projection), expressions)?;
     fields(projection, &Allowance::new(expressions))
 }
 

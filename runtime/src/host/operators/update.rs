@@ -4,7 +4,7 @@ use bson::{RawArray, RawBsonRef, RawDocument};
 
 use super::expression::{Allowance, Expression};
 use super::names::{CONDITIONS, STAGES, Stage, UPDATES, Update, listed};
-use super::{Check, Objection, data, each, each_of, filter, first_key, options, unlisted};
+use super::{Check, Objection, data, each, each_of, filter, first_key, options, patterns, unlisted};
 use crate::config::Expressions;
 
 /// A document of update operators.
@@ -17,6 +17,10 @@ pub fn update(update: &RawDocument, expressions: Expressions) -> Result<(), Obje
     }
     let allowance = &Allowance::new(expressions);
     each(update, |key, value| {
+        // Other operators store a pattern, and match nothing with it.
+        if key == "$pull" {
+            patterns::check(value, expressions)?;
+        }
         if !key.starts_with('$') {
             return Err(Objection::invalid("not an update operator; to store a whole document use replace-one"));
         }
@@ -64,6 +68,7 @@ pub fn pipeline(stages: &RawArray, expressions: Expressions) -> Result<(), Objec
     if stages.is_empty() {
         return Err(Objection::invalid("a pipeline has at least one stage"));
     }
+    patterns::check(RawBsonRef::Array(stages), expressions)?;
     let allowance = Allowance::new(expressions);
     let mut evaluated = Expression::new(&allowance);
     for (at, value) in stages.into_iter().enumerate() {
@@ -121,6 +126,7 @@ fn paths(value: RawBsonRef<'_>) -> Check {
 /// # Errors
 /// As [`super::filter`].
 pub fn array_filters(filters: &RawArray, expressions: Expressions) -> Result<(), Objection> {
+    patterns::check(RawBsonRef::Array(filters), expressions)?;
     let allowance = &Allowance::new(expressions);
     each_of(filters, |value| match value {
         RawBsonRef::Document(document) => filter::clauses(document, allowance),

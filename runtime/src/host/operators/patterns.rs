@@ -1,0 +1,199 @@
+//! Regular expressions, which MongoDB does not interrupt while it searches one text. Pure.
+//!
+//! MongoDB 6.0.5 searched 15 MiB for `x*y` for more than ten minutes, whatever `maxTimeMS` and `killOp` said. So with
+//! `expressions = "safe"` a pattern may neither repeat nor choose: a search is then as long as the text times the pattern.
+//! A pattern that is held at the text's beginning costs no more than itself; the others together have at most
+//! [`MOST_BYTES`], which took that server about 5 s.
+
+use bson::{RawBsonRef, RawDocument, RawRegexRef};
+
+use super::{Check, Objection, each, each_of};
+use crate::config::Expressions;
+
+/// The most bytes of the patterns in one argument that may match anywhere in a text.
+const MOST_BYTES: usize = 32;
+/// The letters that may follow a backslash: classes of characters, ends of words, and control characters.
+const ESCAPED: &str = "dDwWsSbBtnrfv";
+
+/// Checks every pattern in an argument, wherever it stands.
+pub(super) fn check(value: RawBsonRef<'_>, expressions: Expressions) -> Check {
+    match expressions {
+        Expressions::All => Ok(()),
+        Expressions::Safe => Patterns { bytes: std::cell::Cell::new(0) }.walk(value),
+    }
+}
+
+struct Patterns {
+    bytes: std::cell::Cell<usize>,
+}
+
+impl Patterns {
+    fn walk(&self, value: RawBsonRef<'_>) -> Check {
+        match value {
+            RawBsonRef::Document(document) => {
+                let options = text(document, "$options")?.unwrap_or_default();
+                each(document, |key, value| match (key, value) {
+                    ("$regex", RawBsonRef::String(pattern)) => self.pattern(pattern, options),
+                    ("$regex", RawBsonRef::RegularExpression(regex)) => {
+                        self.pattern(regex.pattern.as_str(), &[regex.options.as_str(), options].concat())
+                    }
+                    ("$regexMatch" | "$regexFind", RawBsonRef::Document(arguments)) => self.expression(arguments),
+                    (_, value) => self.walk(value),
+                })
+            }
+            RawBsonRef::Array(array) => each_of(array, |value| self.walk(value)),
+            RawBsonRef::RegularExpression(RawRegexRef { pattern, options, .. }) => {
+                self.pattern(pattern.as_str(), options.as_str())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// `$regexMatch` and `$regexFind`, whose pattern may be an expression itself.
+    fn expression(&self, arguments: &RawDocument) -> Check {
+        let options = text(arguments, "options")?.unwrap_or_default();
+        each(arguments, |key, value| match (key, value) {
+            ("regex" | "options", RawBsonRef::String(text)) if text.starts_with('$') => Err(computed(key)),
+            ("regex", RawBsonRef::String(pattern)) => self.pattern(pattern, options),
+            ("regex" | "options", RawBsonRef::Document(_) | RawBsonRef::Array(_)) => Err(computed(key)),
+            (_, value) => self.walk(value),
+        })
+    }
+
+    fn pattern(&self, pattern: &str, options: &str) -> Check {
+        if options.contains('x') {
+            return Err(refused("the option `x` is not allowed"));
+        }
+        if let Some(found) = costly(pattern) {
+            return Err(refused(&format!("`{found}` is not allowed in a regular expression")));
+        }
+        if pattern.starts_with('^') && !options.contains('m') {
+            return Ok(());
+        }
+        self.bytes.set(self.bytes.get().saturating_add(pattern.len()));
+        if self.bytes.get() <= MOST_BYTES {
+            return Ok(());
+        }
+        Err(refused(&format!(
+            "regular expressions that do not begin with `^` and have more than {MOST_BYTES} bytes together are not allowed"
+        )))
+    }
+}
+
+/// What a pattern holds that makes a search longer than the text times the pattern, or that is not known not to.
+fn costly(pattern: &str) -> Option<String> {
+    let mut letters = pattern.chars();
+    let mut in_class = false;
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => match letters.next() {
+                Some(escaped) if escaped.is_ascii_alphanumeric() && !ESCAPED.contains(escaped) => {
+                    return Some(format!("\\{escaped}"));
+                }
+                _ => {}
+            },
+            '[' => in_class = true,
+            ']' => in_class = false,
+            '*' | '+' | '?' | '{' | '|' if !in_class => return Some(letter.to_string()),
+            _ => {}
+        }
+    }
+    None
+}
+
+fn text<'a>(document: &'a RawDocument, key: &str) -> Result<Option<&'a str>, Objection> {
+    Ok(document.get(key)?.and_then(RawBsonRef::as_str))
+}
+
+fn computed(key: &str) -> Objection {
+    refused("a pattern that MongoDB computes is not allowed").within(key)
+}
+
+fn refused(what: &str) -> Objection {
+    Objection::denied(format!(
+        "{what} by the handler's setting `expressions = \"safe\"`: MongoDB does not interrupt the search of a text; begin the \
+         pattern with `^` and a fixed text, match in the handler, or set `expressions = \"all\"` for this handler in weir.toml"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::ejson;
+
+    fn checked(text: &str) -> Check {
+        let value = ejson::parse_value(text).unwrap_or_else(|invalid| panic!("{text}: {invalid}"));
+        assert_eq!(check(value.as_raw_bson_ref(), Expressions::All), Ok(()), "{text}");
+        check(value.as_raw_bson_ref(), Expressions::Safe)
+    }
+
+    #[test]
+    fn patterns_that_take_no_longer_than_the_text_are_allowed() {
+        for text in [
+            r#"{"a":{"$regex":"^user-[0-9]","$options":"i"}}"#,
+            r#"{"a":{"$not":{"$regex":"@example\\.com$"}},"b":{"$in":[{"$regularExpression":{"pattern":"^[+*?|{]","options":""}}]}}"#,
+            r#"{"$expr":{"$regexMatch":{"input":"$a","regex":"^\\d\\d:\\d\\d"}}}"#,
+            r#"{"a":"x*y","b":{"$eq":"x+"}}"#,
+        ] {
+            assert_eq!(checked(text), Ok(()), "{text}");
+        }
+        let long = format!(r#"{{"a":{{"$regex":"^{}"}}}}"#, "x".repeat(1000));
+        assert_eq!(checked(&long), Ok(()));
+    }
+
+    #[test]
+    fn what_repeats_chooses_or_is_computed_is_refused() {
+        for pattern in [
+            "x*y",
+            "x+y",
+            "^x?x?xx",
+            "a{2,}",
+            "^(a|b)",
+            "(?i)a",
+            "(*UTF8)a",
+            r"\\R",
+            r"\\Q[\\E*",
+            r"[\\pL]",
+            "[]a]*",
+            "[^]*",
+            "[[:alpha:]]*",
+            r"\\1",
+        ] {
+            for text in [
+                format!(r#"{{"a":{{"$regex":"{pattern}"}}}}"#),
+                format!(r#"{{"$or":[{{"a":{{"$elemMatch":{{"b":{{"$regex":"{pattern}"}}}}}}}}]}}"#),
+                format!(r#"{{"a":{{"$regularExpression":{{"pattern":"{pattern}","options":""}}}}}}"#),
+                format!(r#"{{"a":{{"$nin":[1,{{"$regularExpression":{{"pattern":"{pattern}","options":""}}}}]}}}}"#),
+                format!(
+                    r#"[{{"$set":{{"a":{{"$cond":[{{"$regexFind":{{"input":"$a","regex":"{pattern}"}}}},1,2]}}}}}}]"#
+                ),
+            ] {
+                let objection = checked(&text).expect_err(&text);
+                assert!(objection.message.contains("expressions = \"safe\""), "{text}: {objection}");
+            }
+        }
+        for text in [
+            r#"{"$expr":{"$regexMatch":{"input":"$a","regex":"$b"}}}"#,
+            r#"{"$expr":{"$regexMatch":{"input":"$a","regex":{"$concat":["x","*"]}}}}"#,
+            r#"{"$expr":{"$regexMatch":{"input":"$a","regex":"^x","options":"$b"}}}"#,
+            r#"{"a":{"$regex":"^a # [\n*","$options":"x"}}"#,
+            r#"{"a":{"$regex":{"$regularExpression":{"pattern":"^a","options":""}},"$options":"x"}}"#,
+        ] {
+            assert!(checked(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_match_anywhere_are_short() {
+        let filter = |patterns: &[&str], options: &str| {
+            let each = |pattern: &&str| format!(r#"{{"a":{{"$regex":"{pattern}","$options":"{options}"}}}}"#);
+            format!(r#"{{"$or":[{}]}}"#, patterns.iter().map(each).collect::<Vec<_>>().join(","))
+        };
+        let half = "x".repeat(MOST_BYTES / 2);
+        assert_eq!(checked(&filter(&[&half, &half], "")), Ok(()));
+        assert!(checked(&filter(&[&half, &half, "y"], "")).is_err());
+        let anchored = format!("^{}", "x".repeat(MOST_BYTES));
+        assert_eq!(checked(&filter(&[&anchored], "i")), Ok(()));
+        assert!(checked(&filter(&[&anchored], "m")).is_err());
+    }
+}
