@@ -1,7 +1,7 @@
 //! Replays the corpus of the fuzz targets, and every case that they found, through the same functions. `cargo xtask fuzz`
 //! looks for more.
 
-#[allow(unreachable_pub, dead_code, reason = "the fuzz targets' crate, of which this uses a part")]
+#[allow(unreachable_pub, unused_imports, dead_code, reason = "the fuzz targets' crate, of which this uses a part")]
 #[path = "../../fuzz/src/lib.rs"]
 mod fuzz;
 

@@ -1,0 +1,26 @@
+  ;; The fuzzed module, which stands in the frame between the host's functions and the guest that calls its `handle`.
+  (core module $fuzzed)
+  (core instance $fuzzed (instantiate $fuzzed
+    (with "host" (instance
+      (export "memory" (memory $memory))
+      (export "now" (func $delivery-now))
+      (export "attempt" (func $delivery-attempt))
+      (export "random" (func $delivery-random))
+      (export "find-one" (func $find-one))
+      (export "find" (func $find))
+      (export "insert-one" (func $insert-one))
+      (export "insert-many" (func $insert-many))
+      (export "effect-of" (func $effect-of))
+      (export "log" (func $log-log))
+      (export "stdout" (func $get-stdout))
+      (export "write" (func $write))
+      (export "subscribe" (func $subscribe))
+      (export "drop-pollable" (func $drop-pollable))
+      (export "monotonic" (func $monotonic-now))
+      (export "wall" (func $wall-now))
+      (export "arguments" (func $arguments))
+      (export "random-bytes" (func $random-bytes))
+      (export "random-u64" (func $random-u64))
+      (export "own-new" (func $own-new))
+      (export "own-drop" (func $own-drop))))))
+
