@@ -7,9 +7,10 @@ mod components;
 
 use std::sync::Arc;
 
-use bson::{Document, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use bson::{Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
+use serde_json::value::RawValue;
 use weir::config::Expressions;
-use weir::event::{self, Columns, Decoded, Others, Record};
+use weir::event::{self, Columns, Decoded, Event, Others, Record, Undecodable};
 use weir::host::Refusal;
 use weir::host::ejson;
 use weir::host::request::{self, Origin, Verb};
@@ -18,6 +19,13 @@ pub use components::{IMPORTS, around, component, component_of};
 
 /// The bytes of a refusal's message at most.
 const MESSAGE_BYTES: usize = 1_000;
+
+/// The bytes of an id, a type or a sequence at most.
+const NAME_BYTES: usize = 1_024;
+
+/// The bytes of the reason why a record is undecodable at most: it quotes a name of 100 characters, all of which may be
+/// escaped.
+const REASON_BYTES: usize = 2_000;
 
 /// The bytes of text that are printed at most.
 const PRINTED_BYTES: usize = 1 << 20;
@@ -41,11 +49,34 @@ pub fn record(data: &[u8]) {
         event::Settings { snapshot_events: true, columns: Columns::default(), others: all },
     ] {
         let decoded = event::decode(&record, &settings);
-        if let Decoded::Event(event) = &decoded {
-            assert!(!event.id.is_empty() && !event.aggregate_id.is_empty() && !event.event_type.is_empty());
-            assert!(event.id.len() <= 1_024, "{}", event.id.len());
+        match &decoded {
+            Decoded::Event(event) => check_event(event),
+            Decoded::Unsent(unsent) => check_undecodable(&unsent.why),
+            Decoded::Undecodable(undecodable) => check_undecodable(undecodable),
+            Decoded::Ignored(_) => {}
         }
         assert_eq!(event::decode(&record, &settings), decoded, "decoding is a function of the record");
+    }
+}
+
+fn check_event(event: &Event) {
+    for name in [&event.id, &event.aggregate_id, &event.event_type] {
+        assert!(!name.is_empty() && name.len() <= NAME_BYTES, "{}", name.len());
+    }
+    assert!(event.aggregate_type.len() <= NAME_BYTES, "{}", event.aggregate_type.len());
+    if let Some(sequence) = &event.sequence {
+        assert!(sequence.len() <= NAME_BYTES, "{}", sequence.len());
+    }
+    for json in [&event.payload, &event.columns] {
+        serde_json::from_str::<&RawValue>(json).expect("a handler is given JSON");
+    }
+    assert!(event.columns.starts_with('{'), "{}", event.columns);
+}
+
+fn check_undecodable(undecodable: &Undecodable) {
+    assert!(undecodable.reason.len() <= REASON_BYTES, "{}", undecodable.reason.len());
+    for name in [&undecodable.event_id, &undecodable.event_type, &undecodable.aggregate_id].into_iter().flatten() {
+        assert!(name.len() <= NAME_BYTES, "{}", name.len());
     }
 }
 
@@ -61,7 +92,10 @@ pub fn extended_json(data: &[u8]) {
     }
     if let Ok(value) = ejson::parse_value(text) {
         let printed = ejson::value_to_canonical(value.as_raw_bson_ref(), usize::MAX).expect("printed");
-        assert_eq!(ejson::parse_value(&printed).as_ref(), Ok(&value), "{printed}");
+        let again = ejson::parse_value(&printed).expect("what was printed can be parsed");
+        // Compared as bytes, since a NaN is not equal to itself.
+        let bytes = |value: RawBson| rawdoc! { "": value }.into_bytes();
+        assert_eq!(bytes(again), bytes(value), "{printed}");
     }
 }
 
