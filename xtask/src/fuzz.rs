@@ -46,6 +46,10 @@ fn fuzz(target: &str, seconds: u64) -> Result<()> {
     command.arg(paths::root().join("fuzz/corpus").join(target));
     command.args(["--", "-timeout=30", "-rss_limit_mb=2048", "-max_len=65536"]);
     command.arg(format!("-max_total_time={seconds}"));
+    let dictionary = paths::root().join("fuzz/dictionaries").join(target);
+    if dictionary.exists() {
+        command.arg(format!("-dict={}", dictionary.display()));
+    }
     let hint = format!("keep the input as fuzz/cases/{target}/NAME, with the fix");
     process::run(&mut command, &format!("the fuzz target {target}")).context(hint)
 }
