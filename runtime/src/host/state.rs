@@ -55,7 +55,8 @@ enum Cause {
 
 /// A call of `documents` that gave no result.
 #[derive(Debug)]
-pub(crate) enum CallError {
+#[allow(unreachable_pub, reason = "generated traits, which are public, name it, and nightly checks that")]
+pub enum CallError {
     /// The handler is told.
     Refused(Refusal),
     /// The handler is ended; the cause is in the store.
