@@ -113,10 +113,10 @@ const DESCRIPTION_BYTES: usize = 4 << 10;
 impl Description {
     /// Reads what `describe` gave.
     fn parse(json: &str) -> Result<Self, Reason> {
-        let described: Described =
-            serde_json::from_str(json).map_err(|error| Reason::Description(error.to_string()))?;
-        let grants = Grants::parse(&described.grants)
-            .map_err(|error: grants::Invalid| Reason::Description(error.to_string()))?;
+        // Both may quote a name of any length.
+        let said = |error: String| Reason::Description(cut(error, DESCRIPTION_BYTES));
+        let described: Described = serde_json::from_str(json).map_err(|error| said(error.to_string()))?;
+        let grants = Grants::parse(&described.grants).map_err(|error: grants::Invalid| said(error.to_string()))?;
         let description = Self { description: described.description, events: described.events, grants };
         description.check().map_err(Reason::Description)?;
         Ok(description)
@@ -269,6 +269,13 @@ mod tests {
         ] {
             let error = Description::parse(&json).expect_err(expected).to_string();
             assert!(error.contains(expected), "{error}");
+        }
+        let name = "n".repeat(1 << 20);
+        for json in
+            [format!(r#"{{"events":[],"{name}":1}}"#), format!(r#"{{"events":[],"grants":{{"{name}":["rule"]}}}}"#)]
+        {
+            let error = Description::parse(&json).expect_err("an unknown name").to_string();
+            assert!(error.len() < 2 * DESCRIPTION_BYTES, "{} bytes", error.len());
         }
     }
 
