@@ -33,9 +33,6 @@ pub(super) struct Kind {
     share: u64,
 }
 
-/// The share of what takes a host long.
-pub(super) const SLOW: u64 = 1;
-
 /// The behaviours of one family.
 pub(super) struct Family {
     pub(super) name: &'static str,
@@ -46,11 +43,6 @@ impl Kind {
     /// The component and its case. The rows have it as their aggregate's type, so that parked deliveries tell.
     pub(super) fn name(&self) -> String {
         if self.case.is_empty() { self.handler.to_owned() } else { format!("{}:{}", self.handler, self.case) }
-    }
-
-    /// Whether it takes long. A host need not have seen it to be warm.
-    pub(super) fn is_slow(&self) -> bool {
-        self.share == SLOW
     }
 
     /// What hostile.py is to insert.

@@ -56,9 +56,10 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     scene::prepare(run, &folder)?;
     let weir = Weir::launch(run.daemon("weir"), ports::more(1)?[0], &mut run.command(&folder))?;
     weir.ready(READY)?;
-    // What the host grows by once, such as its pools and the first documents, is no answer to hostility.
+    // What the host grows by once, such as its pools, the first documents and the first large reply, is no answer to
+    // hostility: what grows again with the same deliveries is.
     let mut sent = Sent::default();
-    sent.insert(run, &weir, kind::counts(kinds().filter(|kind| !kind.is_slow()), warm_up), 200, 3)?;
+    sent.insert(run, &weir, kind::counts(kinds(), warm_up), 200, 3)?;
     let before = resident(&weir, run.quick)?;
     println!("  {} MiB resident after a warm-up of {} hostile deliveries", before / MIB, sent.hostile());
     weir.forget_peak()?;
