@@ -53,7 +53,7 @@ pub(crate) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "hostile-records",
-        promise: "no record ends or holds up the host, changes silently or loses a byte, whatever it is",
+        promise: "no record ends or holds up the host or changes silently, and none of up to 32 MiB loses a byte",
         way: Way::Real(&WITHOUT_OUTBOX, hostile_records::run),
     },
     Proof {

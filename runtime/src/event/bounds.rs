@@ -1,9 +1,9 @@
 //! How much of a record is read: every bound on depth, size and work, in one place. Pure.
 //!
 //! Kafka bounds a record's size (`message.max.bytes`), but as it is compressed, and a megabyte of gzip may hold a gigabyte.
-//! These bound what a record of that size can cost, so that no record
-//! holds up the ones behind it. A record beyond a bound is undecodable: it is kept with its bytes and the reason.
-//! `docs/records.md` and `docs/security.md` list them for users.
+//! These bound what a record can cost, so that none holds up the ones behind it. A record beyond a bound is undecodable: it
+//! is kept with the reason, and with its bytes unless these are too many. `docs/records.md` and `docs/security.md` list the
+//! bounds for users.
 
 use std::borrow::Cow;
 
