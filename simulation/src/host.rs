@@ -1,6 +1,6 @@
-//! A simulated process: Weir's own partitions, claims and committer, turned by a loop as the real consumer turns them.
+//! A simulated process: Weir's own member and committer, with what the member decides performed on the simulated Kafka.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +9,20 @@ use std::time::Duration;
 
 use weir::clock::Clock;
 use weir::config::{OffsetReset, Topics};
-use weir::consumer::Partitions;
+use weir::consumer::action::{Action, Change, Standing};
 use weir::consumer::claiming::{Claimed, Claiming};
+use weir::consumer::member::{self, Member};
 use weir::consumer::queue::BatchBounds;
-use weir::delivery::hop::Later;
-use weir::delivery::{Committer, Entry, Hop, Ledger, Said, Work};
+use weir::delivery::{Committer, Ledger, Work};
 use weir::store::{BEAT, GroupProgress, Options, PartitionId, Store};
 use weir::telemetry::health::Health;
 use weir::telemetry::metrics::Metrics;
 
+use crate::channel::{Channel, CommitterEnd};
+use crate::client::{Client, OutOfRange};
 use crate::command::clock_ms;
 use crate::handlers::Simulated;
-use crate::kafka::{Asking, Kafka, TOPICS, id, number};
+use crate::kafka::{Asking, Kafka, TOPICS, number};
 use crate::kernel::{Kernel, Life, Slot, lock};
 use crate::wire::Line;
 
@@ -30,17 +32,9 @@ const RETENTIONS_MS: [i64; 3] = [LEAST_RETENTION_MS, 8 * 3_600_000, 24 * 3_600_0
 pub(crate) const LEAST_RETENTION_MS: i64 = 4 * 3_600_000;
 
 const TICK: Duration = Duration::from_millis(10);
-const DRAIN: Duration = Duration::from_secs(5);
-const GIVE_UP: Duration = Duration::from_secs(6);
-const IDLE: Duration = Duration::from_secs(3);
-
-/// What the group's coordinator tells a member.
-#[derive(Debug, Clone)]
-pub(crate) enum Change {
-    Assigned(Vec<i32>),
-    Revoked(Vec<i32>),
-    Lost(Vec<i32>),
-}
+const LOOK: Duration = Duration::from_secs(3);
+/// How often Kafka's client tells where logs end.
+const VIEW: Duration = Duration::from_secs(1);
 
 /// A clock that is wrong by a while.
 #[derive(Debug)]
@@ -67,57 +61,8 @@ impl Clock for Skewed {
     }
 }
 
-/// The hop between the loop and the committer.
-#[derive(Default)]
-struct Channel {
-    works: Mutex<(VecDeque<Work>, Option<Slot<()>>)>,
-    said: Mutex<VecDeque<Said>>,
-}
-
-impl Channel {
-    fn send(&self, work: Work) {
-        let mut works = lock(&self.works);
-        works.0.push_back(work);
-        if let Some(waiting) = works.1.take() {
-            drop(works);
-            waiting.fill(());
-        }
-    }
-}
-
-struct CommitterEnd(Arc<Channel>);
-
-impl Hop for CommitterEnd {
-    fn next(&self) -> Later<'_, Option<Work>> {
-        Box::pin(async {
-            loop {
-                let waiting = {
-                    let mut works = lock(&self.0.works);
-                    if let Some(work) = works.0.pop_front() {
-                        return Some(work);
-                    }
-                    let slot = Slot::default();
-                    works.1 = Some(slot.clone());
-                    slot
-                };
-                waiting.await;
-            }
-        })
-    }
-
-    fn say(&self, said: Said) -> Later<'_, ()> {
-        lock(&self.0.said).push_back(said);
-        Box::pin(async {})
-    }
-}
-
-struct Draining {
-    partitions: Vec<i32>,
-    orderly: bool,
-    since: Duration,
-    given_up: Option<Duration>,
-    handing: Option<Slot<()>>,
-}
+/// A claim that was made.
+type Made = (PartitionId, Claimed);
 
 /// One life of a process.
 pub(crate) struct Process {
@@ -127,19 +72,24 @@ pub(crate) struct Process {
     store: Store,
     claiming: Claiming,
     channel: Arc<Channel>,
-    partitions: Partitions,
-    pub(crate) changes: VecDeque<Change>,
-    claims: Option<Slot<Vec<(PartitionId, Claimed)>>>,
-    positions: BTreeMap<i32, i64>,
-    draining: Option<Draining>,
+    member: Member,
+    client: Client,
+    /// What was assigned and has not come back.
+    assigned: BTreeSet<i32>,
+    /// Claims on their way, by partition.
+    claims: BTreeMap<i32, usize>,
+    made: Arc<Mutex<VecDeque<Made>>>,
+    handing_over: Option<Slot<()>>,
+    progress: Option<Slot<Option<GroupProgress>>>,
+    log_ends: Option<Slot<Vec<(PartitionId, i64)>>>,
+    viewed: Duration,
     /// What was drained and given back, for the coordinator.
     pub(crate) returned: Vec<i32>,
     /// What stands still until somebody acts, and why.
     pub(crate) stopped: BTreeMap<i32, String>,
+    /// Whether it has left the group: the process ends.
+    pub(crate) has_left: bool,
     give_up: Arc<AtomicBool>,
-    idle: Option<Slot<Option<(GroupProgress, Vec<(PartitionId, i64)>)>>>,
-    looked: Duration,
-    batch: usize,
     retention_ms: i64,
     metrics: Metrics,
     /// How many transactions were begun anew because what a delivery had read was another now.
@@ -151,18 +101,12 @@ impl fmt::Debug for Process {
         formatter
             .debug_struct("Process")
             .field("life", &self.life)
-            .field("positions", &self.positions)
-            .field("changes", &self.changes)
-            .field("claiming", &self.claims.is_some())
-            .field("drained", &self.partitions.is_drained())
-            .field("draining", &self.draining.as_ref().map(|draining| &draining.partitions))
+            .field("client", &self.client)
+            .field("claims", &self.claims)
+            .field("member", &self.member)
             .field("stopped", &self.stopped)
-            .finish()
+            .finish_non_exhaustive()
     }
-}
-
-fn ids(partitions: &[i32]) -> Vec<PartitionId> {
-    partitions.iter().map(|partition| id(*partition)).collect()
 }
 
 impl Process {
@@ -230,234 +174,263 @@ impl Process {
             },
             store,
             channel,
-            partitions: Partitions::default(),
-            changes: VecDeque::new(),
-            claims: None,
-            positions: BTreeMap::new(),
-            draining: None,
+            member: Member::new(member::Settings {
+                batch: BatchBounds { events: batch, bytes: 8 << 20 },
+                // Some have so little room that they pause what they read.
+                queue_bytes: if kernel.chance(300) { 2_000 } else { 16 << 20 },
+                shutdown_timeout: Duration::from_secs(5),
+                look_every: LOOK,
+            }),
+            client: Client::default(),
+            assigned: BTreeSet::new(),
+            claims: BTreeMap::new(),
+            made: Arc::default(),
+            handing_over: None,
+            progress: None,
+            log_ends: None,
+            viewed: Duration::ZERO,
             returned: Vec::new(),
             stopped: BTreeMap::new(),
+            has_left: false,
             give_up,
-            idle: None,
-            looked: Duration::ZERO,
-            batch,
             retention_ms,
             metrics,
             changed: 0,
         }
     }
 
-    /// One turn of the loop; gives when the next is due.
-    pub(crate) fn turn(&mut self) -> Duration {
-        self.hear();
-        if self.draining.is_some() {
-            self.drain();
-            return TICK;
+    /// The group's coordinator has changed the assignment.
+    pub(crate) fn change(&mut self, change: Change) {
+        match &change {
+            Change::Assigned(partitions) => self.assigned.extend(partitions.iter().map(number)),
+            Change::Revoked(_) => {}
+            Change::Lost(_) => self.kernel.count("outcome: lost to another member"),
         }
-        if let Some(claimed) = self.claims.as_ref().and_then(Slot::take) {
-            self.claimed(claimed);
+        self.member.changed(change);
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn stop(&mut self) {
+        if !self.member.is_stopping() {
+            self.kernel.count("fault: host asked to stop");
+            self.member.stop(self.kernel.now());
         }
-        if self.claims.is_none() {
-            match self.changes.pop_front() {
-                Some(Change::Assigned(partitions)) => self.claim(ids(&partitions), Duration::ZERO),
-                Some(Change::Revoked(partitions)) => self.begin_drain(partitions, true),
-                Some(Change::Lost(partitions)) => self.begin_drain(partitions, false),
-                None if !self.partitions.to_reclaim().is_empty() => {
-                    let again = self.partitions.to_reclaim().to_vec();
-                    self.kernel.count("outcome: claimed anew");
-                    self.claim(again, Duration::from_millis(500));
-                }
-                None => {}
-            }
-        }
-        self.poll();
-        if let Some(entries) = self.partitions.batch(BatchBounds { events: self.batch, bytes: 8 << 20 }) {
-            self.channel.send(Work::Commit(entries));
-        }
-        for (partition, next) in self.partitions.offsets() {
-            if self.kernel.chance(900) {
-                lock(&self.kafka).committed.insert(number(&partition), next);
-            }
-        }
-        self.look_at_idle();
-        TICK
     }
 
     /// Whether anything of the partition is still here.
     pub(crate) fn holds(&self, partition: i32) -> bool {
-        let assigned = self.changes.iter().any(|change| match change {
-            Change::Assigned(partitions) | Change::Revoked(partitions) | Change::Lost(partitions) => {
-                partitions.contains(&partition)
-            }
-        });
-        let draining = self.draining.as_ref().is_some_and(|draining| draining.partitions.contains(&partition));
-        assigned || draining || self.claims.is_some() || self.partitions.owned().contains(&id(partition))
+        // A committer that was given up may still commit what it holds.
+        let commits = !self.member.partitions().is_drained();
+        commits || self.assigned.contains(&partition) || self.claims.contains_key(&partition)
     }
 
-    fn hear(&mut self) {
-        let said = std::mem::take(&mut *lock(&self.channel.said));
-        for said in said {
-            match said {
-                Said::Wants => self.partitions.wants(),
-                Said::Done(done) => {
-                    self.partitions.done(done, self.kernel.now());
-                    for lost in self.partitions.to_reclaim() {
-                        self.positions.remove(&number(lost));
-                    }
-                    let changed = self.metrics.transactions_redone("changed");
-                    let before = std::mem::replace(&mut self.changed, changed);
-                    self.kernel.count_more("outcome: a read was changed", changed - before);
+    /// One turn of the loop. Returns when the next is due.
+    pub(crate) fn turn(&mut self) -> Duration {
+        let now = self.kernel.now();
+        self.hear(now);
+        if !self.member.is_stopping() && !self.member.is_full() {
+            self.poll();
+        }
+        if now.saturating_sub(self.viewed) >= VIEW {
+            self.viewed = now;
+            let log_ends = self.client.log_ends(&lock(&self.kafka));
+            self.member.log_ends(&log_ends);
+        }
+        self.member.tick(now);
+        self.member.turn(now);
+        while let Some(action) = self.member.next_action() {
+            self.perform(action);
+        }
+        if self.channel.hand_on(&mut self.member) {
+            self.kernel.count("outcome: the committer took nothing");
+        }
+        TICK
+    }
+
+    /// Reports what has come since the last turn.
+    fn hear(&mut self, now: Duration) {
+        for said in self.channel.said() {
+            self.member.said(said, now);
+        }
+        let changed = self.metrics.transactions_redone("changed");
+        let before = std::mem::replace(&mut self.changed, changed);
+        self.kernel.count_more("outcome: a read was changed", changed - before);
+        for (partition, claimed) in std::mem::take(&mut *lock(&self.made)) {
+            let number = number(&partition);
+            if let Some(claims) = self.claims.get_mut(&number) {
+                *claims -= 1;
+                if *claims == 0 {
+                    self.claims.remove(&number);
                 }
             }
+            self.member.claimed(partition, claimed);
         }
-    }
-
-    fn claim(&mut self, partitions: Vec<PartitionId>, rest: Duration) {
-        let slot = Slot::default();
-        let (claiming, filled, kernel) = (self.claiming.clone(), slot.clone(), self.kernel.clone());
-        self.kernel.spawn(Some(self.life), async move {
-            kernel.sleep(rest).await;
-            filled.fill(claiming.all(partitions).await);
-        });
-        self.claims = Some(slot);
-    }
-
-    fn claimed(&mut self, claimed: Vec<(PartitionId, Claimed)>) {
-        self.claims = None;
-        let assigned = self.partitions.claimed(claimed);
-        for (partition, why) in assigned.stopped {
-            self.stop(number(&partition), why);
+        if self.handing_over.as_ref().and_then(Slot::take).is_some() {
+            self.handing_over = None;
+            self.member.handed_over();
         }
-        for (partition, start) in assigned.starts {
-            match start {
-                Some(start) => {
-                    self.stopped.remove(&number(&partition));
-                    self.positions.insert(number(&partition), start);
-                }
-                None => drop(self.positions.remove(&number(&partition))),
-            }
+        if let Some(seen) = self.progress.as_ref().and_then(Slot::take) {
+            self.progress = None;
+            self.member.seen_progress(seen, now);
         }
-        self.channel.send(Work::Own(assigned.claims));
-    }
-
-    fn stop(&mut self, partition: i32, why: String) {
-        self.kernel.count("outcome: partition stopped");
-        self.positions.remove(&partition);
-        self.stopped.insert(partition, why);
+        if let Some(ends) = self.log_ends.as_ref().and_then(Slot::take) {
+            self.log_ends = None;
+            self.member.seen_log_ends(&ends, now);
+        }
     }
 
     fn poll(&mut self) {
-        let positions: Vec<(i32, i64)> = self.positions.iter().map(|(partition, from)| (*partition, *from)).collect();
-        for (partition, from) in positions {
-            if self.kernel.chance(300) {
-                continue;
-            }
-            let most = usize::try_from(self.kernel.below(20) + 1).unwrap_or(1);
-            let Some(records) = lock(&self.kafka).fetch(partition, from, most) else {
-                self.positions.remove(&partition);
-                self.partitions.lose(&[id(partition)]);
-                continue;
-            };
-            for (offset, stored) in records {
-                self.positions.insert(partition, offset + 1);
-                let entry =
-                    Entry { partition: id(partition), offset, item: stored.item, raw: stored.raw, begun_ms: None };
-                if let Some(why) = self.partitions.record(entry) {
-                    self.stop(partition, why);
-                    break;
+        let polled = self.client.poll(&self.kernel, &lock(&self.kafka));
+        match polled {
+            Ok(entries) => {
+                for entry in entries {
+                    if self.member.takes(&entry.partition, entry.offset) {
+                        self.member.record(entry);
+                    }
                 }
+            }
+            Err(OutOfRange) => {
+                self.kernel.count("fault: offset out of range");
+                self.member.offset_out_of_range();
             }
         }
     }
 
-    fn look_at_idle(&mut self) {
-        if let Some(seen) = self.idle.as_ref().and_then(Slot::take) {
-            self.idle = None;
-            if let Some((seen, ends)) = seen {
-                let at_end = self.partitions.at_end(&ends).into_iter();
-                let highest = at_end.filter_map(|id| seen.highest_of(&id.topic).map(|highest_ms| (id, highest_ms)));
-                self.channel.send(Work::AtEnd(highest.collect()));
-                self.partitions.compare(&seen.epochs);
+    fn perform(&mut self, action: Action) {
+        match action {
+            Action::Accept => {}
+            Action::Claim { partitions, after } => self.claim(partitions, after),
+            Action::Read(starts) => self.read(&starts),
+            Action::Stop { partition, why, .. } => {
+                self.kernel.count("outcome: partition stopped");
+                self.client.forget(&partition);
+                self.stopped.insert(number(&partition), why);
+            }
+            Action::Pause(partitions) => {
+                self.kernel.count("outcome: paused");
+                self.client.pause(&partitions);
+            }
+            Action::Resume(partitions) => {
+                self.kernel.count("outcome: resumed");
+                self.client.resume(&partitions);
+            }
+            Action::CommitOffsets(offsets) => {
+                for (partition, next) in offsets {
+                    if self.kernel.chance(900) {
+                        lock(&self.kafka).committed.insert(number(&partition), next);
+                    }
+                }
+            }
+            Action::GiveUp(give_up) => {
+                if give_up {
+                    self.kernel.count("outcome: told to give up");
+                }
+                self.give_up.store(give_up, Ordering::Relaxed);
+            }
+            Action::HandOver { standing, is_awaited } => {
+                let slot = self.hand_over(standing);
+                if is_awaited {
+                    self.handing_over = Some(slot);
+                } else {
+                    self.kernel.count("outcome: a claim came too late");
+                }
+            }
+            Action::Return(partitions) => self.give_back(&partitions),
+            Action::AskProgress => self.ask_progress(),
+            Action::AskLogEnds(partitions) => {
+                let kafka = lock(&self.kafka);
+                let ends = partitions.into_iter().map(|id| {
+                    let end = kafka.end(number(&id));
+                    (id, end)
+                });
+                let slot = Slot::default();
+                slot.fill(ends.collect());
+                drop(kafka);
+                self.log_ends = Some(slot);
+            }
+            Action::Advise(at_end) => self.channel.advise(Work::AtEnd(at_end), &self.member),
+            Action::Leave { is_clean } => {
+                self.kernel.count(if is_clean { "outcome: stopped cleanly" } else { "outcome: stopped uncleanly" });
+                self.has_left = true;
             }
         }
-        if self.idle.is_some() || self.kernel.now().saturating_sub(self.looked) < IDLE {
-            return;
+    }
+
+    fn claim(&mut self, partitions: Vec<PartitionId>, after: Duration) {
+        if !after.is_zero() {
+            self.kernel.count("outcome: claimed anew");
         }
-        self.looked = self.kernel.now();
+        for partition in partitions {
+            *self.claims.entry(number(&partition)).or_default() += 1;
+            let (claiming, made, kernel) = (self.claiming.clone(), Arc::clone(&self.made), self.kernel.clone());
+            self.kernel.spawn(Some(self.life), async move {
+                kernel.sleep(after).await;
+                let claimed = claiming.all(vec![partition]).await;
+                lock(&made).extend(claimed);
+            });
+        }
+    }
+
+    fn read(&mut self, starts: &[(PartitionId, Option<i64>)]) {
+        let mut refused = Vec::new();
+        for (partition, start) in starts {
+            self.client.read(partition, *start);
+            if start.is_some() {
+                self.stopped.remove(&number(partition));
+            }
+            if self.kernel.chance(5) {
+                self.kernel.count("fault: kafka's client takes no assignment");
+                self.client.forget(partition);
+                refused.push(partition.clone());
+            }
+        }
+        self.member.not_read(&refused);
+    }
+
+    /// As `weir run` does it: offsets first, and nothing is released if Kafka does not take them.
+    fn hand_over(&self, standing: Vec<Standing>) -> Slot<()> {
+        let (slot, store, kafka) = (Slot::default(), self.store.clone(), Arc::clone(&self.kafka));
+        let fails = self.kernel.chance(100);
+        if fails {
+            self.kernel.count("fault: a hand-over's offsets are not committed");
+        }
+        let ended = slot.clone();
+        self.kernel.spawn(Some(self.life), async move {
+            if !fails {
+                for it in &standing {
+                    lock(&kafka).committed.insert(number(&it.partition), it.next);
+                }
+                let claims: Vec<_> = standing.iter().map(|it| (&it.partition, it.epoch)).collect();
+                let _ = store.release(&claims).await;
+            }
+            ended.fill(());
+        });
+        slot
+    }
+
+    fn give_back(&mut self, partitions: &[PartitionId]) {
+        let taken = !self.kernel.chance(20);
+        if taken {
+            for partition in partitions {
+                self.client.forget(partition);
+                self.assigned.remove(&number(partition));
+                self.stopped.remove(&number(partition));
+                self.returned.push(number(partition));
+            }
+            self.kernel.count("outcome: given back");
+        } else {
+            self.kernel.count("fault: kafka's client takes no answer");
+        }
+        self.member.returned(taken, self.kernel.now());
+    }
+
+    fn ask_progress(&mut self) {
         let slot = Slot::default();
-        let (filled, store, kafka, owned) =
-            (slot.clone(), self.store.clone(), Arc::clone(&self.kafka), self.partitions.owned());
-        let retention_ms = self.retention_ms;
+        let (filled, store, retention_ms) = (slot.clone(), self.store.clone(), self.retention_ms);
         self.kernel.spawn(Some(self.life), async move {
             let _ = store.sweep_ledger(retention_ms).await;
-            let seen = store.group_progress().await.ok();
-            let ends = || {
-                let kafka = lock(&kafka);
-                let end = |id: &PartitionId| Some(kafka.partitions.get(usize::try_from(number(id)).ok()?)?.end);
-                owned.iter().filter_map(|id| Some((id.clone(), end(id)?))).collect()
-            };
-            filled.fill(seen.map(|seen| (seen, ends())));
+            filled.fill(store.group_progress().await.ok());
         });
-        self.idle = Some(slot);
-    }
-
-    fn begin_drain(&mut self, partitions: Vec<i32>, orderly: bool) {
-        self.partitions.close(&ids(&partitions));
-        let since = self.kernel.now();
-        self.draining = Some(Draining { partitions, orderly, since, given_up: None, handing: None });
-    }
-
-    /// Goes on with what is being given back, as the consumer does: nothing else happens meanwhile.
-    fn drain(&mut self) {
-        let Some(mut draining) = self.draining.take() else { return };
-        let (now, ids) = (self.kernel.now(), ids(&draining.partitions));
-        if let Some(handing) = &draining.handing {
-            if handing.take().is_none() && now.saturating_sub(draining.since) < DRAIN + GIVE_UP {
-                self.draining = Some(draining);
-                return;
-            }
-        } else if !self.partitions.is_drained() {
-            match draining.given_up {
-                None if now.saturating_sub(draining.since) > DRAIN => {
-                    self.give_up.store(true, Ordering::Relaxed);
-                    draining.given_up = Some(now);
-                    draining.orderly = false;
-                }
-                Some(since) if now.saturating_sub(since) > GIVE_UP => return self.end_drain(&draining, &ids),
-                _ => {}
-            }
-            self.draining = Some(draining);
-            return;
-        } else if draining.orderly {
-            self.channel.send(Work::Disown(ids.clone()));
-            let (slot, store, kafka) = (Slot::default(), self.store.clone(), Arc::clone(&self.kafka));
-            let (filled, owned) = (slot.clone(), self.partitions.standing(&ids));
-            self.kernel.spawn(Some(self.life), async move {
-                for (id, _, next) in &owned {
-                    lock(&kafka).committed.insert(number(id), *next);
-                }
-                let claims: Vec<_> = owned.iter().map(|(id, epoch, _)| (id, *epoch)).collect();
-                let _ = store.release(&claims).await;
-                filled.fill(());
-            });
-            draining.handing = Some(slot);
-            self.draining = Some(draining);
-            return;
-        }
-        self.end_drain(&draining, &ids);
-    }
-
-    fn end_drain(&mut self, draining: &Draining, ids: &[PartitionId]) {
-        self.give_up.store(false, Ordering::Relaxed);
-        if draining.handing.is_none() {
-            self.channel.send(Work::Disown(ids.to_vec()));
-        }
-        self.partitions.remove(ids);
-        for partition in &draining.partitions {
-            self.positions.remove(partition);
-            self.stopped.remove(partition);
-        }
-        self.returned.extend(draining.partitions.iter().copied());
-        self.kernel.count("outcome: given back");
+        self.progress = Some(slot);
     }
 }

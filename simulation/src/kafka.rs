@@ -56,6 +56,11 @@ pub(crate) struct Records {
 }
 
 impl Records {
+    /// The offset after the last record, which the marks of transactions may follow.
+    pub(crate) fn after_last(&self) -> i64 {
+        self.records.last_key_value().map_or(self.start, |(offset, _)| offset + 1)
+    }
+
     /// Forgets all records before an offset.
     pub(crate) fn start_at(&mut self, offset: i64) {
         self.start = offset;
@@ -78,6 +83,16 @@ impl Kafka {
         log.records.insert(offset, stored);
         log.end = offset + 1;
         offset
+    }
+
+    /// The offset after the last record or mark of a partition.
+    pub(crate) fn end(&self, partition: i32) -> i64 {
+        usize::try_from(partition).ok().and_then(|at| self.partitions.get(at)).map_or(0, |log| log.end)
+    }
+
+    /// A producer's transaction ends: its mark takes an offset and is no record.
+    pub(crate) fn mark(&mut self, partition: usize) {
+        self.partitions[partition].end += 1;
     }
 
     /// Records from an offset on; an error where the log no longer holds it.

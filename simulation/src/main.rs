@@ -14,6 +14,8 @@
     reason = "a test's own names and matches"
 )]
 
+mod channel;
+mod client;
 mod command;
 mod handlers;
 mod host;
@@ -70,9 +72,10 @@ const ENOUGH: usize = 200;
 const KEPT_AT_ONCE: usize = 10;
 
 /// Every count that a run without bugs has to have seen.
-const MUST_HAPPEN: [&str; 45] = [
+const MUST_HAPPEN: [&str; 58] = [
     "fault: a commit conflicts",
     "fault: a delivery kills the host",
+    "fault: a hand-over's offsets are not committed",
     "fault: a read takes too long",
     "fault: a right is missing",
     "fault: assigned to two",
@@ -83,12 +86,17 @@ const MUST_HAPPEN: [&str; 45] = [
     "fault: duplicate at a new offset",
     "fault: failover",
     "fault: gap in offsets",
+    "fault: host asked to stop",
     "fault: host killed",
     "fault: host stopped",
     "fault: kafka does not answer",
+    "fault: kafka's client takes no answer",
+    "fault: kafka's client takes no assignment",
     "fault: log start passed progress",
     "fault: log truncated",
+    "fault: mark of a transaction",
     "fault: mongodb away",
+    "fault: offset out of range",
     "fault: partitions grew",
     "fault: reply lost",
     "fault: rolled back",
@@ -99,6 +107,7 @@ const MUST_HAPPEN: [&str; 45] = [
     "letter: slow",
     "letter: too-large",
     "letter: unauthorized",
+    "outcome: a claim came too late",
     "outcome: a drop waited",
     "outcome: a read was changed",
     "outcome: an owner lost while it ran an event singly",
@@ -107,13 +116,19 @@ const MUST_HAPPEN: [&str; 45] = [
     "outcome: conflict",
     "outcome: given back",
     "outcome: lease taken",
+    "outcome: lost to another member",
     "outcome: needs a commit",
     "outcome: needs to be alone",
     "outcome: no-op update",
     "outcome: orphan killed",
     "outcome: partition stopped",
+    "outcome: paused",
     "outcome: progress set past lost records",
+    "outcome: resumed",
+    "outcome: stopped cleanly",
+    "outcome: the committer took nothing",
     "outcome: the same refusal again",
+    "outcome: told to give up",
     "outcome: two owners lost in a row",
     "outcome: waited for a transaction",
 ];

@@ -4,10 +4,10 @@ use std::future;
 
 use tokio::sync::{Mutex, mpsc};
 
-use super::outbox::Outbox;
+use super::member::Member;
 use crate::delivery::hop::Later;
-use crate::delivery::{Committer, Entry, Hop, Said, Work};
-use crate::store::{Claim, PartitionId};
+use crate::delivery::{Committer, Hop, Said, Work};
+use crate::store::PartitionId;
 
 /// How much work may be on its way to the committer.
 const WORKS: usize = 4;
@@ -22,62 +22,35 @@ pub(super) struct Ends {
 }
 
 /// The way to the committer. No method but [`Works::room`] waits, and that one is for a `select!`: the loop answers Kafka,
-/// probes and signals for as long as the committer takes nothing.
+/// probes and signals even if the committer takes nothing.
 #[derive(Debug)]
-pub(super) struct Works {
-    to: mpsc::Sender<Work>,
-    outbox: Outbox,
-}
+pub(super) struct Works(mpsc::Sender<Work>);
 
 impl Works {
-    /// The committer is to own these.
-    pub(super) fn own(&mut self, claims: Vec<(PartitionId, Claim)>) {
-        self.outbox.own(claims);
-        self.flush();
-    }
-
-    /// The committer is to own these no longer.
-    pub(super) fn disown(&mut self, partitions: &[PartitionId]) {
-        self.outbox.disown(partitions);
-        self.flush();
-    }
-
-    /// The committer is to account for these records, for which it has asked.
-    pub(super) fn commit(&mut self, entries: Vec<Entry>) {
-        self.outbox.commit(entries);
-        self.flush();
+    /// Hands on as much of the member's work as the committer takes now.
+    pub(super) fn hand_on(&self, member: &mut Member) {
+        while member.has_work()
+            && let Ok(permit) = self.0.try_reserve()
+            && let Some(work) = member.next_work()
+        {
+            permit.send(work);
+        }
     }
 
     /// Tells the committer which partitions have been read to their ends. That is advice, which comes again: it is dropped
     /// unless the committer has taken everything else.
-    pub(super) fn advise(&mut self, at_end: Vec<(PartitionId, i64)>) {
-        if !at_end.is_empty() && self.outbox.is_empty() && self.to.capacity() == self.to.max_capacity() {
+    pub(super) fn advise(&self, at_end: Vec<(PartitionId, i64)>, member: &Member) {
+        if !at_end.is_empty() && !member.has_work() && self.0.capacity() == self.0.max_capacity() {
             // A committer that has ended needs no advice.
-            let _ = self.to.try_send(Work::AtEnd(at_end));
+            let _ = self.0.try_send(Work::AtEnd(at_end));
         }
     }
 
-    /// Hands on what waits as soon as the committer takes some; never returns if nothing waits. May be dropped at any time.
-    pub(super) async fn room(&mut self) {
-        if self.outbox.is_empty() {
-            return future::pending().await;
-        }
-        {
-            // An error means that it has ended, which the loop hears from the other channel.
-            let Ok(permit) = self.to.reserve().await else { return future::pending().await };
-            if let Some(work) = self.outbox.take() {
-                permit.send(work);
-            }
-        }
-        self.flush();
-    }
-
-    fn flush(&mut self) {
-        while !self.outbox.is_empty()
-            && let Ok(permit) = self.to.try_reserve()
-            && let Some(work) = self.outbox.take()
-        {
-            permit.send(work);
+    /// Waits until the committer takes more. May be dropped at any time.
+    pub(super) async fn room(&self) {
+        if self.0.reserve().await.is_err() {
+            // It has ended, which the loop hears from the other channel.
+            future::pending::<()>().await;
         }
     }
 }
@@ -112,5 +85,5 @@ pub(super) fn start(committer: Committer) -> (Ends, tokio::task::JoinHandle<()>)
 pub(super) fn channels() -> (Ends, mpsc::Receiver<Work>, mpsc::Sender<Said>) {
     let (to, works) = mpsc::channel(WORKS);
     let (say, said) = mpsc::channel(SAID);
-    (Ends { works: Works { to, outbox: Outbox::default() }, said }, works, say)
+    (Ends { works: Works(to), said }, works, say)
 }

@@ -15,6 +15,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc;
 
+use super::action::Change;
 use super::broker::{Answer, Broker, Log, Unanswered};
 use super::connection::{self, Connection};
 use super::partitions::LogEnd;
@@ -51,17 +52,6 @@ pub enum Error {
     /// The login or a certificate is refused.
     #[error("kafka cannot be used with these settings: {0}")]
     Refused(String),
-}
-
-/// What a callback has to say.
-#[derive(Debug)]
-pub(super) enum Change {
-    /// Partitions are this member's from now on.
-    Assigned(Vec<PartitionId>),
-    /// They are to be given back, in an orderly way.
-    Revoked(Vec<PartitionId>),
-    /// They are somebody else's already.
-    Lost(Vec<PartitionId>),
 }
 
 /// What the client sees of Kafka, once a second.

@@ -10,7 +10,7 @@ use crate::store::{Claim, PartitionId};
 
 /// Work for the committer, in the order in which it must hear of it.
 #[derive(Debug, Default)]
-pub struct Outbox {
+pub(super) struct Outbox {
     waiting: VecDeque<Waiting>,
 }
 
@@ -29,7 +29,7 @@ struct Ownership {
 
 impl Outbox {
     /// The committer is to own these.
-    pub fn own(&mut self, claims: Vec<(PartitionId, Claim)>) {
+    pub(super) fn own(&mut self, claims: Vec<(PartitionId, Claim)>) {
         if claims.is_empty() {
             return;
         }
@@ -41,7 +41,7 @@ impl Outbox {
     }
 
     /// The committer is to own these no longer.
-    pub fn disown(&mut self, partitions: &[PartitionId]) {
+    pub(super) fn disown(&mut self, partitions: &[PartitionId]) {
         if partitions.is_empty() {
             return;
         }
@@ -53,12 +53,12 @@ impl Outbox {
     }
 
     /// The committer is to account for these records, for which it has asked.
-    pub fn commit(&mut self, entries: Vec<Entry>) {
+    pub(super) fn commit(&mut self, entries: Vec<Entry>) {
         self.waiting.push_back(Waiting::Records(entries));
     }
 
     /// The next work, taken out.
-    pub fn take(&mut self) -> Option<Work> {
+    pub(super) fn take(&mut self) -> Option<Work> {
         match self.waiting.pop_front()? {
             Waiting::Records(entries) => Some(Work::Commit(entries)),
             Waiting::Ownership(Ownership { own, disown }) if disown.is_empty() => {
@@ -75,7 +75,7 @@ impl Outbox {
 
     /// Whether nothing waits.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 

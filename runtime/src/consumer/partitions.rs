@@ -5,9 +5,10 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
+use super::action::Standing;
 use super::claiming::Claimed;
 use super::queue::{BatchBounds, Flow, Queue};
-use super::start::{self, Standing};
+use super::start;
 use crate::delivery::{Done, Entry, Item};
 use crate::store::{Claim, LastRecord, PartitionId};
 
@@ -78,7 +79,7 @@ pub struct Assigned {
 }
 
 /// The partitions of this process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Partitions {
     owned: BTreeMap<PartitionId, Position>,
     /// What stands still, and the epoch of the claim that found it so.
@@ -92,6 +93,20 @@ pub struct Partitions {
 }
 
 impl Partitions {
+    /// None yet, with room for that many bytes of records that wait for the committer.
+    #[must_use]
+    pub fn new(queue_bytes: usize) -> Self {
+        Self {
+            owned: BTreeMap::new(),
+            stopped: BTreeMap::new(),
+            reclaim: Vec::new(),
+            queue: Queue::new(queue_bytes),
+            handed: VecDeque::new(),
+            wanted: false,
+            moved: None,
+        }
+    }
+
     /// How many it owns.
     #[must_use]
     pub fn count(&self) -> usize {
@@ -155,8 +170,8 @@ impl Partitions {
                 Item::Event(event) => Some(event.id.clone()),
                 _ => None,
             };
-            let standing = Standing { timestamp_ms: entry.raw.timestamp_ms, event_id, digest: entry.raw.digest() };
-            let why = start::anew(&last, Some(&standing))?;
+            let there = start::Standing { timestamp_ms: entry.raw.timestamp_ms, event_id, digest: entry.raw.digest() };
+            let why = start::anew(&last, Some(&there))?;
             self.queue.drop_partition(&entry.partition);
             self.stopped.insert(entry.partition.clone(), position.epoch);
             self.owned.remove(&entry.partition);
@@ -277,11 +292,16 @@ impl Partitions {
         self.stopped.retain(|known, _| !partitions.contains(known));
     }
 
-    /// Epoch and `next` of those that it owns among these.
+    /// How far those have come that it owns among these.
     #[must_use]
-    pub fn standing(&self, partitions: &[PartitionId]) -> Vec<(PartitionId, i64, i64)> {
-        let standing = partitions.iter().filter_map(|id| Some((id, self.owned.get(id)?)));
-        standing.map(|(id, position)| (id.clone(), position.epoch, position.next)).collect()
+    pub fn standing(&self, partitions: &[PartitionId]) -> Vec<Standing> {
+        let owned = partitions.iter().filter_map(|id| Some((id, self.owned.get(id)?)));
+        let standing = |(id, position): (&PartitionId, &Position)| Standing {
+            partition: id.clone(),
+            epoch: position.epoch,
+            next: position.next,
+        };
+        owned.map(standing).collect()
     }
 
     /// What has moved since it was last asked: the offsets for Kafka.
@@ -356,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_mark_of_a_transaction_behind_the_last_record_is_no_lag() {
-        let mut partitions = Partitions::default();
+        let mut partitions = Partitions::new(1 << 20);
         let id = PartitionId { topic: Arc::from("t"), partition: 0 };
         partitions.claimed(vec![(id.clone(), Claimed::Owned { claim: Claim::new(1, 7), last: None })]);
         let lag = |partitions: &mut Partitions, reached| {
@@ -369,7 +389,7 @@ mod tests {
 
     #[test]
     fn a_mark_of_a_transaction_does_not_keep_a_partition_from_its_end() {
-        let mut partitions = Partitions::default();
+        let mut partitions = Partitions::new(1 << 20);
         let id = PartitionId { topic: Arc::from("t"), partition: 0 };
         partitions.claimed(vec![(id.clone(), Claimed::Owned { claim: Claim::new(1, 7), last: None })]);
         let mut at_end = |offset, reached, end| {
@@ -384,7 +404,7 @@ mod tests {
 
     #[test]
     fn a_loss_of_an_older_claim_loses_nothing() {
-        let mut partitions = Partitions::default();
+        let mut partitions = Partitions::new(1 << 20);
         let id = PartitionId { topic: Arc::from("t"), partition: 0 };
         partitions.claimed(vec![(id.clone(), Claimed::Owned { claim: Claim::new(4, 7), last: None })]);
         let lost = |epoch| Done { lost: vec![(id.clone(), epoch)], ..Done::default() };
@@ -396,11 +416,11 @@ mod tests {
 
     #[test]
     fn what_an_older_claim_did_moves_nothing() {
-        let mut partitions = Partitions::default();
+        let mut partitions = Partitions::new(1 << 20);
         let id = PartitionId { topic: Arc::from("t"), partition: 0 };
         let owned = |claim| vec![(id.clone(), Claimed::Owned { claim, last: None })];
         let done = |claim| Done { moved: vec![(id.clone(), claim)], ..Done::default() };
-        let next = |partitions: &Partitions| partitions.standing(std::slice::from_ref(&id))[0].2;
+        let next = |partitions: &Partitions| partitions.standing(std::slice::from_ref(&id))[0].next;
         partitions.claimed(owned(Claim::new(3, 20)));
         partitions.done(done(Claim::new(3, 24)), Duration::ZERO);
         assert_eq!(next(&partitions), 24);

@@ -9,8 +9,6 @@ use std::time::Duration;
 use crate::delivery::Entry;
 use crate::store::PartitionId;
 
-/// The bytes over which it is full.
-const BYTES: usize = 16 << 20;
 /// How long nothing may be taken from Kafka's client before all is paused. What is paused is fetched again later, which costs
 /// tenths of a second, and who does not listen for minutes is put out of the group.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -35,13 +33,13 @@ pub struct Queue {
     paused: HashSet<PartitionId>,
 }
 
-impl Default for Queue {
-    fn default() -> Self {
-        Self { bound: BYTES, entries: VecDeque::new(), bytes: 0, full: None, paused: HashSet::new() }
-    }
-}
-
 impl Queue {
+    /// A queue that is full once it holds more than that many bytes.
+    #[must_use]
+    pub fn new(bound: usize) -> Self {
+        Self { bound, entries: VecDeque::new(), bytes: 0, full: None, paused: HashSet::new() }
+    }
+
     /// Adds a record.
     pub fn push(&mut self, entry: Entry) {
         let bytes = entry.bytes();
@@ -155,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_by_events_and_bytes_and_never_empty() {
-        let mut queue = Queue::default();
+        let mut queue = Queue::new(1 << 20);
         for offset in 0..5 {
             queue.push(entry(0, offset, 1_000));
         }
@@ -167,7 +165,7 @@ mod tests {
 
     #[test]
     fn over_its_bound_it_takes_nothing_and_pauses_only_where_that_lasts() {
-        let mut queue = Queue { bound: 4_000, ..Queue::default() };
+        let mut queue = Queue::new(4_000);
         let owned = [partition(0), partition(1)];
         let flow = |queue: &mut Queue, ms| queue.flow(owned.iter(), Duration::from_millis(ms));
         queue.push(entry(0, 0, 3_000));

@@ -1,72 +1,72 @@
-//! The loop: records in, batches to the committer, offsets to Kafka. What it does with a partition is decided by
-//! `partitions`.
+//! `weir run`'s end of a member: it reports to `member` what Kafka, MongoDB and the committer say, and performs what the
+//! member decides.
 //!
-//! Invariant: nothing in the loop waits, except in its one `select!`. Whatever the committer, a claim or a question to Kafka
-//! takes, the loop hears Kafka, signals and all the others, and beats.
+//! Invariant: the loop waits nowhere but in its one `select!`. However long the committer, a claim or a question to Kafka
+//! takes, the loop hears Kafka, signals and everything else, and beats.
 
-mod assignment;
-mod claims;
-mod give_back;
-mod idle;
+mod claim_tasks;
+mod perform;
+mod records;
+mod start;
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
-use rdkafka::consumer::{CommitMode, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::consumer::Consumer as _;
 use tokio::task::{JoinError, JoinHandle};
 
-use self::claims::Claims;
-use super::claiming::{Claiming, First};
+use self::claim_tasks::ClaimTasks;
+use super::action::Change;
+use super::claiming::Claiming;
 use super::committing::{self, Ends};
-use super::kafka::{self, Change, Kafka, Questions, View};
-use super::partitions::Partitions;
+use super::kafka::{self, Kafka, Questions};
+use super::member::{self, Member};
 use super::queue::BatchBounds;
-use super::record;
-use super::returning::Returning;
 use crate::clock::Clock;
-use crate::config::{Settings, Topics};
-use crate::delivery::{BATCH_BYTES, Committer, Entry, Item, Said};
+use crate::config::Settings;
+use crate::delivery::{BATCH_BYTES, Committer};
 use crate::event;
-use crate::failpoint;
 use crate::shutdown::Shutdown;
 use crate::store::{GroupProgress, PartitionId, Store};
-use crate::telemetry::health::{ASSIGNMENT, Health, Heartbeat, KAFKA, PROGRESS, RECORDS};
-use crate::telemetry::metrics::{Metrics, Service};
+use crate::telemetry::health::{ASSIGNMENT, Health, Heartbeat, PROGRESS, RECORDS};
+use crate::telemetry::metrics::Metrics;
 
-/// How often offsets go to Kafka, and the flow is looked at.
+/// How often the member looks at what depends on time.
 const TICK: Duration = Duration::from_millis(100);
 /// How long to wait before Kafka is asked again.
 const PAUSE: Duration = Duration::from_millis(250);
-/// The loop is dead where it has not come round in this time.
+/// The loop counts as dead if it has not come round for that long.
 const HEARTBEAT: Duration = Duration::from_secs(30);
+/// How often the member looks at the group's progress.
+const LOOK: Duration = Duration::from_secs(15);
+/// How many bytes of records may wait for the committer.
+const QUEUE_BYTES: usize = 16 << 20;
+/// How long the committer may take to end once nothing is asked of it any more.
+const JOIN: Duration = Duration::from_secs(1);
 
 /// The loop and what it owns.
 pub struct Reading {
+    member: Member,
     kafka: Kafka,
     questions: Questions,
     claiming: Claiming,
+    claim_tasks: ClaimTasks,
     store: Store,
     ends: Ends,
     committer: JoinHandle<()>,
-    partitions: Partitions,
-    changes: VecDeque<Change>,
-    claims: Claims,
-    /// What Kafka wants back; one thing at a time.
-    returning: Option<Returning>,
-    /// Tells Kafka and MongoDB of it.
-    handing: Option<JoinHandle<()>>,
+    /// Tells Kafka and MongoDB what the member hands over and waits for.
+    handing_over: Option<JoinHandle<()>>,
     /// Asks how far the group has come.
     progress: Option<JoinHandle<Option<GroupProgress>>>,
     /// Asks where logs end.
-    log_ends: Option<JoinHandle<idle::Ends>>,
+    log_ends: Option<JoinHandle<Vec<(PartitionId, i64)>>>,
+    /// Whether everything was drained, once the member wants to leave the group.
+    leaving: Option<bool>,
     topic_partitions: HashMap<Arc<str>, usize>,
     give_up: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
@@ -104,6 +104,12 @@ impl Reading {
     ) -> Self {
         let questions = kafka.questions.clone();
         Self {
+            member: Member::new(member::Settings {
+                batch: BatchBounds { events: settings.processing_batch_size, bytes: BATCH_BYTES },
+                queue_bytes: QUEUE_BYTES,
+                shutdown_timeout: settings.shutdown_timeout,
+                look_every: look_every(),
+            }),
             claiming: Claiming {
                 store: store.clone(),
                 broker: Arc::new(questions.clone()),
@@ -113,18 +119,16 @@ impl Reading {
                 reset: settings.kafka_auto_offset_reset,
                 give_up: Arc::clone(&give_up),
             },
+            claim_tasks: ClaimTasks::new(),
             kafka,
             questions,
             store,
             ends,
             committer,
-            partitions: Partitions::default(),
-            changes: VecDeque::new(),
-            claims: Claims::new(),
-            returning: None,
-            handing: None,
+            handing_over: None,
             progress: None,
             log_ends: None,
+            leaving: None,
             topic_partitions: HashMap::new(),
             give_up,
             clock,
@@ -141,234 +145,85 @@ impl Reading {
         }
     }
 
-    /// Stores how many partitions each topic has at the group's first start, then joins the group; none where it was
-    /// asked to stop while it waited for Kafka. Nothing is read before a claim.
-    ///
-    /// # Errors
-    /// A topic that is named is compacted, or Kafka refuses the login or a certificate.
-    pub async fn subscribe(self, shutdown: &Shutdown) -> Result<Option<Self>, kafka::Error> {
-        let client = Arc::clone(&self.kafka.client);
-        tokio::select! {
-            () = shutdown.wait() => return Ok(None),
-            started = self.started() => started?,
-            why = refused(&client) => return Err(kafka::Error::Refused(why)),
-        }
-        self.kafka.client.subscribe(&self.settings.kafka_topic.subscription())?;
-        Ok(Some(self))
-    }
-
-    /// Waits until Kafka and MongoDB have answered what must be known before the group is joined.
-    async fn started(&self) -> Result<(), kafka::Error> {
-        loop {
-            let started = match &self.settings.kafka_topic {
-                Topics::Names(names) => self.started_with(names).await?,
-                Topics::Pattern(pattern) => self.claiming.first_start_with(pattern).await,
-            };
-            if started {
-                return Ok(());
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn started_with(&self, names: &[String]) -> Result<bool, kafka::Error> {
-        for topic in names {
-            match self.claiming.first_start(topic).await {
-                Some(First::Found) => {}
-                Some(First::Missing) => tracing::warn!(topic, "topic_does_not_exist_yet"),
-                Some(First::Compacted) => return Err(kafka::Error::Compacted(topic.clone())),
-                None => return Ok(false),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Runs until it is asked to stop and has drained; false where something had to be left behind.
+    /// Runs until it is asked to stop and has drained. Returns false if something had to be left behind.
     ///
     /// # Errors
     /// The committer has panicked: nothing can be committed any more.
     pub async fn run(mut self, shutdown: &Shutdown) -> Result<bool, JoinError> {
         self.health.waiting_for(ASSIGNMENT, format!("partitions of {}", self.settings.kafka_topic));
         let mut tick = tokio::time::interval(TICK);
-        let mut idle = tokio::time::interval(idle::interval());
         let client = Arc::clone(&self.kafka.client);
-        loop {
+        let is_clean = loop {
             tokio::select! {
-                () = shutdown.wait() => break,
-                Some(change) = self.kafka.changes.recv() => self.changes.push_back(change),
-                Some(claimed) = self.claims.next() => self.claimed(claimed),
+                () = shutdown.wait(), if !self.member.is_stopping() => self.stop(),
+                Some(change) = self.kafka.changes.recv() => self.changed(change),
+                (partition, claimed) = self.claim_tasks.next() => self.member.claimed(partition, claimed),
                 said = self.ends.said.recv() => match said {
-                    Some(said) => self.said(said),
-                    None => break,
+                    Some(said) => self.member.said(said, self.clock.elapsed()),
+                    // It ends before its senders do only by a panic.
+                    None => break false,
                 },
-                () = self.ends.works.room() => {}
-                received = client.recv(), if !self.partitions.are_full() => self.received(received, &client),
+                () = self.ends.works.room(), if self.member.has_work() => {}
+                received = client.recv(), if self.reads() => self.received(received, &client),
                 Some(view) = self.kafka.views.recv() => self.viewed(&view),
-                Some(()) = finished(&mut self.handing) => {}
-                Some(seen) = finished(&mut self.progress) => self.seen_progress(seen),
-                Some(ends) = finished(&mut self.log_ends) => self.seen_ends(ends),
+                _ = finished(&mut self.handing_over) => self.member.handed_over(),
+                seen = finished(&mut self.progress) => self.member.seen_progress(seen.flatten(), self.clock.elapsed()),
+                ends = finished(&mut self.log_ends) => {
+                    self.member.seen_log_ends(&ends.unwrap_or_default(), self.clock.elapsed());
+                }
                 _ = tick.tick() => self.tick(),
-                _ = idle.tick() => self.look_at_idle(),
             }
             self.heartbeat.beat();
             self.turn();
-        }
+            if let Some(is_clean) = self.leaving {
+                break is_clean;
+            }
+        };
         drop(client);
-        self.stop().await
+        self.leave(is_clean).await
     }
 
-    /// What may follow from any of it: the next change of the assignment, claims, and the next batch.
+    /// Whether records are taken from Kafka's client.
+    fn reads(&self) -> bool {
+        !self.member.is_full() && !self.member.is_stopping()
+    }
+
+    /// Reports everything that has come by now, so that what belongs together is decided together, and performs what
+    /// follows.
     fn turn(&mut self) {
         while let Ok(change) = self.kafka.changes.try_recv() {
-            self.changes.push_back(change);
+            self.changed(change);
         }
-        self.go_on_returning();
-        while self.returning.is_none()
-            && let Some(change) = self.changes.pop_front()
-        {
-            self.change(change);
-            self.go_on_returning();
+        while let Some((partition, claimed)) = self.claim_tasks.try_next() {
+            self.member.claimed(partition, claimed);
         }
-        if self.returning.is_none() {
-            // Kafka's client would take any change of its assignment for the answer that it waits for.
-            self.take_claims();
+        self.member.turn(self.clock.elapsed());
+        while let Some(action) = self.member.next_action() {
+            self.perform(action);
         }
-        self.reclaim();
-        if self.returning.as_ref().is_some_and(Returning::is_draining) {
-            return;
-        }
-        let bounds = BatchBounds { events: self.settings.processing_batch_size, bytes: BATCH_BYTES };
-        if let Some(entries) = self.partitions.batch(bounds) {
-            self.ends.works.commit(entries);
-        }
+        self.ends.works.hand_on(&mut self.member);
     }
 
-    fn said(&mut self, said: Said) {
-        hear(said, &mut self.partitions, &*self.clock);
-    }
-
-    fn received(
-        &mut self,
-        received: Result<BorrowedMessage<'_>, KafkaError>,
-        client: &rdkafka::consumer::StreamConsumer<kafka::Context>,
-    ) {
-        failpoint::pass("after-poll");
-        let mut received = Some(received);
-        for _ in 0..self.settings.kafka_max_poll_records {
-            match received.take().or_else(|| client.recv().now_or_never()) {
-                Some(Ok(message)) => self.record(&message),
-                Some(Err(error)) => self.kafka_error(&error),
-                None => return,
-            }
-            // Hundreds of records take milliseconds to decode, in which the committer would have nothing to do.
-            while let Ok(said) = self.ends.said.try_recv() {
-                self.said(said);
-            }
-            if self.partitions.has_batch_of(self.settings.processing_batch_size) || self.partitions.are_full() {
-                return;
-            }
+    fn changed(&mut self, change: Change) {
+        match &change {
+            Change::Assigned(partitions) => tracing::info!(partitions = numbers(partitions), "partitions_assigned"),
+            Change::Revoked(partitions) => tracing::info!(partitions = numbers(partitions), "partitions_revoked"),
+            Change::Lost(partitions) => tracing::warn!(partitions = numbers(partitions), "partitions_lost"),
         }
-    }
-
-    fn record(&mut self, message: &BorrowedMessage<'_>) {
-        let id = PartitionId { topic: Arc::from(message.topic()), partition: message.partition() };
-        if !self.partitions.takes(&id, message.offset()) {
-            return;
+        if matches!(&change, Change::Assigned(partitions) if partitions.is_empty()) {
+            self.health.found(ASSIGNMENT);
         }
-        let entry = record::decode(id.clone(), message, &self.decoding);
-        self.metrics.record(record::kind(&entry.item));
-        self.say_without_op(&entry);
-        if let Some(why) = self.partitions.record(entry) {
-            self.stop_reading(&id, &why);
-        }
-    }
-
-    /// Says once that inserts and updates look alike in this topic.
-    fn say_without_op(&mut self, entry: &Entry) {
-        let Item::Event(event) = &entry.item else { return };
-        if event.says_op || self.said_without_op {
-            return;
-        }
-        self.said_without_op = true;
-        let (topic, offset) = (&*entry.partition.topic, entry.offset);
-        let hint = "set add.fields=op on the connector's ExtractNewRecordState (docs/records.md)";
-        tracing::warn!(
-            topic,
-            partition = entry.partition.partition,
-            offset,
-            hint,
-            "operation_missing: these rows do not say whether they were inserted or updated, so an update is known by its \
-             event's id only, as long as the ledger remembers it"
-        );
-    }
-
-    fn kafka_error(&mut self, error: &KafkaError) {
-        self.metrics.fault(Service::Kafka);
-        match error.rdkafka_error_code() {
-            Some(RDKafkaErrorCode::UnknownTopicOrPartition) => {
-                let topics = &self.settings.kafka_topic;
-                let which = if topics.only().is_some() { "the topic" } else { "one of the topics" };
-                self.not_assigned(format!("{which} {topics} does not exist yet"));
-            }
-            Some(
-                code @ (RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::GroupAuthorizationFailed
-                | RDKafkaErrorCode::ClusterAuthorizationFailed),
-            ) => {
-                let (topics, group) = (&self.settings.kafka_topic, &self.settings.kafka_group_id);
-                let needs = "Read and Describe on both, and DescribeConfigs on the topic";
-                self.not_assigned(format!(
-                    "kafka does not let this user read {topics} as {group} ({code}): it needs {needs}"
-                ));
-            }
-            // The client does not say which partition: each claim looks at its log again.
-            Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-                tracing::warn!(%error, "offset_out_of_range: partitions are claimed anew");
-                self.partitions.lose(&self.partitions.owned());
-            }
-            _ => tracing::debug!(%error, "kafka_fault"),
-        }
-    }
-
-    /// Says why nothing, or not all, is assigned.
-    fn not_assigned(&self, why: String) {
-        if self.partitions.count() == 0 {
-            self.health.waiting_for(ASSIGNMENT, why);
-        } else {
-            tracing::warn!(why, "topic_not_read");
-        }
-    }
-
-    fn viewed(&mut self, view: &View) {
-        let connection = &self.kafka.client.context().connection;
-        if view.connected {
-            connection.made();
-            self.health.found(KAFKA);
-            if self.partitions.count() > 0 && !self.claims.wait_for_first() {
-                self.health.found(ASSIGNMENT);
-            }
-        } else {
-            let why = connection.trouble().map_or_else(String::new, |trouble| format!(": {}", trouble.why));
-            self.health.waiting_for(KAFKA, format!("no broker is connected{why}"));
-            // What was committed while nobody listened is committed again.
-            self.partitions.forget_offsets();
-        }
-        self.partitions.log_ends(&view.log_ends);
-        for (topic, now) in &view.partitions {
-            let known = self.topic_partitions.entry(Arc::clone(topic)).or_insert(*now);
-            if now > known {
-                tracing::info!(topic = &**topic, before = *known, now, "topic_has_more_partitions");
-                *known = *now;
-            }
-        }
+        self.member.changed(change);
     }
 
     fn tick(&mut self) {
-        for (partition, lag) in self.partitions.lags() {
+        let now = self.clock.elapsed();
+        self.member.tick(now);
+        for (partition, lag) in self.member.partitions().lags() {
             self.metrics.lag(&partition.topic, partition.partition, lag);
         }
-        self.metrics.oldest_uncommitted(self.partitions.oldest_created_at_ms());
-        match self.partitions.stalled(self.clock.elapsed()) {
+        self.metrics.oldest_uncommitted(self.member.partitions().oldest_created_at_ms());
+        match self.member.stalled(now) {
             Some(still) => {
                 let why = format!("no progress for {} s or more while there is lag", still.as_secs() / 30 * 30);
                 self.health.waiting_for(PROGRESS, why);
@@ -379,55 +234,38 @@ impl Reading {
             Some(why) => self.health.waiting_for(RECORDS, why),
             None => self.health.found(RECORDS),
         }
-        if let Err(error) = self.commit_offsets().and_then(|()| self.flow()) {
-            tracing::warn!(%error, "kafka_call_failed");
-        }
     }
 
-    /// Offsets go to Kafka for lag tools and for a hand-over; nothing waits for them.
-    fn commit_offsets(&mut self) -> Result<(), KafkaError> {
-        let moved = self.partitions.offsets();
-        if moved.is_empty() {
-            return Ok(());
-        }
-        failpoint::pass("before-offsets");
-        let list = kafka::list(moved.iter().map(|(partition, next)| (partition, Some(*next))))?;
-        self.kafka.client.commit(&list, CommitMode::Async)
+    fn stop(&mut self) {
+        // From here on the member's own times bound what it does, and probes should not end it earlier.
+        self.heartbeat.clone().end();
+        self.health.draining();
+        tracing::info!("draining");
+        self.claim_tasks = ClaimTasks::new();
+        self.member.stop(self.clock.elapsed());
     }
 
-    fn flow(&mut self) -> Result<(), KafkaError> {
-        let flow = self.partitions.flow(self.clock.elapsed());
-        if !flow.pause.is_empty() {
-            tracing::info!(partitions = numbers(&flow.pause), "reading_paused");
-            self.kafka.client.pause(&kafka::list(flow.pause.iter().map(|partition| (partition, None)))?)?;
-        }
-        if !flow.resume.is_empty() {
-            tracing::info!(partitions = numbers(&flow.resume), "reading_resumed");
-            self.kafka.client.resume(&kafka::list(flow.resume.iter().map(|partition| (partition, None)))?)?;
-        }
-        Ok(())
+    /// Leaves the group. Every step has its time, whatever the committer does.
+    async fn leave(self, is_clean: bool) -> Result<bool, JoinError> {
+        let Self { kafka, questions, claiming, ends, committer, .. } = self;
+        drop((questions, claiming));
+        drop(ends);
+        let (ended, ()) = tokio::join!(tokio::time::timeout(JOIN, committer), kafka::close(kafka.client));
+        // A committer that still waits for MongoDB ends with the process. The next claim ends its session.
+        ended.map_or(Ok(false), |ended| ended.map(|()| is_clean))
     }
 }
 
-/// Serves the client's callbacks until they tell that Kafka refuses it, which another try would not change.
-async fn refused(client: &rdkafka::consumer::StreamConsumer<kafka::Context>) -> String {
-    loop {
-        // Nothing is subscribed to, so that only errors come.
-        let _ = client.recv().await;
-        if let Some(trouble) = client.context().connection.trouble().filter(|trouble| trouble.refused) {
-            return trouble.why;
-        }
+/// How often the member looks at the group's progress. Proofs have less time than people.
+fn look_every() -> Duration {
+    #[cfg(feature = "proofs")]
+    if let Some(ms) = std::env::var("WEIR_IDLE_MS").ok().and_then(|ms| ms.parse().ok()) {
+        return Duration::from_millis(ms);
     }
+    LOOK
 }
 
-fn hear(said: Said, partitions: &mut Partitions, clock: &dyn Clock) {
-    match said {
-        Said::Wants => partitions.wants(),
-        Said::Done(done) => partitions.done(done, clock.elapsed()),
-    }
-}
-
-/// What a task gives, once it has ended; never, where there is none.
+/// Waits for a task to end, forever if there is none. Returns none if it panicked.
 async fn finished<T>(task: &mut Option<JoinHandle<T>>) -> Option<T> {
     match task {
         Some(running) => {

@@ -10,17 +10,18 @@ use crate::store::PartitionId;
 /// How long a revoked partition may drain before it is given up.
 const DRAIN: Duration = Duration::from_secs(5);
 /// How long the committer may take to give up: what it waits for may take as long as a server is looked for.
-pub const GIVE_UP: Duration = Duration::from_secs(6);
+pub(super) const GIVE_UP: Duration = Duration::from_secs(6);
 /// How long Kafka and MongoDB may take to hear that partitions are given back.
-pub const HAND_OVER: Duration = Duration::from_secs(3);
+pub(super) const HAND_OVER: Duration = Duration::from_secs(3);
 
 /// Partitions on their way back.
 #[derive(Debug)]
-pub struct Returning {
+pub(super) struct Returning {
     /// Which.
-    pub partitions: Vec<PartitionId>,
+    pub(super) partitions: Vec<PartitionId>,
     /// Whether progress is to say that they were given back; not those that are somebody else's already.
     orderly: bool,
+    gave_up: bool,
     step: Step,
 }
 
@@ -38,7 +39,7 @@ enum Step {
 
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub(super) enum Act {
     /// Nothing: something has to happen first, or time to pass.
     Wait,
     /// Tell the committer to give up.
@@ -54,13 +55,25 @@ pub enum Act {
 impl Returning {
     /// Partitions that Kafka wants back as of `now`, in an orderly way or not.
     #[must_use]
-    pub fn new(partitions: Vec<PartitionId>, orderly: bool, now: Duration) -> Self {
-        Self { partitions, orderly, step: Step::Draining { until: now + DRAIN } }
+    pub(super) fn new(partitions: Vec<PartitionId>, orderly: bool, now: Duration) -> Self {
+        Self { partitions, orderly, gave_up: false, step: Step::Draining { until: now + DRAIN } }
+    }
+
+    /// Everything that a member has, as of `now`, if it stops. It may drain for that long before it is given up.
+    #[must_use]
+    pub(super) fn stopping(partitions: Vec<PartitionId>, now: Duration, drain: Duration) -> Self {
+        Self { step: Step::Draining { until: now + drain }, ..Self::new(partitions, true, now) }
+    }
+
+    /// Whether the committer finished what it held.
+    #[must_use]
+    pub(super) fn is_clean(&self) -> bool {
+        !self.gave_up
     }
 
     /// What to do at `now`; `drained` says that the committer holds no records and no claim is being made, `handed_over`
     /// that telling Kafka and MongoDB has ended.
-    pub fn next(&mut self, now: Duration, drained: bool, handed_over: bool) -> Act {
+    pub(super) fn next(&mut self, now: Duration, drained: bool, handed_over: bool) -> Act {
         let (step, act) = match self.step {
             Step::Draining { .. } if drained && self.orderly => {
                 (Step::HandingOver { until: now + HAND_OVER }, Act::HandOver)
@@ -72,13 +85,14 @@ impl Returning {
             Step::Answering => (Step::Answering, Act::Answer),
             waiting => (waiting, Act::Wait),
         };
+        self.gave_up |= act == Act::GiveUp;
         self.step = step;
         act
     }
 
     /// Whether the committer is to be given no records: they would keep it from draining.
     #[must_use]
-    pub fn is_draining(&self) -> bool {
+    pub(super) fn is_draining(&self) -> bool {
         matches!(self.step, Step::Draining { .. } | Step::GivingUp { .. })
     }
 }

@@ -6,24 +6,24 @@ use crate::store::{Claim, LastRecord, StartDecision};
 
 /// What is known of a partition without progress.
 #[derive(Debug, Clone, Copy)]
-pub struct Known {
+pub(super) struct Known {
     /// Its number.
-    pub partition: i32,
+    pub(super) partition: i32,
     /// The offset that the group has committed in Kafka.
-    pub committed: Option<i64>,
+    pub(super) committed: Option<i64>,
     /// How many partitions the topic had at the group's first claim.
-    pub partitions_at_first_claim: i32,
+    pub(super) partitions_at_first_claim: i32,
     /// The first offset that the log holds.
-    pub log_start: i64,
+    pub(super) log_start: i64,
     /// The offset after the last record.
-    pub log_end: i64,
+    pub(super) log_end: i64,
     /// What to do where nothing else tells.
-    pub reset: OffsetReset,
+    pub(super) reset: OffsetReset,
 }
 
 /// Where a partition without progress starts. Decided once and stored before its first record is read.
 #[must_use]
-pub fn decide(known: &Known) -> StartDecision {
+pub(super) fn decide(known: &Known) -> StartDecision {
     let (next, because) = match known.committed {
         Some(committed) => (committed, "the group's committed offset in kafka".to_owned()),
         None if known.partition >= known.partitions_at_first_claim => {
@@ -44,19 +44,19 @@ pub fn decide(known: &Known) -> StartDecision {
 /// Whether somebody has reset the group's offset in Kafka, which has no effect. Weir never commits beyond progress; and
 /// an owner that gave the partition back (`clean`) has committed all of it.
 #[must_use]
-pub fn was_reset(committed: i64, claim: &Claim, clean: bool) -> bool {
+pub(super) fn was_reset(committed: i64, claim: &Claim, clean: bool) -> bool {
     committed > claim.next || (clean && claim.epoch > 1 && committed < claim.next)
 }
 
 /// The record that stands at an offset, as Kafka has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub(super) struct Standing {
     /// Its timestamp, in milliseconds since 1970.
-    pub timestamp_ms: Option<i64>,
+    pub(super) timestamp_ms: Option<i64>,
     /// The id of its event, where it is one.
-    pub event_id: Option<String>,
+    pub(super) event_id: Option<String>,
     /// A digest of its key and value.
-    pub digest: i64,
+    pub(super) digest: i64,
 }
 
 /// Why a partition may not go on: the last record that was accounted for is another one now. `standing` is none where
@@ -65,7 +65,7 @@ pub struct Standing {
 /// A record is known by its bytes. Older versions noted only its event's id, and whether a record has one, and which,
 /// depends on settings: there, two ids tell, and one does not.
 #[must_use]
-pub fn anew(last: &LastRecord, standing: Option<&Standing>) -> Option<String> {
+pub(super) fn anew(last: &LastRecord, standing: Option<&Standing>) -> Option<String> {
     let standing = standing.filter(|_| !seeded::on(Bug::TopicAnew))?;
     let same = standing.timestamp_ms == last.timestamp_ms
         && last.digest.map_or_else(
@@ -82,7 +82,7 @@ pub fn anew(last: &LastRecord, standing: Option<&Standing>) -> Option<String> {
 
 /// Why a partition may not go on: its topic is compacted, and came to match the pattern. Text for people.
 #[must_use]
-pub fn compacted(topic: &str) -> String {
+pub(super) fn compacted(topic: &str) -> String {
     format!(
         "the topic {topic} is compacted (cleanup.policy): events of it may vanish before they are read; give it \
          cleanup.policy=delete, or KAFKA_TOPIC a pattern that does not hold it, and start again"
@@ -91,7 +91,7 @@ pub fn compacted(topic: &str) -> String {
 
 /// Why a partition may not go on: its log no longer goes with its progress. Text for people; none where it may.
 #[must_use]
-pub fn gone(next: i64, log_start: i64, log_end: i64) -> Option<String> {
+pub(super) fn gone(next: i64, log_start: i64, log_end: i64) -> Option<String> {
     if next < log_start {
         return Some(format!(
             "progress stands at offset {next}, and the log starts at {log_start}: records were removed before they \

@@ -7,8 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::host::{Change, Process};
-use crate::kafka::{Kafka, Records, number_of};
+use weir::consumer::action::Change;
+
+use crate::host::Process;
+use crate::kafka::{Kafka, Records, id, number_of};
 use crate::kernel::{Kernel, Life, lock};
 use crate::model::{EventKind, Produced};
 use crate::mongo::Mongo;
@@ -150,9 +152,27 @@ impl World {
         let paused = member.paused.is_some();
         let Some(process) = member.process.as_mut().filter(|process| process.life == life) else { return };
         let pause = if paused { Duration::from_millis(50) } else { process.turn() };
+        let has_left = process.has_left;
         drop(it);
         let world = Arc::clone(world);
-        kernel.after(pause, move || Self::turn(&world, life));
+        if has_left {
+            Self::leave(&world, life);
+        } else {
+            kernel.after(pause, move || Self::turn(&world, life));
+        }
+    }
+
+    /// A member has left the group and its process has ended. It is started again.
+    fn leave(world: &Shared, life: Life) {
+        let mut it = lock(world);
+        let kernel = it.kernel.clone();
+        it.members[life.host].process = None;
+        it.owners.retain(|_, owner| *owner != life);
+        it.unheard.retain(|(member, _)| *member != life);
+        kernel.kill(life);
+        drop(it);
+        let again = Arc::clone(world);
+        kernel.after(kernel.between(200, 4_000), move || Self::start_host(&again, life.host));
     }
 
     fn kill(world: &Shared, life: Life) {
@@ -230,7 +250,7 @@ impl World {
             (world.kernel.clone(), world.members.len() as u64)
         };
         let host = usize::try_from(kernel.below(hosts)).unwrap_or(0);
-        match kernel.below(10) {
+        match kernel.below(11) {
             0..=2 => {
                 let life = lock(world).members[host].process.as_ref().map(|process| process.life);
                 if let Some(life) = life {
@@ -256,6 +276,11 @@ impl World {
             }
             7 => lock(world).assign_twice(host),
             8 => lock(world).grow(),
+            9 => {
+                if let Some(process) = &mut lock(world).members[host].process {
+                    process.stop();
+                }
+            }
             _ => lock(world).truncate(),
         }
     }
@@ -270,7 +295,7 @@ impl World {
         let unheard = std::mem::take(&mut it.unheard);
         for (life, partition) in unheard {
             if calm || kernel.chance(100) {
-                it.tell(life, Change::Lost(vec![partition]));
+                it.tell(life, Change::Lost(vec![id(partition)]));
             } else {
                 it.unheard.push((life, partition));
             }
@@ -279,7 +304,7 @@ impl World {
         for partition in 0..count {
             if it.renewing == Some(partition) {
                 if let Some(life) = it.owners.get(&partition).copied() {
-                    it.tell(life, Change::Revoked(vec![partition]));
+                    it.tell(life, Change::Revoked(vec![id(partition)]));
                 }
                 continue;
             }
@@ -295,12 +320,12 @@ impl World {
             let to = alive[usize::try_from(kernel.below(alive.len() as u64)).unwrap_or(0)];
             match owner {
                 // It is assigned when it has come back.
-                Some(from) if from != to => it.tell(from, Change::Revoked(vec![partition])),
+                Some(from) if from != to => it.tell(from, Change::Revoked(vec![id(partition)])),
                 Some(_) => {}
                 None => {
                     it.owners.insert(partition, to);
                     it.unheard.retain(|(life, lost)| (*life, *lost) != (to, partition));
-                    it.tell(to, Change::Assigned(vec![partition]));
+                    it.tell(to, Change::Assigned(vec![id(partition)]));
                 }
             }
         }
@@ -318,7 +343,7 @@ impl World {
     fn tell(&mut self, life: Life, change: Change) {
         let member = &mut self.members[life.host];
         if let Some(process) = member.process.as_mut().filter(|process| process.life == life) {
-            process.changes.push_back(change);
+            process.change(change);
         }
     }
 
@@ -352,7 +377,7 @@ impl World {
                     self.kernel.count("fault: callback lost");
                     self.unheard.push((life, partition));
                 } else {
-                    self.tell(life, Change::Lost(vec![partition]));
+                    self.tell(life, Change::Lost(vec![id(partition)]));
                 }
             }
         }
@@ -371,7 +396,7 @@ impl World {
         self.unheard.push((from, partition));
         self.owners.insert(partition, to);
         self.unheard.retain(|(life, lost)| (*life, *lost) != (to, partition));
-        self.tell(to, Change::Assigned(vec![partition]));
+        self.tell(to, Change::Assigned(vec![id(partition)]));
     }
 
     fn grow(&mut self) {
@@ -402,7 +427,7 @@ impl World {
             && self.renewing.is_none()
             && kafka.partitions.iter().enumerate().all(|(at, log)| {
                 let number = i32::try_from(at).unwrap_or(0);
-                log.end == 0 || progress.get(&number).is_some_and(|next| *next >= log.end)
+                log.end == 0 || progress.get(&number).is_some_and(|next| *next >= log.after_last())
             })
     }
 

@@ -69,6 +69,10 @@ impl World {
             self.kernel.count("fault: duplicate at a new offset");
             self.append(at, again, 0);
         }
+        if self.kernel.chance(30) {
+            self.kernel.count("fault: mark of a transaction");
+            lock(&self.kafka).mark(at);
+        }
     }
 
     fn kind(&mut self) -> EventKind {

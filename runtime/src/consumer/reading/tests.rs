@@ -1,7 +1,10 @@
 use std::time::Instant;
 
+use rdkafka::consumer::Consumer as _;
+
 use super::*;
 use crate::clock::HostClock;
+use crate::consumer::claiming::Claimed;
 use crate::consumer::{Embedded, Recording, assigning};
 use crate::store::{Address, Claim, Driver, Options};
 
@@ -37,10 +40,18 @@ async fn a_committer_that_takes_nothing_keeps_the_loop_from_nothing() {
     let partition = PartitionId { topic: Arc::from("t"), partition: 0 };
     // Far more than is ever on its way to a committer.
     for epoch in 0..100 {
-        reading.ends.works.advise(vec![(partition.clone(), 0)]);
-        reading.ends.works.own(vec![(partition.clone(), Claim::new(epoch, 0))]);
-        reading.ends.works.disown(std::slice::from_ref(&partition));
+        let member = &mut reading.member;
+        member.changed(Change::Assigned(vec![partition.clone()]));
+        member.turn(Duration::ZERO);
+        member.claimed(partition.clone(), Claimed::Owned { claim: Claim::new(epoch, 0), last: None });
+        member.turn(Duration::ZERO);
+        member.changed(Change::Lost(vec![partition.clone()]));
+        member.turn(Duration::ZERO);
+        member.returned(true, Duration::ZERO);
+        while member.next_action().is_some() {}
+        reading.ends.works.hand_on(&mut reading.member);
     }
+    assert!(reading.member.has_work());
     let (health, shutdown) = (reading.health.clone(), Shutdown::new());
     let asked = shutdown.clone();
     let running = tokio::spawn(async move { reading.run(&asked).await });

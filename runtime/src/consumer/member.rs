@@ -1,0 +1,392 @@
+//! One member of the consumer group: what it does with the partitions that Kafka assigns to it.
+//!
+//! It is a state machine that knows no client, no runtime and no clock. Whoever runs it reports what happened, calls
+//! [`Member::turn`], and performs the actions in their order. `weir run` performs them on librdkafka (`reading`), the
+//! simulation on a Kafka of its own, so the simulation tests the decisions that `weir run` takes.
+//!
+//! A partition's life: Kafka assigns it, the member accepts at once and claims it in MongoDB, and reads it from where the
+//! claim says. When Kafka revokes it, the member takes no more records of it, waits until the committer holds none, tells
+//! Kafka and MongoDB how far it has come, and only then answers the revocation. If the partition is lost to another
+//! member already, nobody is told, because it is the other's.
+//!
+//! Invariants: a partition is read only under a claim. Kafka's client is never given an assignment while it waits for the
+//! answer to a revocation, because it would take one for the other. Changes of the assignment take effect in the order in
+//! which Kafka made them.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use super::action::{Action, Change, Standing};
+use super::claiming::Claimed;
+use super::claims::Claims;
+use super::outbox::Outbox;
+use super::partitions::{Assigned, LogEnd, Partitions};
+use super::queue::{BatchBounds, Flow};
+use super::returning::{Act, Returning};
+use crate::delivery::{Entry, Said, Work};
+use crate::store::{GroupProgress, PartitionId};
+
+/// How long a partition rests after another host took its claim, because that host may own it by right.
+const LOST_PAUSE: Duration = Duration::from_millis(500);
+
+/// What a member is told once.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The most that goes into one batch.
+    pub batch: BatchBounds,
+    /// The bytes of records that may wait for the committer before no more are taken from Kafka's client.
+    pub queue_bytes: usize,
+    /// How long a stop may wait for the committer before it tells it to give up (`SHUTDOWN_TIMEOUT_SECONDS`).
+    pub shutdown_timeout: Duration,
+    /// How often to look at the group's progress.
+    pub look_every: Duration,
+}
+
+/// What the member knows of the rest of the group, and what it has asked.
+#[derive(Debug)]
+enum Look {
+    /// Nothing is asked before then.
+    At(Duration),
+    /// How far the group has come.
+    Progress,
+    /// Where the logs of its partitions end, now that it knows how far the group has come.
+    LogEnds(GroupProgress),
+}
+
+/// A member. See the module's documentation for its protocol.
+#[derive(Debug)]
+pub struct Member {
+    settings: Settings,
+    partitions: Partitions,
+    claims: Claims,
+    /// What waits for the committer.
+    outbox: Outbox,
+    /// What Kafka has changed and the member has not acted upon.
+    changes: VecDeque<Change>,
+    /// What Kafka wants back; one revocation at a time. After [`Member::stop`], everything.
+    returning: Option<Returning>,
+    stopping: bool,
+    /// Whether the hand-over that the member waits for has ended.
+    handed_over: bool,
+    look: Look,
+    actions: VecDeque<Action>,
+}
+
+impl Member {
+    /// A member that has been assigned nothing yet.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            partitions: Partitions::new(settings.queue_bytes),
+            claims: Claims::default(),
+            outbox: Outbox::default(),
+            changes: VecDeque::new(),
+            returning: None,
+            stopping: false,
+            handed_over: false,
+            look: Look::At(settings.look_every),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Returns the next action to perform.
+    pub fn next_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Whether the committer has to be told something.
+    #[must_use]
+    pub fn has_work(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Returns the next work for the committer, which must be given all of it in this order.
+    pub fn next_work(&mut self) -> Option<Work> {
+        self.outbox.take()
+    }
+
+    /// The partitions that the member owns, for metrics and `/readyz`.
+    #[must_use]
+    pub fn partitions(&self) -> &Partitions {
+        &self.partitions
+    }
+
+    /// Whether a partition that Kafka has just assigned has not been claimed yet.
+    #[must_use]
+    pub fn waits_for_first_claim(&self) -> bool {
+        self.claims.wait_for_first()
+    }
+
+    /// Whether [`Member::stop`] was called.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.stopping
+    }
+
+    /// Kafka has changed the assignment.
+    pub fn changed(&mut self, change: Change) {
+        self.changes.push_back(change);
+    }
+
+    /// A claim that [`Action::Claim`] asked for has ended.
+    pub fn claimed(&mut self, partition: PartitionId, claimed: Claimed) {
+        let noted = self.claims.note(partition.clone(), claimed);
+        self.hand_over_unwanted(noted.unwanted.into_iter().collect());
+        if noted.again {
+            self.claim(vec![partition], true, Duration::ZERO);
+        }
+    }
+
+    /// The committer has said something.
+    pub fn said(&mut self, said: Said, now: Duration) {
+        match said {
+            Said::Wants => self.partitions.wants(),
+            Said::Done(done) => self.partitions.done(done, now),
+        }
+    }
+
+    /// Whether a record at that offset has to be given to [`Member::record`]; any other can be thrown away unread.
+    #[must_use]
+    pub fn takes(&self, partition: &PartitionId, offset: i64) -> bool {
+        self.partitions.takes(partition, offset)
+    }
+
+    /// Takes a record.
+    pub fn record(&mut self, entry: Entry) {
+        let partition = entry.partition.clone();
+        if let Some(why) = self.partitions.record(entry) {
+            self.actions.push_back(Action::Stop { partition, why, is_read: true });
+        }
+    }
+
+    /// Whether nothing more should be taken from Kafka's client for now.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.partitions.are_full()
+    }
+
+    /// Whether the committer waits for a batch and there are enough records for a whole one.
+    #[must_use]
+    pub fn has_whole_batch(&self) -> bool {
+        self.partitions.has_batch_of(self.settings.batch.events)
+    }
+
+    /// A log no longer holds the offset that is to be read. Kafka's client does not say which, so each claim looks at its
+    /// log again.
+    pub fn offset_out_of_range(&mut self) {
+        self.partitions.lose(&self.partitions.owned());
+    }
+
+    /// Kafka's client did not take these of an [`Action::Read`]: they are claimed again, which tries again.
+    pub fn not_read(&mut self, partitions: &[PartitionId]) {
+        self.partitions.lose(partitions);
+        self.reclaim();
+    }
+
+    /// Kafka's client has told where logs end.
+    pub fn log_ends(&mut self, log_ends: &HashMap<PartitionId, LogEnd>) {
+        self.partitions.log_ends(log_ends);
+    }
+
+    /// No broker is connected: offsets that were sent may not have arrived and are sent again.
+    pub fn disconnected(&mut self) {
+        self.partitions.forget_offsets();
+    }
+
+    /// The hand-over that was asked for last has ended, done or not.
+    pub fn handed_over(&mut self) {
+        self.handed_over = true;
+    }
+
+    /// Kafka's client was given the answer of an [`Action::Return`]; `taken` says whether it took it. If not, the answer is
+    /// given again in the next turn.
+    pub fn returned(&mut self, taken: bool, now: Duration) {
+        if taken {
+            self.returning = None;
+            self.turn(now);
+        }
+    }
+
+    /// What [`Action::AskProgress`] asked for; none if MongoDB did not answer.
+    ///
+    /// What a person has set or another host has claimed meanwhile is claimed again.
+    pub fn seen_progress(&mut self, seen: Option<GroupProgress>, now: Duration) {
+        let Some(seen) = seen else {
+            self.look = Look::At(now + self.settings.look_every);
+            return;
+        };
+        self.partitions.compare(&seen.epochs);
+        self.look = Look::LogEnds(seen);
+        self.actions.push_back(Action::AskLogEnds(self.partitions.owned()));
+    }
+
+    /// What [`Action::AskLogEnds`] asked for: the end of each log of which Kafka told it.
+    ///
+    /// The committer hears which partitions are at their ends, so that these do not keep the ledger from forgetting.
+    pub fn seen_log_ends(&mut self, ends: &[(PartitionId, i64)], now: Duration) {
+        let Look::LogEnds(seen) = std::mem::replace(&mut self.look, Look::At(now + self.settings.look_every)) else {
+            return;
+        };
+        let at_end = self.partitions.at_end(ends).into_iter();
+        let highest = at_end.filter_map(|id| seen.highest_of(&id.topic).map(|highest_ms| (id, highest_ms)));
+        self.actions.push_back(Action::Advise(highest.collect()));
+    }
+
+    /// Looks at what depends on time: offsets for Kafka, the flow, the group's progress. Call it every 100 ms or so.
+    pub fn tick(&mut self, now: Duration) {
+        if self.stopping {
+            return;
+        }
+        let moved = self.partitions.offsets();
+        if !moved.is_empty() {
+            self.actions.push_back(Action::CommitOffsets(moved));
+        }
+        let Flow { pause, resume } = self.partitions.flow(now);
+        if !pause.is_empty() {
+            self.actions.push_back(Action::Pause(pause));
+        }
+        if !resume.is_empty() {
+            self.actions.push_back(Action::Resume(resume));
+        }
+        if let Look::At(due) = self.look
+            && now >= due
+        {
+            self.look = Look::Progress;
+            self.actions.push_back(Action::AskProgress);
+        }
+    }
+
+    /// How long nothing has been accounted for although there is lag, if that is too long.
+    pub fn stalled(&mut self, now: Duration) -> Option<Duration> {
+        self.partitions.stalled(now)
+    }
+
+    /// Drains everything, hands it over and leaves, which ends with [`Action::Leave`]. Kafka's changes have no effect any
+    /// more, and claims that are still being made are left to whoever claims next.
+    pub fn stop(&mut self, now: Duration) {
+        let partitions = self.partitions.owned();
+        self.partitions.close(&partitions);
+        self.claims = Claims::default();
+        self.changes.clear();
+        self.stopping = true;
+        self.actions.push_back(Action::GiveUp(false));
+        self.returning = Some(Returning::stopping(partitions, now, self.settings.shutdown_timeout));
+    }
+
+    /// Decides what follows from all that happened. Call it after every report.
+    pub fn turn(&mut self, now: Duration) {
+        self.go_on_returning(now);
+        while self.returning.is_none()
+            && let Some(change) = self.changes.pop_front()
+        {
+            self.change(change, now);
+            self.go_on_returning(now);
+        }
+        if self.returning.is_none() {
+            self.take_claims();
+        }
+        if self.stopping {
+            return;
+        }
+        self.reclaim();
+        if self.returning.as_ref().is_some_and(Returning::is_draining) {
+            // Further records would keep the committer from draining.
+            return;
+        }
+        if let Some(entries) = self.partitions.batch(self.settings.batch) {
+            self.outbox.commit(entries);
+        }
+    }
+
+    fn change(&mut self, change: Change, now: Duration) {
+        match change {
+            Change::Assigned(partitions) => {
+                self.actions.push_back(Action::Accept);
+                self.claim(partitions, true, Duration::ZERO);
+            }
+            Change::Revoked(partitions) => self.give_back(partitions, true, now),
+            Change::Lost(partitions) => self.give_back(partitions, false, now),
+        }
+    }
+
+    /// Kafka wants these back: nothing more of them is taken, and the rest goes on while they drain.
+    fn give_back(&mut self, partitions: Vec<PartitionId>, orderly: bool, now: Duration) {
+        self.partitions.close(&partitions);
+        let unwanted = self.claims.give_back(&partitions);
+        self.hand_over_unwanted(unwanted);
+        self.returning = Some(Returning::new(partitions, orderly, now));
+    }
+
+    fn go_on_returning(&mut self, now: Duration) {
+        let Some(mut returning) = self.returning.take() else { return };
+        loop {
+            let drained = self.partitions.is_drained() && !self.claims.are_made_of(&returning.partitions);
+            match returning.next(now, drained, self.handed_over) {
+                Act::Wait => break,
+                Act::GiveUp => self.actions.push_back(Action::GiveUp(true)),
+                Act::HandOver => {
+                    self.outbox.disown(&returning.partitions);
+                    let standing = self.partitions.standing(&returning.partitions);
+                    self.handed_over = standing.is_empty();
+                    if !standing.is_empty() {
+                        self.actions.push_back(Action::HandOver { standing, is_awaited: true });
+                    }
+                }
+                Act::Disown => {
+                    // A member that stops has nothing more to be patient for.
+                    self.actions.push_back(Action::GiveUp(self.stopping));
+                    self.outbox.disown(&returning.partitions);
+                }
+                Act::Answer => {
+                    self.partitions.remove(&returning.partitions);
+                    self.actions.push_back(if self.stopping {
+                        Action::Leave { is_clean: returning.is_clean() }
+                    } else {
+                        Action::Return(returning.partitions.clone())
+                    });
+                    break;
+                }
+            }
+        }
+        self.returning = Some(returning);
+    }
+
+    /// Claims that were made too late for anybody to want them.
+    fn hand_over_unwanted(&mut self, standing: Vec<Standing>) {
+        if !standing.is_empty() {
+            self.actions.push_back(Action::HandOver { standing, is_awaited: false });
+        }
+    }
+
+    fn claim(&mut self, partitions: Vec<PartitionId>, first: bool, after: Duration) {
+        let partitions = self.claims.begin(partitions, first);
+        if !partitions.is_empty() {
+            self.actions.push_back(Action::Claim { partitions, after });
+        }
+    }
+
+    /// Claims again what was lost, unless it goes back to Kafka.
+    fn reclaim(&mut self) {
+        let returning = self.returning.as_ref().map_or(&[][..], |returning| &returning.partitions);
+        let lost = self.partitions.to_reclaim().iter().filter(|partition| !returning.contains(partition));
+        let lost = lost.cloned().collect();
+        self.claim(lost, false, LOST_PAUSE);
+    }
+
+    /// The partitions of claims that were made are read from where these say.
+    fn take_claims(&mut self) {
+        let claimed = self.claims.take();
+        if claimed.is_empty() {
+            return;
+        }
+        let Assigned { claims, starts, stopped } = self.partitions.claimed(claimed);
+        self.outbox.own(claims);
+        let stops = stopped.into_iter();
+        self.actions.extend(stops.map(|(partition, why)| Action::Stop { partition, why, is_read: false }));
+        self.actions.push_back(Action::Read(starts));
+    }
+}

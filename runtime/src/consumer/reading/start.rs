@@ -1,0 +1,66 @@
+//! What must be known before the group is joined.
+
+use std::sync::Arc;
+
+use rdkafka::consumer::{Consumer as _, StreamConsumer};
+
+use super::{PAUSE, Reading};
+use crate::config::Topics;
+use crate::consumer::claiming::First;
+use crate::consumer::kafka;
+use crate::shutdown::Shutdown;
+
+impl Reading {
+    /// Stores how many partitions each topic has at the group's first start, then joins the group; none where it was
+    /// asked to stop while it waited for Kafka. Nothing is read before a claim.
+    ///
+    /// # Errors
+    /// A topic that is named is compacted, or Kafka refuses the login or a certificate.
+    pub async fn subscribe(self, shutdown: &Shutdown) -> Result<Option<Self>, kafka::Error> {
+        let client = Arc::clone(&self.kafka.client);
+        tokio::select! {
+            () = shutdown.wait() => return Ok(None),
+            started = self.started() => started?,
+            why = refused(&client) => return Err(kafka::Error::Refused(why)),
+        }
+        self.kafka.client.subscribe(&self.settings.kafka_topic.subscription())?;
+        Ok(Some(self))
+    }
+
+    /// Waits until Kafka and MongoDB have answered what must be known before the group is joined.
+    async fn started(&self) -> Result<(), kafka::Error> {
+        loop {
+            let started = match &self.settings.kafka_topic {
+                Topics::Names(names) => self.started_with(names).await?,
+                Topics::Pattern(pattern) => self.claiming.first_start_with(pattern).await,
+            };
+            if started {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn started_with(&self, names: &[String]) -> Result<bool, kafka::Error> {
+        for topic in names {
+            match self.claiming.first_start(topic).await {
+                Some(First::Found) => {}
+                Some(First::Missing) => tracing::warn!(topic, "topic_does_not_exist_yet"),
+                Some(First::Compacted) => return Err(kafka::Error::Compacted(topic.clone())),
+                None => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Serves the client's callbacks until they tell that Kafka refuses it, which another try would not change.
+async fn refused(client: &StreamConsumer<kafka::Context>) -> String {
+    loop {
+        // Nothing is subscribed to, so that only errors come.
+        let _ = client.recv().await;
+        if let Some(trouble) = client.context().connection.trouble().filter(|trouble| trouble.refused) {
+            return trouble.why;
+        }
+    }
+}

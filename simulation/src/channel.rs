@@ -1,0 +1,86 @@
+//! The hop between a simulated member and its committer, with the bound that the real one has.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use weir::consumer::Member;
+use weir::delivery::hop::Later;
+use weir::delivery::{Hop, Said, Work};
+
+use crate::kernel::{Slot, lock};
+
+/// How much work may be on its way to the committer.
+const WORKS: usize = 4;
+
+#[derive(Default)]
+struct Works {
+    sent: VecDeque<Work>,
+    /// Filled when there is work.
+    waiting: Option<Slot<()>>,
+}
+
+#[derive(Default)]
+pub(crate) struct Channel {
+    works: Mutex<Works>,
+    said: Mutex<VecDeque<Said>>,
+}
+
+impl Channel {
+    /// Hands on as much of the member's work as there is room for. Returns whether some of it has to wait.
+    pub(crate) fn hand_on(&self, member: &mut Member) -> bool {
+        while lock(&self.works).sent.len() < WORKS
+            && let Some(work) = member.next_work()
+        {
+            self.send(work);
+        }
+        member.has_work()
+    }
+
+    /// Sends advice, unless the committer is busy.
+    pub(crate) fn advise(&self, work: Work, member: &Member) {
+        if !member.has_work() && lock(&self.works).sent.is_empty() {
+            self.send(work);
+        }
+    }
+
+    pub(crate) fn said(&self) -> VecDeque<Said> {
+        std::mem::take(&mut lock(&self.said))
+    }
+
+    fn send(&self, work: Work) {
+        let mut works = lock(&self.works);
+        works.sent.push_back(work);
+        let waiting = works.waiting.take();
+        drop(works);
+        if let Some(waiting) = waiting {
+            waiting.fill(());
+        }
+    }
+}
+
+/// The committer's end.
+pub(crate) struct CommitterEnd(pub(crate) Arc<Channel>);
+
+impl Hop for CommitterEnd {
+    fn next(&self) -> Later<'_, Option<Work>> {
+        Box::pin(async {
+            loop {
+                let waiting = {
+                    let mut works = lock(&self.0.works);
+                    if let Some(work) = works.sent.pop_front() {
+                        return Some(work);
+                    }
+                    let slot = Slot::default();
+                    works.waiting = Some(slot.clone());
+                    slot
+                };
+                waiting.await;
+            }
+        })
+    }
+
+    fn say(&self, said: Said) -> Later<'_, ()> {
+        lock(&self.0.said).push_back(said);
+        Box::pin(async {})
+    }
+}

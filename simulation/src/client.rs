@@ -1,0 +1,85 @@
+//! Kafka's client as a simulated member sees it: what it was assigned, from where it reads, what is paused.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use weir::consumer::LogEnd;
+use weir::delivery::Entry;
+use weir::store::PartitionId;
+
+use crate::kafka::{Kafka, id, number};
+use crate::kernel::Kernel;
+
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    /// The offset of the next record of each partition that is read.
+    positions: BTreeMap<i32, i64>,
+    paused: BTreeSet<i32>,
+}
+
+/// A log that no longer holds the offset that was to be read.
+pub(crate) struct OutOfRange;
+
+impl Client {
+    /// Reads a partition from there on, whatever was done with it before; not at all without a start.
+    pub(crate) fn read(&mut self, partition: &PartitionId, start: Option<i64>) {
+        self.forget(partition);
+        if let Some(start) = start {
+            self.positions.insert(number(partition), start);
+        }
+    }
+
+    pub(crate) fn forget(&mut self, partition: &PartitionId) {
+        self.positions.remove(&number(partition));
+        self.paused.remove(&number(partition));
+    }
+
+    pub(crate) fn pause(&mut self, partitions: &[PartitionId]) {
+        self.paused.extend(partitions.iter().map(number));
+    }
+
+    pub(crate) fn resume(&mut self, partitions: &[PartitionId]) {
+        self.paused.retain(|paused| !partitions.iter().any(|partition| number(partition) == *paused));
+    }
+
+    /// The next records of a partition or two, in the order of their offsets.
+    pub(crate) fn poll(&mut self, kernel: &Kernel, kafka: &Kafka) -> Result<Vec<Entry>, OutOfRange> {
+        let mut entries = Vec::new();
+        let (mut out_of_range, paused) = (None, &self.paused);
+        for (partition, position) in self.positions.iter_mut().filter(|(partition, _)| !paused.contains(*partition)) {
+            if kernel.chance(300) {
+                continue;
+            }
+            let most = usize::try_from(kernel.below(20) + 1).unwrap_or(1);
+            let Some(records) = kafka.fetch(*partition, *position, most) else {
+                out_of_range = Some(*partition);
+                continue;
+            };
+            let came_to_the_end = records.len() < most;
+            for (offset, stored) in records {
+                *position = offset + 1;
+                let partition = id(*partition);
+                entries.push(Entry { partition, offset, item: stored.item, raw: stored.raw, begun_ms: None });
+            }
+            if came_to_the_end {
+                // What is left of the log are marks of transactions, which are no records.
+                *position = kafka.end(*partition);
+            }
+        }
+        match out_of_range {
+            // It asks once: the member has it read from another offset.
+            Some(partition) => {
+                self.positions.remove(&partition);
+                Err(OutOfRange)
+            }
+            None => Ok(entries),
+        }
+    }
+
+    pub(crate) fn log_ends(&self, kafka: &Kafka) -> HashMap<PartitionId, LogEnd> {
+        let end = |(partition, position): (&i32, &i64)| {
+            let offset = kafka.end(*partition);
+            (id(*partition), LogEnd { offset, reached: *position >= offset })
+        };
+        self.positions.iter().map(end).collect()
+    }
+}
