@@ -107,6 +107,16 @@ fn walk(value: RawBsonRef<'_>, check: &impl Fn(&RawElement<'_>) -> Check) -> Che
     Ok(())
 }
 
+/// How many elements the arrays in a value have in all, at whatever depth.
+pub(super) fn elements(value: RawBsonRef<'_>) -> Result<usize, Objection> {
+    let count = std::cell::Cell::new(0);
+    walk(value, &|_| {
+        count.set(count.get() + 1);
+        Ok(())
+    })?;
+    Ok(count.get())
+}
+
 /// A field's path where no position in an array can be meant.
 pub(super) fn path(path: &str) -> Check {
     parts(path, is_reference)

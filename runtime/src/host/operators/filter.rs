@@ -45,6 +45,7 @@ fn filters(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
 
 /// What is asked of a field: a value that it equals, or operators.
 pub(super) fn condition(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
+    allowance.compare(1)?;
     match value {
         RawBsonRef::Document(document) if has_operators(document)? => each(document, |key, value| {
             if !key.starts_with('$') {
@@ -66,8 +67,12 @@ fn argument(kind: Condition, value: RawBsonRef<'_>, allowance: &Allowance) -> Ch
     match (kind, value) {
         (Condition::All, RawBsonRef::Array(array)) => each_of(array, |value| match value {
             RawBsonRef::Document(document) if first_key(document)? == Some("$elemMatch") => condition(value, allowance),
-            value => data::plain(value),
+            value => allowance.compare(1).and_then(|()| data::plain(value)),
         }),
+        (Condition::Bits, RawBsonRef::Array(positions)) => {
+            allowance.compare(positions.into_iter().count())?;
+            data::plain(value)
+        }
         (Condition::Element, RawBsonRef::Document(document)) => element(document, allowance),
         (Condition::Element, _) => Err(Objection::invalid("takes a document")),
         (Condition::Not, RawBsonRef::Document(document)) if !has_operators(document)? => {
@@ -78,6 +83,7 @@ fn argument(kind: Condition, value: RawBsonRef<'_>, allowance: &Allowance) -> Ch
             if key.starts_with('$') && listed(SHAPES, key).is_none() {
                 return Err(unlisted(key, "the shapes"));
             }
+            allowance.corners(data::elements(value)?)?;
             data::plain(value)
         }),
         (_, code) if is_javascript(code) => Err(data::javascript()),

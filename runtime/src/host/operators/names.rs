@@ -13,14 +13,16 @@ pub(super) enum Condition {
     Not,
     /// A shape.
     Geo,
+    /// A mask, or positions of bits.
+    Bits,
 }
 
 pub(super) const CONDITIONS: &[(&str, Condition)] = &[
     ("$all", Condition::All),
-    ("$bitsAllClear", Condition::Data),
-    ("$bitsAllSet", Condition::Data),
-    ("$bitsAnyClear", Condition::Data),
-    ("$bitsAnySet", Condition::Data),
+    ("$bitsAllClear", Condition::Bits),
+    ("$bitsAllSet", Condition::Bits),
+    ("$bitsAnyClear", Condition::Bits),
+    ("$bitsAnySet", Condition::Bits),
     ("$elemMatch", Condition::Element),
     ("$eq", Condition::Data),
     ("$exists", Condition::Data),
@@ -75,6 +77,8 @@ pub(super) enum Update {
     Data,
     /// A path.
     Path,
+    /// Values, each of which is compared with every element of an array.
+    PullAll,
     /// A value, or `$each` with modifiers.
     Push,
     /// A value, or `$each`.
@@ -92,7 +96,7 @@ pub(super) const UPDATES: &[(&str, Update)] = &[
     ("$mul", Update::Data),
     ("$pop", Update::Data),
     ("$pull", Update::Pull),
-    ("$pullAll", Update::Data),
+    ("$pullAll", Update::PullAll),
     ("$push", Update::Push),
     ("$rename", Update::Path),
     ("$set", Update::Data),

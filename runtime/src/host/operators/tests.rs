@@ -325,6 +325,39 @@ mod safe {
         allows(SAFE_PIPELINE, &[&format!(r#"[{{"$set":{{"copy":{{{}}}}}}}]"#, fields.join(","))]);
     }
 
+    /// A text with that many of what is bounded.
+    type Text<'a> = &'a dyn Fn(usize) -> String;
+
+    #[test]
+    fn what_is_compared_with_each_element_of_an_array_is_bounded() {
+        const SAFE_UPDATE: Checked = |value| update(value.as_document().expect("a document"), Expressions::Safe);
+        const SAFE_FILTERS: Checked = |value| array_filters(value.as_array().expect("an array"), Expressions::Safe);
+        let many = |count: usize, one: &dyn Fn(usize) -> String| (0..count).map(one).collect::<Vec<_>>().join(",");
+        let numbers = |count| many(count, &|number| number.to_string());
+        let clauses = |count| many(count, &|number| format!(r#"{{"a":{{"$gt":{number}}}}}"#));
+        let cases: [(Checked, usize, Text<'_>); 11] = [
+            (SAFE_UPDATE, 100, &|count| format!(r#"{{"$pullAll":{{"a":[{}]}}}}"#, numbers(count))),
+            (SAFE_UPDATE, 100, &|count| format!(r#"{{"$addToSet":{{"a":{{"$each":[{}]}}}}}}"#, numbers(count))),
+            (SAFE_UPDATE, 99, &|count| format!(r#"{{"$pull":{{"a":{{"$all":[{}]}}}}}}"#, numbers(count))),
+            (SAFE_UPDATE, 1_000, &|count| format!(r#"{{"$inc":{{{}}}}}"#, many(count, &|n| format!(r#""a.{n}":1"#)))),
+            (SAFE_PIPELINE, 1_000, &|count| format!(r#"[{{"$unset":[{}]}}]"#, many(count, &|n| format!(r#""a{n}""#)))),
+            (SAFE_FILTERS, 100, &|count| format!(r#"[{{"$or":[{}]}}]"#, clauses(count))),
+            (SAFE_FILTER, 100, &|count| format!(r#"{{"$nor":[{}]}}"#, clauses(count))),
+            (SAFE_FILTER, 50, &|count| format!(r#"{{"$and":[{}],"$or":[{}]}}"#, clauses(count), clauses(count))),
+            (SAFE_FILTER, 99, &|count| format!(r#"{{"a":{{"$all":[{}]}}}}"#, numbers(count))),
+            (SAFE_FILTER, 99, &|count| format!(r#"{{"a":{{"$bitsAnySet":[{}]}}}}"#, numbers(count))),
+            (SAFE_FILTER, 4_000, &|count| format!(r#"{{"a":{{"$geoWithin":{{"$polygon":[{}]}}}}}}"#, numbers(count))),
+        ];
+        for (checked, most, text) in cases {
+            allows(checked, &[&text(most)]);
+            let objection = check(checked, &text(most + 1)).expect_err(&text(most + 1));
+            assert_eq!(objection.code, Code::Limit, "{objection}");
+            assert!(objection.message.contains("expressions"), "{objection}");
+        }
+        allows(SAFE_FILTER, &[&format!(r#"{{"a":{{"$in":[{}]}}}}"#, numbers(10_000))]);
+        allows(SAFE_UPDATE, &[&format!(r#"{{"$push":{{"a":{{"$each":[{}]}}}}}}"#, numbers(10_000))]);
+    }
+
     #[test]
     fn operators_that_loop_name_the_setting() {
         for (name, cost) in names::EXPRESSIONS {

@@ -30,6 +30,7 @@ pub fn update(update: &RawDocument, expressions: Expressions) -> Result<(), Obje
         };
         each(paths, |path, value| {
             data::update_path(path)?;
+            allowance.path()?;
             argument(kind, value, allowance)
         })
     })
@@ -41,8 +42,14 @@ fn argument(kind: Update, value: RawBsonRef<'_>, allowance: &Allowance) -> Check
         (Update::Path, _) => Err(Objection::invalid("takes a path")),
         (Update::Push | Update::AddToSet, RawBsonRef::Document(document)) if filter::has_operators(document)? => {
             each(document, |key, value| match key {
-                "$each" if matches!(value, RawBsonRef::Array(_)) => data::plain(value),
-                "$each" => Err(Objection::invalid("takes an array")),
+                "$each" => match value {
+                    RawBsonRef::Array(values) if kind == Update::AddToSet => {
+                        allowance.compare(values.into_iter().count())?;
+                        data::plain(value)
+                    }
+                    RawBsonRef::Array(_) => data::plain(value),
+                    _ => Err(Objection::invalid("takes an array")),
+                },
                 "$slice" | "$position" if kind == Update::Push => data::plain(value),
                 "$sort" if kind == Update::Push => match value {
                     RawBsonRef::Document(order) => options::sort(order),
@@ -56,6 +63,10 @@ fn argument(kind: Update, value: RawBsonRef<'_>, allowance: &Allowance) -> Check
             Some(key) if data::is_reference(key) => data::plain(value),
             _ => filter::clauses(document, allowance),
         },
+        (Update::PullAll, RawBsonRef::Array(values)) => {
+            allowance.compare(values.into_iter().count())?;
+            data::plain(value)
+        }
         (_, value) => data::plain(value),
     }
 }
@@ -90,7 +101,7 @@ fn stage(value: RawBsonRef<'_>, evaluated: &mut Expression<'_>) -> Check {
     let checked = match listed(STAGES, key) {
         Some(Stage::Expression) => evaluated.check(value).map(|size| evaluated.replaced(size)),
         Some(Stage::Fields) => fields(value, evaluated).map(|size| evaluated.added(size)),
-        Some(Stage::Paths) => paths(value),
+        Some(Stage::Paths) => paths(value, evaluated),
         None => Err(unlisted(key, "the stages ($set, $unset, $replaceWith)")),
     };
     checked.map_err(|objection| objection.within(key))
@@ -104,17 +115,17 @@ fn fields(value: RawBsonRef<'_>, evaluated: &mut Expression<'_>) -> Result<u64, 
     let mut size = 0_u64;
     for element in fields {
         let (path, value) = element?;
-        let of_one = data::path(path.as_str()).and_then(|()| evaluated.check(value));
+        let of_one = data::path(path.as_str()).and_then(|()| evaluated.path()).and_then(|()| evaluated.check(value));
         size = size.saturating_add(of_one.map_err(|objection| objection.within(path.as_str()))?);
     }
     Ok(size)
 }
 
-fn paths(value: RawBsonRef<'_>) -> Check {
+fn paths(value: RawBsonRef<'_>, evaluated: &Expression<'_>) -> Check {
     match value {
         RawBsonRef::String(path) => data::path(path),
         RawBsonRef::Array(paths) => each_of(paths, |value| match value {
-            RawBsonRef::String(path) => data::path(path),
+            RawBsonRef::String(path) => data::path(path).and_then(|()| evaluated.path()),
             _ => Err(Objection::invalid("a path is a string")),
         }),
         _ => Err(Objection::invalid("takes a path or an array of paths")),
