@@ -3,7 +3,7 @@
 use super::batch::{Batch, DeliveryRef, Next};
 use super::culprits::{Search, too_large};
 use super::faults::Beside;
-use super::outcome::{Decision, decide};
+use super::outcome::decide;
 use super::redo::{Redo, Step};
 use super::runner::{GivenUp, PAUSE, Runner};
 use super::statements::Form;
@@ -144,10 +144,8 @@ async fn run_alone(runner: &Runner, batch: &mut Batch, live: &Live) -> Try {
     let mut at = None;
     while let Some(next) = batch.next(at) {
         let run = runner.deliver(batch, next, Mode::Alone(live.clone())).await;
-        let decision = decide(run.verdict, run.log);
-        let accepted = matches!(decision, Decision::Accept);
-        match batch.ran(next, decision, run.writes, run.reads) {
-            Next::Go if accepted => at = Some(next),
+        match batch.ran(next, decide(run.verdict, run.log), run.writes, run.reads) {
+            Next::Go if batch.is_accepted(next) => at = Some(next),
             Next::Go => return Try::Without,
             Next::Again(fault) => {
                 let reply = live.ended().unwrap_or_else(|| Reply::Transient(fault.message.clone()));

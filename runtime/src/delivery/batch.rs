@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use super::culprits::too_large;
 use super::entry::{Entry, Item, Ledger, event_hash, unsent_hash};
 use super::outcome::{Decision, Failure, State};
 use super::statements::{self, Form};
@@ -133,6 +134,9 @@ const HOST_CRASH: &str = "host-crash";
 /// The most statements of a batch, and their most bytes: what one more event makes is over them.
 const BATCH_WRITES: usize = 4_000;
 const BATCH_WRITE_BYTES: usize = 16 << 20;
+/// The most bytes that several deliveries of one event write together, because they are committed together. A host holds
+/// some four times as much for each of two batches.
+const EVENT_WRITE_BYTES: usize = 32 << 20;
 /// The most bytes that a batch keeps besides: what its failures say, and what its reads by `_id` are checked by.
 const BATCH_KEPT_BYTES: usize = 16 << 20;
 /// How many owners a delivery that runs singly may cost.
@@ -323,6 +327,10 @@ impl Batch {
             Decision::Again(fault) => return Next::Again(fault),
             Decision::NeedsCommit => return self.cut_before(at, "a read of what is pending"),
             Decision::NeedsAlone(why) => return self.cut_before(at, why),
+            Decision::Accept if self.is_too_much(at, &writes) => Outcome::Failed(Box::new(too_large(format!(
+                "the deliveries of one event are committed together, and with this one they would write more than {} MiB",
+                EVENT_WRITE_BYTES >> 20
+            )))),
             Decision::Accept => Outcome::Committed,
             Decision::Skip(_) => Outcome::Skipped,
             Decision::Fail(failure) => Outcome::Failed(failure),
@@ -351,6 +359,22 @@ impl Batch {
             }
         }
         Next::Go
+    }
+
+    /// Whether what the delivery wrote is to be committed.
+    #[must_use]
+    pub(super) fn is_accepted(&self, at: DeliveryRef) -> bool {
+        self.deliveries().any(|(found, delivery)| found == at && matches!(delivery.outcome, Some(Outcome::Committed)))
+    }
+
+    /// Whether an event would write too much with these writes of one more of its deliveries. A single delivery is bounded
+    /// by its handler's limits.
+    fn is_too_much(&self, at: DeliveryRef, writes: &[Write]) -> bool {
+        let Some(Fate::Event { deliveries, .. }) = self.slots.get(at.slot).map(|slot| &slot.fate) else { return false };
+        let of_all = |writes: &[Write]| writes.iter().map(Write::bytes).sum::<usize>();
+        let others = deliveries.iter().enumerate().filter(|(place, _)| *place != at.place);
+        let before: usize = others.map(|(_, delivery)| of_all(&delivery.writes)).sum();
+        before > 0 && before + of_all(writes) > EVENT_WRITE_BYTES
     }
 
     /// An event's end: either what is before it commits first, or, where nothing is, it runs alone.

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::batch::{Batch, DeliveryRef, Fate, Judge};
+use super::batch::{Batch, DeliveryRef, Fate, Judge, Outcome};
 use super::entry::{Entry, Item, Ledger, RawRecord, event_hash};
 use super::outcome::{Decision, Failure, State};
 use super::statements::Form;
 use crate::event::{Event, ToldBy, Undecodable, Unsent};
-use crate::registry::Routes;
-use crate::store::{Buckets, Claim, Floors, MarkerKey, PartitionId, Plan, ReadById};
+use crate::registry::{Identity, Routes};
+use crate::store::{Buckets, Claim, Floors, Kind, MarkerKey, PartitionId, Plan, ReadById, Write};
 
 fn ledger() -> Ledger {
     Ledger { group: Arc::from("group"), source: Arc::from("default"), retention_ms: 1_000_000 }
@@ -55,6 +55,15 @@ fn told_by(event: &Event) -> ToldBy {
 
 /// The batch of these records, against a ledger that has these events, and the one before it.
 fn routed(items: Vec<Item>, seen: &HashMap<MarkerKey, i64>, before: Option<&HashMap<MarkerKey, i64>>) -> Batch {
+    routed_by(&Routes::default(), items, seen, before)
+}
+
+fn routed_by(
+    routes: &Routes,
+    items: Vec<Item>,
+    seen: &HashMap<MarkerKey, i64>,
+    before: Option<&HashMap<MarkerKey, i64>>,
+) -> Batch {
     let entries = (0..).zip(items).map(|(offset, item)| Entry {
         partition: partition(),
         offset,
@@ -66,10 +75,10 @@ fn routed(items: Vec<Item>, seen: &HashMap<MarkerKey, i64>, before: Option<&Hash
     let asked = batch.keys();
     let seen = seen.iter().filter(|(key, _)| asked.contains(key)).map(|(key, hash)| (*key, *hash)).collect();
     let heads = BTreeMap::from([(partition(), Claim::new(1, 0))]);
-    let (routes, buckets) = (Routes::default(), Buckets::default());
+    let buckets = Buckets::default();
     batch.route(&Judge {
         seen: &seen,
-        routes: &routes,
+        routes,
         heads: &heads,
         buckets: &buckets,
         floors: &Floors::default(),
@@ -145,6 +154,42 @@ fn what_failures_keep_ends_a_batch() {
     let failure = || Decision::Fail(Box::new(Failure::new(State::Dead, "reject", "x".repeat(64 << 10))));
     let failures = most(failure, Vec::new);
     assert!(failures.is_some_and(|failures| (200..=256).contains(&failures)), "{failures:?}");
+}
+
+#[test]
+fn an_events_deliveries_write_a_bounded_amount_together() {
+    let mut routes = Routes::default();
+    for id in 1..=3 {
+        let handler = Identity { id, generation: 1, name: "h".into(), version: "v".into(), line: id };
+        routes.register("T", &Arc::new(handler));
+    }
+    let mut batch = routed_by(&routes, vec![Item::Event(Arc::new(event("e")))], &HashMap::new(), None);
+    let mut ran = |place, mib: usize| {
+        let document = bson::rawdoc! { "a": "x".repeat(mib << 20) };
+        let write = Write {
+            collection: "c".into(),
+            kind: Kind::Insert,
+            statements: vec![document],
+            id: None,
+            id_only: false,
+            multi: false,
+            upsert: false,
+            must_match: false,
+        };
+        batch.ran(DeliveryRef { slot: 0, place }, Decision::Accept, vec![write], Vec::new());
+        let is_accepted = batch.is_accepted(DeliveryRef { slot: 0, place });
+        let Fate::Event { deliveries, .. } = &batch.slots()[0].fate else { panic!("{batch:?}") };
+        assert_eq!(is_accepted, matches!(deliveries[place].outcome, Some(Outcome::Committed)));
+        match deliveries[place].outcome.clone() {
+            Some(Outcome::Failed(failure)) => Some(failure.reason),
+            _ => None,
+        }
+    };
+    assert_eq!(ran(0, 40), None, "what a single delivery writes is its handler's limit");
+    assert_eq!(ran(1, 1), Some("too-large"));
+    assert_eq!(ran(0, 20), None);
+    assert_eq!(ran(1, 11), None);
+    assert_eq!(ran(2, 2), Some("too-large"));
 }
 
 #[test]
