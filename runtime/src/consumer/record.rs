@@ -13,15 +13,20 @@ use crate::event::{self, Decoded, Ignored, MAX_RECORD_BYTES, Record, Undecodable
 use crate::store::PartitionId;
 use crate::telemetry::metrics::RecordKind;
 
+/// What a header takes beside its name and value, which may be empty.
+const HEADER_BYTES: usize = 128;
+
 /// The record, decoded.
 pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, settings: &event::Settings) -> Entry {
-    let raw_headers = headers(message);
+    let found = headers(message);
+    let are_unreadable = found.is_none();
+    let raw_headers = found.unwrap_or_default();
     // A handler is given names as text, so one that is none is hidden from it. The record keeps its bytes.
     let headers: Vec<(&str, Option<&[u8]>)> =
         raw_headers.iter().filter_map(|&(name, value)| Some((std::str::from_utf8(name).ok()?, value))).collect();
     let timestamp_ms = message.timestamp().to_millis();
     let bytes = bytes(message, &raw_headers);
-    if bytes > MAX_RECORD_BYTES {
+    if bytes + raw_headers.len() * HEADER_BYTES > MAX_RECORD_BYTES {
         let item = Item::Undecodable(Undecodable::too_large(bytes));
         let raw = Arc::new(RawRecord { timestamp_ms, left_out_bytes: Some(bytes), ..RawRecord::default() });
         return Entry { partition, offset: message.offset(), item, raw, begun_ms: None };
@@ -36,6 +41,7 @@ pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, sett
         headers: &headers,
     };
     let item = match event::decode(&record, settings) {
+        _ if are_unreadable => Item::Undecodable(Undecodable::unreadable_headers()),
         Decoded::Event(event) => Item::Event(Arc::from(event)),
         Decoded::Ignored(ignored) => Item::Ignored(ignored),
         Decoded::Unsent(unsent) => Item::Unsent(Arc::from(unsent)),
@@ -60,17 +66,19 @@ fn bytes(message: &BorrowedMessage<'_>, headers: &[RawHeader<'_>]) -> usize {
 /// A header as Kafka holds it: any bytes for a name, and a value unless it is null.
 type RawHeader<'a> = (&'a [u8], Option<&'a [u8]>);
 
-/// The message's headers in their order.
+/// The message's headers in their order; none if librdkafka cannot parse them, which it does not try beyond 100,000.
 ///
 /// Kafka lets a producer use any bytes for a name, and `Headers::iter` of the client library panics unless they are UTF-8.
-/// So this asks librdkafka, which ends a name at its first NUL. Headers that librdkafka cannot parse are none.
+/// So this asks librdkafka, which ends a name at its first NUL.
 #[allow(unsafe_code, reason = "the client library has no way to read a header whose name is not UTF-8")]
-fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Vec<RawHeader<'a>> {
+fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Option<Vec<RawHeader<'a>>> {
     let mut list = ptr::null_mut();
     // SAFETY: the pointer is the live message's; librdkafka keeps the list in the message and frees it with that.
     let found = unsafe { rdsys::rd_kafka_message_headers(message.ptr(), &raw mut list) };
-    if found != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR || list.is_null() {
-        return Vec::new();
+    match found {
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+        RDKafkaRespErr::RD_KAFKA_RESP_ERR__NOENT => return Some(Vec::new()),
+        _ => return None,
     }
     let mut headers = Vec::new();
     loop {
@@ -80,7 +88,7 @@ fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Vec<RawHeader<'a>> {
         unsafe {
             let got = rdsys::rd_kafka_header_get_all(list, headers.len(), &raw mut name, &raw mut value, &raw mut size);
             if got != RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR {
-                return headers;
+                return Some(headers);
             }
             let value = (!value.is_null()).then(|| std::slice::from_raw_parts(value.cast::<u8>(), size));
             headers.push((CStr::from_ptr(name).to_bytes(), value));

@@ -10,6 +10,11 @@ pub(super) enum Error {
          topic keeps them"
     )]
     RecordTooLarge { bytes: usize, limit: usize },
+    #[error(
+        "its headers cannot be read: kafka's client reads at most 100,000; see which producer writes so many, and look the \
+         record up in the topic"
+    )]
+    HeadersUnreadable,
     #[error("the value is not UTF-8 at byte {at}")]
     NotUtf8 { at: usize },
     #[error("the value is not JSON: {0}")]

@@ -179,6 +179,13 @@ impl Undecodable {
         let reason = error::Error::RecordTooLarge { bytes, limit: MAX_RECORD_BYTES }.to_string();
         Self { reason, event_id: None, event_type: None, aggregate_id: None }
     }
+
+    /// A record whose headers Kafka's client cannot read. What they hold is not known, so neither is the event.
+    #[must_use]
+    pub fn unreadable_headers() -> Self {
+        let reason = error::Error::HeadersUnreadable.to_string();
+        Self { reason, event_id: None, event_type: None, aggregate_id: None }
+    }
 }
 
 /// What decoding depends on.

@@ -173,3 +173,24 @@ async fn a_batch_that_expands_too_far_is_named_and_waits() {
     assert!(world.data("echo").find_one(doc! { "_id": &event.id }).await.expect("mongodb").is_some());
     drop(host);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_whose_headers_cannot_be_read_is_dead() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    let many = vec![(&b""[..], &b""[..]); 100_001];
+    let (unread, after) = (row("Echo", "a", json!({})), row("Echo", "a", json!({})));
+    world.send_with(headers(&many), unread.created()).await;
+    world.send([(0, after.created())]).await;
+    let _host = world.host(&[]).await;
+    world.until_passed(2).await;
+    let echoes = world.find(&world.data("echo"), doc! {}).await;
+    assert_eq!(echoes.len(), 1);
+    assert_eq!(echoes[0].get_str("_id").ok(), Some(after.id.as_str()));
+    let parked = world.find(&world.own("parked"), doc! {}).await;
+    assert_eq!(parked.len(), 1);
+    assert_eq!(parked[0].get_str("reason").ok(), Some("undecodable"));
+    assert!(parked[0].get_str("message").expect("a message").contains("headers"), "{parked:?}");
+    let records = world.find(&world.own("records"), doc! {}).await;
+    assert_eq!(records[0].get_binary_generic("value").ok(), unread.created().map(String::into_bytes).as_ref());
+}
