@@ -16,6 +16,7 @@
 //! - [`failpoint`], [`seeded`]: what proofs switch on.
 
 pub mod admin;
+pub mod allocator;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Everything may name these; they name none of the layers.
-const SHARED: [&str; 7] = ["clock", "config", "event", "failpoint", "seeded", "shutdown", "telemetry"];
+const SHARED: [&str; 8] = ["allocator", "clock", "config", "event", "failpoint", "seeded", "shutdown", "telemetry"];
 
 /// Crates that only these modules see.
 const CLIENTS: [(&str, &[&str]); 4] = [
