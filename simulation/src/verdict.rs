@@ -25,6 +25,9 @@ pub(crate) struct Watch {
 impl Watch {
     /// Epoch and progress of a partition, as a majority has them, never go back, unless a person has set them.
     pub(crate) fn look(&mut self, world: &World) -> Result<(), String> {
+        if let Some(wrong) = &world.wrong {
+            return Err(wrong.clone());
+        }
         let mongo = lock(&world.mongo);
         if std::mem::replace(&mut self.majority, mongo.majority()) == mongo.majority() {
             return Ok(());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::delivery::AtEnd;
 use crate::store::PartitionId;
 
 /// A change of the assignment.
@@ -72,9 +73,8 @@ pub enum Action {
     AskProgress,
     /// Ask Kafka where these logs end, and report with `Member::seen_log_ends`.
     AskLogEnds(Vec<PartitionId>),
-    /// Tell the committer that these have been read to their ends, and which is the newest event that the group has seen
-    /// of their topics, in milliseconds since 1970. It is advice: drop it if the committer is busy.
-    Advise(Vec<(PartitionId, i64)>),
+    /// Tell the committer that these have been read to their ends. It is advice: drop it if the committer is busy.
+    Advise(Vec<AtEnd>),
     /// Everything that can be is given back: leave the group.
     Leave {
         /// Whether everything was drained and handed over.

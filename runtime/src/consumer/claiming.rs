@@ -26,12 +26,15 @@ const AT_ONCE: usize = 64;
 /// What came of claiming a partition.
 #[derive(Debug)]
 pub enum Claimed {
-    /// It is to be read from the claim's `next`.
+    /// It is this process's.
     Owned {
         /// The claim.
         claim: Claim,
-        /// The last record that was accounted for, where the log still holds its offset: reading begins there, to see
-        /// that it is still the same.
+        /// The offset at which reading begins: that of `last`, or the claim's `next`, or where the log starts now if there
+        /// were only marks of transactions before that.
+        from: i64,
+        /// The last record that was accounted for, if the log still holds its offset. It is read again, to see that it is
+        /// still the same.
         last: Option<LastRecord>,
     },
     /// It may not go on.
@@ -189,7 +192,7 @@ impl Claiming {
             self.store.set_next(partition, log.start, "the log's start").await?;
             claim = self.store.claim(partition).await?.claim;
         }
-        if let Some(why) = start::gone(claim.next, log.start, log.end) {
+        if let Some(why) = start::gone(&claim, log.start, log.end) {
             return Ok(Claimed::Stopped { why, epoch: claim.epoch });
         }
         let committed = self.broker.committed(partition).await?;
@@ -198,7 +201,9 @@ impl Claiming {
             let (topic, partition, next) = (&*partition.topic, partition.partition, claim.next);
             tracing::warn!(topic, partition, offset, next, hint, "offset_was_reset_in_kafka");
         }
-        Ok(Claimed::Owned { claim, last: last.filter(|last| last.offset >= log.start) })
+        let last = last.filter(|last| last.offset >= log.start);
+        let from = last.as_ref().map_or(claim.next.max(log.start), |last| last.offset);
+        Ok(Claimed::Owned { claim, from, last })
     }
 
     /// A process that has just started does not know yet who else is dead. If a partition has lost owner after owner, it

@@ -119,7 +119,7 @@ mod tests {
     }
 
     fn note(claims: &mut Claims, number: i32) -> Noted {
-        claims.note(id(number), Claimed::Owned { claim: Claim::new(7, 20), last: None })
+        claims.note(id(number), Claimed::Owned { claim: Claim::new(7, 20), from: 20, last: None })
     }
 
     fn standing(number: i32) -> Standing {

@@ -6,8 +6,7 @@ use tokio::sync::{Mutex, mpsc};
 
 use super::member::Member;
 use crate::delivery::hop::Later;
-use crate::delivery::{Committer, Hop, Said, Work};
-use crate::store::PartitionId;
+use crate::delivery::{AtEnd, Committer, Hop, Said, Work};
 
 /// How much work may be on its way to the committer.
 const WORKS: usize = 4;
@@ -39,7 +38,7 @@ impl Works {
 
     /// Tells the committer which partitions have been read to their ends. That is advice, which comes again: it is dropped
     /// unless the committer has taken everything else.
-    pub(super) fn advise(&self, at_end: Vec<(PartitionId, i64)>, member: &Member) {
+    pub(super) fn advise(&self, at_end: Vec<AtEnd>, member: &Member) {
         if !at_end.is_empty() && !member.has_work() && self.0.capacity() == self.0.max_capacity() {
             // A committer that has ended needs no advice.
             let _ = self.0.try_send(Work::AtEnd(at_end));

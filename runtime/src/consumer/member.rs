@@ -26,7 +26,7 @@ use super::outbox::Outbox;
 use super::partitions::{Assigned, LogEnd, Partitions};
 use super::queue::{BatchBounds, Flow};
 use super::returning::{Act, Returning};
-use crate::delivery::{Entry, Said, Work};
+use crate::delivery::{AtEnd, Entry, Said, Work};
 use crate::store::{GroupProgress, PartitionId};
 
 /// How long a partition rests after another host took its claim, because that host may own it by right.
@@ -226,14 +226,17 @@ impl Member {
 
     /// What [`Action::AskLogEnds`] asked for: the end of each log of which Kafka told it.
     ///
-    /// The committer hears which partitions are at their ends, so that these do not keep the ledger from forgetting.
+    /// The committer hears which partitions are at their ends.
     pub fn seen_log_ends(&mut self, ends: &[(PartitionId, i64)], now: Duration) {
         let Look::LogEnds(seen) = std::mem::replace(&mut self.look, Look::At(now + self.settings.look_every)) else {
             return;
         };
-        let at_end = self.partitions.at_end(ends).into_iter();
-        let highest = at_end.filter_map(|id| seen.highest_of(&id.topic).map(|highest_ms| (id, highest_ms)));
-        self.actions.push_back(Action::Advise(highest.collect()));
+        let at_end = self.partitions.at_end(ends).map(|(partition, end)| AtEnd {
+            partition: partition.clone(),
+            end: *end,
+            highest_created_at_ms: seen.highest_of(&partition.topic),
+        });
+        self.actions.push_back(Action::Advise(at_end.collect()));
     }
 
     /// Looks at what depends on time: offsets for Kafka, the flow, the group's progress. Call it every 100 ms or so.

@@ -126,9 +126,9 @@ impl Partitions {
         let mut assigned = Assigned::default();
         for (partition, claimed) in claimed {
             match claimed {
-                Claimed::Owned { claim, last } => {
-                    let Claim { epoch, next, .. } = claim;
-                    let read = last.as_ref().map_or(next, |last| last.offset);
+                Claimed::Owned { claim, from: read, last } => {
+                    // Marks of transactions that the log no longer holds need no reading.
+                    let (epoch, next) = (claim.epoch, claim.next.max(read));
                     // What was read under an older claim is read again under this one.
                     self.queue.drop_partition(&partition);
                     let position = Position { epoch, read, next, committed: -1, log_end: None, last };
@@ -333,10 +333,8 @@ impl Partitions {
     }
 
     /// Those of which every record up to the end given is accounted for.
-    #[must_use]
-    pub fn at_end(&self, ends: &[(PartitionId, i64)]) -> Vec<PartitionId> {
-        let reached = ends.iter().filter(|(id, end)| self.owned.get(id).is_some_and(|position| position.is_at(*end)));
-        reached.map(|(partition, _)| partition.clone()).collect()
+    pub fn at_end<'a>(&self, ends: &'a [(PartitionId, i64)]) -> impl Iterator<Item = &'a (PartitionId, i64)> {
+        ends.iter().filter(|(id, end)| self.owned.get(id).is_some_and(|position| position.is_at(*end)))
     }
 
     /// Since when nothing was accounted for although there is lag, where that is too long ago.
@@ -374,11 +372,15 @@ mod tests {
 
     use super::*;
 
+    fn owned(claim: Claim) -> Claimed {
+        Claimed::Owned { from: claim.next, claim, last: None }
+    }
+
     #[test]
     fn a_mark_of_a_transaction_behind_the_last_record_is_no_lag() {
         let mut partitions = Partitions::new(1 << 20);
         let id = PartitionId { topic: Arc::from("t"), partition: 0 };
-        partitions.claimed(vec![(id.clone(), Claimed::Owned { claim: Claim::new(1, 7), last: None })]);
+        partitions.claimed(vec![(id.clone(), owned(Claim::new(1, 7)))]);
         let lag = |partitions: &mut Partitions, reached| {
             partitions.log_ends(&HashMap::from([(id.clone(), LogEnd { offset: 8, reached })]));
             partitions.lags().map(|(_, lag)| lag).sum::<i64>()
@@ -391,10 +393,10 @@ mod tests {
     fn a_mark_of_a_transaction_does_not_keep_a_partition_from_its_end() {
         let mut partitions = Partitions::new(1 << 20);
         let id = PartitionId { topic: Arc::from("t"), partition: 0 };
-        partitions.claimed(vec![(id.clone(), Claimed::Owned { claim: Claim::new(1, 7), last: None })]);
+        partitions.claimed(vec![(id.clone(), owned(Claim::new(1, 7)))]);
         let mut at_end = |offset, reached, end| {
             partitions.log_ends(&HashMap::from([(id.clone(), LogEnd { offset, reached })]));
-            !partitions.at_end(&[(id.clone(), end)]).is_empty()
+            partitions.at_end(&[(id.clone(), end)]).next().is_some()
         };
         assert!(at_end(7, false, 7));
         assert!(!at_end(8, false, 8), "there may be a record");
@@ -406,7 +408,7 @@ mod tests {
     fn a_loss_of_an_older_claim_loses_nothing() {
         let mut partitions = Partitions::new(1 << 20);
         let id = PartitionId { topic: Arc::from("t"), partition: 0 };
-        partitions.claimed(vec![(id.clone(), Claimed::Owned { claim: Claim::new(4, 7), last: None })]);
+        partitions.claimed(vec![(id.clone(), owned(Claim::new(4, 7)))]);
         let lost = |epoch| Done { lost: vec![(id.clone(), epoch)], ..Done::default() };
         partitions.done(lost(3), Duration::ZERO);
         assert!(partitions.to_reclaim().is_empty());
@@ -418,7 +420,7 @@ mod tests {
     fn what_an_older_claim_did_moves_nothing() {
         let mut partitions = Partitions::new(1 << 20);
         let id = PartitionId { topic: Arc::from("t"), partition: 0 };
-        let owned = |claim| vec![(id.clone(), Claimed::Owned { claim, last: None })];
+        let owned = |claim| vec![(id.clone(), owned(claim))];
         let done = |claim| Done { moved: vec![(id.clone(), claim)], ..Done::default() };
         let next = |partitions: &Partitions| partitions.standing(std::slice::from_ref(&id))[0].next;
         partitions.claimed(owned(Claim::new(3, 20)));

@@ -45,7 +45,7 @@ pub(super) fn decide(known: &Known) -> StartDecision {
 /// an owner that gave the partition back (`clean`) has committed all of it.
 #[must_use]
 pub(super) fn was_reset(committed: i64, claim: &Claim, clean: bool) -> bool {
-    committed > claim.next || (clean && claim.epoch > 1 && committed < claim.next)
+    committed > claim.read_to || (clean && claim.epoch > 1 && committed < claim.next)
 }
 
 /// The record that stands at an offset, as Kafka has it now.
@@ -90,9 +90,12 @@ pub(super) fn compacted(topic: &str) -> String {
 }
 
 /// Why a partition may not go on: its log no longer goes with its progress. Text for people; none where it may.
+///
+/// Marks of transactions that Kafka has removed are no loss.
 #[must_use]
-pub(super) fn gone(next: i64, log_start: i64, log_end: i64) -> Option<String> {
-    if next < log_start {
+pub(super) fn gone(claim: &Claim, log_start: i64, log_end: i64) -> Option<String> {
+    let next = claim.next;
+    if claim.read_to < log_start {
         return Some(format!(
             "progress stands at offset {next}, and the log starts at {log_start}: records were removed before they \
              were read"
@@ -164,9 +167,17 @@ mod tests {
 
     #[test]
     fn progress_that_the_log_does_not_hold_stops_the_partition() {
-        assert!(gone(9, 10, 90).is_some_and(|why| why.contains("the log starts at 10")));
-        assert!(gone(91, 10, 90).is_some_and(|why| why.contains("the log ends at 90")));
-        assert_eq!(gone(10, 10, 90), None);
-        assert_eq!(gone(90, 10, 90), None);
+        let gone = |next| gone(&Claim::new(1, next), 10, 90);
+        assert!(gone(9).is_some_and(|why| why.contains("the log starts at 10")));
+        assert!(gone(91).is_some_and(|why| why.contains("the log ends at 90")));
+        assert_eq!(gone(10), None);
+        assert_eq!(gone(90), None);
+    }
+
+    #[test]
+    fn marks_of_transactions_that_were_removed_are_no_loss() {
+        let claim = |read_to| Claim { read_to, ..Claim::new(1, 8) };
+        assert_eq!(gone(&claim(10), 10, 10), None);
+        assert!(gone(&claim(9), 10, 10).is_some(), "there may have been a record");
     }
 }

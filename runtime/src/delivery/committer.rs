@@ -13,7 +13,7 @@ use futures_util::future::{Either, select};
 use super::batch::{self, Batch};
 use super::entry::{Entry, Ledger};
 use super::handlers::Handlers;
-use super::hop::{Done, Hop, Said, Work};
+use super::hop::{AtEnd, Done, Hop, Said, Work};
 use super::runner::{Before, GivenUp, Heads, Ready, Runner};
 use super::transactor::{Finished, Transactor};
 use crate::clock::Clock;
@@ -248,31 +248,34 @@ impl Committer {
                 self.todo.extend(entries);
             }
             Work::AtEnd(partitions) => {
-                for (partition, highest_ms) in &partitions {
-                    self.at_end(partition, *highest_ms).await;
+                for at_end in &partitions {
+                    self.at_end(at_end).await;
                 }
             }
         }
     }
 
-    async fn at_end(&mut self, partition: &PartitionId, highest_ms: i64) {
+    async fn at_end(&mut self, at_end: &AtEnd) {
+        let AtEnd { partition, end, highest_created_at_ms } = at_end;
         let Some(claim) = self.transactor.claims.get_mut(partition) else { return };
-        if claim.highest_created_at_ms >= Some(highest_ms) && !self.raised_in_doubt.contains(partition) {
+        let is_news = *end > claim.read_to || *highest_created_at_ms > claim.highest_created_at_ms;
+        if !is_news && !self.raised_in_doubt.contains(partition) {
             return;
         }
-        if claim.highest_created_at_ms.is_none() {
+        if claim.highest_created_at_ms.is_none() && highest_created_at_ms.is_some() {
             // From now on it is not asked up to where the ledger has forgotten events, so the buckets must be of now.
             self.runner.forget_buckets();
         }
-        match self.runner.store.raise_highest(partition, claim, highest_ms).await {
+        match self.runner.store.note_end(partition, claim, *end, *highest_created_at_ms).await {
             Ok(()) => drop(self.raised_in_doubt.remove(partition)),
             Err(error) => {
-                tracing::debug!(%error, "highest_not_raised");
+                tracing::debug!(%error, "end_not_noted");
                 self.raised_in_doubt.insert(partition.clone());
             }
         }
         // It may be stored although MongoDB did not say so: what is older than that may be forgotten.
-        claim.highest_created_at_ms = claim.highest_created_at_ms.max(Some(highest_ms));
+        claim.highest_created_at_ms = claim.highest_created_at_ms.max(*highest_created_at_ms);
+        claim.read_to = claim.read_to.max(*end);
     }
 
     /// Whether the record's partition has lost owner after owner.

@@ -14,9 +14,19 @@ pub enum Work {
     Disown(Vec<PartitionId>),
     /// Account for these records.
     Commit(Vec<Entry>),
-    /// These partitions have been read to their ends, and the group has seen an event of their topic that was created at
-    /// that time, in milliseconds since 1970.
-    AtEnd(Vec<(PartitionId, i64)>),
+    /// These partitions have been read to their ends.
+    AtEnd(Vec<AtEnd>),
+}
+
+/// A partition of which every record is accounted for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtEnd {
+    /// The partition.
+    pub partition: PartitionId,
+    /// Where its log ends. Marks of transactions, which are no records, may stand before that.
+    pub end: i64,
+    /// When the newest event was created that the group has seen of its topic, in milliseconds since 1970.
+    pub highest_created_at_ms: Option<i64>,
 }
 
 /// What the committer says.

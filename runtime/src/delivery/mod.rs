@@ -32,4 +32,4 @@ mod crash_test;
 pub use committer::{BATCH_BYTES, Committer};
 pub use entry::{Entry, Item, Ledger, RawRecord};
 pub use handlers::Handlers;
-pub use hop::{Done, Hop, Said, Work};
+pub use hop::{AtEnd, Done, Hop, Said, Work};

@@ -195,18 +195,31 @@ impl Store {
         }
     }
 
-    /// Raises the highest time of creation of a partition that has been read to its end, so that an idle one does not
-    /// keep the ledger's old buckets: what comes to it now was emitted after what others hold. Does nothing where the
-    /// claim no longer holds, or the partition has moved.
+    /// Notes that the partition has been read to its end. Does nothing if the claim no longer holds or the partition has
+    /// moved.
+    ///
+    /// Its highest time of creation rises to that of its topic, so that an idle partition does not keep the ledger's old
+    /// buckets: what comes to it now was emitted after what others hold. Where its log ended is kept because marks of
+    /// transactions may stand behind the last record. Kafka's retention may remove them, and that removes no record.
     ///
     /// # Errors
     /// What MongoDB answers.
-    pub async fn raise_highest(&self, partition: &PartitionId, claim: &Claim, to_ms: i64) -> Result<(), Error> {
+    pub async fn note_end(
+        &self,
+        partition: &PartitionId,
+        claim: &Claim,
+        end: i64,
+        highest_created_at_ms: Option<i64>,
+    ) -> Result<(), Error> {
+        let mut raised = doc! { "read_to": end };
+        if let Some(highest_ms) = highest_created_at_ms {
+            raised.insert("highest_created_at", bson::DateTime::from_millis(highest_ms));
+        }
         self.own(doc! {
             "update": PROGRESS,
             "updates": [{
                 "q": { "_id": partition.progress_id(&self.group), "epoch": claim.epoch, "next": claim.next },
-                "u": { "$max": { "highest_created_at": bson::DateTime::from_millis(to_ms) } },
+                "u": { "$max": raised },
             }],
             "writeConcern": { "w": "majority" },
         })
@@ -232,7 +245,7 @@ impl Store {
                     "q": { "_id": partition.progress_id(&self.group), "epoch": epoch },
                     "u": {
                         "$set": { "next": next, "start": next, "start_because": because },
-                        "$unset": { "last": "", "lost_owners": "", "crashes": "" },
+                        "$unset": { "last": "", "read_to": "", "lost_owners": "", "crashes": "" },
                         "$inc": { "epoch": 1_i64, "commits": 1_i64 },
                     },
                 }],
@@ -267,9 +280,11 @@ impl Store {
 
 /// The claim as the progress document has it.
 fn read(progress: &Document, lost: &Lost, dead: &BTreeSet<String>, clean: bool) -> Option<Claimed> {
+    let next = progress.get_i64("next").ok()?;
     let claim = Claim {
         epoch: progress.get_i64("epoch").ok()?,
-        next: progress.get_i64("next").ok()?,
+        next,
+        read_to: progress.get_i64("read_to").unwrap_or(next).max(next),
         highest_created_at_ms: progress.get_datetime("highest_created_at").ok().map(|time| time.timestamp_millis()),
         has_lost_owners: !lost.is_empty(),
         deaths: lost.deaths(dead),

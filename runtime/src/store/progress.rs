@@ -40,6 +40,8 @@ pub struct Claim {
     pub epoch: i64,
     /// The offset of the first record that is not accounted for.
     pub next: i64,
+    /// Before that offset the log holds no further record, but marks of transactions at most. At least `next`.
+    pub read_to: i64,
     /// The highest time of an event's creation among those accounted for, in milliseconds since 1970.
     pub highest_created_at_ms: Option<i64>,
     /// Whether owners did not give the partition back since its last commit, dead or not.
@@ -54,7 +56,15 @@ impl Claim {
     /// A claim of a partition that nobody has held before.
     #[must_use]
     pub fn new(epoch: i64, next: i64) -> Self {
-        Self { epoch, next, highest_created_at_ms: None, has_lost_owners: false, deaths: 0, crashes: Vec::new() }
+        Self {
+            epoch,
+            next,
+            read_to: next,
+            highest_created_at_ms: None,
+            has_lost_owners: false,
+            deaths: 0,
+            crashes: Vec::new(),
+        }
     }
 }
 

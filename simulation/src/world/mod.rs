@@ -69,6 +69,8 @@ pub(crate) struct World {
     acting: BTreeSet<i32>,
     /// The partition in which records are lost before they are read.
     to_outrun: Option<i32>,
+    /// What a person has found wrong.
+    pub(crate) wrong: Option<String>,
 }
 
 /// Which partition a progress document is about, by its number.
@@ -101,6 +103,7 @@ impl World {
             set: BTreeSet::new(),
             setting: BTreeSet::new(),
             acting: BTreeSet::new(),
+            wrong: None,
             // Not the one that is made anew.
             to_outrun: kernel.chance(200).then(|| 1 + i32::try_from(kernel.below(PARTITIONS as u64 - 1)).unwrap_or(0)),
         }))
@@ -420,14 +423,17 @@ impl World {
 
     /// Whether every record is accounted for.
     pub(crate) fn is_settled(&self) -> bool {
-        let progress: BTreeMap<i32, i64> =
-            self.progress().iter().map(|(number, it)| (*number, it.get_i64("next").unwrap_or(-1))).collect();
+        let read_to = |progress: &bson::Document| {
+            let of = |name| progress.get_i64(name).unwrap_or(-1);
+            of("next").max(of("read_to"))
+        };
+        let progress: BTreeMap<i32, i64> = self.progress().iter().map(|(number, it)| (*number, read_to(it))).collect();
         let kafka = lock(&self.kafka);
         self.setting.is_empty()
             && self.renewing.is_none()
             && kafka.partitions.iter().enumerate().all(|(at, log)| {
                 let number = i32::try_from(at).unwrap_or(0);
-                log.end == 0 || progress.get(&number).is_some_and(|next| *next >= log.after_last())
+                log.end == 0 || progress.get(&number).is_some_and(|read_to| *read_to >= log.after_last())
             })
     }
 

@@ -21,8 +21,12 @@ impl World {
     pub(super) fn truncate(&self) {
         // What no majority has may be rolled back, and is not read for good.
         let mongo = lock(&self.mongo);
-        let next = |progress: &bson::Document| Some((super::partition_of(progress)?, progress.get_i64("next").ok()?));
-        let all: Vec<(i32, i64)> = mongo.progress_of_majority().filter_map(next).collect();
+        // Marks of transactions behind the last record go as soon as somebody has seen that they are no records.
+        let read_to = |progress: &bson::Document| {
+            let next = progress.get_i64("next").ok()?;
+            Some((super::partition_of(progress)?, progress.get_i64("read_to").unwrap_or(next).max(next)))
+        };
+        let all: Vec<(i32, i64)> = mongo.progress_of_majority().filter_map(read_to).collect();
         drop(mongo);
         for (partition, next) in all {
             // The record that tells a new topic from the old one stays.
@@ -35,6 +39,9 @@ impl World {
             };
             if next > log.start && next <= log.end {
                 self.kernel.count("fault: log truncated");
+                if log.after_last() < next {
+                    self.kernel.count("fault: marks of transactions removed");
+                }
                 log.start_at(next);
             }
         }
@@ -128,6 +135,10 @@ impl World {
         let start = lock(&self.kafka).partitions[at].start;
         if next >= start {
             return None;
+        }
+        if !self.logs[at].iter().any(|logged| (next..start).contains(&logged.offset)) {
+            self.wrong
+                .get_or_insert_with(|| format!("partition {partition} stands still at {next}, and nothing was lost"));
         }
         self.kernel.count("outcome: progress set past lost records");
         self.logs[at].retain(|logged| logged.offset < next || logged.offset >= start);

@@ -25,7 +25,7 @@ fn works(member: &mut Member) -> Vec<Work> {
 }
 
 fn owned(epoch: i64, next: i64) -> Claimed {
-    Claimed::Owned { claim: Claim::new(epoch, next), last: None }
+    Claimed::Owned { claim: Claim::new(epoch, next), from: next, last: None }
 }
 
 fn standing(number: i32, epoch: i64, next: i64) -> Standing {

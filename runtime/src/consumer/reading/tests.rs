@@ -43,7 +43,7 @@ async fn a_committer_that_takes_nothing_keeps_the_loop_from_nothing() {
         let member = &mut reading.member;
         member.changed(Change::Assigned(vec![partition.clone()]));
         member.turn(Duration::ZERO);
-        member.claimed(partition.clone(), Claimed::Owned { claim: Claim::new(epoch, 0), last: None });
+        member.claimed(partition.clone(), Claimed::Owned { claim: Claim::new(epoch, 0), from: 0, last: None });
         member.turn(Duration::ZERO);
         member.changed(Change::Lost(vec![partition.clone()]));
         member.turn(Duration::ZERO);
