@@ -261,11 +261,7 @@ impl World {
                 }
             }
             3 | 4 => Self::pause(world, host),
-            5 => {
-                kernel.count("fault: failover");
-                let mongo = Arc::clone(&lock(world).mongo);
-                lock(&mongo).fail_over();
-            }
+            5 => Self::fail_over(world, kernel.now() + Duration::from_secs(1)),
             6 => {
                 kernel.count("fault: mongodb away");
                 let line = lock(world).line.clone();
@@ -286,6 +282,20 @@ impl World {
             }
             _ => lock(world).truncate(),
         }
+    }
+
+    /// The primary is lost as soon as it has something that no majority has, and at that time at the latest.
+    fn fail_over(world: &Shared, latest: Duration) {
+        let it = lock(world);
+        let kernel = it.kernel.clone();
+        let mut mongo = lock(&it.mongo);
+        if mongo.clock() > mongo.majority() || kernel.now() >= latest {
+            kernel.count("fault: failover");
+            mongo.fail_over();
+            return;
+        }
+        let again = Arc::clone(world);
+        kernel.after(Duration::from_millis(1), move || Self::fail_over(&again, latest));
     }
 
     /// The group's coordinator looks at its members.
