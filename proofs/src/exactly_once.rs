@@ -1,4 +1,4 @@
-//! Three hosts are killed again and again, and one record in twenty comes twice; every effect is there once, in order.
+//! Hosts are killed again and again, and one record in twenty comes twice; every effect is there once, in order.
 
 use std::time::Duration;
 
@@ -9,21 +9,20 @@ use crate::hosts::Hosts;
 use crate::load::{Amount, Load, Mix};
 use crate::run::Run;
 use crate::verdict::Verdict;
-use crate::{deaths, exactly};
+use crate::{deaths, exactly, hosts};
 use rig::comparison;
 
-const HOSTS: usize = 3;
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Few events a batch, so that many batches are open when hosts die.
 const BATCH: &str = "100";
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     // So few do not have to strike at every point.
-    let (kills, lag) = if run.quick { (4, 30) } else { (200, 150) };
+    let (kills, lag) = if run.quick { (2, 30) } else { (200, 150) };
     let since = comparison::moment();
     let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Tallied, lag, events: 0, seed: 21 })?;
     let settings = vec![("PROCESSING_BATCH_SIZE", BATCH.to_owned())];
-    let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, HOSTS, settings)?;
+    let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, hosts::several(run.quick), settings)?;
     let deaths = deaths::kill(&mut hosts, &mut load, kills, 22)?;
     println!("  {} kills in {:.0} s: {:?}", deaths.total(), deaths.seconds, deaths.by_point);
 

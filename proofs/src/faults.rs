@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::chance::Chance;
 use crate::exactly;
-use crate::hosts::{Hosts, QUICK_SESSION};
+use crate::hosts::{self, Hosts, QUICK_SESSION};
 use crate::load::{Amount, Load, Mix};
 use crate::replica_set::ReplicaSet;
 use crate::run::Run;
@@ -20,7 +20,6 @@ use rig::pipeline::Pipeline;
 use rig::proxy::Direction;
 use rig::{comparison, interrupt};
 
-const HOSTS: usize = 3;
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Longer than the group's session, which is 6 s.
 const STANDSTILL: Duration = Duration::from_secs(8);
@@ -92,7 +91,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
         ("MONGODB_URI", set.uri.clone()),
         ("WEIR_MAX_POLL_INTERVAL_MS", MAX_POLL_INTERVAL.as_millis().to_string()),
     ];
-    let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, HOSTS, settings)?;
+    let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, hosts::several(run.quick), settings)?;
     hosts.up()?;
 
     let mut chance = Chance::new(62);

@@ -15,6 +15,12 @@ use rig::{interrupt, process};
 
 const READY: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(40);
+/// How many hosts share a topic. Each takes seconds of processor time to compile its handlers, so the quick form has one
+/// less.
+pub(crate) const fn several(quick: bool) -> usize {
+    if quick { 2 } else { 3 }
+}
+
 /// How long the group waits for a dead member in the quick form, so that a kill takes less of its time.
 pub(crate) const QUICK_SESSION: Duration = Duration::from_secs(2);
 /// A host that has processed something in this time is in the middle of a batch, as long as there are records left.

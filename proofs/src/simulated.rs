@@ -15,7 +15,7 @@ const BOUND_SECONDS: f64 = 300.0;
 const SEEDS_FOR_A_BUG: u64 = 4_000;
 
 pub(crate) fn seeds(quick: bool) -> Result<Verdict> {
-    let seeds: u64 = if quick { 1_000 } else { 10_000 };
+    let seeds: u64 = if quick { 600 } else { 10_000 };
     let found = simulate(&["--seeds", &seeds.to_string()])?;
     let seconds = found["seconds"].as_f64().context("the simulation gave no time")?;
     let failed = found["failed"].as_array().map_or(0, Vec::len);

@@ -121,8 +121,8 @@ def main(kafka: str, mongodb: str, group: str, topic: str, data: str, dies: str,
             "group.id": group,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",
-            "session.timeout.ms": 6_000,
-            "heartbeat.interval.ms": 1_000,
+            "session.timeout.ms": 2_000,
+            "heartbeat.interval.ms": 500,
         }
     )
     consumer.subscribe([topic])

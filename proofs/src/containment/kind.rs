@@ -73,9 +73,9 @@ pub(super) const fn case(
 }
 
 /// How many deliveries of each kind, of `total` in all: at least one each, and together at least `total`.
-pub(super) fn counts<'k>(kinds: impl Iterator<Item = &'k Kind> + Clone, total: u64) -> Vec<(Kind, u64)> {
-    let shares: u64 = kinds.clone().map(|kind| kind.share).sum();
-    kinds.map(|kind| (*kind, (total * kind.share).div_ceil(shares))).collect()
+pub(super) fn counts(kinds: &[&Kind], total: u64) -> Vec<(Kind, u64)> {
+    let shares: u64 = kinds.iter().map(|kind| kind.share).sum();
+    kinds.iter().map(|kind| (**kind, (total * kind.share).div_ceil(shares))).collect()
 }
 
 fn camel_case(name: &str) -> String {
@@ -99,9 +99,9 @@ mod tests {
 
     #[test]
     fn every_kind_gets_its_share() {
-        let kinds = [kind("spins", End::Committed, 20), kind("sleeps", End::Committed, 1)];
+        let kinds = [&kind("spins", End::Committed, 20), &kind("sleeps", End::Committed, 1)];
         for total in [1, 200, 10_000] {
-            let counts = counts(kinds.iter(), total);
+            let counts = counts(&kinds, total);
             assert!(counts.iter().all(|(_, count)| *count > 0));
             assert!(counts.iter().map(|(_, count)| count).sum::<u64>() >= total);
         }
