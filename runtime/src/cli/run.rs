@@ -114,6 +114,7 @@ fn serve(settings: Settings, embedded: Option<&PathBuf>) -> anyhow::Result<()> {
             None => Box::pin(server::run(settings, shutdown)).await,
         }
     });
+    telemetry::log::has_ended();
     // What still waits for Kafka or MongoDB was given up, and must not keep the process.
     runtime.shutdown_timeout(LAST);
     result

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::thread;
 use std::time::Duration;
@@ -93,10 +94,22 @@ fn targets(level: &LogLevel) -> Targets {
     Targets::new().with_default(Level::WARN).with_target("weir", level.weir).with_targets(libraries)
 }
 
+/// Whether everything has been given back and said, so that a panic means nothing any more.
+static HAS_ENDED: AtomicBool = AtomicBool::new(false);
+
+/// The host has done all that it does, and its runtime ends. MongoDB's driver panics in a task that runs on meanwhile, because
+/// the driver's own tasks are gone already; that must not make a good end a bad one.
+pub fn has_ended() {
+    HAS_ENDED.store(true, Ordering::Relaxed);
+}
+
 /// A host of which one thread is gone would look alive and do half of its work. So it ends as one that was killed does:
 /// nothing is given back, and the next owner of its partitions counts a death.
 fn end_on_panics() {
     std::panic::set_hook(Box::new(|panic| {
+        if HAS_ENDED.load(Ordering::Relaxed) {
+            return;
+        }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let text = panic.payload_as_str().unwrap_or("a value that is no text");
         tracing::error!(error = text, place, "panicked");
