@@ -7,7 +7,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::message::{Header, Headers as _, Message as _, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{BaseProducer, BaseRecord, FutureProducer, FutureRecord, Producer as _};
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::{ClientConfig, Offset};
 use tokio::task::spawn_blocking;
@@ -105,6 +105,38 @@ impl Kafka {
     pub async fn send_one(&self, record: FutureRecord<'_, [u8], [u8]>) -> Result<()> {
         let sent = self.producer.send_result(record).map_err(|(error, _)| error).context("a record is not taken")?;
         sent.await.context("kafka's producer was closed")?.map_err(|(error, _)| error)?;
+        Ok(())
+    }
+
+    /// Sends records to a partition in one transaction, and commits or aborts it. Its mark takes the offset after them.
+    pub async fn transact(&self, topic: &str, partition: i32, values: Vec<String>, commits: bool) -> Result<()> {
+        let (bootstrap, topic) = (self.bootstrap.clone(), topic.to_owned());
+        blocking(move || {
+            let mut config = ClientConfig::new();
+            config.set("bootstrap.servers", bootstrap).set("transactional.id", &topic);
+            let producer: BaseProducer = config.create().context("kafka's producer cannot be made")?;
+            producer.init_transactions(PATIENCE)?;
+            producer.begin_transaction()?;
+            for value in &values {
+                let record = BaseRecord::<(), str>::to(&topic).partition(partition).payload(value);
+                producer.send(record).map_err(|(error, _)| error)?;
+            }
+            producer.flush(PATIENCE)?;
+            let ended =
+                if commits { producer.commit_transaction(PATIENCE) } else { producer.abort_transaction(PATIENCE) };
+            Ok(ended?)
+        })
+        .await
+    }
+
+    /// Deletes what stands before an offset, as retention does.
+    pub async fn delete_before(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
+        let mut list = TopicPartitionList::new();
+        list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
+        let deleted = self.admin.delete_records(&list, &options()).await.context("kafka deletes no records")?;
+        for partition in deleted.elements() {
+            partition.error().context("kafka deletes no records")?;
+        }
         Ok(())
     }
 

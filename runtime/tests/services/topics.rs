@@ -97,3 +97,27 @@ async fn a_property_that_kafkas_client_does_not_know_stops_the_start() {
     assert_eq!(status, Some(1), "{said}");
     assert!(said.contains("kafka.fetch.min.byte ") && said.contains("librdkafka"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn marks_of_transactions_that_retention_removes_stop_nothing() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    let settings = [("WEIR_IDLE_MS", "200")];
+    let host = world.host(&settings).await;
+    let values = |count| (0..count).filter_map(|_| event()).collect();
+    // Offsets 0 to 2 and a mark, then two records that nobody is given and a mark.
+    world.transact(values(3), true).await;
+    world.transact(values(2), false).await;
+    until_echoed(&world, 3).await;
+    until("the host has noted the end of the log", async || {
+        let progress = world.find(&world.own("progress"), doc! {}).await;
+        progress.iter().any(|it| it.get_i64("next").ok() == Some(3) && it.get_i64("read_to").ok() == Some(7))
+    })
+    .await;
+    assert!(host.stop().await.success());
+    world.delete_before(7).await;
+    let host = world.host(&settings).await;
+    world.send([(0, event())]).await;
+    until_echoed(&world, 4).await;
+    assert!(host.stop().await.success());
+}

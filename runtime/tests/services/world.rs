@@ -102,6 +102,16 @@ impl World {
         self.rig.kafka.send(topic, records).await.expect("the records are taken");
     }
 
+    /// Sends records to partition 0 in one transaction, and commits or aborts it.
+    pub(crate) async fn transact(&self, values: Vec<String>, commits: bool) {
+        self.rig.kafka.transact(&self.topic, 0, values, commits).await.expect("the transaction ends");
+    }
+
+    /// Has Kafka delete what stands before an offset of partition 0.
+    pub(crate) async fn delete_before(&self, offset: i64) {
+        self.rig.kafka.delete_before(&self.topic, 0, offset).await.expect("kafka deletes them");
+    }
+
     /// Sends one record with headers.
     pub(crate) async fn send_with(&self, headers: OwnedHeaders, value: Option<String>) {
         let record = FutureRecord {
