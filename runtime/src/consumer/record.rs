@@ -8,18 +8,15 @@ use rdkafka::bindings as rdsys;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::delivery::{Entry, Item, RawRecord};
+use crate::delivery::{Entry, HEADER_BYTES, Item, RawRecord};
 use crate::event::{self, Decoded, Ignored, MAX_RECORD_BYTES, Record, Undecodable};
 use crate::store::PartitionId;
 use crate::telemetry::metrics::RecordKind;
 
-/// What a header takes beside its name and value, which may be empty.
-const HEADER_BYTES: usize = 128;
-
 /// The record, decoded.
 pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, settings: &event::Settings) -> Entry {
     let found = headers(message);
-    let are_unreadable = found.is_none();
+    let are_readable = found.is_some();
     let raw_headers = found.unwrap_or_default();
     // A handler is given names as text, so one that is none is hidden from it. The record keeps its bytes.
     let headers: Vec<(&str, Option<&[u8]>)> =
@@ -40,8 +37,12 @@ pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, sett
         value: message.payload(),
         headers: &headers,
     };
-    let item = match event::decode(&record, settings) {
-        _ if are_unreadable => Item::Undecodable(Undecodable::unreadable_headers()),
+    let decoded = if are_readable {
+        event::decode(&record, settings)
+    } else {
+        Decoded::Undecodable(Undecodable::unreadable_headers())
+    };
+    let item = match decoded {
         Decoded::Event(event) => Item::Event(Arc::from(event)),
         Decoded::Ignored(ignored) => Item::Ignored(ignored),
         Decoded::Unsent(unsent) => Item::Unsent(Arc::from(unsent)),

@@ -8,7 +8,7 @@ use crate::event::{Event, Ignored, ToldBy, Undecodable, Unsent};
 use crate::store::{MarkerKey, PartitionId};
 
 /// What a header takes of memory beside its name and value.
-const HEADER_BYTES: usize = 128;
+pub const HEADER_BYTES: usize = 128;
 
 /// A record as it came from Kafka, kept until it is accounted for: what is parked is parked with its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -30,6 +30,6 @@ mod batch_test;
 mod crash_test;
 
 pub use committer::{BATCH_BYTES, Committer};
-pub use entry::{Entry, Item, Ledger, RawRecord};
+pub use entry::{Entry, HEADER_BYTES, Item, Ledger, RawRecord};
 pub use handlers::Handlers;
 pub use hop::{AtEnd, Done, Hop, Said, Work};
