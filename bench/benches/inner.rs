@@ -18,9 +18,9 @@ use weir::delivery::batch::{Batch, Judge};
 use weir::delivery::outcome::Decision;
 use weir::delivery::statements::{Form, commands};
 use weir::delivery::{Entry, Item, Ledger, RawRecord};
+use weir::delivery::{Identity, Routes};
+use weir::documents::ejson;
 use weir::event::{self, Event};
-use weir::host::ejson;
-use weir::registry::{Identity, Routes};
 use weir::store::{Buckets, Claim, Floors, IdKey, Kind, PartitionId, Write};
 
 const BATCH: usize = 500;

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use weir::call::{Call, HandlerKey, Installation};
+use weir::documents::Mode;
 use weir::event::Event;
-use weir::sandbox::{Call, Engine, EngineSettings, Handler, HandlerKey, Installation, Limits, Mode};
+use weir::sandbox::{Engine, EngineSettings, Handler, Limits};
 use weir::store::{self, Address, Driver, Reader, Store};
 
 /// A guest with places for what it does. It stays as it is, so that measurements compare.

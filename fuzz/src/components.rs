@@ -3,8 +3,10 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use weir::call::{Call, HandlerKey, Installation};
+use weir::documents::{Mode, Pending};
 use weir::event::Event;
-use weir::sandbox::{Call, Engine, EngineSettings, HandlerKey, Installation, Limits, Mode, Pending};
+use weir::sandbox::{Engine, EngineSettings, Limits};
 use weir::store::{self, Address, Driver, Reader, Store};
 
 /// The functions that a core module may import: all of the frame's that do not wait.

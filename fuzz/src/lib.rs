@@ -10,10 +10,10 @@ use std::sync::Arc;
 use bson::{Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use serde_json::value::RawValue;
 use weir::config::Expressions;
+use weir::documents::Refusal;
+use weir::documents::ejson;
+use weir::documents::request::{self, Origin, Verb};
 use weir::event::{self, Columns, Decoded, Event, Others, Record, Undecodable};
-use weir::host::Refusal;
-use weir::host::ejson;
-use weir::host::request::{self, Origin, Verb};
 
 pub use components::{IMPORTS, around, component, component_of};
 

@@ -7,21 +7,26 @@
 //! - [`event`]: a Kafka record becomes an outbox event; pure.
 //! - [`consumer`]: assignment, the partition loop; the only module that sees rdkafka.
 //! - [`delivery`]: a batch: run, decide (pure), commit, park.
-//! - [`registry`]: handlers and the routes from event types to them.
+//! - [`call`]: what goes into a call of a handler and how it ended; where core and sandbox meet.
+//! - [`registry`]: the handlers of this process; it makes a [`delivery`] a call.
 //! - [`sandbox`]: the engine, limits, one call of one handler.
-//! - [`host`]: what a handler may import, and the checks on it.
+//! - [`host`]: what a handler may import.
+//! - [`documents`]: what a handler may ask of MongoDB, as reads and writes in BSON; pure.
 //! - [`store`]: MongoDB; the only module that sees the driver.
 //! - [`admin`], [`cli`], [`telemetry`]: how people and programs look in.
 //! - [`shutdown`], [`clock`]: the wish to stop, the host's time.
-//! - [`failpoint`], [`seeded`]: what proofs switch on.
+//! - [`cut`]: a text's beginning; [`failpoint`], [`seeded`]: what proofs switch on.
 
 pub mod admin;
 pub mod allocator;
+pub mod call;
 pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod consumer;
+pub mod cut;
 pub mod delivery;
+pub mod documents;
 pub mod event;
 pub mod failpoint;
 pub mod host;

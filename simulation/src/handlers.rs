@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Bson, Document, RawBson, RawDocumentBuf, doc};
+use weir::call::{Action, Failure, Fault, Run, Verdict};
 use weir::delivery::Handlers;
 use weir::delivery::hop::Later;
+use weir::delivery::{Identity, Routes};
+use weir::documents::view::{Needs, Source, View};
+use weir::documents::{Code, Mode, Refusal};
 use weir::event::Event;
-use weir::host::view::{Needs, Source, View};
-use weir::host::{Action, Code, Failure, Fault, Mode, Refusal, Run, Verdict};
-use weir::registry::{Identity, Routes};
 use weir::store::{self, FaultKind, IdKey, Kind, Query, Write};
 
 use crate::kernel::Kernel;

@@ -1,25 +1,21 @@
-//! One delivery as the rest of the host sees it: what goes into a call of a handler, and what came of it.
+//! A call of a handler: what goes into it, and how it ended. The core, which calls, and the sandbox, which is called, meet
+//! here and know nothing of each other.
 //!
 //! The three kinds of failure stay apart: what the handler returned ([`Failure`]), what the sandbox stopped
 //! ([`Stop`]), what the host or MongoDB suffered ([`Verdict::Fault`]).
 
+mod installation;
+mod log_line;
+
+pub use installation::{HandlerKey, Installation};
+pub use log_line::{Level, LogLine};
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Installation, LogLine, Pending, Refusal};
+use crate::documents::{Mode, Refusal};
 use crate::event::Event;
-use crate::store::{FaultKind, Live, ReadById, Reader, Write};
-
-/// A handler as the ledger knows it: the same over all its versions.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct HandlerKey {
-    /// The internal id, as text. Random bytes and derived `_id`s depend on it.
-    pub id: Arc<str>,
-    /// The generation. Random bytes depend on it; derived `_id`s do not, so that a rebuild gives the same documents.
-    pub generation: u32,
-    /// Whose it is. Random bytes and derived `_id`s depend on it.
-    pub installation: Installation,
-}
+use crate::store::{FaultKind, ReadById, Write};
 
 /// One event for one handler.
 #[derive(Debug, Clone)]
@@ -34,22 +30,6 @@ pub struct Call {
     pub now_ms: i64,
     /// How it reaches MongoDB.
     pub mode: Mode,
-}
-
-/// How a delivery reaches MongoDB.
-#[derive(Debug, Clone)]
-pub enum Mode {
-    /// In a batch: writes are kept, reads go outside any transaction.
-    Batch {
-        /// Where reads go.
-        reader: Reader,
-        /// What earlier deliveries of the batch have written.
-        pending: Arc<Pending>,
-        /// What the batch before it is committing.
-        committing: Arc<Pending>,
-    },
-    /// Alone in an open transaction: reads are real and writes act at once.
-    Alone(Live),
 }
 
 /// What came of a call.

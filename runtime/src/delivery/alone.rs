@@ -8,8 +8,9 @@ use super::redo::{Redo, Step};
 use super::runner::{GivenUp, PAUSE, Runner};
 use super::statements::Form;
 use super::transactor::{Finished, Transactor};
+use crate::call::Fault;
+use crate::documents::Mode;
 use crate::failpoint;
-use crate::host::{Fault, Mode};
 use crate::store::{Advance, Live, Probed, Reply, Write};
 
 /// How one try of an event alone ended, before its commit.

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use super::culprits::too_large;
 use super::entry::{Entry, Item, Ledger, event_hash, unsent_hash};
 use super::outcome::{Decision, Failure, State};
+use super::routes::{Identity, Routes};
 use super::statements::{self, Form};
 use super::{forgotten, parked};
+use crate::call::Fault;
+use crate::documents::Pending;
 use crate::event::{Event, Unsent};
-use crate::host::{Fault, Pending};
-use crate::registry::{Identity, Routes};
 use crate::seeded::{self, Bug};
 use crate::store::{
     Advance, Buckets, Claim, DEATHS_THAT_COUNT, Floors, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById,

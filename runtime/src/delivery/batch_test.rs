@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::batch::{Batch, DeliveryRef, Fate, Judge, Outcome};
 use super::entry::{Entry, Item, Ledger, RawRecord, event_hash};
 use super::outcome::{Decision, Failure, State};
+use super::routes::{Identity, Routes};
 use super::statements::Form;
 use crate::event::{Event, ToldBy, Undecodable, Unsent};
-use crate::registry::{Identity, Routes};
 use crate::store::{Buckets, Claim, Floors, Kind, MarkerKey, PartitionId, Plan, ReadById, Write};
 
 fn ledger() -> Ledger {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::batch::{Batch, DeliveryRef, Fate, Judge, Outcome};
 use super::entry::{Entry, Item, Ledger, RawRecord};
+use super::routes::{Identity, Routes};
 use crate::event::Event;
-use crate::registry::{Identity, Routes};
 use crate::store::{Buckets, Claim, Crashes, Floors, PartitionId};
 
 fn partition() -> PartitionId {

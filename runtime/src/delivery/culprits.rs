@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::batch::{Batch, Delivery, DeliveryRef};
 use super::outcome::{Failure, State};
+use super::routes::Identity;
 use super::suspects::Suspect;
-use crate::registry::Identity;
 use crate::store::Write;
 
 /// The search for the delivery without which an event can be committed, if every commit of the event alone fails: one

@@ -14,8 +14,8 @@ use super::batch::{Batch, DeliveryRef};
 use super::outcome::Failure;
 use super::runner::{GivenUp, PAUSE, Runner};
 use super::suspects::{self, Suspect, Suspects};
+use crate::call::Fault;
 use crate::clock;
-use crate::host::Fault;
 use crate::store::{Advance, FaultKind, Probed, Store};
 
 /// What is known of faults that are not MongoDB's.

@@ -7,8 +7,8 @@ use super::super::batch::{Batch, Fate, Judge};
 use super::super::entry::{Entry, Item, Ledger, RawRecord};
 use super::super::statements::Form;
 use super::in_doubt;
+use crate::delivery::Routes;
 use crate::event::Event;
-use crate::registry::Routes;
 use crate::store::{Buckets, Claim, Fence, Floor, Floors, MarkerKey, PartitionId};
 
 const HOUR: i64 = 3_600_000;

@@ -3,7 +3,8 @@
 //! The only place where the three kinds of failure (what the handler returned, what the sandbox stopped, what the host
 //! suffered) become an outcome. Invariant: a fault of Kafka or MongoDB never costs a handler an attempt.
 
-use crate::host::{Action, Code, Fault, LogLine, StopKind, Verdict};
+use crate::call::{Action, Fault, LogLine, StopKind, Verdict};
+use crate::documents::Code;
 use crate::seeded::{self, Bug};
 use crate::store::{self, WriteError};
 
@@ -171,7 +172,8 @@ fn cut(text: &mut String, bytes: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::{Failure as Returned, Refusal, Stop};
+    use crate::call::{Failure as Returned, Stop};
+    use crate::documents::Refusal;
 
     fn outcome(verdict: Verdict) -> Option<(State, &'static str)> {
         match decide(verdict, Vec::new()) {
@@ -223,7 +225,7 @@ mod tests {
             trace: Some(text()),
             after_ms: None,
         };
-        let line = || LogLine { level: crate::host::Level::Info, text: "x".repeat(1 << 20), fields: None };
+        let line = || LogLine { level: crate::call::Level::Info, text: "x".repeat(1 << 20), fields: None };
         let Decision::Fail(failure) = decide(Verdict::Failed(returned), (0..9).map(|_| line()).collect()) else {
             panic!("a failure")
         };

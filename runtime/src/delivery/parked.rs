@@ -6,8 +6,8 @@ use super::batch::{Delivery, Fate, Outcome, Slot};
 use super::entry::{Entry, Item, Ledger};
 use super::outcome::Failure;
 use super::parts::parts;
+use crate::call::LogLine;
 use crate::event::Undecodable;
-use crate::host::LogLine;
 use crate::store::Plan;
 
 /// The most bytes of a text for people.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use crate::registry::Identity;
+use super::routes::Identity;
 use crate::telemetry::metrics::{EventResult, HandlerMetrics, Metrics, Outcome as Counted};
 
 use super::batch::{Batch, Delivery, Fate, Outcome, Slot};

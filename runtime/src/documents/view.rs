@@ -3,10 +3,28 @@
 //! In a batch a write is kept and a read goes outside any transaction; where that could show the handler something that
 //! the commit then contradicts, the delivery is ended and run again: after a commit, or alone in a transaction.
 
+use std::sync::Arc;
+
 use bson::RawDocumentBuf;
 
-use super::{Mode, Pending};
+use super::Pending;
 use crate::store::{self, Effect, Live, Query, ReadById, Reader, Write};
+
+/// How a delivery reaches MongoDB.
+#[derive(Debug, Clone)]
+pub enum Mode {
+    /// In a batch: writes are kept, reads go outside any transaction.
+    Batch {
+        /// Where reads go.
+        reader: Reader,
+        /// What earlier deliveries of the batch have written.
+        pending: Arc<Pending>,
+        /// What the batch before it is committing.
+        committing: Arc<Pending>,
+    },
+    /// Alone in an open transaction: reads are real and writes act at once.
+    Alone(Live),
+}
 
 /// What the delivery needs before it can go on: it is run again then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

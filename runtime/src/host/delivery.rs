@@ -1,8 +1,9 @@
 //! `delivery` of the contract: the same answers for every run of an attempt.
 
+use super::State;
 use super::bindings::weir::handler::delivery;
 use super::random::Sequence;
-use super::{State, StopKind};
+use crate::call::StopKind;
 
 /// What one call of `random` gives at most, as the contract says.
 const RANDOM_BYTES: u32 = 4_096;

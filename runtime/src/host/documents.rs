@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 
 use bson::RawDocumentBuf;
 
+use super::State;
 use super::bindings::weir::handler::{documents, types};
-use super::request::{self, Origin, Verb};
 use super::state::{Abandoned, CallError};
-use super::view::Source;
-use super::{Code, Fault, Refusal, State, ejson};
+use crate::call::Fault;
+use crate::documents::request::{self, Origin, Verb};
+use crate::documents::view::Source;
+use crate::documents::{Code, Refusal, ejson};
 use crate::store::{self, FaultKind, Query, Write};
 
 /// How much longer than its own bound MongoDB's answer may take: bounds are checked now and then, and replies travel.
@@ -248,7 +250,7 @@ impl State {
     ) -> Result<Write, Refusal> {
         let event = self.scene.event.as_ref().map_or("", |event| event.id.as_str());
         let write = u32::try_from(self.written()).unwrap_or(u32::MAX);
-        let (handler, source) = (&*self.scene.handler.id, self.scene.handler.installation.source());
+        let (handler, source) = (&*self.scene.handler.id, self.scene.handler.installation.source_of_ids());
         build(&self.call(verb, collection), &Origin { event, handler, source, write })
     }
 

@@ -8,7 +8,7 @@
 
 use wasmtime::ResourceLimiter;
 
-use super::{Stop, StopKind};
+use crate::call::{Stop, StopKind};
 
 /// The limits of one instance, what it has of them, and what was denied.
 #[derive(Debug)]

@@ -1,36 +1,20 @@
-//! What a handler may import: documents, log, delivery, an empty WASI; and the checks on what it asks for.
+//! What a handler may import: documents, log, delivery and an empty WASI. Here WebAssembly's calls become those of
+//! [`crate::documents`].
 //!
 //! It knows nothing of how handlers are loaded, called or limited in fuel: it is given a `Budget` and
 //! keeps it.
 
 mod bindings;
-mod cut;
 mod delivery;
 mod documents;
-pub mod ejson;
-pub mod grants;
 mod growth;
-pub mod log;
+mod log;
 mod meter;
-pub mod operators;
-pub mod pending;
 mod random;
-pub mod refusal;
-pub mod request;
-pub mod run;
 mod state;
-pub mod view;
 mod wasi;
 mod wasi_clocks;
 mod wasi_streams;
-
-pub use cut::cut;
-pub use grants::Grants;
-pub use log::{Level, LogLine};
-pub use pending::Pending;
-pub use random::Installation;
-pub use refusal::{Code, Refusal};
-pub use run::{Action, Call, Failure, Fault, HandlerKey, Mode, Run, Stop, StopKind, Verdict};
 
 pub(crate) use bindings::exports::weir::handler::handler as exports;
 pub(crate) use bindings::weir::handler::types;

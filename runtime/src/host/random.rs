@@ -3,48 +3,9 @@
 //!
 //! They are not for secrets all the same: whoever may read `WEIR_DATABASE` knows the installation's secret.
 
-use std::fmt;
-use std::sync::Arc;
-
 use sha2::{Digest as _, Sha256};
 
-use super::HandlerKey;
-
-/// The source whose ids are derived without it, as they were before there were several.
-const DEFAULT_SOURCE: &str = "default";
-
-/// What keeps the random bytes and the derived ids of one installation and outbox apart from those of others.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct Installation {
-    secret: [u8; 32],
-    source: Arc<str>,
-}
-
-impl Installation {
-    /// The installation with this secret, for the events of one outbox.
-    #[must_use]
-    pub fn new(secret: [u8; 32], source: &str) -> Self {
-        Self { secret, source: Arc::from(source) }
-    }
-
-    /// What derived ids depend on besides event and handler.
-    pub(super) fn source(&self) -> Option<&str> {
-        Some(&*self.source).filter(|source| *source != DEFAULT_SOURCE)
-    }
-}
-
-impl Default for Installation {
-    /// One without a secret, for deliveries that no installation makes.
-    fn default() -> Self {
-        Self::new([0; 32], DEFAULT_SOURCE)
-    }
-}
-
-impl fmt::Debug for Installation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Installation").field("source", &self.source).finish_non_exhaustive()
-    }
-}
+use crate::call::HandlerKey;
 
 /// What all sequences of one delivery are derived from.
 #[derive(Debug, Clone)]
@@ -55,8 +16,8 @@ impl Seed {
     pub(crate) fn of_delivery(event_id: &str, handler: &HandlerKey) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"delivery");
-        hash.update(handler.installation.secret);
-        for part in [event_id.as_bytes(), handler.id.as_bytes(), handler.installation.source.as_bytes()] {
+        hash.update(handler.installation.secret());
+        for part in [event_id.as_bytes(), handler.id.as_bytes(), handler.installation.source().as_bytes()] {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part);
         }
@@ -119,6 +80,7 @@ impl Sequence {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::call::Installation;
 
     fn sequence(event: &str, handler: &str, generation: u32, name: &'static str) -> Sequence {
         let key = HandlerKey { id: handler.into(), generation, installation: Installation::default() };

@@ -13,10 +13,11 @@ use super::growth::Growth;
 use super::log::LogBuffer;
 use super::meter::Meter;
 use super::random::{Seed, Sequence};
-use super::view::{Needs, View};
 use super::wasi_clocks::Clock;
-use super::{Code, Fault, Grants, HandlerKey, Mode, Refusal, Stop, StopKind, Verdict};
+use crate::call::{Fault, HandlerKey, Stop, StopKind, Verdict};
 use crate::config::Expressions;
+use crate::documents::view::{Needs, View};
+use crate::documents::{Code, Grants, Mode, Refusal};
 use crate::event::Event;
 
 /// What one call may use of the host. See the sandbox's limits for what each means.

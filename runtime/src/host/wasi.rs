@@ -12,9 +12,10 @@ use wasmtime_wasi::p2::pipe::ClosedInputStream;
 use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 use wasmtime_wasi_io::bindings::wasi::io;
 
+use super::State;
 use super::log::Printed;
 use super::random::Sequence;
-use super::{State, StopKind};
+use crate::call::StopKind;
 
 /// Names of the interfaces that [`link`] gives, all of WASI 0.2.
 pub(crate) const INTERFACES: [&str; 20] = [

@@ -12,9 +12,10 @@ use wasmtime_wasi::p2::{
 };
 use wasmtime_wasi_io::bindings::wasi::io::streams::{self, HostInputStream, HostOutputStream};
 
+use super::State;
 use super::log::Printed;
 use super::state::Shared;
-use super::{State, StopKind};
+use crate::call::StopKind;
 
 /// As much as one write may bring.
 const PERMIT_BYTES: usize = 64 << 10;

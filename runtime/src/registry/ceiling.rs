@@ -55,7 +55,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::sandbox::Grants;
+    use crate::documents::Grants;
 
     fn asked() -> Description {
         let grants = Grants::parse(&json!({"users": ["read", "write"], "statistics": ["write"]})).expect("valid");

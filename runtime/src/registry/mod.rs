@@ -2,15 +2,17 @@
 
 mod ceiling;
 mod folder;
-mod identity;
 
 pub use folder::{Error, read};
-pub use identity::{Identity, Routes, lines};
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::host::{HandlerKey, Installation};
+use crate::call::{Call, HandlerKey, Installation, Run};
+use crate::delivery::hop::Later;
+use crate::delivery::{Handlers, Identity, Routes, lines};
+use crate::documents::Mode;
+use crate::event::Event;
 use crate::sandbox::Handler;
 use crate::store::{self, Deployment, Store};
 use crate::telemetry::metrics::{HandlerMetrics, Metrics};
@@ -131,6 +133,25 @@ impl Registry {
     #[must_use]
     pub fn deployed(&self, id: i32) -> Option<&Deployed> {
         self.deployed.get(&id)
+    }
+}
+
+impl Handlers for Registry {
+    fn routes(&self) -> &Routes {
+        Self::routes(self)
+    }
+
+    fn deliver<'a>(&'a self, to: &'a Identity, event: Arc<Event>, now_ms: i64, mode: Mode) -> Later<'a, Run> {
+        Box::pin(async move {
+            let deployed = self.deployed(to.id).expect("what is routed is deployed");
+            let call = Call { event, handler: deployed.key(), attempt: 1, now_ms, mode };
+            let run = deployed.handler().deliver(call).await;
+            deployed.metrics().ran(run.running, run.fuel);
+            if run.log_lines_dropped > 0 {
+                deployed.metrics().log_lines_dropped(run.log_lines_dropped);
+            }
+            run
+        })
     }
 }
 

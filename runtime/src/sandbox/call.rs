@@ -6,11 +6,11 @@ use std::time::Duration;
 use wasmtime::{Store, UpdateDeadline};
 
 use super::{Engine, Limits, Reason, backtrace, trap};
+use crate::call::{Action, Failure, HandlerKey, Installation, LogLine, Stop, StopKind, Verdict};
+use crate::cut::cut;
+use crate::documents::Grants;
 use crate::event::Event;
-use crate::host::{
-    Action, Budget, EventHandler, EventHandlerPre, Failure, Grants, HandlerKey, Installation, LogLine, Scene, Seed,
-    State, Stop, StopKind, Verdict, cut, exports, types,
-};
+use crate::host::{Budget, EventHandler, EventHandlerPre, Scene, Seed, State, exports, types};
 
 /// Units of fuel after which a call gives way to other work.
 const YIELD_FUEL: u64 = 1_000_000;

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::call::{Caller, Ended, handle};
 use super::{Description, Limits};
-use crate::host::view::View;
-use crate::host::{self, Call, Grants, Run, Scene, Seed};
+use crate::call::{Call, Run};
+use crate::documents::Grants;
+use crate::documents::view::View;
+use crate::host::{self, Scene, Seed};
 
 /// A loaded handler. Cheap to clone.
 #[derive(Clone)]

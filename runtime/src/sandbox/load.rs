@@ -10,7 +10,10 @@ use super::call::{Caller, describe};
 use super::handler::{Handler, Inner};
 use super::inspect::{self, Objection};
 use super::{Engine, Limits, imports};
-use crate::host::{EventHandlerPre, Grants, Refusal, Stop, cut, grants};
+use crate::call::Stop;
+use crate::cut::cut;
+use crate::documents::{Grants, Refusal, grants};
+use crate::host::EventHandlerPre;
 
 /// Why a handler cannot be had of a component.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,8 @@ use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use super::backtrace;
 use super::call::Fuel;
-use crate::host::{Fault, Stop, StopKind, Verdict, cut};
+use crate::call::{Fault, Stop, StopKind, Verdict};
+use crate::cut::cut;
 
 /// Why a call ended, where the host's side has recorded nothing. `fuel` is the kind and the limit that a lack of fuel
 /// stands for.

@@ -4,8 +4,10 @@
 use std::path::{Path, PathBuf};
 
 use bson::{Bson, Document};
+use weir::call::{Action, Run, StopKind, Verdict};
+use weir::documents::Code;
 use weir::event::Event;
-use weir::sandbox::{Action, Code, Handler, Limits, Run, StopKind, Verdict};
+use weir::sandbox::{Handler, Limits};
 
 use crate::fixture::{call, engine, event, stopped};
 

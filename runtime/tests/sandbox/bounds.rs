@@ -1,6 +1,8 @@
 //! What a guest gives to `documents` is bounded in depth and in bytes, before MongoDB is asked.
 
-use weir::sandbox::{Code, Limits, StopKind, Verdict};
+use weir::call::{StopKind, Verdict};
+use weir::documents::Code;
+use weir::sandbox::Limits;
 
 use crate::fixture::{handling, stopped};
 

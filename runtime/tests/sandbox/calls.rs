@@ -1,7 +1,9 @@
 //! What calls of the contract give, and which of them decide a delivery.
 
+use weir::call::{Action, Call, StopKind, Verdict};
+use weir::documents::{Code, Pending};
 use weir::event::Event;
-use weir::sandbox::{Action, Call, Code, Limits, Pending, StopKind, Verdict};
+use weir::sandbox::Limits;
 use weir::store::{IdKey, Kind, Write};
 
 use crate::fixture::{call, call_after, event, handling, stopped};
@@ -41,7 +43,7 @@ fn query() -> String {
     on_users("find", 4300, 10)
 }
 
-async fn deliver(body: &str) -> weir::sandbox::Run {
+async fn deliver(body: &str) -> weir::call::Run {
     handling(TOP, body).deliver(Limits::default()).await
 }
 

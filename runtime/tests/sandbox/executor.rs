@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use weir::sandbox::{Limits, StopKind};
+use weir::call::StopKind;
+use weir::sandbox::Limits;
 
 use crate::fixture::{handling, stopped};
 

@@ -3,10 +3,10 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use weir::call::{Call, HandlerKey, Installation, Run, Verdict};
+use weir::documents::{Mode, Pending};
 use weir::event::Event;
-use weir::sandbox::{
-    Call, Engine, EngineSettings, Handler, HandlerKey, Installation, Limits, LoadError, Mode, Pending, Run, Verdict,
-};
+use weir::sandbox::{Engine, EngineSettings, Handler, Limits, LoadError};
 use weir::store::{self, Address, Driver, Reader, Store};
 
 /// What the guest's `describe` gives where a test does not care.
@@ -127,7 +127,7 @@ async fn no_mongodb() -> Reader {
 }
 
 /// The kind and message of what stopped a run.
-pub(crate) fn stopped(run: &Run) -> &weir::sandbox::Stop {
+pub(crate) fn stopped(run: &Run) -> &weir::call::Stop {
     match &run.verdict {
         Verdict::Stopped(stop) => stop,
         other => panic!("expected it to be stopped, it ended as {other:?}"),

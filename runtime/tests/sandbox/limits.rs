@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use weir::call::{Run, StopKind, Verdict};
+use weir::documents::Code;
 use weir::event::Event;
-use weir::sandbox::{Code, Limits, Run, StopKind, Verdict};
+use weir::sandbox::Limits;
 
 use crate::fixture::{Guest, call, event, handling, stopped};
 

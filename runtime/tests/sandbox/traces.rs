@@ -1,6 +1,7 @@
 //! A trap's trace, whatever the component's names and debug information are made of.
 
-use weir::sandbox::{Limits, Run, StopKind};
+use weir::call::{Run, StopKind};
+use weir::sandbox::Limits;
 
 use crate::fixture::{Guest, call, event, handling, stopped};
 

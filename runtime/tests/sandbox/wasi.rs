@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use weir::sandbox::{Limits, StopKind, Verdict};
+use weir::call::{StopKind, Verdict};
+use weir::sandbox::Limits;
 
 use crate::fixture::{Guest, call, event, handling, stopped};
 

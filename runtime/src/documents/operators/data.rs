@@ -8,7 +8,7 @@ use bson::spec::ElementType;
 use bson::{RawBsonRef, RawDocument, Timestamp};
 
 use super::{Check, Objection, each, is_javascript};
-use crate::host::ejson::shown;
+use crate::documents::ejson::shown;
 
 /// The members of a reference, which a document may hold although they begin with `$`.
 const REFERENCE: [&str; 3] = ["$ref", "$id", "$db"];

@@ -5,7 +5,7 @@ use bson::{RawBsonRef, RawDocument};
 use super::expression::Allowance;
 use super::{Check, Objection, data, each, filter, patterns, unlisted};
 use crate::config::Expressions;
-use crate::host::ejson::shown;
+use crate::documents::ejson::shown;
 
 /// The order of what is found.
 ///

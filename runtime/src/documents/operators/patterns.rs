@@ -127,7 +127,7 @@ fn refused(what: &str) -> Objection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::ejson;
+    use crate::documents::ejson;
 
     fn checked(text: &str) -> Check {
         let value = ejson::parse_value(text).unwrap_or_else(|invalid| panic!("{text}: {invalid}"));

@@ -3,7 +3,7 @@ use bson::RawBson;
 use super::Code::{Denied, Invalid};
 use super::*;
 use crate::config::Expressions;
-use crate::host::ejson;
+use crate::documents::ejson;
 
 type Checked = fn(RawBsonRef<'_>) -> Result<(), Objection>;
 

@@ -3,8 +3,8 @@
 use bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 
 use super::{Call, Verb, unknown_option};
-use crate::host::operators::{self, Objection};
-use crate::host::refusal::Refusal;
+use crate::documents::Refusal;
+use crate::documents::operators::{self, Objection};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct Options {

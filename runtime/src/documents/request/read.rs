@@ -6,8 +6,8 @@ use bson::{RawBson, RawDocument};
 
 use super::options::Options;
 use super::{Call, NamedId, Verb, key_of, named_id};
-use crate::host::operators::{self, Objection};
-use crate::host::refusal::Refusal;
+use crate::documents::Refusal;
+use crate::documents::operators::{self, Objection};
 use crate::store::Query;
 
 /// What a `find-one`, `find` or `count` reads; a `find-one` has the limit 1.

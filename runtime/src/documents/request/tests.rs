@@ -2,7 +2,7 @@ use bson::{Document, RawBson, doc};
 use proptest::prelude::*;
 
 use super::*;
-use crate::host::refusal::Code;
+use crate::documents::Code;
 use crate::store::{IdKey, Kind, Query, Write};
 
 const ORIGIN: Origin<'static> = Origin { event: "0190f3a2", handler: "user-created", source: None, write: 3 };
@@ -469,7 +469,7 @@ proptest! {
                 prop_assert!(Document::try_from(&command).is_ok());
             }
             Err(refusal) => {
-                prop_assert!(levels.len() + 2 > crate::host::ejson::MAX_DEPTH - 2, "{}", refusal);
+                prop_assert!(levels.len() + 2 > crate::documents::ejson::MAX_DEPTH - 2, "{}", refusal);
                 prop_assert!(refusal.message.contains("nested deeper than 64 levels"), "{}", refusal);
             }
         }

@@ -8,9 +8,9 @@ use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 
 use super::options::Options;
 use super::{Call, NamedId, Origin, key_of, named_id};
-use crate::host::ejson;
-use crate::host::operators::{self, Objection};
-use crate::host::refusal::Refusal;
+use crate::documents::Refusal;
+use crate::documents::ejson;
+use crate::documents::operators::{self, Objection};
 use crate::store::{Kind, Write};
 
 /// What a BSON document begins with.
