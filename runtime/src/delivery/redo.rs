@@ -19,6 +19,9 @@ const TOO_LARGE_TRIES: u32 = 3;
 const CONFLICTING_COMMITS: u32 = 3;
 /// How often a commit may fail for another reason that may pass, such as a primary that is lost.
 const FAILED_COMMITS: u32 = 10;
+/// How often MongoDB may fail to read again what deliveries have read. Then they run once more, in the end each alone, where
+/// a fault is counted against the delivery that met it.
+const FAILED_CHECKS: u32 = 3;
 /// `WriteConflict`, and what `WiredTiger` says of a transaction that does not fit into its cache.
 const CONFLICTS: [i32; 2] = [112, -31_800];
 
@@ -87,6 +90,7 @@ pub struct Redo {
     too_large: u32,
     conflicting_commits: u32,
     failed_commits: u32,
+    failed_checks: u32,
     since: Option<Duration>,
     strict: bool,
 }
@@ -116,6 +120,14 @@ impl Redo {
             Reply::SeenBefore => Step::LookAgain,
             Reply::Changed => Step::Rerun,
             Reply::Transient(why) => self.transient(why, events, now, REDO_FOR),
+            Reply::Unchecked(why) => {
+                self.failed_checks += 1;
+                if self.failed_checks < FAILED_CHECKS {
+                    self.transient(why, events, now, REDO_FOR)
+                } else {
+                    Step::Rerun
+                }
+            }
             Reply::Conflict { collection, why } => match self.transient(why, events, now, CONFLICTS_FOR) {
                 Step::Again { pause, why } => Step::Lease { collection, pause, why },
                 step => step,
@@ -238,6 +250,15 @@ mod tests {
             assert!(matches!(at(seconds), Step::Again { .. } | Step::Lease { .. }));
             assert!(matches!(at(seconds + 1), Step::Halve(_)));
         }
+    }
+
+    #[test]
+    fn reads_that_mongodb_does_not_check_run_again_at_the_third_try() {
+        let mut redo = Redo::default();
+        let mut unchecked = || redo.after(Reply::Unchecked("snapshot".to_owned()), &plan(), 1, START);
+        assert!(matches!(unchecked(), Step::Again { .. }));
+        assert!(matches!(unchecked(), Step::Again { .. }));
+        assert!(matches!(unchecked(), Step::Rerun));
     }
 
     fn faulty(kind: FaultKind) -> Reply {

@@ -92,6 +92,9 @@ pub enum Reply {
     Failed(FailedWrite),
     /// Nobody's doing, such as a lost connection; nothing is committed.
     Transient(String),
+    /// MongoDB did not read again what a delivery had read. It may be a fault that passes, or a read that it never does in a
+    /// transaction, such as one of a capped collection.
+    Unchecked(String),
     /// Another transaction was faster on a document of this collection; nothing is committed.
     Conflict {
         /// The collection.

@@ -274,7 +274,8 @@ impl Session {
     /// A read that MongoDB answered before fails now: without its answer, what was read counts as changed.
     fn unchecked(&self, error: wire::Error) -> Reply {
         match Problem::of(error) {
-            Problem::Fault(FaultKind::Unanswered, why) | Problem::Conflict(why) => Reply::Transient(why),
+            Problem::Fault(FaultKind::Unanswered, why) => Reply::Unchecked(why),
+            Problem::Conflict(why) => Reply::Transient(why),
             Problem::Abandoned(why) => {
                 self.store.owner.rename();
                 Reply::Unknown(why)

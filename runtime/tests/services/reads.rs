@@ -129,3 +129,20 @@ async fn of_an_event_alone_only_the_delivery_that_is_too_large_is_dead() {
     assert_eq!(parked[0].get_str("reason").ok(), Some("too-large"), "{parked:?}");
     assert_eq!(parked[0].get_document("handler").expect("who").get_str("name").ok(), Some("writes-too-much"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_mongodb_never_does_in_a_transaction_ends_with_its_delivery() {
+    let world = World::new(1).await;
+    world.handlers(&["reads-one", "echo"]);
+    world.data.create_collection("found").capped(true).size(4_096).await.expect("mongodb");
+    let events = [("Echo", "a"), ("ReadsOne", "b"), ("Echo", "c")];
+    world.send(events.map(|(event_type, aggregate)| (0, row(event_type, aggregate, json!({})).created()))).await;
+    let host = world.host(&[]).await;
+    world.until_passed(3).await;
+    assert_eq!(world.find(&world.data("echo"), doc! {}).await.len(), 2);
+    let parked = world.find(&world.own("parked"), doc! {}).await;
+    let [parked] = &parked[..] else { panic!("one delivery is parked: {parked:?}") };
+    assert_eq!(parked.get_str("reason").ok(), Some("unanswered"), "{parked:?}");
+    assert!(parked.get_str("message").is_ok_and(|message| message.contains("capped")), "{parked:?}");
+    drop(host);
+}
