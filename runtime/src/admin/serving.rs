@@ -11,7 +11,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
 
 /// How long to wait where the system has no descriptor left for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -21,9 +22,11 @@ const LAST: Duration = Duration::from_secs(1);
 /// What the server allows.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Connections at a time. With one more, the oldest of them gives way: whoever asks is answered within milliseconds,
-    /// and whoever only holds a connection must not keep others out.
+    /// Connections at a time. If all are open, the next one waits until one ends or the oldest has had its time.
     pub connections: usize,
+    /// How long a connection has in any case. An answer takes milliseconds, so this is enough to ask, however many others
+    /// open connections, and a client that only holds one cannot keep others out.
+    pub least: Duration,
     /// How long a request's head may take to come, from the connection or the answer before it.
     pub head: Duration,
     /// Bytes of a request's head. No body is read.
@@ -36,6 +39,7 @@ impl Default for Bounds {
     fn default() -> Self {
         Self {
             connections: 64,
+            least: Duration::from_millis(250),
             head: Duration::from_secs(5),
             head_bytes: 16 << 10,
             connection: Duration::from_secs(30),
@@ -53,7 +57,7 @@ pub(super) async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(bounds.head).max_buf_size(bounds.head_bytes);
     let closing = GracefulShutdown::new();
-    let mut open: VecDeque<AbortHandle> = VecDeque::new();
+    let mut open = Open::default();
     let mut until = pin!(until);
     loop {
         let accepted = tokio::select! {
@@ -68,19 +72,38 @@ pub(super) async fn serve(
                 continue;
             }
         };
-        open.retain(|connection| !connection.is_finished());
-        if open.len() >= bounds.connections
-            && let Some(oldest) = open.pop_front()
-        {
-            oldest.abort();
-        }
+        open.make_room(bounds).await;
         let router = if peer.ip().to_canonical().is_loopback() { &here } else { &elsewhere };
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
         let connection = tokio::time::timeout(bounds.connection, closing.watch(connection));
         // How a connection ends is the business of whoever asked.
-        open.push_back(tokio::spawn(async { drop(connection.await) }).abort_handle());
+        let handle = open.tasks.spawn(async { drop(connection.await) });
+        open.oldest_first.push_back((Instant::now(), handle));
     }
     drop(listener);
     let _ = tokio::time::timeout(LAST, closing.shutdown()).await;
-    open.iter().for_each(AbortHandle::abort);
+}
+
+/// The connections that are open. They end with it.
+#[derive(Default)]
+struct Open {
+    tasks: JoinSet<()>,
+    oldest_first: VecDeque<(Instant, AbortHandle)>,
+}
+
+impl Open {
+    /// Waits until there may be one connection more, and ends the oldest if it has had its time.
+    async fn make_room(&mut self, bounds: Bounds) {
+        while self.tasks.try_join_next().is_some() {}
+        self.oldest_first.retain(|(_, connection)| !connection.is_finished());
+        if self.oldest_first.len() < bounds.connections {
+            return;
+        }
+        if let Some((since, oldest)) = self.oldest_first.front() {
+            tokio::select! {
+                _ = self.tasks.join_next() => {}
+                () = tokio::time::sleep_until(*since + bounds.least) => oldest.abort(),
+            }
+        }
+    }
 }

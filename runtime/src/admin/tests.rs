@@ -1,5 +1,6 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -96,6 +97,30 @@ async fn who_holds_connections_keeps_nobody_out() {
     for stream in held.drain(..100) {
         assert_eq!(until_closed(stream), "", "the oldest give way");
     }
+    served.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_short_connections_keeps_nobody_out() {
+    let served = Served::new().await;
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|threads| {
+        for _ in 0..3 {
+            threads.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    drop((0..100).map(|_| served.connect()).collect::<Vec<_>>());
+                }
+            });
+        }
+        for _ in 0..20 {
+            let mut stream = served.connect();
+            let asked = stream.write_all(b"GET /livez HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+            let answer = asked.map(|()| until_closed(stream)).unwrap_or_default();
+            ended.store(!answer.starts_with("HTTP/1.1 200"), Ordering::Relaxed);
+            assert!(answer.starts_with("HTTP/1.1 200"), "{answer:?}");
+        }
+        ended.store(true, Ordering::Relaxed);
+    });
     served.end().await;
 }
 
