@@ -73,6 +73,8 @@ pub struct Reading {
     settings: Settings,
     decoding: event::Settings,
     said_without_op: bool,
+    /// Why Kafka lets it read nothing, or not all, of its topics, since it was last assigned anything.
+    not_read: Option<String>,
     metrics: Metrics,
     health: Health,
     heartbeat: Heartbeat,
@@ -139,6 +141,7 @@ impl Reading {
                 others: settings.outbox_other_columns.clone(),
             },
             said_without_op: false,
+            not_read: None,
             heartbeat: health.heartbeat("consumer", HEARTBEAT),
             metrics,
             health,
@@ -210,8 +213,18 @@ impl Reading {
             Change::Revoked(partitions) => tracing::info!(partitions = numbers(partitions), "partitions_revoked"),
             Change::Lost(partitions) => tracing::warn!(partitions = numbers(partitions), "partitions_lost"),
         }
-        if matches!(&change, Change::Assigned(partitions) if partitions.is_empty()) {
-            self.health.found(ASSIGNMENT);
+        match &change {
+            // It is another host's turn to read them, unless there is nothing to read.
+            Change::Assigned(partitions) if partitions.is_empty() && self.not_read.is_none() => {
+                self.health.found(ASSIGNMENT);
+            }
+            Change::Assigned(partitions) if !partitions.is_empty() => self.not_read = None,
+            Change::Lost(_) => {
+                let why = self.not_read.clone();
+                let why = why.unwrap_or_else(|| "the group took this host for dead; it joins again".to_owned());
+                self.health.waiting_for(ASSIGNMENT, why);
+            }
+            _ => {}
         }
         self.member.changed(change);
     }

@@ -90,6 +90,24 @@ async fn a_compacted_topic_of_a_list_stops_the_start_and_one_of_a_pattern_its_pa
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_is_deleted_under_a_host_is_named_by_readyz() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    let host = world.host(&[]).await;
+    world.send([(0, event())]).await;
+    until_echoed(&world, 1).await;
+    world.delete_topic().await;
+    until("the host waits for its topic", async || {
+        let ready = host.get("/readyz").await;
+        ready.is_some_and(|(status, body)| {
+            status == 503 && body.contains(&format!("the topic {} does not exist", world.topic))
+        })
+    })
+    .await;
+    host.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_property_that_kafkas_client_does_not_know_stops_the_start() {
     let world = World::new(1).await;
     world.handlers(&["echo"]);

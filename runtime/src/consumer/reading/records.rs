@@ -98,7 +98,8 @@ impl Reading {
     }
 
     /// Says why nothing, or not all, is assigned.
-    fn not_assigned(&self, why: String) {
+    fn not_assigned(&mut self, why: String) {
+        self.not_read = Some(why.clone());
         if self.member.partitions().count() == 0 {
             self.health.waiting_for(ASSIGNMENT, why);
         } else {
