@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use weir::call::{Call, HandlerKey, Installation};
 use weir::documents::Mode;
 use weir::event::Event;
-use weir::sandbox::{Engine, EngineSettings, Handler, Limits};
+use weir::sandbox::{Compiler, Engine, EngineSettings, Handler, Limits};
 use weir::store::{self, Address, Driver, Reader, Store};
 
 /// A guest with places for what it does. It stays as it is, so that measurements compare.
@@ -20,7 +20,7 @@ const DESCRIPTION: &str = r#"{"events": ["Test"], "grants": {"users": ["write"]}
 /// # Errors
 /// This machine has no room for it.
 pub fn engine() -> Result<Engine> {
-    Ok(Engine::new(&EngineSettings { stack_bytes: 524_288, ..EngineSettings::default() })?)
+    Ok(Engine::new(&EngineSettings { stack_bytes: 524_288, ..EngineSettings::default() }, Compiler::InProcess)?)
 }
 
 /// A handler that does nothing.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use weir::call::{Call, HandlerKey, Installation};
 use weir::documents::{Mode, Pending};
 use weir::event::Event;
-use weir::sandbox::{Engine, EngineSettings, Limits};
+use weir::sandbox::{Compiler, Engine, EngineSettings, Limits};
 use weir::store::{self, Address, Driver, Reader, Store};
 
 /// The functions that a core module may import: all of the frame's that do not wait.
@@ -191,7 +191,7 @@ impl World {
                 owner: "fuzz".to_owned(),
             };
             let reader = Store::new(Arc::new(Arc::new(driver)), &options).reader();
-            (Engine::new(&settings).expect("an engine"), reader)
+            (Engine::new(&settings, Compiler::InProcess).expect("an engine"), reader)
         });
         Self { runtime, engine, reader }
     }

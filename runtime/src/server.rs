@@ -17,7 +17,7 @@ use crate::consumer::{Embedded, Kafka, Reading, Recording};
 use crate::delivery::{Committer, Ledger};
 use crate::failpoint;
 use crate::registry::{self, Registry};
-use crate::sandbox::{Engine, EngineSettings, Handler};
+use crate::sandbox::{Compiler, Engine, EngineSettings, Handler};
 use crate::shutdown::Shutdown;
 use crate::store::{self, Address, Driver, Session, Store, Swept};
 use crate::telemetry::health::{Health, MONGODB};
@@ -229,11 +229,12 @@ async fn sweep(store: Store, retention_ms: i64, metrics: Metrics, shutdown: Shut
 }
 
 async fn load(settings: &Settings) -> anyhow::Result<Vec<Handler>> {
-    let engine = Engine::new(&EngineSettings {
+    let settings_of_engine = EngineSettings {
         slots: u32::try_from(settings.sandbox_slots).unwrap_or(u32::MAX),
         stack_bytes: settings.sandbox_stack_bytes as u64,
         ..EngineSettings::default()
-    })?;
+    };
+    let engine = Engine::new(&settings_of_engine, Compiler::child()?)?;
     if !engine.pagemap_scan() {
         let hint = "Linux 6.7 and later have it";
         tracing::warn!(hint, "no_pagemap_scan: a fresh instance for every delivery costs several times more here");

@@ -3,6 +3,7 @@
 //! Exit status: 0 done, 1 it failed or did not stop in time, 2 the command line or a setting is wrong, 101 the host has
 //! panicked; 130 and 143 where a second signal ended it.
 
+mod compile;
 mod health;
 mod progress;
 mod run;
@@ -31,6 +32,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match matches.subcommand() {
         Some(("run", matches)) => run::run(matches),
+        Some(("compile", matches)) => compile::run(matches),
         Some(("health", matches)) => health::run(matches),
         Some(("progress", matches)) => progress::run(matches),
         _ => version::run(),
@@ -44,6 +46,7 @@ fn command() -> Command {
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(run::command())
+        .subcommand(compile::command())
         .subcommand(health::command())
         .subcommand(progress::command())
         .subcommand(version::command())

@@ -1,11 +1,12 @@
 //! Handlers from a folder: every `.wasm` of it, by the file's name.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::ceiling;
 use crate::config::Settings;
-use crate::sandbox::{Engine, Handler, LoadError, at_most_file_bytes};
+use crate::sandbox::{Engine, Handler, LoadError, MOST_FILE_BYTES, at_most_file_bytes};
 
 /// The longest name of a handler.
 const LONGEST_NAME: usize = 63;
@@ -105,15 +106,29 @@ pub async fn read(engine: &Engine, settings: &Settings) -> Result<Vec<Handler>, 
 async fn load(engine: &Engine, settings: &Settings, name: String, path: PathBuf) -> Result<Handler, Error> {
     let refused = |source| Error::Refused { path: path.clone(), source: Box::new(source) };
     let unreadable = |source| Error::Unreadable { path: path.clone(), source };
-    let bytes = std::fs::metadata(&path).map_err(unreadable)?.len();
-    at_most_file_bytes(bytes).map_err(|reason| refused(LoadError { handler: name.clone(), reason }))?;
-    let wasm = std::fs::read(&path).map_err(unreadable)?;
+    let wasm = contents(&path).await.map_err(unreadable)?;
+    at_most_file_bytes(wasm.len() as u64).map_err(|reason| refused(LoadError { handler: name.clone(), reason }))?;
     let limits = settings.limits_of(&name).clone();
     let handler = engine.load(&name, &wasm, limits).await.map_err(refused)?;
     match ceiling::exceeded(&settings.ceiling_of(&name), handler.description()) {
         Some(beyond) => Err(Error::Ceiling { name, path, beyond }),
         None => Ok(handler),
     }
+}
+
+/// What the file holds, or a little more than a component may have of it. A pipe or a device has no end and perhaps no
+/// beginning, so only a file is opened.
+async fn contents(path: &Path) -> std::io::Result<Vec<u8>> {
+    let path = path.to_owned();
+    let read = move || {
+        if !std::fs::metadata(&path)?.is_file() {
+            return Err(std::io::Error::other("it is not a file"));
+        }
+        let mut wasm = Vec::new();
+        std::fs::File::open(&path)?.take(MOST_FILE_BYTES + 1).read_to_end(&mut wasm)?;
+        Ok(wasm)
+    };
+    tokio::task::spawn_blocking(read).await.map_err(std::io::Error::other)?
 }
 
 fn components(folder: &Path) -> Result<Vec<PathBuf>, Error> {

@@ -4,16 +4,17 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use wasmparser::WasmFeatures;
 use wasmtime::component::Linker;
 use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationConfig, Strategy, WasmBacktraceDetails};
 
+use super::Compiler;
 use crate::host::{self, State};
 
 /// What the engine is made with.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineSettings {
     /// Calls at once; further ones wait.
@@ -71,6 +72,7 @@ struct Inner {
     linker: Linker<State>,
     settings: EngineSettings,
     slots: Semaphore,
+    compiler: Compiler,
 }
 
 impl std::fmt::Debug for Engine {
@@ -80,18 +82,18 @@ impl std::fmt::Debug for Engine {
 }
 
 impl Engine {
-    /// Sets the engine up and reserves address space for its slots.
+    /// Sets the engine up and reserves address space for its slots. The compiler is where its components are compiled.
     ///
     /// # Errors
     /// Where the settings do not fit together or this machine has no room for them.
-    pub fn new(settings: &EngineSettings) -> Result<Self, EngineError> {
+    pub fn new(settings: &EngineSettings, compiler: Compiler) -> Result<Self, EngineError> {
         let error = |error: wasmtime::Error| EngineError(format!("{error:#}"));
         let engine = wasmtime::Engine::new(&config(settings)?).map_err(error)?;
         let linker = host::linker(&engine).map_err(error)?;
         tick(&engine, Duration::from_millis(settings.tick_ms.max(1)))
             .map_err(|error| EngineError(error.to_string()))?;
         let slots = Semaphore::new(settings.slots as usize);
-        Ok(Self { inner: Arc::new(Inner { engine, linker, settings: settings.clone(), slots }) })
+        Ok(Self { inner: Arc::new(Inner { engine, linker, settings: settings.clone(), slots, compiler }) })
     }
 
     /// Whether the kernel tells which pages a handler touched (Linux 6.7 and later). Without it a fresh instance costs
@@ -103,6 +105,10 @@ impl Engine {
 
     pub(super) fn wasm(&self) -> &wasmtime::Engine {
         &self.inner.engine
+    }
+
+    pub(super) fn compiler(&self) -> &Compiler {
+        &self.inner.compiler
     }
 
     pub(super) fn linker(&self) -> &Linker<State> {
@@ -117,6 +123,13 @@ impl Engine {
     pub(super) async fn slot(&self) -> Option<SemaphorePermit<'_>> {
         self.inner.slots.acquire().await.ok()
     }
+}
+
+/// Compiles a component for an engine with these settings, which may be in another process.
+pub(super) fn precompile(settings: &EngineSettings, wasm: &[u8]) -> wasmtime::Result<Vec<u8>> {
+    // Nothing runs here, so one slot is enough.
+    let config = config(&EngineSettings { slots: 1, ..settings.clone() }).map_err(wasmtime::Error::new)?;
+    wasmtime::Engine::new(&config)?.precompile_component(wasm)
 }
 
 fn config(settings: &EngineSettings) -> Result<Config, EngineError> {

@@ -9,7 +9,7 @@ use wasm_encoder::{Component, ComponentSectionId, Encode as _, Module, RawSectio
 use wasmparser::{BlockType, Encoding, FunctionBody, Operator, Parser, Payload};
 
 /// The most bytes of a `.wasm`.
-pub(crate) const FILE_BYTES: u64 = 64 << 20;
+pub const MOST_FILE_BYTES: u64 = 64 << 20;
 
 /// How deep modules and components may stand within each other. Tools that compose components nest two or three deep.
 const NESTING: usize = 8;

@@ -154,8 +154,8 @@ impl Description {
 }
 
 impl Engine {
-    /// Makes a handler of a component: checks what it imports and exports, compiles it, and calls its `describe`. The
-    /// compilation, which may take seconds, is done on a thread of its own.
+    /// Makes a handler of a component: checks what it imports and exports, compiles it where the engine's compiler says, and
+    /// calls its `describe`. The compilation may take seconds.
     ///
     /// # Errors
     /// Where the component is no handler; the error says what to change.
@@ -176,10 +176,11 @@ impl Engine {
     async fn prepare(&self, wasm: &[u8]) -> Result<EventHandlerPre<crate::host::State>, Reason> {
         at_most_file_bytes(wasm.len() as u64)?;
         check_header(wasm)?;
-        let (engine, wasm) = (self.clone(), wasm.to_vec());
-        let component = tokio::task::spawn_blocking(move || compile(&engine, &wasm))
+        let wasm = wasm.to_vec();
+        let stripped = tokio::task::spawn_blocking(move || stripped(&wasm))
             .await
             .map_err(|error| Reason::Fault(error.to_string()))??;
+        let component = self.compile(stripped).await?;
         check_names(self, &component)?;
         let pre = self.linker().instantiate_pre(&component);
         let pre = pre.map_err(|error| Reason::Imports(vec![cause(&error)]))?;
@@ -192,18 +193,17 @@ impl Engine {
 /// # Errors
 /// [`Reason::TooLarge`].
 pub fn at_most_file_bytes(bytes: u64) -> Result<(), Reason> {
-    if bytes <= inspect::FILE_BYTES {
+    if bytes <= inspect::MOST_FILE_BYTES {
         return Ok(());
     }
-    Err(Reason::TooLarge(format!("{bytes} bytes, and a component may have at most {}", inspect::FILE_BYTES)))
+    Err(Reason::TooLarge(format!("{bytes} bytes, and a component may have at most {}", inspect::MOST_FILE_BYTES)))
 }
 
-fn compile(engine: &Engine, wasm: &[u8]) -> Result<Component, Reason> {
-    let stripped = inspect::inspect(wasm).map_err(|objection| match objection {
+fn stripped(wasm: &[u8]) -> Result<Vec<u8>, Reason> {
+    inspect::inspect(wasm).map_err(|objection| match objection {
         Objection::Malformed(why) => Reason::Compile(cut(why, CAUSE_BYTES)),
         Objection::TooLarge { .. } => Reason::TooLarge(objection.to_string()),
-    })?;
-    Component::new(engine.wasm(), stripped).map_err(|error| Reason::Compile(cause(&error)))
+    })
 }
 
 fn cause(error: &wasmtime::Error) -> String {

@@ -9,6 +9,7 @@
 
 mod backtrace;
 mod call;
+mod compiler;
 mod engine;
 mod handler;
 mod imports;
@@ -17,7 +18,9 @@ mod limits;
 mod load;
 mod trap;
 
+pub use compiler::{Compiler, compile_in_this_process};
 pub use engine::{Engine, EngineError, EngineSettings};
 pub use handler::Handler;
+pub use inspect::MOST_FILE_BYTES;
 pub use limits::Limits;
 pub use load::{Description, LoadError, Reason, at_most_file_bytes};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use weir::call::{Call, HandlerKey, Installation, Run, Verdict};
 use weir::documents::{Mode, Pending};
 use weir::event::Event;
-use weir::sandbox::{Engine, EngineSettings, Handler, Limits, LoadError};
+use weir::sandbox::{Compiler, Engine, EngineSettings, Handler, Limits, LoadError};
 use weir::store::{self, Address, Driver, Reader, Store};
 
 /// What the guest's `describe` gives where a test does not care.
@@ -72,7 +72,7 @@ pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
         let settings = EngineSettings { slots: 8, tick_ms: 2, ..EngineSettings::default() };
-        Engine::new(&settings).expect("an engine")
+        Engine::new(&settings, Compiler::InProcess).expect("an engine")
     })
 }
 

@@ -28,6 +28,39 @@ async fn a_file_that_names_no_handler_stops_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_file_stops_the_start() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    let refused = |what: &str| {
+        let (status, said) = world.fails(&[], &[]);
+        assert_eq!(status, Some(1), "{what}: {said}");
+        assert!(said.contains("it is not a file"), "{what}: {said}");
+        std::fs::remove_file(world.component("odd")).expect(what);
+    };
+    nix::unistd::mkfifo(&world.component("odd"), nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+    refused("a pipe that nobody writes to");
+    std::os::unix::fs::symlink("/dev/zero", world.component("odd")).expect("a link");
+    refused("a device without an end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_component_that_costs_the_compiler_too_much_is_refused() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    // 40 KB of which the compiler makes more than 7 GB: 12,000 blocks that take and give 1,000 values each.
+    let values = "i32 ".repeat(1_000);
+    let blocks = "block (type $t) end ".repeat(12_000);
+    let given = "local.get 0 ".repeat(1_000);
+    let module = format!(
+        "(component (core module (type $t (func (param {values}) (result {values}))) (func (type $t) {given} {blocks})))"
+    );
+    std::fs::write(world.component("bomb"), wat::parse_str(module).expect("the text is right")).expect("a file");
+    let (status, said) = world.fails(&[], &[]);
+    assert_eq!(status, Some(1), "{said}");
+    assert!(said.contains("bomb.wasm is refused") && said.contains("is too large to be compiled here"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_without_transactions_is_refused_with_what_to_do() {
     let world = World::new(1).await;
     world.handlers(&["echo"]);

@@ -87,6 +87,11 @@ impl World {
         std::fs::write(self.rig.handlers.join("weir.toml"), text).expect("a file");
     }
 
+    /// The path of a component in the hosts' folder.
+    pub(crate) fn component(&self, name: &str) -> PathBuf {
+        self.rig.handlers.join(format!("{name}.wasm"))
+    }
+
     /// Gives a file in the hosts' folder another name.
     pub(crate) fn rename(&self, from: &str, to: &str) {
         std::fs::rename(self.rig.handlers.join(from), self.rig.handlers.join(to)).expect("a new name");

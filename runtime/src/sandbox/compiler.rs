@@ -1,0 +1,220 @@
+//! Compilation, in a process of its own with bounds on memory and time.
+//!
+//! What the compiler needs for a component depends on its shape in more ways than [`super::inspect`] can know: a file of a few
+//! kilobytes may ask for gigabytes, and a fault in the compiler would be the host's. So the host runs itself as `weir compile`,
+//! writes the component to that process and reads the code from it.
+//!
+//! Invariant: whatever a component does to the compiler, the host goes on, and says why the component is refused.
+
+use std::io::{Read as _, Write as _};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, ExitStatus, Stdio};
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::signal::Signal;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::Command;
+use wasmtime::component::Component;
+
+use super::engine::{self, EngineSettings};
+use super::{Engine, Reason};
+use crate::cut::cut;
+
+/// Where components are compiled.
+#[derive(Debug, Clone)]
+pub enum Compiler {
+    /// In this process, without any bounds: for components that one trusts, such as those of tests.
+    InProcess,
+    /// By a process of this program, which is `weir`.
+    Child(PathBuf),
+}
+
+impl Compiler {
+    /// By a process of the program that runs, even if its file has been replaced meanwhile.
+    ///
+    /// # Errors
+    /// If the system does not say which program that is.
+    pub fn child() -> std::io::Result<Self> {
+        let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
+        Ok(Self::Child(program))
+    }
+}
+
+/// The bounds of one compilation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bounds {
+    cpu_seconds: u64,
+    memory_bytes: u64,
+    code_bytes: u64,
+}
+
+impl Bounds {
+    /// Several times what the largest components need that are known to work, measured with an optimised build: 50 MB of
+    /// data take 6 s and 1.2 GiB, 60 MB of code 14 s and 1 GiB.
+    fn of(wasm_bytes: usize) -> Self {
+        let bytes = wasm_bytes as u64;
+        Self {
+            cpu_seconds: 20 + 6 * bytes.div_ceil(1_000_000),
+            memory_bytes: (3 << 29) + 24 * bytes,
+            code_bytes: (64 << 20) + 8 * bytes,
+        }
+    }
+
+    /// Compiling may wait for a processor as long as it may use one, several times over.
+    fn wait(self) -> Duration {
+        Duration::from_secs(4 * self.cpu_seconds)
+    }
+
+    fn too_long(self) -> Reason {
+        Reason::TooLarge(format!("compiling it takes more than {} s of processor time", self.cpu_seconds))
+    }
+
+    fn too_much_memory(self) -> Reason {
+        Reason::TooLarge(format!("compiling it takes more than {} MiB of memory", self.memory_bytes >> 20))
+    }
+
+    fn too_much_code(self) -> Reason {
+        Reason::TooLarge(format!("compiled, it has more than {} MiB", self.code_bytes >> 20))
+    }
+}
+
+/// The exit status of a child that could not compile the component and says why.
+const REFUSED: u8 = 3;
+/// The most bytes of what a child says.
+const SAID_BYTES: usize = 2 << 10;
+
+impl Engine {
+    /// Compiles a component that has been inspected.
+    pub(super) async fn compile(&self, wasm: Vec<u8>) -> Result<Component, Reason> {
+        let program = match self.compiler() {
+            Compiler::InProcess => None,
+            Compiler::Child(program) => Some(program.clone()),
+        };
+        let code = match program {
+            Some(program) => Some(compile_apart(&program, self.settings(), &wasm).await?),
+            None => None,
+        };
+        let engine = self.wasm().clone();
+        let made = tokio::task::spawn_blocking(move || match code {
+            Some(code) => deserialize(&engine, &code),
+            None => Component::new(&engine, wasm),
+        });
+        let made = made.await.map_err(|error| Reason::Fault(error.to_string()))?;
+        made.map_err(|error| Reason::Compile(cut(format!("{error:#}"), SAID_BYTES)))
+    }
+}
+
+#[allow(unsafe_code, reason = "the code is what this program's own child has just made of the component")]
+fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `deserialize` asks for the unchanged result of a compilation. It comes through a pipe from a process that this
+    // one has started, of the same program; a component has no means to write there.
+    unsafe { Component::deserialize(engine, code) }
+}
+
+async fn compile_apart(program: &Path, settings: &EngineSettings, wasm: &[u8]) -> Result<Vec<u8>, Reason> {
+    let fault = |error: &dyn std::fmt::Display| Reason::Fault(format!("compiling in a process of its own: {error}"));
+    let bounds = Bounds::of(wasm.len());
+    let settings = serde_json::to_string(settings).map_err(|error| fault(&error))?;
+    let mut command = Command::new(program);
+    // It needs none of the host's secrets, only what its libraries are found by.
+    command.env_clear().envs(std::env::var_os("LD_LIBRARY_PATH").map(|path| ("LD_LIBRARY_PATH", path)));
+    command.arg("compile").arg(settings).kill_on_drop(true);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| fault(&error))?;
+    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    else {
+        return Err(fault(&"it has no pipes"));
+    };
+    let (mut code, mut said) = (Vec::new(), Vec::new());
+    let run = async {
+        let (mut stdout, mut stderr) = (stdout.take(bounds.code_bytes + 1), stderr.take(SAID_BYTES as u64));
+        let write = async {
+            // A child that has ended takes no more; its status says why.
+            let _ = stdin.write_all(wasm).await;
+            drop(stdin);
+        };
+        let ((), read, _) = tokio::join!(write, stdout.read_to_end(&mut code), stderr.read_to_end(&mut said));
+        read.map_err(|error| fault(&error))?;
+        if code.len() as u64 > bounds.code_bytes {
+            return Err(bounds.too_much_code());
+        }
+        child.wait().await.map_err(|error| fault(&error))
+    };
+    let status = tokio::time::timeout(bounds.wait(), run).await.map_err(|_| bounds.too_long())??;
+    ended(status, &String::from_utf8_lossy(&said), bounds).map(|()| code)
+}
+
+/// What the end of a child means for the component.
+fn ended(status: ExitStatus, said: &str, bounds: Bounds) -> Result<(), Reason> {
+    const NO_MEMORY: [&str; 2] = ["memory allocation of", "Cannot allocate memory"];
+    let signal = status.signal().and_then(|signal| Signal::try_from(signal).ok());
+    match (status.code(), signal) {
+        (Some(0), _) => Ok(()),
+        _ if NO_MEMORY.iter().any(|words| said.contains(words)) => Err(bounds.too_much_memory()),
+        (Some(code), _) if code == i32::from(REFUSED) => Err(Reason::Compile(said.trim_end().to_owned())),
+        (_, Some(Signal::SIGXCPU)) => Err(bounds.too_long()),
+        // The system ends processes in this way when its memory, or that of the container, is used up.
+        (_, Some(Signal::SIGKILL)) => Err(bounds.too_much_memory()),
+        _ => Err(Reason::Compile(format!("the compiler failed ({status}): {}", said.trim_end()))),
+    }
+}
+
+/// Compiles the component that comes from the standard input, within bounds that it sets itself, and writes the code to the
+/// standard output. It is what `weir compile` does; `settings` are an engine's, in JSON.
+#[must_use]
+pub fn compile_in_this_process(settings: &str) -> ExitCode {
+    match compile_within_bounds(settings) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(said) => {
+            let said = cut(said, SAID_BYTES);
+            let _ = std::io::stderr().write_all(said.as_bytes());
+            ExitCode::from(REFUSED)
+        }
+    }
+}
+
+fn compile_within_bounds(settings: &str) -> Result<(), String> {
+    let settings: EngineSettings = serde_json::from_str(settings).map_err(|error| error.to_string())?;
+    let mut wasm = Vec::new();
+    std::io::stdin().read_to_end(&mut wasm).map_err(|error| error.to_string())?;
+    let bounds = Bounds::of(wasm.len());
+    for (resource, most) in [
+        (Resource::RLIMIT_DATA, bounds.memory_bytes),
+        (Resource::RLIMIT_CPU, bounds.cpu_seconds),
+        (Resource::RLIMIT_CORE, 0),
+    ] {
+        setrlimit(resource, most, most).map_err(|error| error.to_string())?;
+    }
+    // If the memory of a container is used up nevertheless, this process ends and not the host.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
+    let code = engine::precompile(&settings, &wasm).map_err(|error| format!("{error:#}"))?;
+    std::io::stdout().write_all(&code).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_a_child_ends_says_why_a_component_is_refused() {
+        let bounds = Bounds::of(1_000_000);
+        assert_eq!((bounds.cpu_seconds, bounds.memory_bytes >> 20, bounds.code_bytes >> 20), (26, 1_558, 71));
+        let refused = |raw: i32, said: &str| {
+            ended(ExitStatus::from_raw(raw), said, bounds).expect_err("it has failed").to_string()
+        };
+        ended(ExitStatus::from_raw(0), "", bounds).expect("it has compiled");
+        assert_eq!(refused(3 << 8, "invalid type\n"), "does not compile: invalid type");
+        for (raw, said, expected) in [
+            (Signal::SIGXCPU as i32, "", "more than 26 s of processor time"),
+            (Signal::SIGKILL as i32, "", "more than 1558 MiB of memory"),
+            (Signal::SIGABRT as i32, "memory allocation of 4096 bytes failed", "more than 1558 MiB of memory"),
+            (3 << 8, "mmap: Cannot allocate memory (os error 12)", "more than 1558 MiB of memory"),
+            (101 << 8, "panicked", "the compiler failed (exit status: 101): panicked"),
+        ] {
+            let refused = refused(raw, said);
+            assert!(refused.contains(expected), "{refused}");
+        }
+    }
+}
