@@ -1,8 +1,8 @@
-//! What the real Debezium wrote, against expectations written from the rows that were inserted.
+//! Compares what the real Debezium wrote with expectations written from the inserted rows.
 //!
-//! Each capture in `tests/fixtures/captures` has a file of one expectation a record beside it, in the same order, and
-//! may have more of them for other settings, which then stand in the first line. `cargo xtask prove decoding` runs this
-//! too, and counts for itself.
+//! Each capture in `tests/fixtures/captures` has a file of expectations beside it, one for each record in the same
+//! order. It may have more such files for other settings, which are then in the first line.
+//! `cargo xtask prove decoding` runs this test too and counts on its own.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -55,7 +55,7 @@ fn files() -> Vec<String> {
     files.map(|entry| entry.expect("a file").file_name().into_string().expect("a plain name")).collect()
 }
 
-/// The names of all captures, without `.jsonl`.
+/// Returns the names of all captures, without `.jsonl`.
 pub(super) fn names() -> Vec<String> {
     let mut names: Vec<String> = files()
         .iter()
@@ -127,7 +127,7 @@ struct Expectations {
 }
 
 impl Expectations {
-    /// Those of a capture: `NAME.expected.jsonl`, which has to be there, and `NAME.WHAT.expected.jsonl`.
+    /// Reads the expectations of a capture: `NAME.expected.jsonl`, which must exist, and `NAME.WHAT.expected.jsonl`.
     fn of(name: &str) -> Vec<Self> {
         let own = format!("{name}.expected.jsonl");
         let mut files: Vec<String> = files().into_iter().filter(|file| is_of(file, name)).collect();
@@ -151,7 +151,7 @@ impl Expectations {
         Self { file, settings, lines }
     }
 
-    /// What decodes otherwise than was expected, and how many records decode as what.
+    /// Returns every difference from the expectations, and adds to `counts` how each record decoded.
     fn hold(&self, records: &[Captured], counts: &mut BTreeMap<String, u64>) -> Vec<String> {
         let mut wrong = Vec::new();
         if records.len() != self.lines.len() {

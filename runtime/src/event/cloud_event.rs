@@ -1,9 +1,10 @@
-//! CloudEvents 1.0: structured (the value is the event) and binary (the value is its data, headers `ce_*` its
-//! attributes). Pure.
+//! CloudEvents 1.0: structured (the value is the event) and binary (the value is its data, and the headers `ce_*` are
+//! its attributes). Pure.
 //!
-//! Debezium's converter writes structured ones, each with a row's change for its data: that is read as an envelope, whose
-//! op is the attribute `iodebeziumop`. After the `EventRouter` it writes the payload for its data. That, and any other `CloudEvent` is an event by its own attributes: `id`, `type`, `time`, and
-//! the aggregate by `subject`, `partitionkey` or the record's key.
+//! Debezium's converter writes structured CloudEvents whose data is the change of a row. Such data is read as an
+//! envelope whose op is the attribute `iodebeziumop`. Behind the `EventRouter`, the converter writes the payload as the
+//! data. That `CloudEvent`, like any other, is an event by its own attributes: `id`, `type`, `time`, and for the
+//! aggregate `subject`, `partitionkey` or the record's key.
 
 use std::borrow::Cow;
 
@@ -22,15 +23,15 @@ use crate::event::schema::RowSchema;
 use crate::event::{Decoded, Field, Ignored, headers, router};
 
 const SPECVERSION: &str = "specversion";
-/// The attributes that are read, besides what is placed for the event's fields.
+/// The attributes that are read, besides those placed for the event's fields.
 const READ: [&str; 7] = [SPECVERSION, "id", "type", "time", "subject", "partitionkey", "iodebeziumop"];
 
-/// Whether headers say so.
+/// Returns whether the headers mark the record as a binary `CloudEvent`.
 pub(super) fn is_binary(context: &Context<'_>) -> bool {
     context.record.headers.iter().any(|(name, _)| *name == "ce_specversion")
 }
 
-/// Whether it has the attributes that each `CloudEvent` has.
+/// Returns whether the object has the attributes that every `CloudEvent` has.
 pub(super) fn is_structured(members: &Members<'_>) -> bool {
     [SPECVERSION, "id", "type", "source"].iter().all(|name| members.has(name))
 }
@@ -64,7 +65,7 @@ fn decoded(attributes: &Attributes<'_>, data: &str, context: &Context<'_>) -> De
     if let Err(error) = attributes.check(context) {
         return refused(&error);
     }
-    // Connect's own converter of headers makes a number of it on the way.
+    // Connect's own header converter turns the version into a number.
     if !matches!(attributes.get(SPECVERSION).as_deref(), Some("1.0" | "1")) {
         return refused(&Error::SpecVersion);
     }
@@ -87,7 +88,7 @@ fn decoded(attributes: &Attributes<'_>, data: &str, context: &Context<'_>) -> De
         None if changed => {
             without_row(op.as_deref(), context, || context.undecodable(&Error::NotAChange(row::kind(data))))
         }
-        // The EventRouter before the converter leaves the payload, under the type that it was told.
+        // Behind the EventRouter, the converter writes the payload under the type that it was configured with.
         _ => without_row(op.as_deref(), context, || plain(attributes, data, context)),
     }
 }
@@ -98,7 +99,7 @@ fn is_change(name: &str) -> bool {
     name.starts_with("io.debezium.") && name.ends_with(".datachangeevent")
 }
 
-/// A change of a row. Without an op (`extension.attributes.enable=false`) it is as a flattened row without one.
+/// A change of a row. Without an op (`extension.attributes.enable=false`) it is like a flattened row without one.
 fn change(outer: &Outer<'_>, op: Option<&str>, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
     let none = Row::default();
     let row = outer.after.as_ref();
@@ -115,7 +116,7 @@ fn change(outer: &Outer<'_>, op: Option<&str>, schema: Option<&RawValue>, contex
     }
 }
 
-/// What is no row: `event`, unless the op says that it is none.
+/// Decodes data that is not a row as `event`, unless the op says that it is not an event.
 fn without_row(op: Option<&str>, context: &Context<'_>, event: impl FnOnce() -> Decoded) -> Decoded {
     match op.map(Op::named).transpose() {
         Ok(op) => op.and_then(|op| op.ignored(context.settings)).map_or_else(event, Decoded::Ignored),
@@ -123,7 +124,7 @@ fn without_row(op: Option<&str>, context: &Context<'_>, event: impl FnOnce() -> 
     }
 }
 
-/// An event by its own attributes.
+/// Decodes an event by its own attributes.
 fn plain(attributes: &Attributes<'_>, data: &RawValue, context: &Context<'_>) -> Decoded {
     let mut row = Row::default();
     let placed = |field| context.settings.columns.placed(field).find_map(|name| attributes.get(name));
@@ -148,14 +149,14 @@ fn plain(attributes: &Attributes<'_>, data: &RawValue, context: &Context<'_>) ->
     }
 }
 
-/// Where a `CloudEvent`'s attributes stand.
+/// The place that holds a `CloudEvent`'s attributes.
 enum Attributes<'a> {
     Members(&'a Members<'a>),
     Headers(&'a Context<'a>),
 }
 
 impl<'a> Attributes<'a> {
-    /// An attribute's text; none if it is absent or null.
+    /// Returns an attribute's text, or `None` if it is absent or null.
     fn get(&self, name: &str) -> Option<Cow<'a, str>> {
         match self {
             Self::Members(members) => text(members.get(name)?),
@@ -163,7 +164,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Fails if one that is read holds no text, so that nothing else is taken in its place.
+    /// Fails if an attribute that is read is not text, so that nothing else takes its place.
     fn check(&self, context: &Context<'_>) -> Result<(), Error> {
         let placed = Field::ALL.into_iter().flat_map(|field| context.settings.columns.placed(field));
         let names = READ.into_iter().chain(placed);
@@ -183,7 +184,7 @@ impl<'a> Attributes<'a> {
     }
 }
 
-/// The text of an attribute, or the digits of a whole number.
+/// Returns the text of an attribute, or the digits of a whole number.
 fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
     match row::string(raw) {
         Read::Text(text) => Some(text),

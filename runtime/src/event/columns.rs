@@ -1,4 +1,4 @@
-//! What the outbox's columns are called, and which others handlers are given. Pure.
+//! The names of the outbox's columns, and the other columns that handlers receive. Pure.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -10,11 +10,11 @@ pub enum Field {
     EventId,
     /// The row's place in the outbox.
     SequenceId,
-    /// Which aggregate it happened to.
+    /// The id of the aggregate.
     AggregateId,
-    /// What kind of aggregate.
+    /// The type of the aggregate.
     AggregateType,
-    /// What happened.
+    /// The event's type.
     EventType,
     /// The payload.
     Payload,
@@ -34,7 +34,7 @@ impl Field {
         Self::CreatedAt,
     ];
 
-    /// Its name, which is the column's too where nothing else is set.
+    /// Returns the field's name, which is also its column's name unless a setting changes that.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -48,7 +48,8 @@ impl Field {
         }
     }
 
-    /// What it is called where `EventRouter` or `CloudEvents` place it beside the payload, whatever the column's name.
+    /// Returns the names under which `EventRouter` or `CloudEvents` place the field beside the payload, whatever the
+    /// column's name.
     pub(super) const fn placed(self) -> &'static [&'static str] {
         match self {
             Self::EventId => &["event_id", "eventId"],
@@ -72,13 +73,13 @@ impl Default for Columns {
     }
 }
 
-/// What is wrong with a list of columns.
+/// Why a list of columns is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WrongColumns {
-    /// A part of the list is no pair.
+    /// A part of the list is not a pair.
     #[error("{0:?} is no pair of a field and a column, such as event_id=id")]
     NoPair(String),
-    /// A pair begins with what is no field.
+    /// A pair begins with an unknown field.
     #[error("{0} is no field of an event")]
     UnknownField(String),
     /// A field has two columns.
@@ -87,10 +88,11 @@ pub enum WrongColumns {
 }
 
 impl Columns {
-    /// The columns of a list such as `event_id=id,event_type=type`; what is not in it keeps its name.
+    /// Reads a list such as `event_id=id,event_type=type`. A field that is not in the list keeps its name as its
+    /// column's.
     ///
     /// # Errors
-    /// What is wrong with the list, by the first part that is.
+    /// What is wrong with the first part that is not valid.
     pub fn parse(list: &str) -> Result<Self, WrongColumns> {
         let mut columns = Self::default();
         let mut given = BTreeSet::new();
@@ -110,32 +112,32 @@ impl Columns {
         Ok(columns)
     }
 
-    /// The column that holds it.
+    /// Returns the column that holds the field.
     #[must_use]
     pub fn of(&self, field: Field) -> &str {
         &self.0[field as usize]
     }
 
-    /// The names under which it may be placed beside a payload: its column's first.
+    /// Returns the names under which the field may be placed beside a payload, its column's name first.
     pub(super) fn placed(&self, field: Field) -> impl Iterator<Item = &str> {
         std::iter::once(self.of(field)).chain(field.placed().iter().copied())
     }
 }
 
-/// Which of a row's other columns handlers are given.
+/// The other columns of a row that handlers receive.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Others {
     /// None.
     #[default]
     None,
-    /// Those of these names, as far as the row has them.
+    /// The columns of these names, if the row has them.
     Named(Vec<String>),
-    /// All that are no field of the event.
+    /// All columns that are not a field of the event.
     All,
 }
 
 impl Others {
-    /// A list of names such as `tenant,trace_id`, or `*` for all; none where a name is empty.
+    /// Reads a list of names such as `tenant,trace_id`, or `*` for all. Returns `None` if a name is empty.
     #[must_use]
     pub fn parse(list: &str) -> Option<Self> {
         if list.trim() == "*" {
@@ -145,8 +147,8 @@ impl Others {
         (!names.iter().any(|name| name.is_empty() || name == "*")).then_some(Self::Named(names))
     }
 
-    /// Whether a column that is no field of the event is to be given. What begins with `__` is Debezium's, and given by
-    /// name only.
+    /// Returns whether handlers receive this column. Names that begin with `__` are Debezium's, and such a column must
+    /// be listed by its name.
     pub(super) fn take(&self, name: &str, is_field: bool) -> bool {
         match self {
             Self::None => false,

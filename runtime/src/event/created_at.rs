@@ -1,12 +1,12 @@
-//! The row's own time, from every way in which Debezium writes one. Pure.
+//! The row's own time, in every way in which Debezium writes one. Pure.
 //!
-//! - Text is RFC 3339 with any number of fraction digits, in UTC or with an offset (`timestamptz`); digits beyond
-//!   microseconds are cut off, towards the past. A year before 0 or after 9999 has a sign, as ISO 8601 writes it:
-//!   `-0043` is 44 BC.
-//! - A whole number is what its schema says. Where there is no schema it is read by its size, since the same connector
+//! - Text is RFC 3339 with any number of fraction digits, in UTC or with an offset (`timestamptz`). Digits beyond
+//!   microseconds are cut off, towards the past. A year before 0 or after 9999 has a sign, as in ISO 8601: `-0043` is
+//!   44 BC.
+//! - A whole number has the unit that its schema names. Without a schema, its size decides, because the same connector
 //!   writes milliseconds for `timestamp(3)` and microseconds for `timestamp`: below 10^14 it is milliseconds, below
-//!   10^17 microseconds, else nanoseconds. So every time from 1973 to 5138 is read right in each of the three.
-//! - PostgreSQL's `infinity` is refused: no date can hold it.
+//!   10^17 microseconds, otherwise nanoseconds. So every time from 1973 to 5138 is read correctly in each of the three.
+//! - PostgreSQL's `infinity` is refused, because no date can hold it.
 
 use std::borrow::Cow;
 
@@ -20,11 +20,11 @@ use crate::event::row::{self, Cell, Read};
 use crate::event::schema::RowSchema;
 use crate::event::temporal::{infinite, infinite_text};
 
-/// The Gregorian calendar repeats itself after so many years, which have so many days.
+/// The Gregorian calendar repeats itself after this many years, which have this many days.
 const ERA_YEARS: i64 = 400;
 const ERA_DAYS: i64 = 146_097;
 
-/// Microseconds since 1970, rounded down; none where the row has no such column or null in it.
+/// Returns microseconds since 1970, rounded down, or `None` if the row has no such column or the column is null.
 pub(super) fn of_row(
     column: &str,
     cell: Option<&Cell<'_>>,
@@ -32,7 +32,7 @@ pub(super) fn of_row(
 ) -> Result<Option<i64>, Error> {
     match cell {
         None => Ok(None),
-        // A header is text whatever the column was.
+        // A header is text, whatever the column was.
         Some(Cell::Text(text)) if row::is_whole(text) => of_number(column, text, None).map(Some),
         Some(Cell::Text(text)) => of_text(column, text).map(Some),
         Some(Cell::Json(raw)) => of_json(column, raw, schema),
@@ -59,7 +59,8 @@ fn of_text(column: &str, text: &str) -> Result<i64, Error> {
     i64::try_from(us).map_err(|_| Error::OutOfRange(column.to_owned()))
 }
 
-/// A time with the year of four digits that stands at the same place of the calendar, and how many eras lie between.
+/// Moves the year to the four-digit year at the same place in the calendar's cycle. Also returns how many eras lie
+/// between the two.
 fn within_four_digits(text: &str) -> (i64, Cow<'_, str>) {
     let year = || {
         let digits = text.strip_prefix(['+', '-'])?.split('-').next()?;
@@ -107,7 +108,7 @@ impl Unit {
         }
     }
 
-    /// The digits of a second that it counts.
+    /// Returns the number of digits of a second that the unit counts.
     fn places(self) -> u32 {
         match self {
             Self::Milliseconds => 3,

@@ -1,4 +1,4 @@
-//! Decimals as texts of their digits, from the bytes and the scale that Connect writes. Pure.
+//! Decimals as text, from the bytes and the scale that Connect writes. Pure.
 
 use std::fmt::Write;
 
@@ -13,7 +13,7 @@ use crate::event::row::{self, Read};
 use crate::event::schema::Schema;
 use crate::event::unavailable::UNAVAILABLE;
 
-/// What a record's decimals may still cost.
+/// The work that a record's decimals may still take.
 pub(super) struct Work(usize);
 
 impl Default for Work {
@@ -23,17 +23,17 @@ impl Default for Work {
 }
 
 impl Work {
-    /// Takes what a decimal of so many bytes costs.
+    /// Takes the work of a decimal of this many bytes.
     fn take(&mut self, bytes: usize) -> Result<(), Error> {
         self.0 = self.0.checked_sub(bytes * bytes).ok_or(Error::DecimalWork)?;
         Ok(())
     }
 }
 
-/// The digits of a decimal column.
+/// Returns the digits of a decimal column.
 ///
 /// # Errors
-/// It is none, it was not sent, or it takes more work than is left.
+/// The value is not a decimal, was not sent, or takes more work than is left.
 pub(super) fn digits(column: &str, raw: &RawValue, schema: &Schema, work: &mut Work) -> Result<String, Error> {
     /// How Connect writes a decimal whose scale is not fixed.
     #[derive(Deserialize)]
@@ -43,7 +43,7 @@ pub(super) fn digits(column: &str, raw: &RawValue, schema: &Schema, work: &mut W
         value: &'a RawValue,
     }
     let wrong = || Error::Decimal(shown(column));
-    // `decimal.format=NUMERIC` of the converter.
+    // The converter's `decimal.format=NUMERIC`.
     if row::kind(raw) == "a number" {
         return without_exponent(raw.get()).ok_or_else(wrong);
     }
@@ -65,7 +65,7 @@ pub(super) fn digits(column: &str, raw: &RawValue, schema: &Schema, work: &mut W
     Ok(with_point(&bytes, scale))
 }
 
-/// The digits of a number of JSON, which Java writes with an exponent where it is small: `1E-8`.
+/// Returns the digits of a JSON number without an exponent. Java writes a small number with one: `1E-8`.
 fn without_exponent(number: &str) -> Option<String> {
     let Some((mantissa, exponent)) = number.split_once(['e', 'E']) else { return Some(number.to_owned()) };
     let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
@@ -80,14 +80,14 @@ fn without_exponent(number: &str) -> Option<String> {
     Some(format!("{sign}{}", pointed(digits.to_owned(), scale)))
 }
 
-/// A whole number of two's complement, the highest byte first, with its last `scale` digits behind a point.
+/// Writes a whole number in two's complement, highest byte first, with its last `scale` digits after a point.
 fn with_point(bytes: &[u8], scale: i32) -> String {
     let negative = bytes.first().is_some_and(|first| *first >= 0x80);
     let digits = pointed(magnitude(bytes, negative), scale);
     if negative { format!("-{digits}") } else { digits }
 }
 
-/// The digits with the last `scale` of them behind a point.
+/// Puts a point before the last `scale` digits.
 fn pointed(mut digits: String, scale: i32) -> String {
     let places = scale.unsigned_abs() as usize;
     if scale < 0 && digits != "0" {
@@ -101,7 +101,7 @@ fn pointed(mut digits: String, scale: i32) -> String {
     digits
 }
 
-/// The digits of a whole number without its sign, which costs the square of its length.
+/// Returns the digits of a whole number without its sign. This costs the square of its length.
 fn magnitude(bytes: &[u8], negative: bool) -> String {
     const BASE: u64 = 1_000_000_000;
     const WORD: usize = 4;

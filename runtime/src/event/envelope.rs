@@ -1,9 +1,9 @@
 //! Debezium's envelope: `before`, `after`, `source` and `op`, bare or beside the schema that Connect's converter
 //! writes. Pure.
 //!
-//! Invariant: only an object with an `op` and another of the envelope's own members is an envelope, of the shape that
-//! Debezium gives it; so a row of another form that happens to have columns `op` and `source` is never passed over as a
-//! delete.
+//! Invariant: an object is an envelope only if it has an `op` and another of the envelope's own members, in the shape
+//! that Debezium gives it. So a row of another form that happens to have columns `op` and `source` is never skipped as
+//! a delete.
 
 use std::fmt;
 
@@ -20,18 +20,18 @@ use crate::event::router;
 use crate::event::row::{self, Row, Rows};
 use crate::event::schema::{self, RowSchema};
 
-/// The value's members, as far as the forms differ by them. One pass over the text reads both these and the row.
+/// The members of the value by which the forms differ. One pass over the text reads both these and the row.
 #[derive(Default)]
 pub(super) struct Outer<'a> {
     pub(super) op: Option<&'a RawValue>,
     pub(super) after: Option<Row<'a>>,
-    /// `before` is there, or a `message` that is an object, as no column of a row is.
+    /// Whether there is a `before`, or a `message` that is an object, which no column of a row is.
     others: bool,
     source: Option<&'a RawValue>,
     schema: Option<&'a RawValue>,
     payload: Option<&'a RawValue>,
     members: usize,
-    /// How many of them are `before` and `after`.
+    /// How many of the members are `before` or `after`.
     states: usize,
 }
 
@@ -47,8 +47,8 @@ impl<'a> Outer<'a> {
         self.op.is_some() && (self.after.is_some() || self.others || self.is_of_connector())
     }
 
-    /// Whether it is an envelope where anything else may stand too, such as a payload with an `op` of its own: `source`
-    /// names the connector, as Debezium always does.
+    /// Returns whether this is an envelope even if the value could be anything else, such as a payload with an `op` of
+    /// its own: `source` names the connector, as it always does in Debezium's envelopes.
     pub(super) fn is_debeziums(&self) -> bool {
         self.op.is_some() && self.is_of_connector()
     }
@@ -57,12 +57,13 @@ impl<'a> Outer<'a> {
         self.source.is_some_and(|source| Members::of(source.get()).has("connector"))
     }
 
-    /// Whether it is what of an envelope stands in a `CloudEvent`: `before` and `after` and nothing else.
+    /// Returns whether this is the part of an envelope that a `CloudEvent` holds: `before` and `after` and nothing
+    /// else.
     pub(super) fn is_states(&self) -> bool {
         self.members > 0 && self.states == self.members
     }
 
-    /// Connect's schema and what it describes, if this is an object of those two and nothing else.
+    /// Returns Connect's schema and the payload that it describes, if the object has these two members and no others.
     pub(super) fn wrapped(&self) -> Option<(&'a RawValue, &'a RawValue)> {
         let (schema, payload) = (self.schema?, self.payload?);
         (self.members == 2 && schema::describes(schema, payload)).then_some((schema, payload))
@@ -87,7 +88,7 @@ impl<'de> Visitor<'de> for Outers<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        /// Sets what is not to stand there twice.
+        /// Sets a member that must not occur twice.
         fn once<'de, A: MapAccess<'de>>(
             slot: &mut Option<&'de RawValue>,
             name: &'static str,
@@ -127,7 +128,7 @@ impl<'de> Visitor<'de> for Outers<'_> {
     }
 }
 
-/// An envelope, with the schema beside it where there is one.
+/// Decodes an envelope, with the schema beside it if there is one.
 pub(super) fn decoded(outer: &Outer<'_>, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
     let none = Row::default();
     let row = outer.after.as_ref();
@@ -146,14 +147,14 @@ pub(super) fn decoded(outer: &Outer<'_>, schema: Option<&RawValue>, context: &Co
     }
 }
 
-/// A value whose members are not of the shapes that an envelope's have.
+/// Decodes a value whose members do not have the shapes of an envelope's.
 pub(super) fn misshapen(
     text: &str,
     error: &serde_json::Error,
     schema: Option<&RawValue>,
     context: &Context<'_>,
 ) -> Decoded {
-    /// The two members of which only a wrong shape can be told.
+    /// The two members whose faults have errors of their own.
     #[derive(Deserialize)]
     struct Loose<'a> {
         #[serde(borrow)]
@@ -161,7 +162,7 @@ pub(super) fn misshapen(
         #[serde(borrow)]
         after: Option<&'a RawValue>,
     }
-    // What was skipped after the fault has not been read yet, and may be no JSON.
+    // The text after the fault has not been read yet, and may not be JSON.
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
         return context.undecodable(&Error::NotJson(error));
     }

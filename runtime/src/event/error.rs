@@ -1,7 +1,7 @@
-//! Why a record cannot be decoded, as people read it. Owns the texts; knows nothing of how a form is read.
+//! Why a record cannot be decoded, in words for people. Owns the texts; knows nothing of how a form is read.
 //!
-//! Pure. Invariant: a text quotes names of columns and types, never a value, because a payload may hold what no log
-//! should. A name from the record is cut and escaped first (`bounds::shown`).
+//! Pure. Invariant: a text quotes names of columns and types, never a value, because a payload may hold data that must
+//! not be in a log. A name from the record is cut and escaped first (`bounds::shown`).
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -109,7 +109,7 @@ pub(super) enum Error {
     NoTime(String),
 }
 
-/// An error of `serde_json` without the values that it may quote.
+/// Describes an error of `serde_json` without the values that it may quote.
 pub(super) fn of_json(error: &serde_json::Error) -> String {
     if error.is_data() {
         format!("another type was expected at line {} column {}", error.line(), error.column())

@@ -1,11 +1,11 @@
-//! The row's other columns as handlers are given them: each by its schema, to the last digit. Pure.
+//! The row's other columns as handlers receive them: each by its schema, to the last digit. Pure.
 //!
-//! - A decimal is a text of its digits, since a number of JSON is a double to most who read it.
-//! - A date is `2026-11-23`, a time `07:09:10.123456`, a time of a day without zone `2026-11-23T07:09:10.123456`, each
-//!   with as many digits as its type has. One with a zone is text already.
-//! - All else, and everything without a schema, is the JSON that stands in the record.
+//! - A decimal is a text of its digits, because most readers take a JSON number for a double.
+//! - A date is `2026-11-23`, a time `07:09:10.123456`, a timestamp without a zone `2026-11-23T07:09:10.123456`, each
+//!   with as many digits as its type has. With a zone it is text already.
+//! - Everything else, and everything without a schema, is the JSON in the record.
 //!
-//! Invariants: Debezium's placeholder for what was not sent is never handed on, and no name stands twice.
+//! Invariants: Debezium's placeholder for a value that was not sent is never passed on, and no name occurs twice.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ use crate::event::schema::{RowSchema, Schema};
 use crate::event::temporal::{ISO_TIMESTAMP, Temporal, infinite_text};
 use crate::event::unavailable::is_unavailable;
 
-/// The object of the other columns.
+/// Returns the other columns as a JSON object.
 pub(super) fn others(row: &Row<'_>, schema: Option<&RowSchema<'_>>) -> Result<String, Error> {
     let others = row.others();
     if others.is_empty() {
@@ -52,7 +52,7 @@ pub(super) fn others(row: &Row<'_>, schema: Option<&RowSchema<'_>>) -> Result<St
     Ok(columns.json)
 }
 
-/// The columns that are written already.
+/// The columns written so far.
 struct Columns {
     json: String,
     work: Work,

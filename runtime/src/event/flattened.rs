@@ -1,9 +1,9 @@
-//! A flattened row (Debezium's `ExtractNewRecordState`): the columns, and whatever of the envelope was asked for
-//! under names with `__` before them, as members or as headers. Pure.
+//! A flattened row (Debezium's `ExtractNewRecordState`): the columns, and those parts of the envelope that were asked
+//! for, under names that begin with `__`, as members or as headers. Pure.
 //!
-//! Where neither `__op` nor `__deleted` is there, an insert and an update look the same. Such a row is an event by its
-//! id: the ledger knows it again. That holds as long as the ledger remembers and the insert came to this group, so it
-//! is said (`says_op`). A delete then is the JSON `null`.
+//! Without `__op` and `__deleted`, an insert and an update look the same. Such a row is an event by its id, because the
+//! ledger recognises the id when the row is updated. That works only if the insert came to this group and the ledger
+//! still remembers it, so `says_op` is false for such an event. A delete then is the JSON `null`.
 
 use serde_json::value::RawValue;
 
@@ -18,13 +18,13 @@ use crate::event::{Decoded, Field, Ignored, headers};
 const OP: &str = "__op";
 const DELETED: &str = "__deleted";
 
-/// Whether it holds what only a flattened row has.
+/// Returns whether the record has what only a flattened row has.
 pub(super) fn says_op(members: &Members<'_>, context: &Context<'_>) -> bool {
     !members.is_empty()
         && [OP, DELETED].iter().any(|name| members.has(name) || headers::value(context.record.headers, name).is_some())
 }
 
-/// Whether every column is there that an event needs.
+/// Returns whether the object has every column that an event needs.
 pub(super) fn is_whole_row(members: &Members<'_>, context: &Context<'_>) -> bool {
     [Field::EventId, Field::AggregateId, Field::EventType, Field::Payload]
         .into_iter()
@@ -63,7 +63,7 @@ fn op(members: &Members<'_>, context: &Context<'_>) -> Result<Option<Op>, Error>
     }
 }
 
-/// Whether it is a delete that was rewritten. Its columns are the key's, and defaults that nobody wrote.
+/// Returns whether the row is a rewritten delete. Its columns are the key's, and the others hold defaults.
 fn deleted(members: &Members<'_>, context: &Context<'_>) -> Result<bool, Error> {
     let text = match members.get(DELETED) {
         Some(raw) => match raw.get() {

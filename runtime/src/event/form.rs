@@ -1,10 +1,10 @@
-//! The way in: which form a record is of, and what all forms have in common once a row is read. Pure.
+//! The way in: which form a record has, and what all forms have in common once a row is read. Pure.
 //!
-//! The forms are told apart by what only they have, the surest first: an envelope by `op` and another of its members, a
-//! `CloudEvent` by `specversion`, the `EventRouter` by its header `id`, a flattened row by `__op` or `__deleted`, and one
-//! without the operation by the column of the event's id.
+//! Each form is recognised by what only it has, the surest first: an envelope by `op` and another of its members, a
+//! `CloudEvent` by `specversion`, the `EventRouter` by its header `id`, a flattened row by `__op` or `__deleted`, and
+//! one without the operation by the column of the event's id.
 //!
-//! Invariant: what is not known for certain to be no event is undecodable.
+//! Invariant: a record that is not an event, and not known for certain to be something else, is undecodable.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ use crate::event::schema::RowSchema;
 use crate::event::{Decoded, Event, Field, Ignored, Record, Settings, ToldBy, Undecodable, Unsent};
 use crate::event::{cloud_event, created_at, exact, flattened, headers, payload, router};
 
-/// What a record is. Never panics, whatever its bytes; never gives up a record without a reason.
+/// Decodes a record. Never panics, whatever the bytes, and never gives up a record without a reason.
 #[must_use]
 pub fn decode(record: &Record<'_>, settings: &Settings) -> Decoded {
     let context = Context { record, settings };
@@ -28,7 +28,7 @@ pub fn decode(record: &Record<'_>, settings: &Settings) -> Decoded {
         Ok(text) => text,
         Err(error) => return context.undecodable(&Error::NotUtf8 { at: error.valid_up_to() }),
     };
-    // Its value may be anything, also what looks like another form.
+    // The value of a binary `CloudEvent` may be anything, including what looks like another form.
     if cloud_event::is_binary(&context) {
         return cloud_event::binary(text, &context);
     }
@@ -51,13 +51,14 @@ fn with_schema(schema: &RawValue, inner: &RawValue, context: &Context<'_>) -> De
     }
 }
 
-/// What the router gives may be any object, and what is taken for an update is passed over: so it has to be certain.
+/// Returns whether the value is an envelope. The router's value may be any object, and a value taken for an update is
+/// skipped, so this must be certain.
 fn is_envelope(outer: &Outer<'_>, context: &Context<'_>) -> bool {
     if router::is_one(context) { outer.is_debeziums() } else { outer.is_envelope() }
 }
 
-/// A record without a value: of an outbox, the router writes one for an event without a payload where that is asked for
-/// (`route.tombstone.on.empty.payload`). Its header tells.
+/// Decodes a record without a value. The router writes one for an event without a payload if
+/// `route.tombstone.on.empty.payload` is set; its header `id` shows that.
 fn without_value(context: &Context<'_>) -> Decoded {
     if cloud_event::is_binary(context) {
         return cloud_event::binary("null", context);
@@ -65,7 +66,7 @@ fn without_value(context: &Context<'_>) -> Decoded {
     if router::is_one(context) { router::decoded("null", None, context) } else { Decoded::Ignored(Ignored::Tombstone) }
 }
 
-/// A value that is JSON and no envelope.
+/// Decodes a value that is JSON but not an envelope.
 pub(super) fn other(text: &str, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
     let text = text.trim();
     let members = Members::of(text);
@@ -73,7 +74,7 @@ pub(super) fn other(text: &str, schema: Option<&RawValue>, context: &Context<'_>
     if cloud_event::is_structured(&members) {
         return cloud_event::structured(&members, context);
     }
-    // Its payload may have members of any name.
+    // The router's payload may have members of any name.
     if router::is_one(context) && !flattened::is_whole_row(&members, context) {
         return router::decoded(text, schema, context);
     }
@@ -95,7 +96,8 @@ pub(super) fn other(text: &str, schema: Option<&RawValue>, context: &Context<'_>
     }
 }
 
-/// A time and nothing else, under a key that names the server. The topic's name is not looked at, since it can be set.
+/// Returns whether the value is a time and nothing else, under a key that names the server. The topic's name is
+/// configurable, so it is not checked.
 fn is_heartbeat(members: &Members<'_>, record: &Record<'_>) -> bool {
     const KEY: &[u8] = b"serverName";
     let keyed = record.key.is_some_and(|key| key.windows(KEY.len()).any(|part| part == KEY));
@@ -103,7 +105,7 @@ fn is_heartbeat(members: &Members<'_>, record: &Record<'_>) -> bool {
     keyed && time_only && !members.is_empty()
 }
 
-/// The begin or the end of a transaction: these members and no other.
+/// Returns whether this is the begin or the end of a transaction, which has these members and no others.
 fn is_transaction(members: &Members<'_>) -> bool {
     const NAMES: [&str; 5] = ["status", "id", "event_count", "data_collections", "ts_ms"];
     NAMES[..4].iter().all(|name| members.has(name))
@@ -111,14 +113,14 @@ fn is_transaction(members: &Members<'_>) -> bool {
         && members.get("status").is_some_and(|status| matches!(status.get(), "\"BEGIN\"" | "\"END\""))
 }
 
-/// What decoding a record depends on.
+/// The inputs of decoding a record.
 pub(super) struct Context<'a> {
     pub(super) record: &'a Record<'a>,
     pub(super) settings: &'a Settings,
 }
 
 impl<'a> Context<'a> {
-    /// The row as an event.
+    /// Turns the row into an event.
     pub(super) fn event(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>, says_op: bool) -> Decoded {
         match self.read(row, schema, says_op) {
             Ok(event) => Decoded::Event(Box::new(event)),
@@ -127,7 +129,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// The order of the columns decides which fault is told where there are several.
+    /// Reads the row as an event. If several columns are faulty, their order decides which fault is reported.
     fn read(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>, says_op: bool) -> Result<Event, Error> {
         let column = |field| row.called(field, &self.settings.columns);
         let id = self.name(row, Field::EventId, schema)?;
@@ -157,7 +159,7 @@ impl<'a> Context<'a> {
         })
     }
 
-    /// A text that is not empty and not too long.
+    /// Returns the text of a field, which must not be empty or too long.
     fn name(&self, row: &Row<'_>, field: Field, schema: Option<&RowSchema<'_>>) -> Result<String, Error> {
         let column = row.called(field, &self.settings.columns);
         row::name(column, row.get(field), schema).and_then(|text| bounds::short(column, text)).map(Cow::into_owned)
@@ -167,7 +169,7 @@ impl<'a> Context<'a> {
         created_at::of_row(row.called(Field::CreatedAt, &self.settings.columns), row.get(Field::CreatedAt), schema)
     }
 
-    /// An event that the ledger may know, though it cannot be run.
+    /// Decodes an event that cannot be run, but that the ledger may know.
     fn unsent(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>, error: &Error) -> Decoded {
         let name = |field| self.name(row, field, schema).ok();
         let why = row.undecodable(error, &self.settings.columns);
@@ -191,18 +193,18 @@ impl<'a> Context<'a> {
         self.refused(&Row::default(), error)
     }
 
-    /// What is placed in a header, under any of the names that the field may have there.
+    /// Returns the field's value from a header, under any of the names that it may have there.
     pub(super) fn header(&self, field: Field) -> Option<Cow<'a, str>> {
         self.settings.columns.placed(field).find_map(|name| headers::value(self.record.headers, name))
     }
 
-    /// The topic's last part, where the `EventRouter` puts what it routes by.
+    /// Returns the topic's last part, in which the `EventRouter` puts the value that it routes by.
     pub(super) fn route(&self) -> &'a str {
         self.record.topic.rsplit('.').next().unwrap_or(self.record.topic)
     }
 }
 
-/// A record that is kept, of which at most the event's id could be read.
+/// Keeps a record of which at most the event's id could be read.
 pub(super) fn kept(reason: &Error, event_id: Option<Cow<'_, str>>) -> Decoded {
     let event_id = event_id.filter(|id| id.len() <= MAX_NAME_BYTES).map(Cow::into_owned);
     Decoded::Undecodable(Undecodable { reason: reason.to_string(), event_id, event_type: None, aggregate_id: None })

@@ -1,7 +1,7 @@
-//! Which of a record's headers a handler sees. Pure.
+//! The headers of a record that a handler sees. Pure.
 //!
-//! Invariant: what is given depends on the event alone. Debezium's `__debezium.context.*` name the connector, its task
-//! and its run, so they differ when the same row is emitted again; a delivery run twice would not be the same.
+//! Invariant: these depend on the event alone. Debezium's `__debezium.context.*` name the connector, its task and its
+//! run, so they differ when the same row is emitted again, and a second run of a delivery would not be the same.
 
 use std::borrow::Cow;
 
@@ -15,7 +15,7 @@ use crate::event::schema;
 
 const DEBEZIUM_CONTEXT: &str = "__debezium.context.";
 
-/// The headers that a handler is given, if they are within the bounds.
+/// Returns the headers that a handler receives, if they are within the bounds.
 pub(super) fn kept(headers: &[(&str, Option<&[u8]>)]) -> Result<Vec<(String, String)>, Error> {
     if headers.len() > MAX_HEADERS {
         return Err(Error::TooManyHeaders { count: headers.len(), limit: MAX_HEADERS });
@@ -35,15 +35,15 @@ pub(super) fn kept(headers: &[(&str, Option<&[u8]>)]) -> Result<Vec<(String, Str
     Ok(kept)
 }
 
-/// What the first header of that name holds, where it is text. Connect's converter for headers may have written it as
-/// JSON, with its schema or without.
+/// Returns the first header of that name if it is text. Connect's converter for headers may have written it as JSON,
+/// with its schema or without.
 pub(super) fn value<'a>(headers: &[(&str, Option<&'a [u8]>)], name: &str) -> Option<Cow<'a, str>> {
     let (_, value) = headers.iter().find(|(found, _)| *found == name)?;
     let text = std::str::from_utf8((*value)?).ok()?;
     Some(unwrapped(text).unwrap_or(Cow::Borrowed(text)))
 }
 
-/// Fails if the first header of one of the names holds no text: nothing else is to be taken in its place.
+/// Fails if the first header of one of the names is not text, so that nothing else takes its place.
 pub(super) fn check<S: AsRef<str>>(
     headers: &[(&str, Option<&[u8]>)],
     mut names: impl Iterator<Item = S>,
@@ -55,7 +55,7 @@ pub(super) fn check<S: AsRef<str>>(
     names.find(is_wrong).map_or(Ok(()), |name| Err(Error::HeaderNotUtf8(shown(name.as_ref()))))
 }
 
-/// The key's text, as any of Connect's converters writes it, or what it is instead.
+/// Returns the key's text, as any of Connect's converters writes it, or what the key is instead.
 pub(super) fn key(key: Option<&[u8]>) -> Result<Cow<'_, str>, &'static str> {
     let key = key.ok_or("absent")?;
     if key.len() > MAX_KEY_BYTES {
@@ -68,14 +68,14 @@ pub(super) fn key(key: Option<&[u8]>) -> Result<Cow<'_, str>, &'static str> {
     match (unwrapped(text), serde_json::from_str::<&RawValue>(text)) {
         (Some(text), _) => Ok(text),
         (None, Ok(json)) if matches!(row::kind(json), "an object" | "an array" | "null") => Err(row::kind(json)),
-        // A number, or what is no JSON: the text of a plain converter.
+        // A number, or not JSON: the text of a plain converter.
         _ => Ok(Cow::Borrowed(text)),
     }
 }
 
-/// The text in a JSON string, or in one beside its schema.
+/// Returns the text of a JSON string, bare or beside its schema.
 fn unwrapped(text: &str) -> Option<Cow<'_, str>> {
-    /// What Connect's converter writes where schemas are on.
+    /// The object that Connect's converter writes if schemas are on.
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct WithSchema<'a> {

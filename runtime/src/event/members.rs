@@ -1,4 +1,4 @@
-//! The members of a JSON object by name, for the forms that are told apart by them. Pure.
+//! The members of a JSON object by name, for the forms that are recognised by them. Pure.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// A member's name, borrowed where nothing in it is escaped.
+/// A member's name, borrowed if nothing in it is escaped.
 pub(super) struct Name<'a>(pub(super) Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Name<'de> {
@@ -32,13 +32,13 @@ impl<'de> Deserialize<'de> for Name<'de> {
     }
 }
 
-/// An object's members in their order, each as its raw JSON. Of a name that stands twice the first counts, unless the
-/// form refuses it (see [`Members::twice`]).
+/// An object's members in their order, each as its raw JSON. If a name occurs twice, the first counts, unless the form
+/// refuses it (see [`Members::twice`]).
 #[derive(Default)]
 pub(super) struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
 
 impl<'a> Members<'a> {
-    /// None where the text is another kind of JSON, or no JSON.
+    /// Returns no members if the text is another kind of JSON, or not JSON.
     pub(super) fn of(text: &'a str) -> Self {
         serde_json::from_str(text).unwrap_or_default()
     }
@@ -51,7 +51,7 @@ impl<'a> Members<'a> {
         self.get(name).is_some()
     }
 
-    /// A name that stands twice, of those that are asked for.
+    /// Returns a name that occurs twice, of those for which `asked` is true.
     pub(super) fn twice(&self, asked: impl Fn(&str) -> bool) -> Option<&str> {
         let mut names: Vec<&str> = self.names().filter(|name| asked(name)).collect();
         names.sort_unstable();

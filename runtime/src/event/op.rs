@@ -48,7 +48,7 @@ impl Op {
         }
     }
 
-    /// Why a record of this op is no event; none where it is one.
+    /// Returns why a record of this op is not an event, or `None` if it is one.
     pub(super) fn ignored(self, settings: &Settings) -> Option<Ignored> {
         match self {
             Self::Create => None,

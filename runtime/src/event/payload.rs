@@ -1,8 +1,8 @@
 //! The payload column: from the form in which Debezium wrote it to the JSON text that the database holds. Pure.
 //!
-//! A jsonb or json column arrives as a JSON string that holds JSON; an expanded one as an object, or any other JSON.
-//! Both give the inner text verbatim: it is checked to be JSON, never read into numbers. An SQL null and a JSON null
-//! are both `null`.
+//! A jsonb or json column arrives as a JSON string that holds JSON. An expanded column arrives as an object, or as any
+//! other JSON. Both give the inner text verbatim: it is checked to be JSON, but never read into numbers. An SQL null
+//! and a JSON null are both `null`.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ pub(super) fn text(column: &str, cell: Option<&Cell<'_>>) -> Result<String, Erro
     let json = match cell {
         None => return Err(Error::Missing(column.to_owned())),
         Some(Cell::Json(raw)) if is_unavailable(raw) => return Err(Error::Unavailable(column.to_owned())),
-        // It stood in a record that has been read, so it is JSON.
+        // It is part of a record that has been read, so it is JSON.
         Some(Cell::Json(raw)) if !raw.get().starts_with('"') => Cow::Borrowed(raw.get()),
         cell => {
             let text = row::text(column, cell)?;

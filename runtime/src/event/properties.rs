@@ -1,4 +1,4 @@
-//! What holds for any bytes and any row.
+//! Properties that hold for any bytes and any row.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ fn record(value: &[u8]) -> Record<'_> {
     Record { topic: "t", partition: 0, offset: 0, timestamp_ms: Some(5), key: None, value: Some(value), headers: &[] }
 }
 
-/// What every event holds, however its record came about.
+/// Checks what is true of every event, however its record came about.
 fn check(decoded: &Decoded) {
     match decoded {
         Decoded::Event(event) => {
@@ -143,7 +143,7 @@ fn header_value() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// JSON of the names and values that decoding looks at, put together in any way.
+/// JSON of the names and values that decoding looks at, combined in any way.
 fn hostile_json() -> impl Strategy<Value = String> {
     let names = [
         "op",
@@ -230,7 +230,7 @@ fn hostile_json() -> impl Strategy<Value = String> {
     })
 }
 
-/// One event in each form that can hold it: its headers and its value. The key is the aggregate's id.
+/// Returns one event in each form that can hold it, as headers and a value. The key is the aggregate's id.
 fn forms(row: &Value, payload: &str) -> Vec<(Vec<(&'static str, String)>, String)> {
     let with_payload = |object: &Value, name: &str, payload: &str| {
         let text = object.to_string();
@@ -327,7 +327,7 @@ proptest! {
 
     #[test]
     fn an_event_is_the_same_in_every_form(
-        // Headers of another spelling, such as JSON, are another matter.
+        // Plain text only, because a header in another spelling, such as JSON, is read differently.
         id in "[a-zA-Z0-9äöü €-]{1,40}",
         kind in "[a-zA-Z0-9äöü €-]{1,40}",
         aggregate in "[a-zA-Z][a-zA-Z0-9äöü €-]{0,40}",
@@ -369,7 +369,7 @@ proptest! {
         let time = time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(us) * 1000).expect("in range");
         let time = time.format(&time::format_description::well_known::Rfc3339).expect("a year of four digits");
         let column = if as_text { Value::String(payload.clone()).to_string() } else { payload.clone() };
-        // What stands in a JSON string that is not told to be JSON text is told apart by Debezium's schema alone.
+        // Only Debezium's schema could tell a JSON string in an expanded column from a string that holds JSON text.
         prop_assume!(as_text || !payload.starts_with('"'));
         let value = format!(
             r#"{{"before":null,"after":{{"payload":{column},"event_id":{},"aggregate_id":{},"aggregate_type":"",

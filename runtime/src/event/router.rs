@@ -1,9 +1,9 @@
-//! A record of Debezium's outbox `EventRouter`: the payload is the value, the event's id the header `id`, the aggregate's
-//! id the key, and the rest stands where it was placed, or in the topic's name. Pure.
+//! A record of Debezium's outbox `EventRouter`: the payload is the value, the event's id is the header `id`, and the
+//! aggregate's id is the key. The other fields are wherever they were placed, or in the topic's name. Pure.
 //!
-//! The value is the payload itself, or an object of the payload and what was placed beside it. Nothing but names tells
-//! the two apart, so a value that could be either is refused with what to set. The router places a field once, so a
-//! header decides: a member of the same name that says something else is the payload's own.
+//! The value is the payload itself, or an object of the payload and the fields placed beside it. Only names tell the
+//! two apart, so a value that could be either is refused with a hint about what to set. The router places a field once,
+//! so a header decides: a member of the same name with another value is the payload's own.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ use crate::event::{Decoded, Field, Others};
 const ID: &str = "id";
 const PAYLOAD: &str = "payload";
 
-/// Whether it has the header that the router always gives.
+/// Returns whether the record has the header that the router always adds.
 pub(super) fn is_one(context: &Context<'_>) -> bool {
     headers::value(context.record.headers, ID).is_some()
 }
@@ -54,7 +54,7 @@ fn row<'a>(value: &'a RawValue, id: Cow<'a, str>, context: &Context<'a>) -> Resu
     Ok(row)
 }
 
-/// Sets what only headers, the key and the topic tell of the aggregate, and what headers tell besides.
+/// Fills in the aggregate from headers, the key and the topic, and the sequence and the time from headers.
 pub(super) fn complete<'a>(row: &mut Row<'a>, context: &Context<'a>) -> Result<(), Error> {
     for field in [Field::AggregateType, Field::AggregateId, Field::SequenceId, Field::CreatedAt] {
         if row.get(field).is_none()
@@ -72,7 +72,7 @@ pub(super) fn complete<'a>(row: &mut Row<'a>, context: &Context<'a>) -> Result<(
     Ok(())
 }
 
-/// Whether an object is a payload and what was placed beside it, and not a payload by itself.
+/// Returns whether an object is a payload and the fields placed beside it, and not a payload by itself.
 fn has_more(members: &Members<'_>, context: &Context<'_>) -> Result<bool, Error> {
     let others = &context.settings.others;
     if !members.has(PAYLOAD) {
@@ -92,8 +92,8 @@ fn has_more(members: &Members<'_>, context: &Context<'_>) -> Result<bool, Error>
     }
 }
 
-/// Whether a member that has a field's name may hold that field. The router places a field once: if a header gives it,
-/// a member that says something else is the payload's own.
+/// Returns whether a member that has a field's name may hold that field. The router places a field once: if a header
+/// gives it, a member with another value is the payload's own.
 fn may_hold(field: Field, raw: &RawValue, context: &Context<'_>) -> bool {
     let given = match field {
         Field::Payload => None,
@@ -106,7 +106,7 @@ fn may_hold(field: Field, raw: &RawValue, context: &Context<'_>) -> bool {
     })
 }
 
-/// The row that a payload makes with what was placed beside it.
+/// Builds the row from a payload and the fields placed beside it.
 fn placed<'a>(members: &Members<'a>, context: &Context<'_>) -> Result<Row<'a>, Error> {
     let settings = context.settings;
     let mut row = Row::default();

@@ -1,6 +1,6 @@
-//! The outbox row as it stands in a record: its columns as raw JSON, and how they are read as text. Pure.
+//! The outbox row in a record: its columns as raw JSON, and how they are read as text. Pure.
 //!
-//! Invariant: reading one column never fails another, so that what can be read of a broken row is.
+//! Invariant: reading one column never fails another, so whatever is readable in a broken row is read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,27 +17,27 @@ use crate::event::schema::RowSchema;
 use crate::event::unavailable::UNAVAILABLE;
 use crate::event::{Columns, Field, Settings, Undecodable};
 
-/// What a column holds.
+/// The content of a column.
 #[derive(Debug, Clone)]
 pub(super) enum Cell<'a> {
-    /// JSON, as it stands in the value.
+    /// JSON, exactly as in the value.
     Json(&'a RawValue),
     /// Text, from a header or the key.
     Text(Cow<'a, str>),
 }
 
-/// The columns that make an event, and those that handlers are given besides. A column that is absent is `None`; one
-/// that is null holds the text `null`.
+/// The columns that make an event, and the other columns that handlers receive. A column that is absent is `None`, and
+/// one that is null holds the text `null`.
 #[derive(Debug, Default)]
 pub(super) struct Row<'a> {
     cells: [Option<Cell<'a>>; Field::ALL.len()],
     others: Vec<(Cow<'a, str>, &'a RawValue)>,
-    /// The names of members that are not called as their columns are.
+    /// The names of members that differ from their column's name.
     called: Vec<(Field, &'static str)>,
 }
 
 impl<'a> Row<'a> {
-    /// The row that an object's members are, where no column of an event stands twice in it.
+    /// Builds the row from an object's members, unless a column of an event occurs twice in it.
     pub(super) fn of_members(members: &Members<'a>, settings: &Settings) -> Result<Self, Error> {
         let mut row = Self::default();
         for (name, raw) in members.iter() {
@@ -56,13 +56,13 @@ impl<'a> Row<'a> {
         self.cells[field as usize] = Some(cell);
     }
 
-    /// Sets what stands under another name than the column's.
+    /// Sets a field that has another name than its column.
     pub(super) fn set_called(&mut self, field: Field, name: &'static str, raw: &'a RawValue) {
         self.set(field, Cell::Json(raw));
         self.called.push((field, name));
     }
 
-    /// The name under which a field stands in the row.
+    /// Returns the name that a field has in the row.
     pub(super) fn called<'s>(&self, field: Field, columns: &'s Columns) -> &'s str {
         self.called.iter().find(|(found, _)| *found == field).map_or(columns.of(field), |(_, name)| name)
     }
@@ -71,12 +71,12 @@ impl<'a> Row<'a> {
         self.others.push((name, raw));
     }
 
-    /// The columns that handlers are given besides, in the row's order.
+    /// Returns the other columns that handlers receive, in the row's order.
     pub(super) fn others(&self) -> &[(Cow<'a, str>, &'a RawValue)] {
         &self.others
     }
 
-    /// Takes a column as far as it is asked for; gives the field that it holds where that was there already.
+    /// Adds a column if it is wanted. Returns the field that it holds if that field was set before.
     fn put(&mut self, name: Cow<'a, str>, raw: &'a RawValue, settings: &Settings) -> Option<Field> {
         let mut is_field = false;
         for field in Field::ALL.into_iter().filter(|field| settings.columns.of(*field) == name) {
@@ -91,7 +91,7 @@ impl<'a> Row<'a> {
         None
     }
 
-    /// What is kept of this row beside the reason why it is no event.
+    /// Returns what is kept of a row that is not an event, with the reason.
     pub(super) fn undecodable(&self, error: &Error, columns: &Columns) -> Undecodable {
         let readable = |field| {
             let column = self.called(field, columns);
@@ -107,14 +107,14 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Reads an object as a row, in the pass over the text that reads what is around it; null and nothing else is none.
+/// Reads an object as a row, in the same pass over the text that reads its surroundings. Only null gives `None`.
 pub(super) struct Rows<'s>(pub(super) &'s Settings);
 
 impl<'de> DeserializeSeed<'de> for Rows<'_> {
     type Value = Option<Row<'de>>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        // To a visitor of anything, `serde_json` shows a number of arbitrary precision as an object.
+        // To a visitor of any type, `serde_json` shows a number of arbitrary precision as an object.
         deserializer.deserialize_option(self)
     }
 }
@@ -149,7 +149,7 @@ impl<'de> Visitor<'de> for Rows<'_> {
     }
 }
 
-/// A column that has to hold text with something in it. A whole number and a decimal are as good as their digits, since
+/// Reads a column that must hold text and must not be empty. A whole number or a decimal counts as its digits, because
 /// ids may be numbers.
 pub(super) fn name<'a>(
     column: &str,
@@ -167,7 +167,7 @@ pub(super) fn name<'a>(
     if text.is_empty() { Err(Error::Empty(column.to_owned())) } else { Ok(text) }
 }
 
-/// A column that has to hold text.
+/// Reads a column that must hold text.
 pub(super) fn text<'a>(column: &str, cell: Option<&Cell<'a>>) -> Result<Cow<'a, str>, Error> {
     let text = match cell {
         None => return Err(Error::Missing(column.to_owned())),
@@ -181,7 +181,7 @@ pub(super) fn text<'a>(column: &str, cell: Option<&Cell<'a>>) -> Result<Cow<'a, 
     if text == UNAVAILABLE { Err(Error::Unavailable(column.to_owned())) } else { Ok(text) }
 }
 
-/// The row's place in the outbox: a whole number, or the same as text.
+/// Reads the row's place in the outbox: a whole number, or the same as text.
 pub(super) fn sequence<'a>(
     column: &str,
     cell: Option<&Cell<'a>>,
@@ -206,7 +206,7 @@ pub(super) fn sequence<'a>(
     if is_whole(&digits) { Ok(Some(bounds::short(column, digits)?.into_owned())) } else { Err(wrong(found())) }
 }
 
-/// The digits of a column that its schema says to be a decimal. The schema is read only if there is one in it at all.
+/// Returns the digits of a column that is a decimal by its schema. The schema is parsed only if it mentions a decimal.
 fn decimal_digits(column: &str, raw: &RawValue, schema: Option<&RowSchema<'_>>) -> Result<Option<String>, Error> {
     let Some(schema) = schema.filter(|schema| schema.has_decimals() && raw.get() != "null") else { return Ok(None) };
     match schema.column(column)? {
@@ -215,18 +215,18 @@ fn decimal_digits(column: &str, raw: &RawValue, schema: Option<&RowSchema<'_>>) 
     }
 }
 
-/// Whether this is decimal digits, after a minus or not.
+/// Returns whether the text is decimal digits, with or without a minus.
 pub(super) fn is_whole(text: &str) -> bool {
     let digits = text.strip_prefix('-').unwrap_or(text);
     !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// A JSON string's text.
+/// The text of a JSON string.
 pub(super) enum Read<'a> {
     Text(Cow<'a, str>),
-    /// An escape in it stands for no character.
+    /// It has an escape that is not a character.
     Broken,
-    /// It is another kind of JSON.
+    /// The value is another kind of JSON.
     NotText,
 }
 
@@ -241,12 +241,12 @@ pub(super) fn string(raw: &RawValue) -> Read<'_> {
     }
 }
 
-/// What kind of JSON this is, for people.
+/// Returns the kind of JSON that this is, in words for people.
 pub(super) fn kind(raw: &RawValue) -> &'static str {
     kind_of(raw.get())
 }
 
-/// The same of JSON text without white space before it.
+/// Does the same for JSON text without white space before it.
 pub(super) fn kind_of(json: &str) -> &'static str {
     match json.bytes().next() {
         Some(b'"') => "a text",

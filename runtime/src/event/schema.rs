@@ -1,6 +1,6 @@
-//! Connect's schema beside a value: what a column of the row means. Pure.
+//! Connect's schema beside a value: the meaning of the row's columns. Pure.
 //!
-//! It is read only if a column cannot be understood without it, and then once, so records with schemas cost little more
+//! It is read only if a column cannot be understood without it, and then once. So records with schemas cost little more
 //! than those without.
 
 use std::cell::OnceCell;
@@ -16,35 +16,36 @@ use crate::event::row;
 /// The schemas of a row's columns by the columns' names, or why they cannot be read.
 type Columns = Result<BTreeMap<String, Schema>, String>;
 
-/// The schema of a record, and where in it the row's stands.
+/// The schema of a record, and the place of the row's schema in it.
 #[derive(Debug)]
 pub(super) struct RowSchema<'a> {
     raw: &'a RawValue,
-    /// The member that holds the row; none if the row is all there is.
+    /// The member that holds the row, or `None` if the row is the whole value.
     row: Option<&'static str>,
     columns: OnceCell<Columns>,
 }
 
 impl<'a> RowSchema<'a> {
-    /// Of an envelope, whose row is `after`.
+    /// The schema of an envelope, whose row is `after`.
     pub(super) fn of_envelope(raw: &'a RawValue) -> Self {
         Self { raw, row: Some("after"), columns: OnceCell::new() }
     }
 
-    /// Of a row by itself.
+    /// The schema of a row by itself.
     pub(super) fn of_row(raw: &'a RawValue) -> Self {
         Self { raw, row: None, columns: OnceCell::new() }
     }
 
-    /// Whether a decimal is anywhere in it. It may be asked of every record: it costs less than reading the schema.
+    /// Returns whether the schema mentions a decimal. This costs less than reading the schema, so it is cheap enough
+    /// for every record.
     pub(super) fn has_decimals(&self) -> bool {
         self.raw.get().contains(DECIMAL) || self.raw.get().contains(VARIABLE_SCALE_DECIMAL)
     }
 
-    /// The schema of a column, if there is one.
+    /// Returns the schema of a column, if there is one.
     ///
     /// # Errors
-    /// The whole cannot be read.
+    /// The record's schema cannot be read.
     pub(super) fn column(&self, name: &str) -> Result<Option<&Schema>, Error> {
         match self.columns.get_or_init(|| self.read()) {
             Ok(columns) => Ok(columns.get(name)),
@@ -79,16 +80,16 @@ impl<'a> RowSchema<'a> {
 const DECIMAL: &str = "org.apache.kafka.connect.data.Decimal";
 const VARIABLE_SCALE_DECIMAL: &str = "io.debezium.data.VariableScaleDecimal";
 
-/// A schema, of a struct or of one of its fields.
+/// The schema of a struct or of one of its fields.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Schema {
-    /// The name of the field that it is of.
+    /// The name of the field that this is the schema of.
     #[serde(rename = "field")]
     column: Option<String>,
     /// The semantic type.
     pub(super) name: Option<String>,
     fields: Option<Vec<Schema>>,
-    /// What an array holds.
+    /// The schema of an array's elements.
     pub(super) items: Option<Box<Schema>>,
     parameters: Option<Parameters>,
 }
@@ -99,7 +100,7 @@ struct Parameters {
 }
 
 impl Schema {
-    /// The digits after a decimal's point, if it is fixed.
+    /// Returns the number of digits after a decimal's point, if it is fixed.
     pub(super) fn scale(&self) -> Option<i32> {
         self.parameters.as_ref()?.scale.as_deref()?.parse().ok()
     }
@@ -109,8 +110,8 @@ impl Schema {
     }
 }
 
-/// Whether an object's `schema` is one of Connect's and describes its `payload`. If not, the object is data that happens
-/// to have members of these names. Connect's converter writes null as the schema of a value that has none.
+/// Returns whether an object's `schema` is one of Connect's and describes its `payload`. If not, the object is data
+/// that happens to have members of these names. Connect's converter writes null as the schema of a value that has none.
 pub(super) fn describes(schema: &RawValue, payload: &RawValue) -> bool {
     #[derive(Deserialize)]
     struct Typed<'a> {

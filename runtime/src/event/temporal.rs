@@ -1,13 +1,13 @@
-//! Dates and times that count from 1970 or from midnight, as text. Pure.
+//! Dates and times as text, from numbers that count from 1970 or from midnight. Pure.
 
-/// The type of a `timestamp` that comes as a text.
+/// The type of a `timestamp` that arrives as text.
 pub(super) const ISO_TIMESTAMP: &str = "io.debezium.time.IsoTimestamp";
 
-/// A type of Debezium's or Connect's.
+/// A temporal type of Debezium's or Connect's.
 #[derive(Clone, Copy)]
 pub(super) enum Temporal {
     Days,
-    /// In so many parts of a second, as a power of ten.
+    /// Counts units of a second divided by this power of ten.
     Time(u32),
     Timestamp(u32),
 }
@@ -44,11 +44,11 @@ impl Temporal {
     }
 }
 
-/// What Debezium makes of the infinities of a `timestamp` that is counted in so many parts of a second.
+/// Returns which infinity of a `timestamp` a number is, if it is one. The unit is a second divided by 10^`places`.
 ///
-/// PostgreSQL's driver has a number of milliseconds for each. Debezium 3.7 writes that for milliseconds, and the largest
-/// and the smallest number of 64 bits for microseconds and nanoseconds. The driver's number taken for microseconds, as
-/// it is or in milliseconds, is known too.
+/// PostgreSQL's driver has a number of milliseconds for each infinity. Debezium 3.7 writes that number for
+/// milliseconds, and the largest and the smallest 64-bit number for microseconds and nanoseconds. The driver's number
+/// is also recognised if it was taken for microseconds, either unchanged or converted to milliseconds.
 pub(super) fn infinite(number: i64, places: u32) -> Option<&'static str> {
     let known = |number| match number {
         i64::MAX | 9_223_372_036_825_200_000 => Some("infinity"),
@@ -58,7 +58,7 @@ pub(super) fn infinite(number: i64, places: u32) -> Option<&'static str> {
     known(number).or_else(|| known(number.checked_mul(1000).filter(|_| places == 3)?))
 }
 
-/// The same of one that is a text ([`ISO_TIMESTAMP`]).
+/// Does the same for a timestamp that is text ([`ISO_TIMESTAMP`]).
 pub(super) fn infinite_text(text: &str) -> Option<&'static str> {
     match text {
         "infinity" | "+292278994-08-16T23:00:00Z" => Some("infinity"),
@@ -74,8 +74,8 @@ fn of_day(parts: u64, places: u32) -> String {
     format!("{hours:02}:{minutes:02}:{seconds:02}.{fraction:0width$}", width = places as usize)
 }
 
-/// A day's date by the Gregorian calendar, for any year. Years are counted from March, so that a leap day ends one; 400
-/// of them have 146,097 days.
+/// Returns a day's date in the Gregorian calendar, for any year. Years are counted from March, so that a leap day is
+/// the last day of its year; 400 years have 146,097 days.
 fn date(days_since_1970: i64) -> String {
     let days = i128::from(days_since_1970) + 719_468;
     let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));

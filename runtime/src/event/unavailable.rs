@@ -1,8 +1,8 @@
-//! Debezium's placeholder for a value that PostgreSQL did not send, because a change left it as it was (TOAST): every
-//! shape that it has for a column's type. Pure.
+//! Debezium's placeholder for a value that PostgreSQL did not send because an update left it unchanged (TOAST), in
+//! every shape that it has by the column's type. Pure.
 //!
-//! For arrays of booleans, decimals and enums, and for `bit varying`, Debezium writes null instead. Nothing tells that
-//! null from a real one.
+//! For arrays of booleans, decimals and enums, and for `bit varying`, Debezium writes null instead. Nothing
+//! distinguishes that null from a real one.
 
 use serde_json::value::RawValue;
 
@@ -11,15 +11,15 @@ use crate::event::row::{self, Read};
 
 /// The text itself (`unavailable.value.placeholder`).
 pub(super) const UNAVAILABLE: &str = "__debezium_unavailable_value";
-/// What `bytea` holds, unless it comes as hexadecimal digits: then it is the text itself.
+/// The placeholder in `bytea`, unless that is written as hexadecimal digits: then it is the text itself.
 const BASE64: &str = "X19kZWJleml1bV91bmF2YWlsYWJsZV92YWx1ZQ==";
-/// What an array of UUIDs holds: the UUID of the text (RFC 9562, version 3, no namespace).
+/// The placeholder in an array of UUIDs: the UUID of the text (RFC 9562, version 3, no namespace).
 const UUID: &str = "b68a35a7-17ad-35b3-af2a-ae46edb4545a";
 
-/// More bytes than any of these shapes has, whatever is escaped in it.
+/// More bytes than any of these shapes has, however much of it is escaped.
 const MOST_BYTES: usize = 512;
 
-/// Whether a column's value is the placeholder. It is asked of every payload, so most are told by a glance.
+/// Returns whether a column's value is the placeholder. This runs for every payload, so a quick check rules out most.
 pub(super) fn is_unavailable(raw: &RawValue) -> bool {
     let json = raw.get();
     let may_be = || [UNAVAILABLE, BASE64, "\\u"].iter().any(|part| json.contains(part)) || json.starts_with('[');
@@ -33,7 +33,7 @@ pub(super) fn is_unavailable(raw: &RawValue) -> bool {
     }
 }
 
-/// What `hstore` holds: an object, or the text of one (`hstore.handling.mode`).
+/// Recognises the placeholder in `hstore`: an object, or the text of one (`hstore.handling.mode`).
 fn is_map(json: &str) -> bool {
     if !json.starts_with('{') || !json.contains(UNAVAILABLE) {
         return false;
@@ -44,9 +44,9 @@ fn is_map(json: &str) -> bool {
     name == UNAVAILABLE && matches!(row::string(value), Read::Text(text) if text == UNAVAILABLE)
 }
 
-/// What an array holds: one text, or the text's bytes as numbers, for dates too.
+/// Recognises the placeholder in an array: one text, or the text's bytes as numbers, for dates too.
 fn is_list(json: &str) -> bool {
-    // The longest is the one of numbers, with a space after each comma.
+    // The longest is the list of numbers, with a space after each comma.
     if !json.starts_with('[') || json.len() > 5 * UNAVAILABLE.len() + 2 {
         return false;
     }
