@@ -1,11 +1,10 @@
-//! Every setting: its name, default, check and help stand once, in `settings`, and flags, `weir.toml`, the error texts
-//! and the reference page are made from there.
+//! Every setting. Its name, default, check and help are written once, in `settings`, and the flags, `weir.toml`, the
+//! error texts and the reference page are made from them.
 //!
 //! A setting is taken from the first of: flag, environment, `.env`, `weir.toml`, default. This module reads those and
-//! nothing else; it must not know what a setting is used for, nor talk to Kafka or MongoDB.
+//! nothing else. It must not know what a setting is used for, nor talk to Kafka or MongoDB.
 //!
-//! Invariant: a [`Settings`] that exists has passed every check, and no secret can be seen by printing it or an
-//! [`Error`].
+//! Invariant: a [`Settings`] that exists has passed every check, and printing it or an [`Error`] never shows a secret.
 
 mod check;
 mod error;
@@ -50,15 +49,15 @@ pub struct Setting {
     pub help: String,
     /// What is allowed, to follow the words "must be".
     pub allowed: String,
-    /// The default, as it would be written; none where it is required or may be absent.
+    /// The default, as it would be written, or `None` if the setting is required or may be absent.
     pub default: Option<&'static str>,
-    /// The start stops where it is not set.
+    /// Whether the start fails if it is not set.
     pub required: bool,
-    /// Never shown; may be given as a file with `NAME_FILE`.
+    /// Whether it is never shown, and may be given as a file with `NAME_FILE`.
     pub secret: bool,
-    /// Checked, but without effect in this version.
+    /// Whether it is checked, but without effect in this version.
     pub later: bool,
-    /// The flag may stand without a value, and then means `true`.
+    /// Whether the flag may be given without a value, which then means `true`.
     pub switch: bool,
 }
 
@@ -71,12 +70,12 @@ pub struct Origin {
     pub value: String,
     /// Where it was found, such as `.env`.
     pub source: String,
-    /// It has no effect in this version.
+    /// Whether it has no effect in this version.
     pub later: bool,
 }
 
 impl Settings {
-    /// The settings of a process: from its flags, environment, `.env` and `weir.toml`.
+    /// Loads the settings of a process from its flags, environment, `.env` and `weir.toml`.
     ///
     /// # Errors
     /// Everything that is wrong with them, at once.
@@ -84,7 +83,7 @@ impl Settings {
         load::load(sources)
     }
 
-    /// The settings of these names and values and the defaults, without a look at files or the environment.
+    /// Makes settings from these names and values and the defaults, without looking at files or the environment.
     ///
     /// # Errors
     /// Everything that is wrong with them, at once.
@@ -93,13 +92,13 @@ impl Settings {
         load::load(&Sources { flags, ..Sources::default() })
     }
 
-    /// The same for a Kafka that is embedded at `brokers`: read from its beginning, into databases of its own, whose names
-    /// end in `_embedded`, so that nobody's documents or progress are touched.
+    /// Adapts the settings to a Kafka that is embedded at `brokers`. It is read from its beginning, into databases of
+    /// its own, whose names end in `_embedded`, so that no other documents or progress are touched.
     #[must_use]
     pub fn for_embedded(mut self, brokers: &str) -> Self {
         brokers.clone_into(&mut self.kafka_bootstrap_servers);
         self.kafka_auto_offset_reset = OffsetReset::Earliest;
-        // It speaks in the clear and asks for no login.
+        // The embedded Kafka uses no TLS and asks for no login.
         self.kafka_security_protocol = SecurityProtocol::Plaintext;
         self.kafka_sasl_mechanism = None;
         self.kafka_properties.clear();
@@ -108,14 +107,14 @@ impl Settings {
         self
     }
 
-    /// The limits of a handler: `[handlers.NAME]` over `[limits]` over the defaults.
+    /// Returns the limits of a handler: `[handlers.NAME]` over `[limits]` over the defaults.
     #[must_use]
     pub fn limits_of(&self, handler: &str) -> &Limits {
         self.handler_settings.get(handler).map_or(&self.limits, |settings| &settings.limits)
     }
 
-    /// The most that a handler may ask for: what `[handlers.NAME]` says, and what `HANDLER_DEFAULT_CEILING` says where
-    /// that says nothing.
+    /// Returns the most that a handler may ask for: what `[handlers.NAME]` says, or what `HANDLER_DEFAULT_CEILING` says
+    /// if that says nothing.
     #[must_use]
     pub fn ceiling_of(&self, handler: &str) -> Ceiling {
         let own = self.handler_settings.get(handler).map(|settings| settings.ceiling.clone()).unwrap_or_default();

@@ -25,7 +25,7 @@ pub(super) struct Check<T> {
 }
 
 impl<T: 'static> Check<T> {
-    /// A setting that is required and that `read` gives the value of, or none where the text is not `allowed`.
+    /// Checks a required setting. `read` returns the value of a text, or `None` if the text is not `allowed`.
     pub(super) fn new(allowed: impl Into<String>, read: impl Fn(&str) -> Option<T> + 'static) -> Self {
         Self {
             allowed: allowed.into(),
@@ -49,22 +49,22 @@ impl<T: 'static> Check<T> {
         Check { allowed, default: None, absent: Some(|| None), secret, later, switch, why, read }
     }
 
-    /// Not set, it is this.
+    /// Takes this value if the setting is not set.
     pub(super) fn absent(self, absent: fn() -> T) -> Self {
         Self { absent: Some(absent), ..self }
     }
 
-    /// What is wrong with a text that is not allowed, where more can be said of it.
+    /// Explains what is wrong with a text that is not allowed, if more can be said about it.
     pub(super) fn because(self, why: fn(&str) -> Option<String>) -> Self {
         Self { why: Some(why), ..self }
     }
 
-    /// Without effect in this version.
+    /// Marks the setting as without effect in this version.
     pub(super) fn later(self) -> Self {
         Self { later: true, ..self }
     }
 
-    /// The value that the text stands for, where it is allowed.
+    /// Returns the value of a text, if it is allowed.
     pub(super) fn read(&self, text: &str) -> Option<T> {
         (self.read)(text)
     }
@@ -76,7 +76,7 @@ impl<T: 'static> Check<T> {
     }
 }
 
-/// A whole number of the range.
+/// A whole number within the range.
 pub(super) fn whole<T: TryFrom<u64> + 'static>(min: u64, max: u64) -> Check<T> {
     Check::new(format!("a whole number from {min} to {max}"), move |text| {
         let number: u64 = text.trim().parse().ok()?;
@@ -105,12 +105,12 @@ fn with_unit<T: 'static>(check: Check<T>, unit: &str) -> Check<T> {
     Check { allowed, ..check }
 }
 
-/// A truth, as Python's settings read one.
+/// A boolean, as Python's settings read one.
 pub(super) fn truth() -> Check<bool> {
     Check { switch: true, ..Check::new("true or false", read_truth) }
 }
 
-/// Kafka's own commits are never wanted.
+/// Allows only false, because Kafka's own commits are never wanted.
 pub(super) fn never_auto_commit() -> Check<bool> {
     let why = "false: Kafka's own commits run ahead of the transaction that holds an event's effects, so a crash would \
                lose events; Weir commits offsets itself";
@@ -125,7 +125,7 @@ fn read_truth(text: &str) -> Option<bool> {
     }
 }
 
-/// One of the names, in any case.
+/// One of the names, in upper or lower case.
 pub(super) fn one_of<T: Copy + 'static>(names: &'static [(&'static str, T)]) -> Check<T> {
     let list: Vec<_> = names.iter().map(|(name, _)| *name).collect();
     Check::new(list.join(" or "), move |text| {
@@ -141,7 +141,7 @@ pub(super) fn name(max: usize) -> Check<String> {
     })
 }
 
-/// Any text that is not empty and has no white space around it or control characters in it.
+/// Any text that is not empty, has no white space around it and no control characters in it.
 pub(super) fn text() -> Check<String> {
     Check::new("a text of 1 to 255 characters on one line, without space around it", |text| {
         let fits = (1..=255).contains(&text.chars().count()) && text.trim() == text;
@@ -149,7 +149,7 @@ pub(super) fn text() -> Check<String> {
     })
 }
 
-/// A password: anything but nothing.
+/// A password: any text that is not empty.
 pub(super) fn password() -> Check<Secret> {
     Check {
         secret: true,
@@ -157,7 +157,7 @@ pub(super) fn password() -> Check<Secret> {
     }
 }
 
-/// A connection string of MongoDB's.
+/// A connection string of MongoDB.
 pub(super) fn mongodb_uri() -> Check<Secret> {
     let allowed = "a connection string, mongodb://host:port or mongodb+srv://host";
     let check = Check::new(allowed, |text| {
@@ -168,7 +168,7 @@ pub(super) fn mongodb_uri() -> Check<Secret> {
     Check { secret: true, ..check }
 }
 
-/// The name of a database for documents: none of MongoDB's own.
+/// The name of a database for documents, but none of MongoDB's own.
 pub(super) fn database() -> Check<String> {
     let allowed = "a database's name: 1 to 63 bytes, without space and /\\.\"$*<>:|?, and not admin, local or config";
     Check::new(allowed, |text| {
@@ -200,7 +200,7 @@ pub(super) fn listen_address() -> Check<SocketAddr> {
     Check::new("address:port, such as 127.0.0.1:7070", |text| text.trim().parse().ok())
 }
 
-/// A file that can be read now.
+/// A file that is readable now.
 pub(super) fn readable() -> Check<PathBuf> {
     Check::new("the path of a file that can be read", |text| {
         std::fs::File::open(text).is_ok().then(|| PathBuf::from(text))
@@ -219,7 +219,7 @@ pub(super) fn folder() -> Check<PathBuf> {
     Check::new("the path of a folder", |text| (!text.is_empty()).then(|| PathBuf::from(text)))
 }
 
-/// What the outbox's columns are called.
+/// The names of the outbox's columns.
 pub(super) fn columns() -> Check<Columns> {
     let fields = Field::ALL.map(Field::name).join(", ");
     let allowed = format!("pairs FIELD=COLUMN, separated by commas, where FIELD is one of {fields}, each at most once");
@@ -233,17 +233,18 @@ pub(super) fn columns() -> Check<Columns> {
     })
 }
 
-/// Which other columns handlers are given.
+/// The other columns that handlers receive.
 pub(super) fn other_columns() -> Check<Others> {
     Check::new("names of columns, separated by commas, or * for all", Others::parse)
 }
 
-/// What is logged: how much of Weir's own, and how much of the libraries'.
+/// How much is logged: of Weir's own lines, and of the libraries'.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLevel {
-    /// Of Weir's own lines, the least important that is written.
+    /// The least important of Weir's own lines that are written.
     pub weir: Level,
-    /// The same for the libraries named here, by the start of a line's target; of others, warnings and errors only.
+    /// The same for the libraries named here, by the start of a line's target. Other libraries log only warnings and
+    /// errors.
     pub libraries: Vec<(String, Level)>,
 }
 

@@ -1,5 +1,5 @@
-//! `docs/configuration.md`, `.env.example` and `docker-compose.yml` say what the table says. With `UPDATE_DOCUMENTS=1`
-//! the tests write them.
+//! Checks that `docs/configuration.md`, `.env.example` and `docker-compose.yml` say what the table says. With
+//! `UPDATE_DOCUMENTS=1` the tests write them.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -11,15 +11,15 @@ const END: &str = "<!-- end -->\n";
 const BEGIN_IN_COMPOSE: &str =
     "      # made from the table of settings: UPDATE_DOCUMENTS=1 cargo test -p weir documents\n";
 const END_IN_COMPOSE: &str = "      # end\n";
-/// What docker-compose.yml needs beside Weir: settings that it makes PostgreSQL with.
+/// The settings that docker-compose.yml needs besides Weir's own: it creates PostgreSQL with them.
 const FOR_COMPOSE: [(&str, &str); 3] =
     [("POSTGRES_DB", "activity"), ("POSTGRES_USER", "postgres"), ("POSTGRES_PASSWORD", "change-me")];
-/// What docker-compose.yml takes for itself.
+/// The variables that docker-compose.yml reads itself.
 const OF_COMPOSE_ONLY: [(&str, &str, &str); 2] = [
     ("WEIR_MEMORY", "1g", "The memory of a host's container."),
     ("WEIR_CPUS", "2", "The processors of a host's container."),
 ];
-/// The row's status is not written in this version, so Weir's container is given no way to.
+/// This version does not write the row's status, so Weir's container does not receive these settings.
 const NOT_FOR_THE_CONTAINER: &str = "POSTGRES_";
 
 fn settings_as_table() -> String {
@@ -69,7 +69,7 @@ fn example() -> String {
     out
 }
 
-/// The lines of the service `weir` that set its environment, as `(name, value)`.
+/// Returns the environment that the service `weir` sets, as `(name, value)`.
 fn environment_in_compose(compose: &str) -> Vec<(String, String)> {
     let mut lines = compose.lines().skip_while(|line| *line != "  weir:");
     assert!(lines.any(|line| line == "    environment:"), "docker-compose.yml has a service weir with an environment");
@@ -89,7 +89,7 @@ fn read(name: &str) -> String {
     std::fs::read_to_string(path(name)).unwrap_or_else(|error| panic!("{name} cannot be read: {error}"))
 }
 
-/// Compares, or writes where that is asked for.
+/// Compares the document, or writes it if that is asked for.
 fn hold(name: &str, expected: &str) {
     if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
         std::fs::write(path(name), expected).expect("the document can be written");

@@ -1,4 +1,4 @@
-//! What is wrong with the settings: all of it at once.
+//! The error of loading settings: everything that is wrong with them, at once.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ pub struct Error {
 }
 
 impl Error {
-    /// What is wrong, a line each: the setting's name, where its value comes from, the value unless it is a secret, and
-    /// what is allowed.
+    /// Returns what is wrong, a line each: the setting's name, where its value comes from, the value unless it is a
+    /// secret, and what is allowed.
     #[must_use]
     pub fn lines(&self) -> &[String] {
         &self.lines
@@ -33,7 +33,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// The name most like `wrong`, as a hint to add to a line; nothing where none is like it.
+/// Returns a hint with the name most like `wrong`, to add to a line, or an empty text if no name is like it.
 pub(super) fn suggestion<'a>(wrong: &str, names: impl Iterator<Item = &'a str>) -> String {
     let lower = wrong.to_ascii_lowercase().replace('-', "_");
     names

@@ -1,4 +1,4 @@
-//! What `weir.toml` says of single handlers: their limits, and the most that each may ask for.
+//! The part of `weir.toml` about single handlers: their limits, and the most that each may ask for.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,41 +7,41 @@ use super::Limits;
 /// `[handlers.NAME]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HandlerSettings {
-    /// Its limits, over those of `[limits]`.
+    /// Its limits, which override those of `[limits]`.
     pub limits: Limits,
     /// The most that it may ask for.
     pub ceiling: Ceiling,
 }
 
-/// The most that a handler may ask for in `describe`. What is absent has no ceiling.
+/// The most that a handler may ask for in `describe`. A part that is absent has no ceiling.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ceiling {
-    /// The event types.
+    /// The event types that it may ask for.
     pub events: Option<BTreeSet<String>>,
-    /// The collections, and what may be done with each.
+    /// The collections that it may ask for, and what it may do with each.
     pub grants: Option<BTreeMap<String, Allowed>>,
 }
 
-/// What may be done with one collection.
+/// The access to one collection that is allowed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allowed {
-    /// Its documents may be found and counted.
+    /// Whether its documents may be found and counted.
     pub read: bool,
-    /// Its documents may be inserted, updated, replaced and deleted.
+    /// Whether its documents may be inserted, updated, replaced and deleted.
     pub write: bool,
 }
 
-/// What a handler may have whose table in `weir.toml` lacks `events` or `grants`.
+/// The ceiling of a handler whose table in `weir.toml` lacks `events` or `grants`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DefaultCeiling {
-    /// What it asks for.
+    /// Whatever the handler asks for.
     Declared,
     /// Nothing.
     Nothing,
 }
 
 impl Ceiling {
-    /// Takes `events` and `grants` out of a handler's table, and notes in `wrong` what is wrong with them.
+    /// Takes `events` and `grants` out of a handler's table, and adds to `wrong` what is wrong with them.
     pub(super) fn take(table: &mut toml::Table, place: &str, file: &str, wrong: &mut Vec<String>) -> Self {
         let events = table.remove("events").map(|value| {
             texts(&value).map_or_else(
@@ -67,7 +67,7 @@ impl Ceiling {
         Self { events, grants }
     }
 
-    /// The same, with nothing allowed where there was no ceiling.
+    /// Returns the same ceiling, but with nothing allowed in a part that had no ceiling.
     pub(super) fn closed(self) -> Self {
         Self { events: Some(self.events.unwrap_or_default()), grants: Some(self.grants.unwrap_or_default()) }
     }

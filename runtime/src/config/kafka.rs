@@ -1,4 +1,4 @@
-//! How Kafka is reached: which settings go together, and what may be handed on to its client (librdkafka) as it is.
+//! How Kafka is reached: which settings go together, and which properties may be passed on to its client (librdkafka).
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use super::source::Source;
 /// How a connection to Kafka is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SecurityProtocol {
-    /// Neither encryption nor a login.
+    /// No encryption and no login.
     Plaintext,
     /// TLS.
     Ssl,
@@ -22,9 +22,9 @@ pub enum SecurityProtocol {
 /// How to log in to Kafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaslMechanism {
-    /// User and password as they are.
+    /// User and password in plain text.
     Plain,
-    /// User and password, never sent.
+    /// User and password; the password is never sent.
     ScramSha256,
     /// The same with the longer hash.
     ScramSha512,
@@ -46,13 +46,13 @@ pub(super) const SASL_MECHANISMS: &[(&str, SaslMechanism)] = &[
 ];
 
 impl SecurityProtocol {
-    /// As the setting, and Kafka, spells it.
+    /// Returns the name as the setting, and Kafka, spells it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         spelled(SECURITY_PROTOCOLS, self)
     }
 
-    /// Whether it has TLS.
+    /// Returns whether it uses TLS.
     #[must_use]
     pub fn has_tls(self) -> bool {
         matches!(self, Self::Ssl | Self::SaslSsl)
@@ -64,7 +64,7 @@ impl SecurityProtocol {
 }
 
 impl SaslMechanism {
-    /// As the setting, and Kafka, spells it.
+    /// Returns the name as the setting, and Kafka, spells it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         spelled(SASL_MECHANISMS, self)
@@ -86,8 +86,8 @@ const KEY_PASSWORD: &str = "KAFKA_SSL_KEY_PASSWORD";
 const OF_LOGIN: [&str; 4] = [MECHANISM, USERNAME, PASSWORD, TOKEN];
 const OF_TLS: [&str; 4] = ["KAFKA_SSL_CA_LOCATION", CERTIFICATE, KEY, KEY_PASSWORD];
 
-/// What is wrong with the settings together: one that another needs and that is missing, or one that would have no
-/// effect and so is probably a mistake.
+/// Checks the settings together: one that another setting needs must not be missing, and one without effect is probably
+/// a mistake.
 pub(super) fn check_together(found: &mut Found) {
     let Some(protocol) = value(SECURITY_PROTOCOLS, &found.text(PROTOCOL)) else { return };
     let mut wrong = Vec::new();
@@ -140,7 +140,7 @@ fn value<T: Copy>(names: &[(&str, T)], text: &str) -> Option<T> {
     names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim())).map(|(_, value)| *value)
 }
 
-/// Properties of librdkafka that are not handed on, and why: what correctness rests on, and what has a setting.
+/// Properties of librdkafka that are not passed on, and why: correctness rests on them, or they have a setting.
 const REFUSED: &[(&str, &str)] = &[
     ("bootstrap.servers", "it is KAFKA_BOOTSTRAP_SERVERS"),
     ("metadata.broker.list", "it is KAFKA_BOOTSTRAP_SERVERS"),
@@ -177,33 +177,33 @@ const REFUSED: &[(&str, &str)] = &[
     ("ssl.key.password", "it is KAFKA_SSL_KEY_PASSWORD"),
 ];
 
-/// What the names of secrets hold: none is handed on, so that none is shown.
+/// Parts of the names of secrets. Such a property is not passed on, because the properties are shown.
 const SECRET: [&str; 4] = ["password", "secret", "passphrase", "key.pem"];
 const OF_SECRET: &str = "a secret may not stand among these, which are shown: use KAFKA_SSL_KEY_LOCATION, \
                          KAFKA_SASL_PASSWORD or KAFKA_SASL_OAUTHBEARER_TOKEN_PATH";
 
-/// What begins the name of such a property in the environment.
+/// The prefix of such a property's name in the environment.
 const PREFIX: &str = "KAFKA__";
 
-/// What the places hand on to librdkafka, the strongest of them for each property.
+/// The properties for librdkafka from all places. For each property, the strongest place counts.
 #[derive(Default)]
 pub(super) struct HandedOn {
     given: BTreeMap<String, (String, Source)>,
 }
 
 impl HandedOn {
-    /// `KAFKA__FETCH_MIN_BYTES` is `fetch.min.bytes`: no property of librdkafka has an underscore. What is set to
-    /// nothing is not set.
+    /// Reads the environment. `KAFKA__FETCH_MIN_BYTES` is `fetch.min.bytes`, because no property of librdkafka has an
+    /// underscore. A variable that is set but empty counts as not set.
     pub(super) fn of_environment(&mut self, variables: &[(OsString, OsString)]) {
         let texts = variables.iter().filter_map(|(name, text)| Some((name.to_str()?, text.to_str()?)));
         texts.for_each(|(name, text)| self.named(name, text, Source::Environment));
     }
 
-    /// The same in `.env`; its faulty lines have been told before.
+    /// Does the same for `.env`, whose faulty lines have already been reported.
     pub(super) fn of_dotenv(&mut self, text: &str) {
         let text = format!("{}\n", text.trim_start_matches('\u{feff}'));
         let lines: Vec<_> = dotenvy::from_read_iter(text.as_bytes()).filter_map(Result::ok).collect();
-        // Of a name that stands twice the last line counts, so that one comes first.
+        // If a name occurs twice the last line counts, so that one must come first.
         lines.iter().rev().for_each(|(name, text)| self.named(name, text, Source::DotEnv));
     }
 
@@ -214,7 +214,7 @@ impl HandedOn {
         }
     }
 
-    /// The table `[kafka]`: `fetch.min.bytes = 1`, which in TOML is a table in a table, or the name in quotes.
+    /// Reads the table `[kafka]`: `fetch.min.bytes = 1`, which in TOML is a table in a table, or the name in quotes.
     pub(super) fn of_toml(&mut self, value: &toml::Value, file: &str, wrong: &mut Vec<String>) {
         match value.as_table() {
             Some(table) => self.of_table(table, "", file, wrong),
@@ -251,7 +251,7 @@ impl HandedOn {
         self.given.entry(name).or_insert((text, source));
     }
 
-    /// The properties; what may not be handed on is noted in `wrong`.
+    /// Returns the properties, and adds to `wrong` those that may not be passed on.
     pub(super) fn properties(self, wrong: &mut Vec<String>) -> BTreeMap<String, String> {
         for (name, (_, source)) in &self.given {
             let known = REFUSED.iter().find(|(refused, _)| refused == name).map(|(_, why)| *why);
@@ -264,7 +264,7 @@ impl HandedOn {
     }
 }
 
-/// Whether a line of `.env` sets one of these.
+/// Returns whether a line of `.env` sets such a property.
 pub(super) fn is_handed_on(name: &str) -> bool {
     name.starts_with(PREFIX)
 }

@@ -1,4 +1,4 @@
-//! What goes together, and what is handed on to Kafka's client.
+//! Tests of the settings that go together, and of the properties that are passed on to Kafka's client.
 
 use std::path::PathBuf;
 

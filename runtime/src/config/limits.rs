@@ -1,4 +1,4 @@
-//! What a delivery may use. One table; each limit names itself where it stops something.
+//! What a delivery may use, in one table. Each limit names itself when it stops something.
 
 use std::ops::RangeInclusive;
 
@@ -13,15 +13,15 @@ pub struct Limit {
     pub help: String,
     /// The default.
     pub default: u64,
-    /// What it may be set to.
+    /// The values that it may have.
     pub range: RangeInclusive<u64>,
 }
 
 /// Which of MongoDB's expressions a handler may use, in `$expr` and in pipeline updates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Expressions {
-    /// Those that read their arguments once, and so many that a document is read 1,000 times at most. MongoDB before 8.1
-    /// cannot interrupt the others.
+    /// Those that read their arguments once, and only so many that a document is read 1,000 times at most. MongoDB
+    /// before 8.1 cannot interrupt the others.
     #[default]
     Safe,
     /// All that depend on nothing but their arguments.
@@ -41,7 +41,7 @@ impl Expressions {
     }
 }
 
-/// Makes the struct, its defaults and the table out of one list.
+/// Makes the struct, its defaults and the table from one list.
 macro_rules! limits {
     ($( $(#[doc = $help:literal])+ $name:ident = $default:expr, $range:expr; )+) => {
         /// A handler's limits.
@@ -75,7 +75,7 @@ macro_rules! limits {
     };
 }
 
-/// The lines of a comment as one text.
+/// Joins the lines of a comment into one text.
 fn joined(lines: &[&str]) -> String {
     lines.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" ")
 }
@@ -117,8 +117,8 @@ limits! {
 }
 
 impl Limits {
-    /// Sets what a table of `weir.toml` gives, and notes in `wrong` what is wrong with it; `place` and `file` say where
-    /// it stands.
+    /// Sets what a table of `weir.toml` gives, and adds to `wrong` what is wrong with it. `place` and `file` say which
+    /// table this is.
     pub(super) fn set(&mut self, given: &toml::Table, place: &str, file: &str, wrong: &mut Vec<String>) {
         let rows = Self::table();
         for (name, value) in given {

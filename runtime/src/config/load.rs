@@ -1,4 +1,4 @@
-//! From the places where settings stand to the settings: which place wins, and everything that is wrong.
+//! Turns the contents of all places into the settings: decides which place wins, and collects everything that is wrong.
 
 use std::collections::BTreeMap;
 
@@ -47,17 +47,17 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, Error> {
     }
 }
 
-/// What the places gave, the strongest of them for each setting.
+/// The values from all places. For each setting, the strongest place counts.
 #[derive(Default)]
 pub(super) struct Found {
-    /// None where a value was given that has been complained about already.
+    /// `None` if a value was given that has already been reported as wrong.
     given: BTreeMap<&'static str, Option<(String, Source)>>,
     origins: Vec<Origin>,
     wrong: Vec<String>,
 }
 
 impl Found {
-    /// Takes what a place gives for settings that no stronger place gave.
+    /// Takes a place's values for those settings that no stronger place gave.
     fn take(&mut self, entries: Vec<Entry>) {
         let mut taken = Vec::new();
         for entry in entries {
@@ -86,7 +86,7 @@ impl Found {
         }
     }
 
-    /// The setting's value; none where it is wrong, which is then noted.
+    /// Returns the setting's value. If it is wrong, reports that and returns `None`.
     pub(super) fn read<T: 'static>(&mut self, name: &'static str, check: &Check<T>) -> Option<T> {
         let allowed = &check.allowed;
         let Some(given) = self.given.get(name) else {
@@ -115,7 +115,7 @@ impl Found {
         self.origins.clone()
     }
 
-    /// MongoDB holds names that differ only in case for the same database.
+    /// MongoDB takes names that differ only in case for the same database.
     fn check_databases(&mut self) {
         let (own, handlers) = (self.text("WEIR_DATABASE"), self.text("MONGODB_DATABASE"));
         if own.eq_ignore_ascii_case(&handlers) {
@@ -126,17 +126,17 @@ impl Found {
         }
     }
 
-    /// Notes what is wrong, in a line.
+    /// Reports something that is wrong, in a line.
     pub(super) fn complain(&mut self, line: String) {
         self.wrong.push(line);
     }
 
-    /// Whether a place gave the setting.
+    /// Returns whether a place gave the setting.
     pub(super) fn has(&self, name: &str) -> bool {
         self.given.contains_key(name)
     }
 
-    /// The setting's text, or its default's.
+    /// Returns the setting's text, or its default's.
     pub(super) fn text(&self, name: &str) -> String {
         let given = self.given.get(name).and_then(Option::as_ref).map(|(text, _)| text.clone());
         let default = || table().iter().find(|setting| setting.name == name).and_then(|setting| setting.default);
@@ -144,7 +144,7 @@ impl Found {
     }
 }
 
-/// The error's own text quotes the line, which may hold a secret.
+/// Parses the file. The parser's own error quotes the line, which may hold a secret, so that error is not shown.
 fn toml_table(text: &str, file: &str, wrong: &mut Vec<String>) -> toml::Table {
     text.parse().unwrap_or_else(|error: toml::de::Error| {
         let line = error.span().map_or(1, |span| text[..span.start].lines().count().max(1));

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A password, or a connection string that holds one. `Display` and `Debug` give what may be shown of it.
+/// A password, or a connection string that holds one. `Display` and `Debug` print what may be shown of it.
 #[derive(Clone)]
 pub struct Secret {
     value: String,
@@ -10,14 +10,14 @@ pub struct Secret {
 }
 
 impl Secret {
-    /// A secret of which nothing may be shown.
+    /// Makes a secret of which nothing may be shown.
     #[must_use]
     pub fn new(value: impl Into<String>) -> Self {
         Self { value: value.into(), shown: "***".to_owned() }
     }
 
-    /// A connection string, of which scheme, user, hosts and database may be shown: not the password, and no option,
-    /// since options hold passwords and tokens too.
+    /// Makes a secret from a connection string. Its scheme, user, hosts and database may be shown, but neither the
+    /// password nor any option, because options hold passwords and tokens too.
     #[must_use]
     pub fn uri(value: impl Into<String>) -> Self {
         let value = value.into();
@@ -25,7 +25,7 @@ impl Secret {
         Self { value, shown }
     }
 
-    /// The value itself, for whom it is meant.
+    /// Returns the value itself, for its intended recipient.
     #[must_use]
     pub fn expose(&self) -> &str {
         &self.value
@@ -44,8 +44,8 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// The last `@` ends the user's part wherever it stands: a password that was not percent-encoded may hold `/`, `?` and
-/// `@`, and it is better to show too little than a piece of it.
+/// Hides the password. The last `@` ends the user's part wherever it is, because a password that was not
+/// percent-encoded may hold `/`, `?` and `@`. It is better to show too little than a piece of the password.
 fn shown_uri(uri: &str) -> String {
     let Some((scheme, rest)) = uri.split_once("://") else {
         return "***".to_owned();

@@ -12,7 +12,7 @@ use super::load::Found;
 use super::{DefaultCeiling, HandlerSettings, Limits, Origin, Secret, Setting, Topics};
 use crate::event::{Columns, Others};
 
-/// Where a group starts that Kafka and Weir know no progress of.
+/// The start of a group for which neither Kafka nor Weir has progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OffsetReset {
     /// At the log's beginning.
@@ -52,7 +52,7 @@ macro_rules! settings {
             $( setting($name, &[$($help),+], &$check), )+
         ]);
 
-        /// The settings that `found` gives; none where something is wrong, which is then noted in `found`.
+        /// Reads the settings from `found`. If something is wrong, reports it in `found` and returns `None`.
         pub(super) fn fill(
             found: &mut Found,
             limits: Limits,
@@ -168,7 +168,7 @@ const DEFAULT_CEILINGS: &[(&str, DefaultCeiling)] =
     &[("declared", DefaultCeiling::Declared), ("none", DefaultCeiling::Nothing)];
 const LOG_FORMATS: &[(&str, LogFormat)] = &[("json", LogFormat::Json), ("text", LogFormat::Text)];
 
-/// Every setting, in the order in which people read about them.
+/// Returns every setting, in the order in which people read about them.
 #[must_use]
 pub fn table() -> &'static [Setting] {
     &TABLE
@@ -179,7 +179,7 @@ fn setting<T>(name: &'static str, help: &[&str], check: &check::Check<T>) -> Set
     Setting {
         name,
         flag: lower.replace('_', "-"),
-        // In `weir.toml` the table `[handlers.NAME]` has the plain name.
+        // In `weir.toml`, the table `[handlers.NAME]` has the plain name.
         key: if name == "HANDLERS" { "handlers_folder".to_owned() } else { lower },
         help: help.iter().map(|line| line.trim()).collect::<Vec<_>>().join(" "),
         allowed: check.allowed.clone(),
@@ -192,7 +192,7 @@ fn setting<T>(name: &'static str, help: &[&str], check: &check::Check<T>) -> Set
 }
 
 impl OffsetReset {
-    /// As the setting spells it.
+    /// Returns the name as the setting spells it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Where settings are looked for, and what each place gives.
+//! The places that may hold settings, and what each of them gives.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, Setting, kafka};
 
-/// The places where a process finds its settings, as texts. It holds secrets, so it cannot be printed.
+/// The places in which a process finds its settings, as texts. This holds secrets, so it cannot be printed.
 #[derive(Clone, Default)]
 pub struct Sources {
     /// From the command line: a setting's name, or `NAME_FILE`, and its value.
@@ -16,16 +16,16 @@ pub struct Sources {
     pub environment: Vec<(OsString, OsString)>,
     /// The text of `.env`.
     pub dotenv: Option<String>,
-    /// The path and the text of `weir.toml`, or of the file given in its place.
+    /// The path and the text of `weir.toml`, or of the file given instead.
     pub toml: Option<(PathBuf, String)>,
 }
 
 impl Sources {
-    /// What the process has: these flags, its environment, and in the working directory `.env` and `weir.toml`, or in
-    /// the latter's place the file `config`, which must exist.
+    /// Reads the places of the process: these flags, its environment, and from the working directory `.env` and
+    /// `weir.toml`. If `config` is given, that file replaces `weir.toml` and must exist.
     ///
     /// # Errors
-    /// A file that cannot be read.
+    /// A file cannot be read.
     pub fn of_process(flags: Vec<(String, String)>, config: Option<&Path>) -> Result<Self, Error> {
         let mut wrong = Vec::new();
         let dotenv = text_of(Path::new(".env"), false, &mut wrong);
@@ -50,7 +50,7 @@ fn text_of(path: &Path, required: bool, wrong: &mut Vec<String>) -> Option<Strin
     }
 }
 
-/// Where a value was found.
+/// The place in which a value was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Source {
     /// A flag, such as `--kafka-topic`.
@@ -63,7 +63,7 @@ pub enum Source {
     Toml(String),
     /// The file that a `NAME_FILE` names.
     File {
-        /// Where the `NAME_FILE` stands.
+        /// The place that gives the `NAME_FILE`.
         named_in: Box<Source>,
         /// The path.
         path: String,
@@ -82,16 +82,16 @@ impl fmt::Display for Source {
     }
 }
 
-/// What one place gives for one setting.
+/// The value that one place gives for one setting.
 pub(super) struct Entry {
     pub(super) setting: &'static Setting,
-    /// The text is the path of a file that holds the value.
+    /// Whether the text is the path of a file that holds the value.
     pub(super) in_file: bool,
     pub(super) text: String,
     pub(super) source: Source,
 }
 
-/// The setting that a name in upper case means, and whether it is its `NAME_FILE`.
+/// Returns the setting that a name in upper case means, and whether the name is its `NAME_FILE`.
 fn named(name: &str) -> Option<(&'static Setting, bool)> {
     let exact = super::table().iter().find(|setting| setting.name == name).map(|setting| (setting, false));
     exact.or_else(|| {
@@ -109,11 +109,11 @@ pub(super) fn of_flags(flags: &[(String, String)]) -> Vec<Entry> {
     flags.iter().filter_map(entry).collect()
 }
 
-/// The environment holds other programs' names too, which are nobody's mistake. What is set but empty counts as not
-/// set, since a compose file writes that for a variable that it has no value for.
+/// Reads the environment. It holds other programs' names too, which are not a mistake. A variable that is set but empty
+/// counts as not set, because a compose file writes that for a variable without a value.
 pub(super) fn of_environment(variables: &[(OsString, OsString)], wrong: &mut Vec<String>) -> Vec<Entry> {
     let mut variables: Vec<_> = variables.iter().filter_map(|(name, text)| Some((name.to_str()?, text))).collect();
-    // Of several spellings the one in upper case goes first, which is the order of ASCII.
+    // If a name has several spellings, the one in upper case goes first, which is the order of ASCII.
     variables.sort_unstable();
     let mut entries: Vec<Entry> = Vec::new();
     for (name, text) in variables {
@@ -130,9 +130,9 @@ pub(super) fn of_environment(variables: &[(OsString, OsString)], wrong: &mut Vec
     entries
 }
 
-/// As the environment; of a name that stands twice, the last line counts.
+/// Does the same for `.env`. If a name occurs twice, the last line counts.
 pub(super) fn of_dotenv(text: &str, wrong: &mut Vec<String>) -> Vec<Entry> {
-    // Its reader takes space at the very end for the beginning of more.
+    // The reader of the file takes space at the very end for the beginning of another line.
     let text = format!("{}\n", text.trim_start_matches('\u{feff}'));
     let mut entries: Vec<Entry> = Vec::new();
     for line in dotenvy::from_read_iter(text.as_bytes()) {
@@ -152,13 +152,13 @@ pub(super) fn of_dotenv(text: &str, wrong: &mut Vec<String>) -> Vec<Entry> {
     entries
 }
 
-/// The line itself may hold a secret, so it is not shown. One that sets another program's name is left to that one,
-/// unless it has swallowed the lines below it.
+/// Says what is wrong with a line, without showing it, because it may hold a secret. A line that sets another program's
+/// name is ignored, unless it has swallowed the lines below it.
 fn unreadable(error: &dotenvy::Error, text: &str) -> Option<String> {
     let dotenvy::Error::LineParse(rest, _) = error else {
         return Some(format!(".env cannot be read: {error}"));
     };
-    // What is given is the line from some place on, such as its value.
+    // The error holds the line from some place on, such as its value.
     let rest = rest.trim_end();
     let start = text.find(rest).map_or(0, |at| text[..at].rfind('\n').map_or(0, |end| end + 1));
     let name = text[start..].split(['=', '\n']).next().unwrap_or_default().trim();

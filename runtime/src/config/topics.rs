@@ -1,4 +1,4 @@
-//! The topics that are read: a list of names, or a pattern that may come to hold more of them.
+//! The topics that are read: a list of names, or a pattern that may later match more of them.
 
 use std::fmt;
 
@@ -7,13 +7,13 @@ use regex::Regex;
 /// `KAFKA_TOPIC`: the names of topics, or a pattern of them.
 #[derive(Debug, Clone)]
 pub enum Topics {
-    /// These, each named once.
+    /// These topics, each named once.
     Names(Vec<String>),
-    /// Every one that the pattern matches, now or later.
+    /// Every topic that the pattern matches, now or later.
     Pattern(Pattern),
 }
 
-/// An extended regular expression that begins with `^`, of which Kafka's client and this process think alike.
+/// An extended regular expression that begins with `^` and means the same to Kafka's client and to this process.
 #[derive(Debug, Clone)]
 pub struct Pattern {
     text: String,
@@ -21,13 +21,13 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The pattern as it was written.
+    /// Returns the pattern as it was written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether the topic is one of it.
+    /// Returns whether the pattern matches the topic.
     #[must_use]
     pub fn holds(&self, topic: &str) -> bool {
         self.regex.is_match(topic)
@@ -35,7 +35,7 @@ impl Pattern {
 }
 
 impl Topics {
-    /// What a text means; none where it is neither.
+    /// Reads a list or a pattern. Returns `None` if the text is neither.
     pub(super) fn read(text: &str) -> Option<Self> {
         if text.starts_with('^') {
             return pattern(text).map(Self::Pattern);
@@ -52,7 +52,7 @@ impl Topics {
         Some(Self::Names(names))
     }
 
-    /// What Kafka's client subscribes to.
+    /// Returns what Kafka's client subscribes to.
     #[must_use]
     pub fn subscription(&self) -> Vec<&str> {
         match self {
@@ -61,7 +61,7 @@ impl Topics {
         }
     }
 
-    /// The topic, where it can be one only.
+    /// Returns the topic if there can be only one.
     #[must_use]
     pub fn only(&self) -> Option<&str> {
         match self {
@@ -71,21 +71,21 @@ impl Topics {
     }
 }
 
-/// As the setting has it.
+/// Writes the topics as the setting has them.
 impl fmt::Display for Topics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.subscription().join(","))
     }
 }
 
-/// What Kafka allows for a topic's name.
+/// Returns whether Kafka allows this name for a topic.
 fn is_topic(name: &str) -> bool {
     let fits = (1..=249).contains(&name.len()) && !matches!(name, "." | "..");
     fits && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// What POSIX and this process's expressions read differently is refused: escapes of letters and digits, `(?`, lazy
-/// repetitions, and sets within a set.
+/// Reads a pattern. It refuses what POSIX and this process's expressions read differently: escapes of letters and
+/// digits, `(?`, lazy repetitions, and sets within a set.
 fn pattern(text: &str) -> Option<Pattern> {
     let bytes = text.as_bytes();
     let differs = bytes.windows(2).any(|pair| match pair {

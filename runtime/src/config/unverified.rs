@@ -1,17 +1,17 @@
-//! Which settings switch the check of a server's certificate off. Pure.
+//! Which settings switch off the verification of a server's certificate. Pure.
 
 use super::Settings;
 
-/// Properties of librdkafka, and the value that switches the check off.
+/// Properties of librdkafka, and the value that switches the verification off.
 /// <https://github.com/confluentinc/librdkafka/blob/master/CONFIGURATION.md>
 const KAFKA: [(&str, &str); 2] =
     [("enable.ssl.certificate.verification", "false"), ("ssl.endpoint.identification.algorithm", "none")];
-/// Options of a connection string that do the same when they are true.
+/// Options of a connection string that do the same if they are true.
 /// <https://www.mongodb.com/docs/manual/reference/connection-string-options/#tls-options>
 const MONGODB: [&str; 3] = ["tlsInsecure", "tlsAllowInvalidCertificates", "tlsAllowInvalidHostnames"];
 
 impl Settings {
-    /// The settings under which anybody who can intercept a connection can pose as Kafka or MongoDB.
+    /// Returns the settings under which anyone who can intercept a connection can pose as Kafka or MongoDB.
     #[must_use]
     pub fn unverified(&self) -> Vec<String> {
         let property = |name: &str, off: &str| {
