@@ -1,7 +1,8 @@
-//! How the process is seen from outside: log lines, metrics, statistics, health. It knows nothing of how those are
-//! served, and nothing of Kafka or MongoDB.
+//! How the process is seen from outside: log lines, metrics, statistics, health. Knows nothing of how those are served,
+//! and nothing of Kafka or MongoDB.
 //!
-//! Invariant: every metric's name stands once, in [`metrics`]; nothing here can fail or hold up what it observes.
+//! Invariant: every metric's name is written once, in [`metrics`], and nothing here can fail or hold up what it
+//! observes.
 
 mod embedded;
 pub mod health;

@@ -1,11 +1,13 @@
-//! JSON that a handler gave, on its way into a log line. Pure.
+//! JSON from a handler, on its way into a log line. Pure.
 
-/// How deep the objects and arrays of a log line's fields may nest. What reads logs often recurses.
+/// How deep the objects and arrays of a log line's fields may nest. Programs that read logs often recurse.
 const MAX_DEPTH: usize = 64;
 
-/// The object on one line, with its members as they are written; none if the text is no object or nests too deep.
+/// Returns the object on one line, with its members as they are written, or `None` if the text is not an object or
+/// nests too deep.
 ///
-/// The text is not read into values, since a reader gives some keys a meaning of its own, rounds numbers and recurses.
+/// The text is not parsed into values, because a parser gives some keys a meaning of its own, rounds numbers and
+/// recurses.
 pub(super) fn object(text: &str) -> Option<String> {
     let is_json = serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok();
     if !is_json || !text.trim_start().starts_with('{') {

@@ -1,4 +1,4 @@
-//! Whether the process makes progress, and whether it is ready: what it waits for, which partitions stand still.
+//! Whether the process makes progress, and whether it is ready: what it waits for, and which partitions have stopped.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-/// Waits for Kafka.
+/// The process waits for Kafka.
 pub const KAFKA: &str = "kafka";
-/// Waits for MongoDB.
+/// The process waits for MongoDB.
 pub const MONGODB: &str = "mongodb";
-/// Waits for the group's first assignment, and for the partitions in it to be claimed.
+/// The process waits for the group's first assignment, and for the partitions in it to be claimed.
 pub const ASSIGNMENT: &str = "assignment";
 
-/// Waits for records to be accounted for, of which there are some.
+/// The process waits for progress, although there are records to account for.
 pub const PROGRESS: &str = "progress";
 
-/// Waits for somebody to help with records that Kafka's client cannot read.
+/// The process waits for a person to help with records that Kafka's client cannot read.
 pub const RECORDS: &str = "records";
 
 /// The health of a process. Cheap to clone.
@@ -45,43 +45,43 @@ struct Loop {
     bound: Duration,
 }
 
-/// Whether events can be taken, and what is in the way.
+/// Whether the process can take events, and what prevents it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Readiness {
-    /// Nothing is waited for, nothing stands still, and no stop was asked for.
+    /// Whether nothing is waited for, no partition has stopped, and no stop was requested.
     pub ready: bool,
-    /// The process is finishing what runs, to stop then.
+    /// Whether the process is finishing its work in order to stop.
     pub draining: bool,
-    /// What is waited for.
+    /// The things that the process waits for.
     pub waiting_for: Vec<WaitingFor>,
-    /// The partitions that stand still until somebody acts.
+    /// The partitions that have stopped until somebody acts.
     pub stopped: Vec<Stopped>,
 }
 
-/// Something that is waited for.
+/// Something that the process waits for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WaitingFor {
-    /// What.
+    /// Its name.
     pub what: String,
-    /// Why it is not there, in its own words.
+    /// Why it is missing, in its own words.
     pub why: String,
-    /// How long it has been waited for.
+    /// How long the process has waited for it.
     pub for_seconds: u64,
 }
 
-/// A partition that stands still.
+/// A partition that has stopped.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stopped {
     /// The topic.
     pub topic: String,
     /// The partition's number.
     pub partition: i32,
-    /// Why, and what to do.
+    /// Why it has stopped, and what to do.
     pub why: String,
 }
 
 impl Readiness {
-    /// The same without the words of Kafka and MongoDB.
+    /// Returns the same without the words of Kafka and MongoDB.
     #[must_use]
     pub fn without_reasons(mut self) -> Self {
         for wait in &mut self.waiting_for {
@@ -92,7 +92,7 @@ impl Readiness {
 }
 
 impl Health {
-    /// Of a process that has just begun: it waits for [`KAFKA`], [`MONGODB`] and [`ASSIGNMENT`].
+    /// Returns the health of a process that has just begun: it waits for [`KAFKA`], [`MONGODB`] and [`ASSIGNMENT`].
     #[must_use]
     pub fn new() -> Self {
         let health = Self { state: Arc::default() };
@@ -103,7 +103,7 @@ impl Health {
         health
     }
 
-    /// Something is not there. Said in the log where it, or the reason, is new.
+    /// Reports that something is missing. Logs that if the thing or the reason is new.
     pub fn waiting_for(&self, what: &str, why: impl Into<String>) {
         let why = why.into();
         let mut state = self.lock();
@@ -117,7 +117,7 @@ impl Health {
         }
     }
 
-    /// What was waited for is there.
+    /// Reports that something is no longer missing.
     pub fn found(&self, what: &str) {
         if let Some(wait) = self.lock().waits.remove(what) {
             let waited_ms = u64::try_from(wait.since.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -125,28 +125,28 @@ impl Health {
         }
     }
 
-    /// A partition stands still until somebody acts.
+    /// Reports that a partition has stopped until somebody acts.
     pub fn partition_stopped(&self, topic: &str, partition: i32, why: impl Into<String>) {
         self.lock().stopped.insert((topic.to_owned(), partition), why.into());
     }
 
-    /// A partition goes on, or is another process's now.
+    /// Reports that a partition goes on, or now belongs to another process.
     pub fn partition_resumed(&self, topic: &str, partition: i32) {
         self.lock().stopped.remove(&(topic.to_owned(), partition));
     }
 
-    /// A stop was asked for: the process is no longer ready, and lives until it has finished.
+    /// Reports that a stop was requested: the process is no longer ready, and lives until it has finished.
     pub fn draining(&self) {
         self.lock().draining = true;
     }
 
-    /// Whether a stop was asked for.
+    /// Returns whether a stop was requested.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.lock().draining
     }
 
-    /// Watches a loop that says at least once in `bound` that it makes progress. A loop that ended without
+    /// Watches a loop, which must report progress at least once in `bound`. A loop that ended without
     /// [`Heartbeat::end`] counts as one that hangs.
     #[must_use]
     pub fn heartbeat(&self, name: &'static str, bound: Duration) -> Heartbeat {
@@ -154,7 +154,7 @@ impl Health {
         Heartbeat { health: self.clone(), name }
     }
 
-    /// Whether every loop makes progress.
+    /// Checks that every loop makes progress.
     ///
     /// # Errors
     /// The loops that do not, and for how long.
@@ -170,7 +170,7 @@ impl Health {
         if hanging.is_empty() { Ok(()) } else { Err(hanging.join("; ")) }
     }
 
-    /// Whether events can be taken, and what is in the way.
+    /// Returns whether the process can take events, and what prevents it.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let state = self.lock();
@@ -199,7 +199,7 @@ impl Default for Health {
     }
 }
 
-/// A watched loop's own end of the watch.
+/// The watched loop's side of the watch.
 #[derive(Debug, Clone)]
 pub struct Heartbeat {
     health: Health,
@@ -207,14 +207,14 @@ pub struct Heartbeat {
 }
 
 impl Heartbeat {
-    /// The loop makes progress. To be called within its bound whatever is waited for, outages included.
+    /// Reports progress. The loop must call this within its bound whatever it waits for, outages included.
     pub fn beat(&self) {
         if let Some(one) = self.health.lock().loops.get_mut(self.name) {
             one.last = Instant::now();
         }
     }
 
-    /// The loop has ended as it should.
+    /// Reports that the loop has ended as it should.
     pub fn end(self) {
         self.health.lock().loops.remove(self.name);
     }

@@ -1,6 +1,6 @@
-//! What is told apart in metrics and statistics: the values of their labels.
+//! The values of the labels in metrics and statistics.
 
-/// An enum whose members have a name as a label.
+/// Defines enums whose members have a name as a label.
 macro_rules! labels {
     ($( $(#[$doc:meta])+ $name:ident { $( $(#[$member_doc:meta])+ $member:ident = $text:literal, )+ } )+) => {$(
         $(#[$doc])+
@@ -12,7 +12,7 @@ macro_rules! labels {
         impl $name {
             pub(super) const NAMES: &[&str] = &[$( $text ),+];
 
-            /// The name in metrics and statistics.
+            /// Returns the name in metrics and statistics.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 Self::NAMES[self as usize]
@@ -22,7 +22,7 @@ macro_rules! labels {
 }
 
 labels! {
-    /// What a record of Kafka's turned out to be.
+    /// The kind of a Kafka record.
     RecordKind {
         /// An event for the handlers.
         Event = "event",
@@ -30,7 +30,7 @@ labels! {
         Update = "update",
         /// A deleted outbox row.
         Delete = "delete",
-        /// A row of a snapshot, where those are no events.
+        /// A row of a snapshot, if those are not events.
         Snapshot = "snapshot",
         /// The table was emptied.
         Truncate = "truncate",
@@ -42,7 +42,8 @@ labels! {
         Heartbeat = "heartbeat",
         /// Debezium's record of a transaction's begin or end.
         TransactionMetadata = "transaction_metadata",
-        /// An event of which a value was not sent, as PostgreSQL does with what a change left as it was.
+        /// An event with a value that was not sent, because PostgreSQL leaves a value stored apart (TOAST) out of an
+        /// update that did not change it.
         Unsent = "unsent",
         /// A record that cannot be read.
         Undecodable = "undecodable",
@@ -52,7 +53,7 @@ labels! {
     EventResult {
         /// Its deliveries were committed, each with its own outcome.
         Committed = "committed",
-        /// The ledger or the batch knew it already.
+        /// The ledger or the batch already had it.
         Duplicate = "duplicate",
         /// No handler wants its type.
         NoHandler = "no_handler",
@@ -66,13 +67,13 @@ labels! {
         Committed = "committed",
         /// The handler did not want the event.
         Skipped = "skipped",
-        /// It waits to be tried again.
+        /// It waits for a retry.
         Parked = "parked",
         /// No attempt will succeed.
         Dead = "dead",
     }
 
-    /// A service whose faults are nobody's doing.
+    /// A service whose faults are not a handler's.
     Service {
         /// Kafka.
         Kafka = "kafka",

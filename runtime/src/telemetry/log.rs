@@ -1,9 +1,9 @@
-//! Log lines: one JSON object a line, or a line for people. A line is made whole by the thread that has it, and written by
-//! a thread of its own, which is flushed at the end, within a bound.
+//! Log lines: one JSON object a line, or a line for people. The thread that logs a line completes it, and a separate
+//! thread writes it. The log is flushed at the end, within a bound.
 //!
-//! The message of a `tracing` event is the line's name, in snake case; its fields stand flat beside it, numbers as
-//! numbers. A field `fields` that holds an object's JSON is embedded as it is. Lines of libraries, through `tracing` or
-//! `log`, are named `library_log`. Spans are not shown.
+//! The message of a `tracing` event is the line's name, in snake case. Its fields are members of the same object,
+//! numbers as numbers. A field `fields` that holds an object's JSON is embedded as it is. Lines of libraries, through
+//! `tracing` or `log`, are named `library_log`. Spans are not shown.
 
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
@@ -25,20 +25,20 @@ use super::log_queue::LogQueue;
 use crate::clock;
 use crate::config::{LogFormat, LogLevel};
 
-/// How long the log may take to be written when the process ends.
+/// How long writing the rest of the log may take when the process ends.
 pub const LAST_LINES: Duration = Duration::from_secs(1);
-/// How long the standard error may take to be written.
+/// How long writing to the standard error may take.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// The exit status after a panic, as Rust's own.
+/// The exit status after a panic, the same as Rust's own.
 const PANICKED: i32 = 101;
 
-/// The process's own, once it is initialised.
+/// The process's own queue, once it is initialised.
 static QUEUE: OnceLock<LogQueue> = OnceLock::new();
 
-/// Writes the process's log to its standard output from now on, and ends the process if any thread of it panics.
+/// Writes the process's log to its standard output from now on, and ends the process if any of its threads panics.
 ///
 /// # Errors
-/// It has been called before, or the system has no thread to give.
+/// It was called before, or the log's thread cannot be started.
 pub fn init(format: LogFormat, level: &LogLevel) -> Result<(), Error> {
     let terminal = io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
     let lines = Lines::start(format, terminal, Box::new(io::stdout()))?;
@@ -48,7 +48,7 @@ pub fn init(format: LogFormat, level: &LogLevel) -> Result<(), Error> {
     tracing::subscriber::set_global_default(subscriber).map_err(|_| Error::Twice)?;
     let most = level.libraries.iter().map(|(_, level)| *level).chain([Level::WARN]).max().unwrap_or(Level::WARN);
     log::set_max_level(log_level(most).to_level_filter());
-    // A leaked box, since a feature of `log` that takes the box itself is one that nothing else here needs.
+    // This leaks a box, because nothing else here needs the feature of `log` that takes the box itself.
     log::set_logger(Box::leak(Box::new(LibraryLines { lines, targets }))).map_err(|_| Error::Twice)?;
     end_on_panics();
     Ok(())
@@ -57,26 +57,26 @@ pub fn init(format: LogFormat, level: &LogLevel) -> Result<(), Error> {
 /// Why there is no log.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// There is one.
+    /// It has been initialised already.
     #[error("the log has been initialised already")]
     Twice,
-    /// The system has no thread to give.
+    /// Its thread cannot be started.
     #[error("no thread can be had for the log: {0}")]
     Thread(#[from] io::Error),
 }
 
-/// Waits until every line is written, and says whether it was in time. For the end of the process.
+/// Waits until every line is written, and returns whether it was in time. For the end of the process.
 pub fn flush(within: Duration) -> bool {
     QUEUE.get().is_none_or(|queue| queue.flush(within))
 }
 
-/// How many lines were lost because nobody read them in time.
+/// Returns how many lines were lost because they were not read in time.
 #[must_use]
 pub fn lost() -> u64 {
     QUEUE.get().map_or(0, LogQueue::lost)
 }
 
-/// Says something on the standard error, which nobody may be reading.
+/// Writes a text to the standard error, which may have no reader. So it waits only for a bounded time.
 pub fn last_words(text: String) {
     let (written, waits) = sync_channel(1);
     let says = move || {
@@ -88,23 +88,24 @@ pub fn last_words(text: String) {
     }
 }
 
-/// Libraries are heard from warnings on: their lines are not made for the readers of this log.
+/// Libraries log from warnings on, because their lines are not made for the readers of this log.
 fn targets(level: &LogLevel) -> Targets {
     let libraries = level.libraries.iter().map(|(library, level)| (library.as_str(), *level));
     Targets::new().with_default(Level::WARN).with_target("weir", level.weir).with_targets(libraries)
 }
 
-/// Whether everything has been given back and said, so that a panic means nothing any more.
+/// Whether everything has been given back and reported, so that a panic no longer matters.
 static HAS_ENDED: AtomicBool = AtomicBool::new(false);
 
-/// The host has done all that it does, and its runtime ends. MongoDB's driver panics in a task that runs on meanwhile, because
-/// the driver's own tasks are gone already; that must not make a good end a bad one.
+/// Marks the host's work as done while its runtime ends. A task of MongoDB's driver that runs on meanwhile may panic,
+/// because the driver's own tasks are gone already. That must not turn a good end into a bad one.
 pub fn has_ended() {
     HAS_ENDED.store(true, Ordering::Relaxed);
 }
 
-/// A host of which one thread is gone would look alive and do half of its work. So it ends as one that was killed does:
-/// nothing is given back, and the next owner of its partitions counts a death.
+/// Ends the process if any of its threads panics. Without that thread, the host would look alive and do half of its
+/// work. So it ends like a host that was killed: nothing is given back, and the next owner of its partitions counts a
+/// death.
 fn end_on_panics() {
     std::panic::set_hook(Box::new(|panic| {
         if HAS_ENDED.load(Ordering::Relaxed) {
@@ -119,7 +120,7 @@ fn end_on_panics() {
     }));
 }
 
-/// Where lines go, and in which form.
+/// The destination of lines, and their form.
 #[derive(Clone)]
 struct Lines {
     form: Form,
@@ -174,7 +175,7 @@ impl<S: Subscriber> Layer<S> for Lines {
     }
 }
 
-/// What an event was recorded with.
+/// The message and the fields of an event.
 #[derive(Default)]
 struct Fields {
     message: String,

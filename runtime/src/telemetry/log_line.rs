@@ -1,7 +1,7 @@
 //! One log line, as JSON or for people. Pure.
 //!
-//! Invariant: no line is longer than [`LINE_BYTES`], whatever is put into it. The longest values are cut first, and a JSON
-//! line that is cut is JSON still.
+//! Invariant: no line is longer than [`LINE_BYTES`], whatever it holds. The longest values are cut first, and a JSON
+//! line that is cut is still JSON.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -10,35 +10,35 @@ use tracing::Level;
 
 use crate::clock;
 
-/// The most bytes of a line, with its end.
+/// The most bytes of a line, with its line break.
 pub(super) const LINE_BYTES: usize = 64 << 10;
-/// What a line takes beside its message, names and values: braces, the time, the level, colours.
+/// The bytes that a line takes besides its message, names and values: braces, the time, the level, colours.
 const LINE_OVERHEAD: usize = 256;
-/// What a field takes beside its name and value: quotes, commas, colours.
+/// The bytes that a field takes besides its name and value: quotes, commas, colours.
 const FIELD_OVERHEAD: usize = 32;
-/// The longest of what is put at the end of a value that is cut.
+/// The most bytes of the mark at the end of a value that is cut.
 const MARK_BYTES: usize = 48;
 
-/// What a line says.
+/// The content of a line.
 pub(super) struct Line<'a> {
     pub(super) ms: i64,
     pub(super) level: Level,
-    /// The target, where the line is a library's.
+    /// The target, if the line is a library's.
     pub(super) library: Option<&'a str>,
-    /// The line's name; a library's own words.
+    /// The line's name, or a library's own words.
     pub(super) message: String,
     pub(super) fields: Vec<(&'static str, FieldValue)>,
 }
 
-/// A field's value.
 pub(super) enum FieldValue {
     Text(String),
-    /// JSON as it is to be written: a number, a truth or an object.
+    /// JSON to be written as it is: a number, a boolean or an object.
     Json(String),
 }
 
 impl FieldValue {
-    /// The most bytes that it takes in a line; for one that is longer than a line, any number that is.
+    /// Returns the most bytes that the value takes in a line. For a value longer than a line, any number above that is
+    /// right.
     fn bytes(&self) -> usize {
         match self {
             Self::Text(text) | Self::Json(text) if text.len() > LINE_BYTES => text.len(),
@@ -47,7 +47,7 @@ impl FieldValue {
         }
     }
 
-    /// It takes at most so many bytes of a line. JSON becomes the text of its beginning.
+    /// Cuts the value to at most this many bytes of a line. JSON becomes the text of its beginning.
     fn cut(&mut self, most: usize) {
         if self.bytes() > most {
             let (Self::Text(text) | Self::Json(text)) = self;
@@ -57,7 +57,7 @@ impl FieldValue {
 }
 
 impl Line<'_> {
-    /// Cuts what makes it too long.
+    /// Cuts the values that make the line too long.
     fn fit(&mut self) {
         let target = self.library.map_or(0, str::len);
         let names: usize = self.fields.iter().map(|(name, _)| name.len() + FIELD_OVERHEAD).sum();
@@ -76,7 +76,7 @@ impl Line<'_> {
         if self.library.is_some() { "library_log" } else { &self.message }
     }
 
-    /// As the predecessor spelt the levels.
+    /// Returns the level as the predecessor spelt it.
     fn level(&self) -> &'static str {
         match self.level {
             Level::ERROR => "error",
@@ -87,7 +87,7 @@ impl Line<'_> {
         }
     }
 
-    /// One JSON object and the line's end.
+    /// Returns one JSON object and a line break.
     pub(super) fn json(mut self) -> String {
         self.fit();
         let mut out = String::with_capacity(256);
@@ -112,8 +112,8 @@ impl Line<'_> {
         out
     }
 
-    /// Time, level, name and fields; texts of several lines stand below, indented. Control characters are escaped, since
-    /// a handler's words must not move the cursor of the reader's terminal.
+    /// Returns time, level, name and fields. Texts of several lines follow below, indented. Control characters are
+    /// escaped, because a handler's words must not move the cursor of the reader's terminal.
     pub(super) fn text(mut self, colour: bool) -> String {
         self.fit();
         let paint = |code: &str, text: &str| {
@@ -159,7 +159,7 @@ impl Line<'_> {
     }
 }
 
-/// How many bytes each value may take at most so that all of them fit; none if they do as they are.
+/// Returns how many bytes each value may take so that all of them fit, or `None` if they fit as they are.
 fn share(mut sizes: Vec<usize>, budget: usize) -> Option<usize> {
     sizes.sort_unstable();
     let (mut left, count) = (budget, sizes.len());
@@ -173,7 +173,7 @@ fn share(mut sizes: Vec<usize>, budget: usize) -> Option<usize> {
     None
 }
 
-/// The most bytes that a character takes, in either form: a line break is one and the next line's indentation.
+/// Returns the most bytes that a character takes in either form. A line break also takes the next line's indentation.
 fn cost(c: char) -> usize {
     match c {
         '\n' | '\0'..='\x1f' => 8,
@@ -183,7 +183,7 @@ fn cost(c: char) -> usize {
     }
 }
 
-/// The beginning of the text, as far as it takes at most so many bytes, and how long all of it is.
+/// Returns the beginning of the text, within this many bytes, and says at its end how long all of the text is.
 fn cut(text: &str, most: usize) -> String {
     let mark = format!("… (cut: {} bytes in all)", text.len());
     debug_assert!(mark.len() <= MARK_BYTES, "a number has at most twenty digits");
@@ -207,13 +207,13 @@ fn member(out: &mut String, name: &str, json: &str) {
     out.push_str(json);
 }
 
-/// The text as JSON, with every character escaped that a terminal or a reader would not show as what it is.
+/// Returns the text as JSON, with every character escaped that a terminal or a reader would not show as it is.
 fn quoted(text: &str) -> String {
     let json = serde_json::to_string(text).expect("a text can be written as JSON");
     visible(&json).into_owned()
 }
 
-/// The same JSON, of which only a string can hold what is hidden.
+/// Escapes the hidden characters of JSON, which only a string can hold.
 fn visible(json: &str) -> Cow<'_, str> {
     if !json.contains(is_hidden) {
         return Cow::Borrowed(json);
@@ -229,8 +229,8 @@ fn visible(json: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// What moves a terminal's cursor, ends a line for some readers, or makes the text after it run the other way; but for the
-/// characters below the space, which JSON escapes anyway.
+/// Returns whether a character moves a terminal's cursor, ends a line for some readers, or makes the text after it run
+/// the other way. Characters below the space are not among them, because JSON escapes those anyway.
 fn is_hidden(c: char) -> bool {
     matches!(
         c,
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(read["text"].as_str(), Some(text.as_str()));
     }
 
-    /// Of each kind of character, those that take most for what they are, in as many fields as `tracing` takes.
+    /// Tries the costliest characters of each kind, in as many fields as `tracing` takes.
     #[test]
     fn the_worst_line_fits_in_every_form() {
         const MOST_FIELDS: usize = 32;

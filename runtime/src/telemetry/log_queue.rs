@@ -1,19 +1,19 @@
 //! The lines that wait to be written, and the one thread that writes them.
 //!
-//! Invariant: nobody who logs waits for whoever reads the log. The queue is bounded in bytes; a line that finds no room is
-//! lost and counted, and the log says how many were lost as soon as it is read again.
+//! Invariant: a thread that logs never waits for the log's reader. The queue is bounded in bytes. A line that finds no
+//! room is lost and counted, and the log says how many were lost as soon as it is read again.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// The most bytes that wait, beside as many that are being written.
+/// The most bytes that wait, besides as many that are being written.
 const BYTES: usize = 8 << 20;
 /// How much of its memory a buffer keeps when it is empty.
 const KEPT_BYTES: usize = 256 << 10;
 
-/// Where lines go. Cheap to clone.
+/// The queue of lines. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct LogQueue {
     shared: Arc<Shared>,
@@ -28,20 +28,19 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// Whole lines.
     waiting: Vec<u8>,
     writing: bool,
-    /// Lines lost that the log has not told of yet.
+    /// Lost lines that the log has not mentioned yet.
     untold: u64,
     /// Lines lost since the start.
     lost: u64,
 }
 
 impl LogQueue {
-    /// Starts the thread that writes to `out`; `lost` makes the line that tells how many were lost.
+    /// Starts the thread that writes to `out`. `lost` makes the line that says how many lines were lost.
     ///
     /// # Errors
-    /// The system has no thread to give.
+    /// The thread cannot be started.
     pub(super) fn start(out: Box<dyn Write + Send>, lost: impl Fn(u64) -> String + Send + 'static) -> io::Result<Self> {
         Self::bounded(BYTES, out, lost)
     }
@@ -57,7 +56,7 @@ impl LogQueue {
         Ok(queue)
     }
 
-    /// Adds a line, or loses it.
+    /// Adds a line, or loses it if there is no room.
     pub(super) fn push(&self, line: &str) {
         let mut state = self.shared.lock();
         if state.waiting.len() + line.len() > self.bound {
@@ -70,12 +69,12 @@ impl LogQueue {
         self.shared.changed.notify_all();
     }
 
-    /// How many lines were lost since the start.
+    /// Returns how many lines were lost since the start.
     pub(super) fn lost(&self) -> u64 {
         self.shared.lock().lost
     }
 
-    /// Waits until everything is written, and says whether it was in time.
+    /// Waits until everything is written, and returns whether it was in time.
     pub(super) fn flush(&self, within: Duration) -> bool {
         let busy = |state: &mut State| state.writing || !state.is_told();
         let waited = self.shared.changed.wait_timeout_while(self.shared.lock(), within, busy);
@@ -90,7 +89,8 @@ impl State {
 }
 
 impl Shared {
-    /// The writing thread. It holds no lock while it writes, so that a reader that stands still holds up nobody else.
+    /// Runs the writing thread. It holds no lock while it writes, so that a reader that stalls holds up no other
+    /// thread.
     fn write(&self, out: &mut dyn Write, lost: impl Fn(u64) -> String) {
         let mut lines = Vec::new();
         loop {
@@ -101,10 +101,10 @@ impl Shared {
             state.writing = true;
             drop(state);
             if untold > 0 {
-                // They came when the queue was full, so after all that was in it.
+                // They were lost while the queue was full, so after all the lines in it.
                 lines.extend_from_slice(lost(untold).as_bytes());
             }
-            // A log that nobody can take, such as a closed pipe, stops nothing.
+            // An output that takes nothing, such as a closed pipe, stops nothing.
             let _ = out.write_all(&lines).and_then(|()| out.flush());
             lines.clear();
             lines.shrink_to(KEPT_BYTES);
@@ -126,7 +126,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_secs(10);
 
-    /// An output that takes nothing until it is told to, write by write.
+    /// An output that blocks every write until the test lets it go on.
     struct Blocked {
         begun: SyncSender<()>,
         go_on: Receiver<()>,

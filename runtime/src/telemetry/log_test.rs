@@ -4,7 +4,7 @@ use super::*;
 
 const SOON: Duration = Duration::from_secs(10);
 
-/// What is logged while `run` runs.
+/// Returns what is logged while `run` runs.
 fn logged(format: LogFormat, level: &str, run: impl FnOnce()) -> String {
     let level = crate::config::Settings::of(&[("MONGODB_URI", "mongodb://h"), ("LOG_LEVEL", level)])
         .expect("the settings are right")
@@ -37,7 +37,7 @@ impl Write for Written {
     }
 }
 
-/// The line without its time, after a look at that.
+/// Returns the line without its time, after checking the time's form.
 fn without_time(line: &str) -> &str {
     let (start, rest) = line.split_at(r#"{"timestamp":"2026-01-02T03:04:05.678Z","#.len());
     let digits = start.replace(|c: char| c.is_ascii_digit(), "0");

@@ -1,5 +1,5 @@
-//! Every metric's name, once, and the methods that the others call. Names carry their unit; a counter's `_total` and a
-//! unit's suffix are added by the encoding.
+//! Every metric's name, written once, and the methods that other modules call. Names carry their unit. The encoding
+//! adds a counter's `_total` and a unit's suffix.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -43,7 +43,7 @@ pub(super) struct Inner {
     registry: Registry,
 }
 
-/// Where nothing is uncommitted.
+/// The value if nothing is uncommitted.
 const NONE_MS: i64 = i64::MAX;
 
 impl fmt::Debug for Metrics {
@@ -183,7 +183,7 @@ const LATENCY_SECONDS: [f64; 18] =
 const BATCH_EVENTS: [f64; 12] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 10_000.0];
 
 impl Metrics {
-    /// Metrics that all stand at nothing.
+    /// Returns metrics that are all zero.
     #[must_use]
     pub fn new() -> Self {
         let families = Families::new();
@@ -206,46 +206,47 @@ impl Metrics {
         }
     }
 
-    /// A record was read.
+    /// Counts a record that was read.
     pub fn record(&self, kind: RecordKind) {
         self.inner.records[kind as usize].inc();
     }
 
-    /// An event was accounted for.
+    /// Counts an event that was accounted for.
     pub fn event(&self, result: EventResult) {
         self.events(result, 1);
     }
 
-    /// So many events were accounted for.
+    /// Counts several events that were accounted for.
     pub fn events(&self, result: EventResult, count: u64) {
         self.inner.events[result as usize].inc_by(count);
         self.inner.window.count(count);
     }
 
-    /// The metrics of a handler, the same ones each time; to be kept beside the handler.
+    /// Returns the metrics of a handler, the same ones each time. Keep them beside the handler.
     #[must_use]
     pub fn handler(&self, name: &str) -> HandlerMetrics {
         let mut handlers = lock(&self.inner.handlers);
         handlers.entry(name.to_owned()).or_insert_with(|| HandlerMetrics::new(name, &self.inner.families)).clone()
     }
 
-    /// A batch of so many events was committed.
+    /// Counts a committed batch of this many events.
     pub fn batch(&self, events: usize) {
         self.inner.families.batches.inc();
         self.inner.families.batch.observe(f64::from(u32::try_from(events).unwrap_or(u32::MAX)));
     }
 
-    /// A batch was cut before its end; `cause` is one of few.
+    /// Counts a batch that was cut before its end; `cause` is one of few.
     pub fn batch_cut(&self, cause: &str) {
         self.inner.families.batch_cuts.get_or_create(&[("cause", cause.to_owned())]).inc();
     }
 
-    /// A transaction took so long.
+    /// Records how long a transaction took.
     pub fn commit(&self, took: Duration) {
         self.inner.families.commit.observe(took.as_secs_f64());
     }
 
-    /// An event was committed: both times in milliseconds since 1970, the first PostgreSQL's, the second the host's.
+    /// Records that an event was committed. Both times are in milliseconds since 1970, the first PostgreSQL's, the
+    /// second the host's.
     pub fn event_latency(&self, created_at_ms: i64, committed_at_ms: i64) {
         let ms = committed_at_ms.saturating_sub(created_at_ms).max(0);
         let ms_u64 = u64::try_from(ms).unwrap_or(0);
@@ -253,23 +254,23 @@ impl Metrics {
         self.inner.window.latency(ms);
     }
 
-    /// A transaction was begun anew; `cause` is one of few.
+    /// Counts a transaction that was begun again; `cause` is one of few.
     pub fn transaction_redone(&self, cause: &str) {
         self.inner.families.transactions_redone.get_or_create(&[("cause", cause.to_owned())]).inc();
     }
 
-    /// How many transactions were begun anew for that cause.
+    /// Returns how many transactions were begun again for this cause.
     #[must_use]
     pub fn transactions_redone(&self, cause: &str) -> u64 {
         self.inner.families.transactions_redone.get_or_create(&[("cause", cause.to_owned())]).get()
     }
 
-    /// A service was unreachable, slow or in conflict.
+    /// Counts a fault: a service was unreachable, slow or in conflict.
     pub fn fault(&self, service: Service) {
         self.inner.families.faults.get_or_create(&[("service", service.as_str().to_owned())]).inc();
     }
 
-    /// So many records lie between a partition's progress and its end.
+    /// Records how many records lie between a partition's progress and its end.
     pub fn lag(&self, topic: &str, partition: i32, records: i64) {
         let families = &self.inner.families;
         families.partition_lag.get_or_create(&of_partition(topic, partition)).set(records);
@@ -278,7 +279,7 @@ impl Metrics {
         families.lag.set(lags.values().sum());
     }
 
-    /// A partition is no longer this process's.
+    /// Forgets a partition that this process no longer owns.
     pub fn partition_gone(&self, topic: &str, partition: i32) {
         let families = &self.inner.families;
         families.partition_lag.remove(&of_partition(topic, partition));
@@ -288,33 +289,33 @@ impl Metrics {
         families.lag.set(lags.values().sum());
     }
 
-    /// The process has claimed so many partitions.
+    /// Records how many partitions the process has claimed.
     pub fn partitions_owned(&self, count: usize) {
         self.inner.families.partitions_owned.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
-    /// A partition stands still, or goes on.
+    /// Records whether a partition has stopped.
     pub fn partition_stopped(&self, topic: &str, partition: i32, stopped: bool) {
         let labels = of_partition(topic, partition);
         self.inner.families.partition_stopped.get_or_create(&labels).set(i64::from(stopped));
     }
 
-    /// The ledger was swept, and has so many buckets left.
+    /// Records that the ledger was swept, and how many buckets it has left.
     pub fn ledger_swept(&self, left: usize) {
         self.inner.families.ledger_buckets.set(i64::try_from(left).unwrap_or(i64::MAX));
     }
 
-    /// The ledger could not be swept.
+    /// Counts a sweep of the ledger that failed.
     pub fn ledger_not_swept(&self) {
         self.inner.families.ledger_sweeps_failed.inc();
     }
 
-    /// When the oldest event was created that is fetched and not committed, in milliseconds since 1970.
+    /// Records when the oldest event that is fetched but not committed was created, in milliseconds since 1970.
     pub fn oldest_uncommitted(&self, created_at_ms: Option<i64>) {
         self.inner.oldest_uncommitted_ms.store(created_at_ms.unwrap_or(NONE_MS), Ordering::Relaxed);
     }
 
-    /// All metrics in the text form of `OpenMetrics`.
+    /// Returns all metrics in the text form of `OpenMetrics`.
     #[must_use]
     pub fn render(&self) -> String {
         let families = &self.inner.families;
@@ -332,7 +333,7 @@ impl Metrics {
         text
     }
 
-    /// Records between progress and the end, over all partitions owned.
+    /// Returns the number of records between progress and the end, over all partitions owned.
     pub(super) fn total_lag(&self) -> i64 {
         self.inner.families.lag.get()
     }
@@ -374,28 +375,28 @@ impl HandlerMetrics {
         }
     }
 
-    /// A delivery ended.
+    /// Counts a delivery that ended.
     pub fn delivery(&self, outcome: Outcome) {
         self.outcomes[outcome as usize].inc();
     }
 
-    /// A delivery failed; `reason` is one of few, such as `fuel` or `must_match`.
+    /// Counts a delivery that failed; `reason` is one of few, such as `fuel` or `must_match`.
     pub fn failure(&self, reason: &str) {
         self.failures.get_or_create(&self.and("reason", reason)).inc();
     }
 
-    /// A delivery ran so long and burnt so much fuel.
+    /// Records how long a delivery ran and how much fuel it used.
     pub fn ran(&self, took: Duration, fuel: u64) {
         self.delivery.observe(took.as_secs_f64());
         self.fuel.inc_by(fuel);
     }
 
-    /// So many lines were over the handler's limit.
+    /// Counts lines over the handler's limit.
     pub fn log_lines_dropped(&self, lines: u64) {
         self.log_lines_dropped.inc_by(lines);
     }
 
-    /// An event had to be run alone; `cause` is one of few.
+    /// Counts an event that had to be run alone; `cause` is one of few.
     pub fn escalation(&self, cause: &str) {
         self.escalations.get_or_create(&self.and("cause", cause)).inc();
     }
@@ -413,7 +414,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Linux tells; elsewhere the metric stays at 0.
+/// Returns the resident memory. Only Linux reports it; elsewhere the metric stays at 0.
 fn resident_bytes() -> Option<i64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The lines of the metric, without those of others and of buckets.
+/// Returns the lines of the metric, without those of other metrics and of buckets.
 fn lines<'a>(text: &'a str, start: &str) -> Vec<&'a str> {
     text.lines().filter(|line| line.starts_with(start) && !line.contains("_bucket")).collect()
 }
@@ -92,7 +92,7 @@ fn ages_and_memory_are_of_the_moment_of_the_question() {
     assert!(value("process_resident_memory_bytes") > 1_048_576.0, "{text}");
 }
 
-/// Each metric as `/metrics` names it, with its type and unit.
+/// Returns each metric as `/metrics` names it, with its type and unit.
 fn shown() -> Vec<String> {
     let metrics = Metrics::new();
     // A family without a member is not shown.

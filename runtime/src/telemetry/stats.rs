@@ -1,4 +1,4 @@
-//! The statistics of `/v1/stats`, from the same counters as the metrics, and their line in the log.
+//! The statistics of `/v1/stats`, from the same counters as the metrics, and the log line that sums them up.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,19 +16,19 @@ use crate::shutdown::Shutdown;
 /// What the process has done so far.
 #[derive(Debug, Clone, Serialize)]
 pub struct Stats {
-    /// It lives, and no stop was asked for.
+    /// Whether the process runs and no stop was requested.
     pub running: bool,
-    /// Events accounted for, whatever became of them; repeated ones and those that no handler wants among them.
+    /// Events accounted for, whatever became of them, including duplicates and events that no handler wants.
     pub total_processed: u64,
     /// Deliveries parked or dead, and events that ended before any delivery.
     pub total_errors: u64,
-    /// Since the process began.
+    /// The time since the process began.
     pub uptime_seconds: u64,
     /// Records between progress and the end, over all partitions owned.
     pub lag: i64,
-    /// Events accounted for in a second, over the last `window_seconds`.
+    /// Events accounted for per second, over the last `window_seconds`.
     pub rate_per_second: f64,
-    /// From an event's `created_at` to its commit, over the last `window_seconds`.
+    /// The time from an event's `created_at` to its commit, over the last `window_seconds`.
     pub latency_ms: Latency,
     /// How far back `rate_per_second` and `latency_ms` look.
     pub window_seconds: u64,
@@ -40,7 +40,7 @@ pub struct Stats {
     pub records: BTreeMap<&'static str, u64>,
 }
 
-/// Half, and 99 of 100, took at most so long; none where no event was committed in that time.
+/// Half of the events, and 99 of 100, took at most this long. `None` if no event was committed in that time.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub struct Latency {
     /// In milliseconds, to two digits.
@@ -49,7 +49,7 @@ pub struct Latency {
     pub p99: Option<f64>,
 }
 
-/// The statistics of this moment.
+/// Returns the statistics of this moment.
 #[must_use]
 pub fn snapshot(metrics: &Metrics, health: &Health) -> Stats {
     let inner = &metrics.inner;
@@ -97,8 +97,8 @@ impl Totals {
     }
 }
 
-/// Writes `processing_summary` once a second, where something was done since the last one, until a stop is asked for;
-/// then once more.
+/// Writes `processing_summary` once a second, if something was done since the last one, until a stop is requested. Then
+/// it writes once more.
 pub async fn summarize(metrics: Metrics, shutdown: Shutdown) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -112,7 +112,7 @@ pub async fn summarize(metrics: Metrics, shutdown: Shutdown) {
     }
 }
 
-/// What the last `processing_summary` said. The server writes a last one after the drain.
+/// The content of the last `processing_summary`. The server writes a last one after the drain.
 #[derive(Debug)]
 pub struct Summary {
     at: Instant,
@@ -121,13 +121,13 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// As if everything until now had been said.
+    /// Starts as if everything until now had been written.
     #[must_use]
     pub fn new(metrics: &Metrics) -> Self {
         Self { at: Instant::now(), totals: Totals::of(metrics), lag: metrics.total_lag() }
     }
 
-    /// Writes the line where anything but the time has changed since the last one, and says whether it did.
+    /// Writes the line if anything but the time has changed since the last one, and returns whether it did.
     pub fn write(&mut self, metrics: &Metrics) -> bool {
         let now = Self::new(metrics);
         if now.totals == self.totals && now.lag == self.lag {

@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 
-/// How many whole seconds are looked back on.
+/// The number of whole seconds that the window covers.
 pub(super) const SECONDS: u64 = 10;
 
-/// Latencies are kept in microseconds to two digits, up to an hour; longer ones count as an hour.
+/// Latencies are kept in microseconds to two digits, up to an hour. Longer ones count as an hour.
 const MAX_US: u64 = 3_600_000_000;
 
-/// Counts and latencies by second. What is older than [`SECONDS`] is forgotten.
+/// Counts and latencies by second. Anything older than [`SECONDS`] is forgotten.
 #[derive(Debug)]
 pub(super) struct Window {
     started: Instant,
@@ -25,7 +25,7 @@ struct Slot {
     latency_us: Histogram<u32>,
 }
 
-/// What the last seconds show.
+/// The figures of the last seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Recent {
     pub(super) rate_per_second: f64,
@@ -69,7 +69,7 @@ impl Window {
         change(slot);
     }
 
-    /// The second that runs and the ten before it; the rate is over the part of them that the process has lived.
+    /// Covers the current second and the ten before it. The rate is over the part of them in which the process has run.
     #[allow(clippy::cast_precision_loss, reason = "counts and microseconds stay far below 2^52")]
     fn recent_at(&self, second: u64, uptime_s: f64) -> Recent {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
