@@ -1,8 +1,8 @@
 //! A guest's call stack as text, innermost frame first: function names, demangled, and nothing else.
 //!
-//! Names are the guest's own words, and a demangler can be made to print gigabytes from a few hundred bytes. So every
-//! name and the whole trace have a bound that holds while they are written, not afterwards. File and line are left out
-//! on purpose: to find them, the host would have to parse the guest's debug information, outside every limit.
+//! The guest chooses the names, and a demangler can be made to print gigabytes from a few hundred bytes. So every name
+//! and the whole trace have a bound that holds while they are written, not afterwards. File and line are left out on
+//! purpose: to find them, the host would have to parse the guest's debug information, outside every limit.
 
 use std::fmt::{self, Write as _};
 
@@ -17,14 +17,14 @@ const MANGLED_BYTES: usize = 4 << 10;
 /// The most bytes of a whole trace.
 const TRACE_BYTES: usize = 16 << 10;
 
-/// The stack at which an error left the guest, a frame a line; none if no frame is known.
+/// Returns the stack at which an error left the guest, a frame a line, or `None` if no frame is known.
 pub(super) fn of(error: &wasmtime::Error) -> Option<String> {
     let frames = error.downcast_ref::<WasmBacktrace>()?.frames();
     let frames = frames.iter().map(|frame| (frame.func_name(), frame.func_index(), frame.func_offset()));
     write(frames)
 }
 
-/// Writes frames of a name, an index that stands in for it, and the place within the function.
+/// Writes frames, each of a name, an index in place of a missing name, and the place within the function.
 fn write<'a>(frames: impl IntoIterator<Item = (Option<&'a str>, u32, Option<usize>)>) -> Option<String> {
     let mut trace = String::new();
     for (number, (name, index, offset)) in frames.into_iter().enumerate() {
@@ -42,7 +42,7 @@ fn write<'a>(frames: impl IntoIterator<Item = (Option<&'a str>, u32, Option<usiz
     (!trace.is_empty()).then_some(trace)
 }
 
-/// The name as Rust's source has it, if it is a mangled one of Rust's; else as it stands. Never more than
+/// Returns the name as in Rust's source if it is a mangled name of Rust's, otherwise as it is. It is never longer than
 /// `NAME_BYTES`, and on one line.
 fn readable(name: &str) -> String {
     let mut readable = Bounded { text: String::new() };
@@ -55,7 +55,7 @@ fn readable(name: &str) -> String {
     readable.text
 }
 
-/// Takes text until it is full, and then fails, which ends whoever writes.
+/// Takes text until it is full, and then fails, which ends the writer.
 struct Bounded {
     text: String,
 }
@@ -103,7 +103,8 @@ mod tests {
 
     #[test]
     fn a_name_that_grows_when_it_is_demangled_is_cut() {
-        // Rust's v0: a tuple of two types, each of which is the tuple before it: doubles with every step.
+        // Rust's v0 mangling: a tuple of two types, each of which is the tuple before it, so it doubles with every
+        // step.
         let mut name = "_RINvC1a1f".to_owned();
         let mut at = name.len() - 2;
         name.push_str("TuuE");

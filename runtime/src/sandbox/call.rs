@@ -1,4 +1,4 @@
-//! One call into a fresh instance: everything that is done for each delivery.
+//! One call into a fresh instance: everything that happens for each delivery.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +12,15 @@ use crate::documents::Grants;
 use crate::event::Event;
 use crate::host::{Budget, EventHandler, EventHandlerPre, Scene, Seed, State, exports, types};
 
-/// Units of fuel after which a call gives way to other work.
+/// Units of fuel after which a call yields to other work.
 const YIELD_FUEL: u64 = 1_000_000;
 
-/// The most bytes that are kept of what a handler says of its failure.
+/// The most bytes that are kept of the texts in a handler's failure.
 const MESSAGE_BYTES: usize = 64 << 10;
 const ERROR_TYPE_BYTES: usize = 256;
 const TRACE_BYTES: usize = 16 << 10;
 
-/// What is needed to call a component.
+/// Everything that is needed to call a component.
 pub(super) struct Caller {
     pub(super) engine: Engine,
     pub(super) pre: EventHandlerPre<State>,
@@ -37,7 +37,7 @@ pub(super) struct Ended<T> {
     pub(super) running: Duration,
 }
 
-/// The fuel of the two steps of a call.
+/// The fuel for the two steps of a call.
 #[derive(Clone, Copy)]
 pub(super) struct Fuel {
     pub(super) instantiate: u64,
@@ -46,7 +46,7 @@ pub(super) struct Fuel {
     pub(super) name: &'static str,
 }
 
-/// Where a call was when it ended.
+/// The step at which a call ended.
 enum Ends<T> {
     Instantiating(wasmtime::Error),
     Called(wasmtime::Result<T>),
@@ -108,16 +108,16 @@ impl Caller {
             if state.shared.meter.running() > state.budget.deadline {
                 return Err(state.late());
             }
-            // By the executor's own yield, which lets it look at its timers and sockets before the guest goes on.
+            // The executor's own yield lets it look at its timers and sockets before the guest goes on.
             Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
         });
-        // Fails only for an engine without fuel, which ours never is.
+        // This fails only for an engine without fuel, and ours always has it.
         let _ = store.fuel_async_yield_interval(Some(YIELD_FUEL));
         store
     }
 }
 
-/// What is known at the host's side goes before what the guest's end looks like.
+/// Combines how the host and the guest saw the end. A cause that the host has recorded takes precedence.
 fn ended<T>(store: Store<State>, result: Result<T, (Verdict, Option<wasmtime::Error>)>, fuel: u64) -> Ended<T> {
     let mut state = store.into_data();
     let cause = state.take_cause();
@@ -135,7 +135,7 @@ fn ended<T>(store: Store<State>, result: Result<T, (Verdict, Option<wasmtime::Er
     Ended { result, state, log, log_lines_dropped, fuel, running }
 }
 
-/// Gives an event to the component's `handle`.
+/// Passes an event to the component's `handle`.
 pub(super) async fn handle(caller: &Caller, limits: &Limits, scene: Scene, event: &Event) -> Ended<Verdict> {
     let state = State::new(scene, caller.budget.clone());
     if let Some(stop) = too_large(event, limits.event_bytes) {
@@ -165,7 +165,7 @@ pub(super) async fn handle(caller: &Caller, limits: &Limits, scene: Scene, event
         .await
 }
 
-/// Asks the component what it is.
+/// Asks the component to describe itself.
 pub(super) async fn describe(caller: &Caller, name: &str, digest: &str, limits: &Limits) -> Result<String, Reason> {
     let scene = Scene {
         event: None,

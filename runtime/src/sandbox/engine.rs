@@ -1,4 +1,4 @@
-//! The engine: how components are compiled and where their instances live. One for the process.
+//! The engine: how components are compiled and the memory that their instances live in. There is one per process.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use wasmtime::{Config, Enabled, InstanceAllocationStrategy, PoolingAllocationCon
 use super::Compiler;
 use crate::host::{self, State};
 
-/// What the engine is made with.
+/// The settings of the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct EngineSettings {
-    /// Calls at once; further ones wait.
+    /// Calls at once. Further ones wait.
     pub slots: u32,
     /// Bytes of a handler's call stack.
     pub stack_bytes: u64,
-    /// Milliseconds between two looks at the running time of a handler.
+    /// Milliseconds between two checks of a handler's running time.
     pub tick_ms: u64,
     /// The most that a handler's `memory_bytes` may be.
     pub max_memory_bytes: u64,
@@ -31,7 +31,7 @@ pub struct EngineSettings {
     pub max_memories: u32,
     /// The most core modules that one component may consist of, counted by instances.
     pub max_core_instances: u32,
-    /// Bytes of each memory that stay with a slot between two calls, where the kernel tells which were touched.
+    /// Bytes of each memory that stay with a slot between two calls, if the kernel reports which pages were touched.
     pub resident_bytes: u64,
 }
 
@@ -55,10 +55,10 @@ impl Default for EngineSettings {
 #[error("the WebAssembly engine cannot be set up: {0}")]
 pub struct EngineError(String);
 
-/// Host functions called by a handler run on its stack, above the handler's own part.
+/// Stack for host functions, which run on the stack of the handler that calls them, above the handler's own part.
 const HOST_STACK_BYTES: u64 = 1 << 20;
 
-/// Frames of a handler's stack that a trap carries.
+/// The most frames of a handler's stack that a trap carries.
 const BACKTRACE_FRAMES: usize = 32;
 
 /// Compiles handlers and runs them. Cheap to clone.
@@ -85,7 +85,7 @@ impl Engine {
     /// Sets the engine up and reserves address space for its slots. The compiler is where its components are compiled.
     ///
     /// # Errors
-    /// Where the settings do not fit together or this machine has no room for them.
+    /// The settings do not fit together, or this machine has no room for them.
     pub fn new(settings: &EngineSettings, compiler: Compiler) -> Result<Self, EngineError> {
         let error = |error: wasmtime::Error| EngineError(format!("{error:#}"));
         let engine = wasmtime::Engine::new(&config(settings)?).map_err(error)?;
@@ -96,8 +96,8 @@ impl Engine {
         Ok(Self { inner: Arc::new(Inner { engine, linker, settings: settings.clone(), slots, compiler }) })
     }
 
-    /// Whether the kernel tells which pages a handler touched (Linux 6.7 and later). Without it a fresh instance costs
-    /// several times as much.
+    /// Returns whether the kernel reports which pages a handler touched (Linux 6.7 and later). Otherwise a fresh
+    /// instance costs several times as much.
     #[must_use]
     pub fn pagemap_scan(&self) -> bool {
         PoolingAllocationConfig::is_pagemap_scan_available()
@@ -119,7 +119,7 @@ impl Engine {
         &self.inner.settings
     }
 
-    /// Waits for a slot. None only where the engine is being torn down, which its users outlive.
+    /// Waits for a slot. Returns `None` only if the engine is torn down, which cannot happen while it is in use.
     pub(super) async fn slot(&self) -> Option<SemaphorePermit<'_>> {
         self.inner.slots.acquire().await.ok()
     }
@@ -146,7 +146,7 @@ fn config(settings: &EngineSettings) -> Result<Config, EngineError> {
         .max_wasm_stack(stack)
         .async_stack_size(size("stack_bytes", settings.stack_bytes.saturating_add(HOST_STACK_BYTES))?)
         .wasm_features(never(), false)
-        // Two hosts run a delivery alike, whatever their processors make of a NaN or of relaxed SIMD.
+        // Two hosts must run a delivery alike, whatever their processors make of a NaN or of relaxed SIMD.
         .relaxed_simd_deterministic(true)
         .cranelift_nan_canonicalization(true)
         .wasm_backtrace_max_frames(NonZeroUsize::new(BACKTRACE_FRAMES))
@@ -155,8 +155,8 @@ fn config(settings: &EngineSettings) -> Result<Config, EngineError> {
     Ok(config)
 }
 
-/// What components may not use, whether or not wasmtime is built with it: another crate may ask for more of wasmtime than
-/// this one does.
+/// The features that components may not use, whether or not wasmtime is built with them: another crate may ask for more
+/// of wasmtime than this one does.
 fn never() -> WasmFeatures {
     WasmFeatures::MEMORY64
         | WasmFeatures::THREADS
@@ -202,7 +202,7 @@ fn pool(
     Ok(pool)
 }
 
-/// Moves the epoch on until the engine is gone.
+/// Advances the epoch until the engine is gone.
 fn tick(engine: &wasmtime::Engine, every: Duration) -> std::io::Result<()> {
     let engine = engine.weak();
     let run = move || {

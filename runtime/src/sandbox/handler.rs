@@ -38,44 +38,44 @@ impl Handler {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The name it was loaded under.
+    /// Returns the name that it was loaded under.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.inner.name
     }
 
-    /// The SHA-256 of the component's bytes, in hex.
+    /// Returns the SHA-256 of the component's bytes, in hex.
     #[must_use]
     pub fn digest(&self) -> &str {
         &self.inner.digest
     }
 
-    /// What it says of itself.
+    /// Returns its description of itself.
     #[must_use]
     pub fn description(&self) -> &Description {
         &self.inner.description
     }
 
-    /// The event types that it wants.
+    /// Returns the event types that it wants.
     #[must_use]
     pub fn events(&self) -> &[String] {
         &self.inner.description.events
     }
 
-    /// The collections that it may use.
+    /// Returns the collections that it may use.
     #[must_use]
     pub fn grants(&self) -> &Grants {
         &self.inner.grants
     }
 
-    /// What a delivery may use.
+    /// Returns the limits of a delivery.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.inner.limits
     }
 
-    /// Gives it an event, in a fresh instance. What it logged is passed on to the host's log, unless the run counts for
-    /// nothing.
+    /// Delivers an event to it, in a fresh instance. Its log lines are passed on to the host's log, unless the run does
+    /// not count.
     pub async fn deliver(&self, call: Call) -> Run {
         let Call { event, handler, attempt, now_ms, mode } = call;
         let seed = Seed::of_delivery(&event.id, &handler);

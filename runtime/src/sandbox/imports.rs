@@ -1,5 +1,5 @@
-//! Which imports a component may have: checked by name before anything of it is compiled into an instance, so that an
-//! upload is told of all that is wrong at once.
+//! The imports that a component may have. They are checked by name before any of it is compiled into an instance, so
+//! that an upload learns everything that is wrong at once.
 
 use crate::host::INTERFACES;
 
@@ -9,7 +9,7 @@ const PACKAGE: &str = "weir:handler/";
 const OF_CONTRACT: [&str; 4] = ["delivery", "documents", "log", "types"];
 const HANDLER: &str = "weir:handler/handler";
 
-/// What is wrong with an import, if anything.
+/// Returns what is wrong with an import, if anything.
 pub(super) fn refuse(import: &str) -> Option<String> {
     let (name, version) = split(import);
     if let Some(interface) = name.strip_prefix(PACKAGE) {
@@ -27,7 +27,7 @@ pub(super) fn refuse(import: &str) -> Option<String> {
     Some(format!("{import}: {why}"))
 }
 
-/// Whether an export is the handler, and what is wrong with its version, if anything.
+/// Returns `None` if an export is not the handler. Otherwise says whether its version is right, and if not, why.
 pub(super) fn handler(export: &str) -> Option<Result<(), String>> {
     let (name, version) = split(export);
     (name == HANDLER).then(|| newer(export, version).map_or(Ok(()), Err))
@@ -44,7 +44,7 @@ fn newer(name: &str, version: Option<(u64, u64, u64)>) -> Option<String> {
     }
 }
 
-/// The name before the `@`, and the version's three numbers where there is a plain one.
+/// Returns the name before the `@`, and the version's three numbers if there is a plain one.
 fn split(name: &str) -> (&str, Option<(u64, u64, u64)>) {
     let Some((name, version)) = name.split_once('@') else { return (name, None) };
     let mut numbers = version.splitn(3, '.').map(|number| number.parse().ok());

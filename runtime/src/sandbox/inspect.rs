@@ -1,9 +1,10 @@
-//! What is looked at in a component before any of it is compiled, and what the compiler is not given at all. Pure.
+//! The checks on a component before any of it is compiled, and the removal of parts that the compiler must not see.
+//! Pure.
 //!
-//! Compiling takes time and memory that nobody can bound from outside, and a small valid file can ask for a lot of
-//! both. So the shapes that are known to are refused first: this reads each byte once and keeps nothing. Custom sections
-//! are taken out, those of nested modules and components too: debug information is neither kept in memory nor parsed.
-//! What stays is the functions' names, for traces.
+//! Nothing outside the compiler can bound its time and memory, and a small valid file can ask for a lot of both. So the
+//! shapes that are known to be costly are refused first: this module reads each byte once and keeps nothing. It also
+//! removes custom sections, those of nested modules and components too: debug information is neither kept in memory nor
+//! parsed. Only the names of functions stay, for traces.
 
 use wasm_encoder::{Component, ComponentSectionId, Encode as _, Module, RawSection, Section as _};
 use wasmparser::{BlockType, Encoding, FunctionBody, Operator, Parser, Payload};
@@ -11,13 +12,13 @@ use wasmparser::{BlockType, Encoding, FunctionBody, Operator, Parser, Payload};
 /// The most bytes of a `.wasm`.
 pub const MOST_FILE_BYTES: u64 = 64 << 20;
 
-/// How deep modules and components may stand within each other. Tools that compose components nest two or three deep.
+/// How deep modules and components may nest. Tools that compose components nest two or three deep.
 const NESTING: usize = 8;
 
 /// The most modules and components in one file.
 const PARTS: usize = 200;
 
-// What follows is several times what the largest components have that are known to work: Python (18 MB, 13,000 functions,
+// The limits below are several times what the largest components known to work have: Python (18 MB, 13,000 functions,
 // 16,000 branches in one of them) and JavaScript on SpiderMonkey (12 MB, 400 loops in one function).
 
 /// The most functions over all modules.
@@ -30,17 +31,17 @@ const LOCALS: u64 = 10_000;
 const BRANCHES: u64 = 50_000;
 const ALL_BRANCHES_SQUARED: u64 = 5_000_000_000;
 
-/// The most loops in one function, and the most of their squares in all: the compiler's time grows with the square of a
+/// The most loops in one function, and the most of their squares in all. The compiler's time grows with the square of a
 /// function's loops, each of which asks for fuel and for the time.
 const LOOPS: u64 = 4_000;
 const ALL_LOOPS_SQUARED: u64 = 50_000_000;
 
-/// The most branches times local variables in one function, and in all: what the compiler's time grows with.
+/// The most branches times local variables in one function, and in all. The compiler's time grows with this product.
 const BRANCHES_BY_LOCALS: u64 = 2_000_000;
 const ALL_BRANCHES_BY_LOCALS: u64 = 30_000_000;
 
-/// The most bytes of component types, and the most functions that cross from one component to another: for each of them
-/// the compiler makes an adapter as large as its types.
+/// The most bytes of component types, and the most functions that cross from one component to another. For each of
+/// these functions, the compiler makes an adapter as large as its types.
 const TYPE_BYTES: usize = 256 << 10;
 const CANONICAL_FUNCTIONS: usize = 2_000;
 
@@ -56,7 +57,7 @@ pub(crate) enum Objection {
     /// It is larger, in some respect, than the host compiles.
     #[error("{what}: {found}, and this host compiles at most {most}")]
     TooLarge {
-        /// In which respect.
+        /// The respect in which it is too large.
         what: &'static str,
         /// How large it is.
         found: u64,
@@ -65,7 +66,7 @@ pub(crate) enum Objection {
     },
 }
 
-/// The component without its custom sections but `name`, if it is small and plain enough to be compiled.
+/// Returns the component without its custom sections except `name`, if it is small and plain enough to be compiled.
 pub(crate) fn inspect(wasm: &[u8]) -> Result<Vec<u8>, Objection> {
     let mut stripped = Vec::with_capacity(wasm.len());
     let mut outer = Vec::new();
@@ -98,7 +99,7 @@ pub(crate) fn inspect(wasm: &[u8]) -> Result<Vec<u8>, Objection> {
         }
         counted.count(&payload)?;
         if let Some((id, range)) = payload.as_section() {
-            // Where the file is cut off within a function, the section says that it is longer than the file.
+            // If the file is cut off within a function, the section claims to be longer than the file.
             let data = wasm.get(range).ok_or_else(cut_off)?;
             RawSection { id, data }.append_to(&mut stripped);
         }
@@ -106,7 +107,7 @@ pub(crate) fn inspect(wasm: &[u8]) -> Result<Vec<u8>, Objection> {
     Ok(stripped)
 }
 
-/// What is counted over the whole file.
+/// The counts over the whole file.
 #[derive(Default)]
 struct Counted {
     parts: usize,
@@ -159,7 +160,7 @@ fn is_kept(section: &str, bytes: usize) -> bool {
     section == "name" && bytes <= NAME_SECTION_BYTES
 }
 
-/// Puts a nested module or component into what it stands in.
+/// Puts a nested module or component into its parent.
 fn close(mut parent: Vec<u8>, nested: &[u8]) -> Vec<u8> {
     let is_component = nested.starts_with(&Component::HEADER);
     let id = if is_component { ComponentSectionId::Component } else { ComponentSectionId::CoreModule };
@@ -176,14 +177,14 @@ fn at_most_of(what: &'static str, found: u64, most: u64) -> Result<(), Objection
     if found <= most { Ok(()) } else { Err(Objection::TooLarge { what, found, most }) }
 }
 
-/// What a function has.
+/// The counts of one function.
 struct Body {
     locals: u64,
     branches: u64,
     loops: u64,
 }
 
-/// What a function has, if it is not too much.
+/// Counts one function, and refuses it if a count is too large.
 fn check_body(body: &FunctionBody<'_>) -> Result<Body, Objection> {
     let malformed = |error: wasmparser::BinaryReaderError| Objection::Malformed(error.to_string());
     let mut locals = 0;
@@ -203,11 +204,11 @@ fn check_body(body: &FunctionBody<'_>) -> Result<Body, Objection> {
     Ok(Body { locals, branches, loops })
 }
 
-/// How many edges an operator adds to the function's graph.
+/// Returns how many edges an operator adds to the function's graph.
 fn branches_of(operator: &Operator<'_>) -> u64 {
     match operator {
         Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
-            // Results of a block are variables of its end.
+            // The results of a block are variables of its end.
             if matches!(blockty, BlockType::FuncType(_)) { 4 } else { 1 }
         }
         Operator::Else | Operator::Br { .. } | Operator::BrIf { .. } => 1,
@@ -233,7 +234,7 @@ mod tests {
         custom.collect()
     }
 
-    /// What `inspect` says of a core function with this body.
+    /// Returns what `inspect` says of a core function with this body.
     fn of_body(body: &str) -> Result<(), Objection> {
         inspect(&wasm(&format!("(component (core module (func {body})))"))).map(drop)
     }

@@ -1,4 +1,4 @@
-//! What a delivery may use of the host: a handler's limits as the host counts them.
+//! A handler's limits as the host counts them: what a delivery may use of the host.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ pub use crate::config::Limits;
 
 use crate::host::Budget;
 
-/// What crosses the boundary in `describe`: several times the longest description that is taken.
+/// The most bytes that cross the boundary in `describe`: several times the longest description that is accepted.
 const DESCRIBE_BOUNDARY_BYTES: u64 = 1 << 20;
 
 impl Limits {
-    /// What a delivery may use of the host.
+    /// Returns what a delivery may use of the host.
     pub(super) fn budget(&self) -> Budget {
         Budget {
             deadline: Duration::from_millis(self.deadline_ms),
@@ -29,7 +29,7 @@ impl Limits {
         }
     }
 
-    /// As [`Limits::budget`], for `describe`.
+    /// Does the same as [`Limits::budget`], for `describe`.
     pub(super) fn describe_budget(&self) -> Budget {
         let deadline = Duration::from_millis(self.describe_ms);
         let boundary_bytes = self.boundary_bytes.min(DESCRIBE_BOUNDARY_BYTES);

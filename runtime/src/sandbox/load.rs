@@ -1,4 +1,4 @@
-//! From the bytes of a `.wasm` to a handler that can be called: checked, compiled, linked, and asked what it is.
+//! Turns the bytes of a `.wasm` into a handler that can be called: checks, compiles and links it, and asks what it is.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::cut::cut;
 use crate::documents::{Grants, Refusal, grants};
 use crate::host::EventHandlerPre;
 
-/// Why a handler cannot be had of a component.
+/// Why a component cannot become a handler.
 #[derive(Debug, thiserror::Error)]
 #[error("handler {handler}: {reason}")]
 pub struct LoadError {
@@ -42,7 +42,7 @@ pub enum Reason {
     /// It is larger than the host compiles.
     #[error("is too large to be compiled here: {0}")]
     TooLarge(String),
-    /// It imports what a handler cannot have.
+    /// It imports something that a handler cannot have.
     #[error("imports what a handler cannot have: {}", listed(.0))]
     Imports(Vec<String>),
     /// It does not export the handler of the contract.
@@ -53,9 +53,9 @@ pub enum Reason {
     Limit {
         /// The limit's name.
         limit: &'static str,
-        /// What is set.
+        /// The value that is set.
         wanted: u64,
-        /// What is possible.
+        /// The largest value that is possible.
         allowed: u64,
     },
     /// The sandbox stopped `describe`.
@@ -64,7 +64,7 @@ pub enum Reason {
     /// `describe` called something that it may not.
     #[error("describe made a call that was refused: {0}")]
     Refused(Refusal),
-    /// What `describe` gave is not what the contract says.
+    /// The result of `describe` is not what the contract says.
     #[error("describe: {0}")]
     Description(String),
     /// This host failed.
@@ -72,10 +72,10 @@ pub enum Reason {
     Fault(String),
 }
 
-/// What a handler says of itself.
+/// A handler's description of itself.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Description {
-    /// For people.
+    /// A text for people.
     pub description: Option<String>,
     /// The event types that it wants.
     pub events: Vec<String>,
@@ -96,7 +96,7 @@ struct Described {
 const NAMED_IMPORTS: usize = 20;
 const IMPORT_BYTES: usize = 300;
 
-/// The most bytes of a text of wasmtime's, which quotes names out of the component.
+/// The most bytes of a text from wasmtime, which quotes names from the component.
 const CAUSE_BYTES: usize = 2 << 10;
 
 fn listed(imports: &[String]) -> String {
@@ -107,16 +107,16 @@ fn listed(imports: &[String]) -> String {
     named.join("; ") + &more
 }
 
-/// What `describe` may give.
+/// The most that `describe` may return.
 const EVENT_TYPES: usize = 1_000;
 const EVENT_TYPE_BYTES: usize = 200;
 const COLLECTIONS: usize = 100;
 const DESCRIPTION_BYTES: usize = 4 << 10;
 
 impl Description {
-    /// Reads what `describe` gave.
+    /// Reads the result of `describe`.
     fn parse(json: &str) -> Result<Self, Reason> {
-        // Both may quote a name of any length.
+        // Both errors may quote a name of any length.
         let said = |error: String| Reason::Description(cut(error, DESCRIPTION_BYTES));
         let described: Described = serde_json::from_str(json).map_err(|error| said(error.to_string()))?;
         let grants = Grants::parse(&described.grants).map_err(|error: grants::Invalid| said(error.to_string()))?;
@@ -125,7 +125,7 @@ impl Description {
         Ok(description)
     }
 
-    /// Each of these becomes a route, a collection in MongoDB or a part of a log line.
+    /// Checks the sizes, because each of these becomes a route, a collection in MongoDB or a part of a log line.
     fn check(&self) -> Result<(), String> {
         let bytes = self.description.as_ref().map_or(0, String::len);
         if bytes > DESCRIPTION_BYTES {
@@ -154,11 +154,11 @@ impl Description {
 }
 
 impl Engine {
-    /// Makes a handler of a component: checks what it imports and exports, compiles it where the engine's compiler says, and
-    /// calls its `describe`. The compilation may take seconds.
+    /// Makes a handler from a component: checks what it imports and exports, compiles it, and calls its `describe`. The
+    /// compilation may take seconds, so it runs on a thread of its own.
     ///
     /// # Errors
-    /// Where the component is no handler; the error says what to change.
+    /// The component is not a handler. The error says what to change.
     pub async fn load(&self, name: &str, wasm: &[u8], limits: Limits) -> Result<Handler, LoadError> {
         let load = async {
             check_limits(self, &limits)?;
@@ -222,7 +222,7 @@ fn check_limits(engine: &Engine, limits: &Limits) -> Result<(), Reason> {
     }
 }
 
-/// The first eight bytes tell a component from a core module.
+/// Checks the first eight bytes, which distinguish a component from a core module.
 fn check_header(wasm: &[u8]) -> Result<(), Reason> {
     match wasm.get(..8) {
         Some([0, b'a', b's', b'm', _, _, 1, 0]) => Ok(()),

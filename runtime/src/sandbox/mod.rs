@@ -1,9 +1,8 @@
 //! The engine, limits, one call of one handler.
 //!
-//! A handler is a component; every delivery gets a fresh instance of it, which nothing outlives but what
-//! [`Run`](crate::call::Run) holds. This module owns how components are compiled, linked, limited and stopped. What they may import is
-//! the business of [`crate::host`]; what becomes of a
-//! [`Verdict`](crate::call::Verdict) is decided elsewhere.
+//! A handler is a component. Every delivery gets a fresh instance of it, and only what [`Run`] holds outlives that
+//! instance. This module owns how components are compiled, linked, limited and stopped. [`crate::host`] decides what
+//! they may import, and [`crate::delivery`] decides what becomes of a [`Verdict`].
 //!
 //! Invariant: whatever a component does, [`Handler::deliver`] ends, and says which limit ended it.
 
