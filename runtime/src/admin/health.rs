@@ -1,4 +1,4 @@
-//! `/livez`: does it make progress; `/readyz`: can it take events.
+//! `/livez`: whether the process makes progress. `/readyz`: whether it can take events.
 
 use axum::Json;
 use axum::extract::State;
@@ -9,7 +9,8 @@ use serde_json::json;
 use super::problem::Problem;
 use crate::telemetry::health::Readiness;
 
-/// 200 while every loop makes progress. An outage of Kafka or MongoDB is none of its business: a restart heals none.
+/// Answers 200 while every loop makes progress. An outage of Kafka or MongoDB does not count: a restart does not end
+/// it.
 pub(super) async fn live(State(state): State<super::State>) -> Response {
     match state.health.live() {
         Ok(()) => Json(json!({"live": true})).into_response(),
@@ -17,8 +18,8 @@ pub(super) async fn live(State(state): State<super::State>) -> Response {
     }
 }
 
-/// 200 where nothing is waited for and no partition stands still. The reasons are in the words of Kafka and MongoDB, which
-/// name hosts, users and collections, so only this machine is given them.
+/// Answers 200 if nothing is waited for and no partition has stopped. The reasons are in the words of Kafka and
+/// MongoDB, which name hosts, users and collections, so only clients on this machine receive them.
 pub(super) fn ready(State(state): State<super::State>, details: bool) -> (StatusCode, Json<Readiness>) {
     let readiness = state.health.readiness();
     let readiness = if details { readiness } else { readiness.without_reasons() };

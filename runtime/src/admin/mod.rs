@@ -1,7 +1,7 @@
-//! What the process says of itself over HTTP: `/livez`, `/readyz`, `/metrics`, `/v1/stats`. It reads what `telemetry`
-//! holds and changes nothing.
+//! What the process reports over HTTP: `/livez`, `/readyz`, `/metrics`, `/v1/stats`. It reads what `telemetry` holds
+//! and changes nothing.
 //!
-//! Invariant: every answer that is an error is problem JSON (RFC 9457), but for `/readyz`, whose body is its own.
+//! Invariant: every error is answered with problem JSON (RFC 9457), except by `/readyz`, whose body is its own.
 
 mod health;
 mod metrics;
@@ -24,29 +24,29 @@ use crate::telemetry::{Health, Metrics};
 use problem::Problem;
 pub use serving::Bounds;
 
-/// What the answers are made from. Cheap to clone.
+/// The state that requests are answered from. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// Whether it lives and is ready.
+    /// Whether the process lives and is ready.
     pub health: Health,
-    /// What it has done.
+    /// What the process has done.
     pub metrics: Metrics,
 }
 
-/// Why it cannot be served.
+/// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address cannot be had.
+    /// The address cannot be used.
     #[error("ADMIN_LISTEN is {address}, which cannot be listened on: {source}; give another address or port")]
     Bind {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
 }
 
-/// Takes the address of `ADMIN_LISTEN`.
+/// Binds the address of `ADMIN_LISTEN`.
 ///
 /// # Errors
 /// The address is in use, or not one of this machine's.
@@ -54,13 +54,13 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
     TcpListener::bind(address).await.map_err(|source| Error::Bind { address, source })
 }
 
-/// Serves until `until` ends, which should be after the drain, so that those who probe see it.
+/// Serves until `until` ends, which should be after the drain, so that probes see the drain.
 pub async fn serve(listener: TcpListener, state: State, bounds: Bounds, until: impl Future<Output = ()> + Send) {
     let router = |details| router(state.clone(), details);
     serving::serve(listener, (router(true), router(false)), bounds, until).await;
 }
 
-/// What is served; `details` where whoever asks sits on this machine.
+/// Returns the routes. `details` is for clients on this machine.
 fn router(state: State, details: bool) -> Router {
     Router::new()
         .route("/livez", get(health::live))

@@ -1,11 +1,11 @@
-//! An error's answer, as RFC 9457 has it.
+//! The answer for an error, as RFC 9457 defines it.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-/// What went wrong with a request. Its `type` is left at `about:blank`: the status says which kind it is.
+/// What went wrong with a request. Its `type` stays at `about:blank`, because the status says which kind it is.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem {
     title: String,

@@ -1,5 +1,5 @@
-//! The HTTP server around the routes, and its bounds: whoever reaches the port must not keep the host from its descriptors,
-//! its memory or its end.
+//! The HTTP server around the routes, and its bounds: a client that reaches the port must not exhaust the host's
+//! descriptors or memory, nor hold up its end.
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -14,20 +14,19 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
-/// How long to wait where the system has no descriptor left for a connection.
+/// How long to wait if the system has no descriptor left for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long connections may take to end when the host does.
+/// How long connections may take to end when the host ends.
 const LAST: Duration = Duration::from_secs(1);
 
-/// What the server allows.
+/// The bounds of the server.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Connections at a time. If all are open, the next one waits until one ends or the oldest has had its time.
+    /// Connections at a time. One more closes the oldest of them: a client that sends a request is answered within
+    /// milliseconds, and one that only holds a connection must not keep others out.
+    /// How long a request's head may take to arrive, counted from the connection or the previous answer.
     pub connections: usize,
-    /// How long a connection has in any case. An answer takes milliseconds, so this is enough to ask, however many others
-    /// open connections, and a client that only holds one cannot keep others out.
     pub least: Duration,
-    /// How long a request's head may take to come, from the connection or the answer before it.
     pub head: Duration,
     /// Bytes of a request's head. No body is read.
     pub head_bytes: usize,
@@ -47,7 +46,7 @@ impl Default for Bounds {
     }
 }
 
-/// Serves until `until` ends. The first of the routers is for those who ask from this machine.
+/// Serves until `until` ends. The first of the routers is for clients on this machine.
 pub(super) async fn serve(
     listener: TcpListener,
     (here, elsewhere): (Router, Router),
@@ -76,7 +75,7 @@ pub(super) async fn serve(
         let router = if peer.ip().to_canonical().is_loopback() { &here } else { &elsewhere };
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
         let connection = tokio::time::timeout(bounds.connection, closing.watch(connection));
-        // How a connection ends is the business of whoever asked.
+        // How a connection ends matters only to the client.
         let handle = open.tasks.spawn(async { drop(connection.await) });
         open.oldest_first.push_back((Instant::now(), handle));
     }

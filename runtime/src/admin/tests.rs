@@ -9,7 +9,7 @@ use super::*;
 use crate::telemetry::health::{ASSIGNMENT, KAFKA, MONGODB};
 use crate::telemetry::metrics::EventResult;
 
-/// A served state, and the means to ask it.
+/// A state that is served, and the means to query it.
 struct Served {
     state: State,
     address: SocketAddr,
@@ -64,7 +64,7 @@ impl Served {
         ended.expect("it ends when told to").expect("it does not panic");
     }
 
-    /// A connection over which nothing has been said.
+    /// Opens a connection and sends nothing on it.
     fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.address).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("a timeout");
@@ -72,7 +72,7 @@ impl Served {
     }
 }
 
-/// What comes over the connection until it is closed.
+/// Returns everything that arrives on the connection until it is closed.
 fn until_closed(mut stream: TcpStream) -> String {
     let mut answer = Vec::new();
     if let Err(error) = stream.read_to_end(&mut answer) {

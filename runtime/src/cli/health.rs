@@ -10,9 +10,9 @@ use clap::{ArgMatches, Command};
 
 use super::run;
 
-/// How long a connection, and each piece of the answer, may take.
+/// How long connecting, and each piece of the answer, may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The most that is read of an answer.
+/// The most bytes of an answer that are read.
 const MOST_BYTES: u64 = 65_536;
 
 pub(super) fn command() -> Command {
@@ -43,7 +43,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     }
 }
 
-/// Who listens on every address is asked on the loopback one.
+/// Returns the address to ask. A server that listens on every address is asked on the loopback one.
 fn reachable(listens: SocketAddr) -> SocketAddr {
     let ip = match listens.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
@@ -53,7 +53,7 @@ fn reachable(listens: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listens.port())
 }
 
-/// Whether the answer is 200, and its body.
+/// Returns whether the answer is 200, and its body.
 fn ask(address: SocketAddr) -> anyhow::Result<(bool, String)> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,7 +1,7 @@
-//! The command line, a file a verb. It alone writes to the terminal.
+//! The command line, one file for each verb. It alone writes to the terminal.
 //!
-//! Exit status: 0 done, 1 it failed or did not stop in time, 2 the command line or a setting is wrong, 101 the host has
-//! panicked; 130 and 143 where a second signal ended it.
+//! Exit status: 0 done, 1 it failed or did not stop in time, 2 the command line or a setting is wrong, 101 the host
+//! panicked, 130 or 143 a second signal ended it.
 
 mod compile;
 mod health;
@@ -21,7 +21,7 @@ const FAILED: u8 = 1;
 /// The command line or a setting is wrong.
 const WRONG: u8 = 2;
 
-/// Does what the command line says, and gives the process's exit status.
+/// Runs the command line, and returns the process's exit status.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let matches = match command().try_get_matches_from(args) {
         Ok(matches) => matches,
@@ -52,7 +52,7 @@ fn command() -> Command {
         .subcommand(version::command())
 }
 
-/// Says on the standard error what is wrong.
+/// Writes to the standard error what is wrong.
 fn complain(what: &str) {
     log::last_words(format!("weir: {what}\n"));
 }

@@ -1,4 +1,4 @@
-//! `weir progress`: how far a group has come, and where it is to go on.
+//! `weir progress`: shows how far a group has come, and sets from which record it goes on.
 
 use std::io::Write;
 use std::process::ExitCode;

@@ -14,7 +14,7 @@ use crate::{server, shutdown, telemetry};
 
 const CONFIG: &str = "config";
 const EMBEDDED: &str = "embedded";
-/// What threads that block are waited for at the end.
+/// How long the end waits for threads that block.
 const LAST: Duration = Duration::from_secs(1);
 
 pub(super) fn command() -> Command {
@@ -31,7 +31,7 @@ pub(super) fn command() -> Command {
         )
 }
 
-/// A command that takes every setting.
+/// Adds every setting to a command.
 pub(super) fn with_settings(command: Command) -> Command {
     command
         .arg(
@@ -45,7 +45,7 @@ pub(super) fn with_settings(command: Command) -> Command {
         .args(table().iter().filter(|setting| setting.secret).map(file_flag))
 }
 
-/// Two providers of cryptography are linked, so rustls cannot choose by itself.
+/// Installs a provider of cryptography. Two of them are linked, so rustls cannot choose by itself.
 pub(super) fn provider() -> anyhow::Result<()> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         anyhow::bail!("another provider of cryptography has been installed already");
@@ -61,7 +61,7 @@ fn flag(setting: &'static Setting) -> Arg {
     if setting.switch { arg.num_args(0..=1).require_equals(true).default_missing_value("true") } else { arg }
 }
 
-/// Ids and names of flags live as long as the program; there are few of these.
+/// Makes the `-file` flag of a setting. Ids and names of flags live as long as the program, and there are few of these.
 fn file_flag(setting: &'static Setting) -> Arg {
     let id: &'static str = format!("{}_FILE", setting.name).leak();
     let long: &'static str = format!("{}-file", setting.flag).leak();
@@ -90,9 +90,9 @@ pub(super) fn settings(matches: &ArgMatches) -> Result<Settings, crate::config::
     Settings::load(&Sources::of_process(flags(matches), config)?)
 }
 
-/// The flags that were given, by the settings' names.
+/// Returns the flags that were given, by the settings' names.
 pub(super) fn flags(matches: &ArgMatches) -> Vec<(String, String)> {
-    // Settings' ids are their names, in capitals; a command's own arguments are not.
+    // The ids of settings are their names, in capitals. A command's own arguments are in small letters.
     let ids = matches.ids().filter(|id| id.as_str().chars().next().is_some_and(|letter| letter.is_ascii_uppercase()));
     let value = |id: &clap::Id| Some((id.to_string(), matches.get_one::<String>(id.as_str())?.clone()));
     ids.filter_map(value).collect()
@@ -104,7 +104,8 @@ fn serve(settings: Settings, embedded: Option<&PathBuf>) -> anyhow::Result<()> {
     log_settings(&settings);
     let within = settings.shutdown_timeout + server::GOODBYES;
     let shutdown = shutdown::on_signals(within).context("signals cannot be listened to")?;
-    // Handlers keep a thread busy; Kafka, MongoDB and `/readyz` are not to wait for it, however few processors there are.
+    // A handler keeps a thread busy. Kafka, MongoDB and `/readyz` must not wait for it, however few processors there
+    // are.
     let threads = thread::available_parallelism().map_or(2, NonZero::get).max(2);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(threads).enable_all().build().context("no runtime can be had")?;
@@ -115,12 +116,12 @@ fn serve(settings: Settings, embedded: Option<&PathBuf>) -> anyhow::Result<()> {
         }
     });
     telemetry::log::has_ended();
-    // What still waits for Kafka or MongoDB was given up, and must not keep the process.
+    // Anything that still waits for Kafka or MongoDB was given up, and must not keep the process alive.
     runtime.shutdown_timeout(LAST);
     result
 }
 
-/// Says which version runs, what is not at its default, and what has no effect yet.
+/// Logs which version runs, which settings are not at their default, and which have no effect yet.
 fn log_settings(settings: &Settings) {
     let named = settings.origins.iter().map(|origin| (origin.name.to_ascii_lowercase(), origin.value.as_str().into()));
     let handed_on =

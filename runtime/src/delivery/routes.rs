@@ -1,4 +1,4 @@
-//! Who a handler is, apart from its code. Pure.
+//! The identity of a handler, apart from its code. Pure.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,19 +6,19 @@ use std::sync::Arc;
 /// A handler as deliveries, markers and parked documents know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Given once; the order in which an event's handlers run.
+    /// Assigned once. It is also the order in which an event's handlers run.
     pub id: i32,
-    /// Rises where the handler's documents are built anew.
+    /// Rises when the handler's documents are rebuilt.
     pub generation: i32,
     /// Its name, unique in its team.
     pub name: Arc<str>,
-    /// The digest of the version that is active.
+    /// The digest of the active version.
     pub version: Arc<str>,
-    /// The line it stands in: the lowest id of the handlers that may write a common collection with it.
+    /// The line that it belongs to: the lowest id of the handlers that may write a common collection with it.
     pub line: i32,
 }
 
-/// Which handlers an event type has, in the order in which they run.
+/// The handlers of each event type, in the order in which they run.
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
     by_type: HashMap<Arc<str>, Vec<Arc<Identity>>>,
@@ -34,15 +34,15 @@ impl Routes {
         }
     }
 
-    /// The handlers of an event type; none where nobody wants it.
+    /// Returns the handlers of an event type, which are none if no handler wants it.
     #[must_use]
     pub fn handlers(&self, event_type: &str) -> &[Arc<Identity>] {
         self.by_type.get(event_type).map_or(&[], Vec::as_slice)
     }
 }
 
-/// For each handler, by its place in `grants`, the line it stands in: handlers that may write a common collection,
-/// directly or through others, share one, named by the lowest id among them.
+/// Returns the line of each handler, by its place in `grants`. Handlers that may write a common collection, directly or
+/// through others, share a line, which is named by the lowest id among them.
 #[must_use]
 pub fn lines(grants: &[(i32, Vec<Arc<str>>)]) -> Vec<i32> {
     let mut lines: Vec<i32> = grants.iter().map(|(id, _)| *id).collect();

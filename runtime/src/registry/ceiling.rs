@@ -3,10 +3,10 @@
 use crate::config::{Allowed, Ceiling};
 use crate::sandbox::Description;
 
-/// The most event types, and the most collections, that a text names.
+/// The most event types, and the most collections, that a text lists.
 const NAMED: usize = 20;
 
-/// What a handler asks for beyond its ceiling, in words; none if it stays below.
+/// Returns in words what a handler asks for beyond its ceiling, or `None` if it stays below.
 pub(super) fn exceeded(ceiling: &Ceiling, asked: &Description) -> Option<String> {
     let events: Vec<&str> = match &ceiling.events {
         Some(allowed) => asked.events.iter().map(String::as_str).filter(|event| !allowed.contains(*event)).collect(),
@@ -30,7 +30,7 @@ pub(super) fn exceeded(ceiling: &Ceiling, asked: &Description) -> Option<String>
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-/// What may be done with a collection, for people.
+/// Returns what may be done with a collection, in words for people.
 pub(super) fn verbs(read: bool, write: bool) -> &'static str {
     match (read, write) {
         (true, true) => "read and write",
@@ -40,7 +40,7 @@ pub(super) fn verbs(read: bool, write: bool) -> &'static str {
     }
 }
 
-/// The first of them, and how many more there are; none if there are none.
+/// Returns the first of them and how many more there are, or `None` if there are none.
 pub(super) fn named<T: AsRef<str>>(all: &[T]) -> Option<String> {
     let first: Vec<&str> = all.iter().take(NAMED).map(AsRef::as_ref).collect();
     let more = all.len().saturating_sub(NAMED);

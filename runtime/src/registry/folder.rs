@@ -1,4 +1,4 @@
-//! Handlers from a folder: every `.wasm` of it, by the file's name.
+//! Handlers from a folder: every `.wasm` in it, named after its file.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -17,15 +17,15 @@ pub enum Error {
     /// The folder or a file in it cannot be read.
     #[error("HANDLERS: {} cannot be read: {source}", path.display())]
     Unreadable {
-        /// Which.
+        /// The folder or the file.
         path: PathBuf,
-        /// Why.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A file whose name is no handler's.
+    /// A file whose name is not a handler's.
     #[error("HANDLERS: {} is no handler's name: take 1 to 63 of a to z, 0 to 9, - and _", path.display())]
     Name {
-        /// Which file.
+        /// The file.
         path: PathBuf,
     },
     /// Two files that mean the same handler.
@@ -55,18 +55,18 @@ pub enum Error {
     /// A component that may not run here.
     #[error("HANDLERS: {} is refused: {source}", path.display())]
     Refused {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// Why it is refused.
         source: Box<LoadError>,
     },
-    /// Nothing to run.
+    /// There is nothing to run.
     #[error("HANDLERS: {} holds no .wasm: events would be passed for good, since nobody wants them", folder.display())]
     Empty {
         /// The folder.
         folder: PathBuf,
     },
-    /// Limits for a handler that is not there.
+    /// Limits for a handler that does not exist.
     #[error("weir.toml: [handlers.{name}] names a handler that {} does not hold", folder.display())]
     Unknown {
         /// The name in `weir.toml`.
@@ -76,8 +76,8 @@ pub enum Error {
     },
 }
 
-/// Loads every `.wasm` of the folder, in the order of their names. One that is refused stops the start: to go on
-/// without it would pass its events for good.
+/// Loads every `.wasm` of the folder, in the order of their names. One that is refused stops the start, because going
+/// on without it would skip its events permanently.
 ///
 /// # Errors
 /// The first file that is refused, and why.
@@ -144,7 +144,7 @@ fn components(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// The handler's name: its file's, in which cargo writes `_` for each `-` of a crate's name.
+/// Returns the handler's name: its file's, in which cargo writes `_` for each `-` of a crate's name.
 fn name_of(path: &Path) -> Result<String, Error> {
     path.file_stem()
         .and_then(|name| name.to_str())

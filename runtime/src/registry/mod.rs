@@ -1,4 +1,4 @@
-//! Handlers: which are loaded, who they are, and which event types they have.
+//! Handlers: which are loaded, their identities, and which event types they have.
 
 mod ceiling;
 mod folder;
@@ -18,7 +18,7 @@ use crate::store::{self, Deployment, Store};
 use crate::telemetry::metrics::{HandlerMetrics, Metrics};
 use uuid::Uuid;
 
-/// A handler that is loaded and entered.
+/// A handler that is loaded and entered in Weir's database.
 #[derive(Debug)]
 pub struct Deployed {
     handler: Handler,
@@ -27,19 +27,19 @@ pub struct Deployed {
 }
 
 impl Deployed {
-    /// Its code.
+    /// Returns its code.
     #[must_use]
     pub fn handler(&self) -> &Handler {
         &self.handler
     }
 
-    /// Who it is, as the sandbox takes it.
+    /// Returns its identity, as the sandbox takes it.
     #[must_use]
     pub fn key(&self) -> HandlerKey {
         self.key.clone()
     }
 
-    /// Its metrics.
+    /// Returns its metrics.
     #[must_use]
     pub fn metrics(&self) -> &HandlerMetrics {
         &self.metrics
@@ -54,11 +54,11 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Enters the loaded handlers in Weir's database, which gives them their ids, and makes the collections that they
+    /// Enters the loaded handlers in Weir's database, which gives them their ids, and creates the collections that they
     /// may write.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Any error of MongoDB.
     pub async fn enter(
         handlers: Vec<Handler>,
         store: &Store,
@@ -123,19 +123,20 @@ impl Registry {
         self.deployed.insert(identity.id, Deployed { handler, key, metrics });
     }
 
-    /// Which handlers an event type has.
+    /// Returns which handlers an event type has.
     #[must_use]
     pub fn routes(&self) -> &Routes {
         &self.routes
     }
 
-    /// The handler with this id.
+    /// Returns the handler with this id.
     #[must_use]
     pub fn deployed(&self, id: i32) -> Option<&Deployed> {
         self.deployed.get(&id)
     }
 }
 
+/// Warns that hosts which do not have the handler yet skip these events during a rolling deployment.
 impl Handlers for Registry {
     fn routes(&self) -> &Routes {
         Self::routes(self)
@@ -155,7 +156,6 @@ impl Handlers for Registry {
     }
 }
 
-/// Says what becomes of events during a rolling deployment.
 fn added(handler: &str, event_types: &[String]) {
     tracing::warn!(
         handler,
@@ -174,7 +174,7 @@ fn random_bytes() -> [u8; 32] {
     bytes
 }
 
-/// What the handler may do with each collection, for people.
+/// Returns what the handler may do with each collection, in words for people.
 fn granted(handler: &Handler) -> Vec<String> {
     let grants = handler.grants().iter();
     grants.map(|(name, access)| format!("{} {name}", ceiling::verbs(access.read, access.write))).collect()
