@@ -1,18 +1,20 @@
-//! How the C library's allocator treats what is freed.
+//! How the C library's allocator treats memory that is freed.
 //!
-//! By default glibc raises the size from which it takes a piece of memory from the system and gives it back, up to 32 MiB,
-//! as soon as a larger piece is freed once, and keeps as much again at the end of every thread's arena. A host that reads
-//! and writes documents of many megabytes on several threads then keeps most of it for ever: after 10,500 hostile
-//! deliveries (`prove containment`) it held 194 MiB more than after the first 480, and with the thresholds below 62 MiB.
+//! By default glibc raises the size from which it takes a piece of memory from the system and gives it back, up to 32
+//! MiB, as soon as a larger piece is freed once. It also keeps as much again at the end of every thread's arena. A host
+//! that reads and writes documents of many megabytes on several threads then keeps most of it for ever. After 10,500
+//! hostile deliveries (`prove containment`) it held 194 MiB more than after the first 480. With the thresholds that are
+//! set here, it held 62 MiB more.
 
-/// From this size on a piece is the system's again when it is freed. Only large documents and full batches are larger.
+/// A piece of this size or more goes back to the system when it is freed. Only large documents and full batches are
+/// larger.
 #[cfg(target_env = "gnu")]
 const MMAP_THRESHOLD: libc::c_int = 512 << 10;
-/// How much that is free an arena may keep at its end.
+/// How much free memory an arena may keep at its end.
 #[cfg(target_env = "gnu")]
 const TRIM_THRESHOLD: libc::c_int = 4 << 20;
 
-/// Has freed memory given back to the system. Call it before there are threads.
+/// Makes the C library give freed memory back to the system. Call it before there are threads.
 #[cfg(target_env = "gnu")]
 #[allow(unsafe_code, reason = "the C library's settings have no safe interface")]
 pub fn give_back_what_is_freed() {
@@ -23,6 +25,6 @@ pub fn give_back_what_is_freed() {
     }
 }
 
-/// Other C libraries are left as they are.
+/// Leaves other C libraries as they are.
 #[cfg(not(target_env = "gnu"))]
 pub const fn give_back_what_is_freed() {}

@@ -1,4 +1,4 @@
-//! The host's clock: the only place that reads it. What ages and leases depend on is MongoDB's time, not this.
+//! The host's clock: the only place that reads it. Ages and leases depend on MongoDB's time, not on this.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,18 +7,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-/// Time and chance for what decides, so that a simulation can have its own.
+/// Time and randomness for the modules that decide, so that a simulation can have its own.
 pub trait Clock: fmt::Debug + Send + Sync {
-    /// The host's time, in milliseconds since 1970. It may be wrong, and jump.
+    /// Returns the host's time, in milliseconds since 1970. It may be wrong, and jump.
     fn now_ms(&self) -> i64;
 
-    /// Time since any fixed point, which never goes back.
+    /// Returns the time since any fixed point, which never goes back.
     fn elapsed(&self) -> Duration;
 
-    /// Ends after that time.
+    /// Ends after this time.
     fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
-    /// Any number.
+    /// Returns a random number.
     fn random(&self) -> u64;
 }
 
@@ -52,14 +52,14 @@ impl Clock for HostClock {
     }
 }
 
-/// Half of the pause to all of it, so that hosts that conflict do not meet again.
+/// Returns between half of the pause and all of it, so that hosts that conflict do not meet again.
 #[must_use]
 pub fn jittered(clock: &dyn Clock, pause: Duration) -> Duration {
     let share = u32::try_from(clock.random() % 512).unwrap_or(0) + 512;
     pause * share / 1024
 }
 
-/// Milliseconds since 1970-01-01T00:00:00Z, rounded down.
+/// Returns milliseconds since 1970-01-01T00:00:00Z, rounded down.
 #[must_use]
 #[allow(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now_ms() -> i64 {
@@ -67,8 +67,8 @@ pub fn now_ms() -> i64 {
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
-/// A time of [`now_ms`] as ISO 8601 in UTC, such as `2026-01-02T03:04:05.678Z`; of a year that ISO 8601 has no four
-/// digits for, the number itself.
+/// Writes a time of [`now_ms`] as ISO 8601 in UTC, such as `2026-01-02T03:04:05.678Z`. For a year that ISO 8601 has no
+/// four digits for, it writes the number itself.
 #[must_use]
 pub fn iso(ms: i64) -> String {
     let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");

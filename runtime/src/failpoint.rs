@@ -1,9 +1,9 @@
-//! Points at which a proof kills the process, and what else it changes. Only with the feature `proofs`, which nothing
-//! that is shipped has.
+//! The points at which a proof kills the process, and the other things that a proof changes. Only with the feature
+//! `proofs`, which nothing that is shipped has.
 
 use std::time::Duration;
 
-/// Passes a point: where `WEIR_FAILPOINT` is `<name>:<n>`, the process sends itself SIGKILL the n-th time.
+/// Passes a point. If `WEIR_FAILPOINT` is `<name>:<n>`, the process sends itself SIGKILL the n-th time.
 #[cfg(feature = "proofs")]
 pub fn pass(name: &str) {
     use std::sync::OnceLock;
@@ -23,11 +23,11 @@ pub fn pass(name: &str) {
     }
 }
 
-/// Passes a point; nothing happens.
+/// Passes a point, without effect.
 #[cfg(not(feature = "proofs"))]
 pub fn pass(_name: &str) {}
 
-/// Passes a point with one event for one handler: panics if `WEIR_PANIC` is `<name>:<event>:<handler>`.
+/// Passes a point with one event for one handler. Panics if `WEIR_PANIC` is `<name>:<event>:<handler>`.
 ///
 /// # Panics
 /// As a fault in the host's own code would.
@@ -41,18 +41,18 @@ pub fn panic_at(name: &str, event: &str, handler: &str) {
     assert!(*chosen != Some(format!("{name}:{event}:{handler}")), "the failpoint {name} was asked to panic");
 }
 
-/// Passes a point; nothing happens.
+/// Passes a point, without effect.
 #[cfg(not(feature = "proofs"))]
 pub fn panic_at(_name: &str, _event: &str, _handler: &str) {}
 
-/// How often the ledger is swept, if a proof cannot wait as long as others do: `WEIR_SWEEP_MS`.
+/// Returns how often the ledger is swept, if a proof cannot wait for the usual period: `WEIR_SWEEP_MS`.
 #[cfg(feature = "proofs")]
 #[must_use]
 pub fn sweep_period() -> Option<Duration> {
     std::env::var("WEIR_SWEEP_MS").ok()?.parse().ok().map(Duration::from_millis)
 }
 
-/// How often the ledger is swept: as always.
+/// Returns `None`, so that the ledger is swept as often as usual.
 #[cfg(not(feature = "proofs"))]
 #[must_use]
 pub const fn sweep_period() -> Option<Duration> {

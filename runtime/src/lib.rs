@@ -1,6 +1,6 @@
 //! Weir: a WebAssembly-sandboxed handler runtime for change data capture.
 //!
-//! One event passes few rooms, and the modules stand in the order in which it meets them:
+//! One event passes through few modules, and they are listed in the order in which it meets them:
 //!
 //! - [`config`]: every setting, its default and its check.
 //! - [`server`]: the only composition root; ordered start and stop.
@@ -14,8 +14,8 @@
 //! - [`documents`]: what a handler may ask of MongoDB, as reads and writes in BSON; pure.
 //! - [`store`]: MongoDB; the only module that sees the driver.
 //! - [`admin`], [`cli`], [`telemetry`]: how people and programs look in.
-//! - [`shutdown`], [`clock`]: the wish to stop, the host's time.
-//! - [`cut`]: a text's beginning; [`failpoint`], [`seeded`]: what proofs switch on.
+//! - [`shutdown`], [`clock`]: the request to stop, the host's time.
+//! - [`failpoint`], [`seeded`]: what proofs switch on.
 
 pub mod admin;
 pub mod allocator;

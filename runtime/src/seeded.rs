@@ -1,49 +1,49 @@
-//! Bugs that can be switched on, to see that the simulation finds them. Only with the feature `proofs`, which nothing
-//! that is shipped has; without it none is ever on.
+//! Bugs that can be switched on, to check that the simulation finds them. Only with the feature `proofs`, which nothing
+//! that is shipped has. Without it no bug is ever on.
 
-/// A bug, named for what is done wrong.
+/// A bug, named after the mistake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Bug {
-    /// Progress is stored before the transaction that makes the effects.
+    /// Progress is stored before the transaction that writes the effects.
     ProgressFirst,
     /// No marker is written or looked up.
     NoLedger,
-    /// The markers are written beside the transaction.
+    /// The markers are written outside the transaction.
     LedgerOutside,
     /// The fence only raises `next`, whoever owns the partition.
     MaxAsFence,
-    /// A transaction that is tried again goes without its fence.
+    /// A transaction that is retried goes without its fence.
     RetryWithoutFence,
-    /// What comes twice in a batch is run twice.
+    /// A duplicate within a batch is run twice.
     DuplicateInBatch,
     /// Progress passes an event of which only the first delivery is done.
     HalfDone,
-    /// Nobody looks at `writeErrors`.
+    /// `writeErrors` is ignored.
     WriteErrorsIgnored,
     /// A new partition starts at its end.
     NewPartitionAtEnd,
-    /// A fault of MongoDB's is the handler's failure.
+    /// A fault of MongoDB counts as the handler's failure.
     FaultIsFailure,
     /// Transactions are acknowledged by one member.
     OneMember,
-    /// What ran on trial is kept after the claim was lost.
+    /// A speculative batch is kept after the claim was lost.
     TrialKept,
-    /// A topic that was made anew is read on from the old progress.
+    /// A topic that was created again is read on from the old progress.
     TopicAnew,
-    /// `n` of a command with other statements tells whether a must-match statement matched.
+    /// The `n` of a command with other statements decides whether a must-match statement matched.
     SharedCount,
-    /// The same id with another hash counts as seen.
+    /// The same id with another hash counts as a duplicate.
     HashIgnored,
-    /// What was read is not read again in the transaction.
+    /// The reads of a batch are not repeated in the transaction.
     ReadsUnchecked,
-    /// A partition whose progress the log no longer holds goes on where the log starts.
+    /// A partition whose progress the log no longer holds goes on at the log's start.
     StartPassed,
-    /// Nobody looks up to where the ledger has forgotten events.
+    /// The time up to which the ledger has forgotten events is ignored.
     NoFloor,
 }
 
 impl Bug {
-    /// All of them.
+    /// Every bug.
     pub const ALL: [Self; 18] = [
         Self::ProgressFirst,
         Self::NoLedger,
@@ -76,12 +76,12 @@ mod switch {
         static ON: Cell<Option<Bug>> = const { Cell::new(None) };
     }
 
-    /// Switches one on for this thread, or all off.
+    /// Switches one bug on for this thread, or all off.
     pub fn set(bug: Option<Bug>) {
         ON.set(bug);
     }
 
-    /// Whether it is on.
+    /// Returns whether the bug is on.
     #[must_use]
     pub fn on(bug: Bug) -> bool {
         ON.get() == Some(bug)
@@ -91,7 +91,7 @@ mod switch {
 #[cfg(feature = "proofs")]
 pub use switch::{on, set};
 
-/// Whether it is on.
+/// Returns whether the bug is on.
 #[cfg(not(feature = "proofs"))]
 #[must_use]
 pub const fn on(_bug: Bug) -> bool {

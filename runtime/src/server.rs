@@ -1,4 +1,4 @@
-//! The only composition root: everything is made here, started in order and stopped in order.
+//! The only composition root: it makes everything, and starts and stops it in order.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,8 +24,8 @@ use crate::telemetry::health::{Health, MONGODB};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stats;
 
-/// What a stop may take beyond `SHUTDOWN_TIMEOUT_SECONDS`: to give up what runs, and for the last words to Kafka, MongoDB,
-/// probes and the log.
+/// How long a stop may take beyond `SHUTDOWN_TIMEOUT_SECONDS`: to give up the work in flight, and for the last words to
+/// Kafka, MongoDB, probes and the log.
 pub const GOODBYES: Duration = Duration::from_secs(14);
 /// How long the last word to MongoDB may take.
 const RETIRE: Duration = Duration::from_secs(2);
@@ -34,18 +34,19 @@ const SWEEP: Duration = Duration::from_mins(1);
 /// How long to wait before MongoDB is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Runs until `shutdown` is requested and everything that was begun has ended, or given up.
+/// Runs until `shutdown` is requested and everything that was begun has ended or was given up.
 ///
 /// # Errors
-/// What keeps it from starting: a setting, a component that is refused, a MongoDB without transactions.
+/// Anything that keeps it from starting: a setting, a component that is refused, a MongoDB without transactions.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> anyhow::Result<()> {
     serve(settings, shutdown, Source::Kafka).await
 }
 
-/// The same on an embedded Kafka that holds the records of a file, with databases of its own, which are emptied first.
+/// Does the same on an embedded Kafka that holds the records of a file, with databases of its own, which are emptied
+/// first.
 ///
 /// # Errors
-/// As [`run`], and a file that is no recording.
+/// As for [`run`], and a file that is not a recording.
 pub async fn run_embedded(settings: Settings, file: &Path, shutdown: Shutdown) -> anyhow::Result<()> {
     let text = tokio::fs::read_to_string(file).await.with_context(|| format!("cannot read {}", file.display()))?;
     let topic = settings.kafka_topic.only().context("with --embedded, KAFKA_TOPIC has to name one topic")?.to_owned();
@@ -62,7 +63,7 @@ pub async fn run_embedded(settings: Settings, file: &Path, shutdown: Shutdown) -
     serve(settings, shutdown, Source::Embedded).await
 }
 
-/// Where records come from.
+/// The source of the records.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Kafka,
@@ -135,7 +136,7 @@ async fn process(
     ended.map(drop).context("the committer failed")
 }
 
-/// Says again and again that this process lives.
+/// Reports at intervals that this process is alive.
 async fn beat(store: Store) {
     let mut due = tokio::time::interval(store::BEAT);
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -147,13 +148,13 @@ async fn beat(store: Store) {
     }
 }
 
-/// Tells those who come later how this process has ended: `ended` is whether all was given back, or that the committer
-/// has panicked.
+/// Records how this process has ended, for those that come later. `ended` says whether everything was given back, or
+/// that the committer has panicked.
 async fn last_word<E>(store: &Store, ended: &Result<bool, E>) {
     let word = async {
         match ended {
             Ok(true) => store.retire().await,
-            // The next owner finds in the record which sessions to end.
+            // The record tells the next owner which sessions to end.
             Ok(false) => store.leave().await,
             Err(_) => store.crash().await,
         }
@@ -165,7 +166,8 @@ async fn last_word<E>(store: &Store, ended: &Result<bool, E>) {
     }
 }
 
-/// The same as [`connect`], as soon as the name service has answered; none where it was asked to stop meanwhile.
+/// Does the same as [`connect`], as soon as the name service has answered. Returns `None` if a stop was requested
+/// first.
 async fn connected(settings: &Settings, health: &Health, shutdown: &Shutdown) -> Result<Option<Store>, store::Error> {
     while !shutdown.requested() {
         let connected = tokio::select! {
@@ -184,7 +186,7 @@ async fn connected(settings: &Settings, health: &Health, shutdown: &Shutdown) ->
     Ok(None)
 }
 
-/// MongoDB as the settings name it; nothing is sent to it yet.
+/// Returns the store for the MongoDB that the settings name. Nothing is sent to it yet.
 ///
 /// # Errors
 /// The connection string is not valid, or the name service does not answer.
@@ -204,7 +206,7 @@ pub async fn connect(settings: &Settings) -> Result<Store, store::Error> {
     Ok(Store::new(Arc::new(Arc::new(driver)), &options))
 }
 
-/// Drops what the ledger need not remember, again and again.
+/// Drops at intervals what the ledger need not remember.
 async fn sweep(store: Store, retention_ms: i64, metrics: Metrics, shutdown: Shutdown) {
     let period = failpoint::sweep_period().unwrap_or(SWEEP);
     while !shutdown.requested() {
@@ -242,7 +244,8 @@ async fn load(settings: &Settings) -> anyhow::Result<Vec<Handler>> {
     Ok(registry::read(&engine, settings).await?)
 }
 
-/// Waits for MongoDB, makes what is missing in it, and enters the handlers; none where it was asked to stop meanwhile.
+/// Waits for MongoDB, creates what is missing in it, and enters the handlers. Returns `None` if a stop was requested
+/// first.
 async fn prepare(
     handlers: Vec<Handler>,
     store: &Store,
@@ -271,7 +274,7 @@ async fn prepare(
                 health.found(MONGODB);
                 return Ok(Some(prepared));
             }
-            // What a person must put right stops the start; on a host that runs it is waited for.
+            // A problem that a person must fix stops the start. A host that is running waits instead.
             Err(error @ (store::Error::Denied(_) | store::Error::Unauthorized(_))) => return Err(error.into()),
             Err(error) if error.is_fault() => health.waiting_for(MONGODB, error.to_string()),
             Err(error) => return Err(error.into()),

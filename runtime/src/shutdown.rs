@@ -1,4 +1,4 @@
-//! The wish to stop, the signals that express it, and the bound on what follows.
+//! The request to stop, the signals that make it, and the bound on what follows.
 
 use std::io;
 use std::sync::mpsc;
@@ -11,39 +11,39 @@ use tokio::sync::watch;
 
 use crate::telemetry::log;
 
-/// The exit status of a stop that did not end in its time.
+/// The exit status of a stop that did not end in time.
 const LATE: i32 = 1;
-/// How long the log may take to be written when a signal ends the process.
+/// How long writing the log may take when a signal ends the process.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
-/// Whether a stop has been asked for. Cheap to clone; it cannot be taken back.
+/// Whether a stop was requested. Cheap to clone. A request cannot be taken back.
 #[derive(Debug, Clone)]
 pub struct Shutdown {
     requested: watch::Sender<bool>,
 }
 
 impl Shutdown {
-    /// One that nobody has asked for yet.
+    /// Makes one that is not requested yet.
     #[must_use]
     pub fn new() -> Self {
         Self { requested: watch::Sender::new(false) }
     }
 
-    /// Asks for the stop.
+    /// Requests the stop.
     pub fn request(&self) {
         self.requested.send_replace(true);
     }
 
-    /// Whether it has been asked for.
+    /// Returns whether the stop was requested.
     #[must_use]
     pub fn requested(&self) -> bool {
         *self.requested.borrow()
     }
 
-    /// Returns as soon as it has been asked for. May be dropped at any time.
+    /// Returns as soon as the stop is requested. May be dropped at any time.
     pub async fn wait(&self) {
         let mut seen = self.requested.subscribe();
-        // The sender lives in `self`, so that the other end cannot go away meanwhile.
+        // The sender lives in `self`, so the other end cannot go away meanwhile.
         let _ = seen.wait_for(|requested| *requested).await;
     }
 }
@@ -54,14 +54,14 @@ impl Default for Shutdown {
     }
 }
 
-/// A stop that SIGINT or SIGTERM asks for. The second of them ends the process at once, with the status 130 or 143. So does
-/// a stop that takes longer than `within`, with the status 1.
+/// Returns a stop that SIGINT or SIGTERM requests. The second signal ends the process at once, with the status 130 or
+/// 143. So does a stop that takes longer than `within`, with the status 1.
 ///
-/// The signals have a thread and a runtime of their own, so that they are heard, and the stop ends in its time, when every
-/// worker is busy.
+/// The signals have a thread and a runtime of their own, so that they are heard, and the stop ends in time, even if
+/// every worker is busy.
 ///
 /// # Errors
-/// The thread or the signals' handlers cannot be had.
+/// The thread or the handlers of the signals cannot be set up.
 pub fn on_signals(within: Duration) -> io::Result<Shutdown> {
     let shutdown = Shutdown::new();
     let asked = shutdown.clone();
@@ -97,7 +97,7 @@ impl Signals {
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Returns with a status if the process has to end at once.
+    /// Returns with a status if the process must end at once.
     async fn listen(mut self, shutdown: &Shutdown, within: Duration) -> i32 {
         let (name, _) = self.next().await;
         tracing::info!(signal = name, "shutdown_requested");
