@@ -15,7 +15,7 @@
 //! - [`store`]: MongoDB; the only module that sees the driver.
 //! - [`admin`], [`cli`], [`telemetry`]: how people and programs look in.
 //! - [`shutdown`], [`clock`]: the request to stop, the host's time.
-//! - [`failpoint`], [`seeded`]: what proofs switch on.
+//! - [`cut`]: a text's beginning; [`failpoint`], [`seeded`]: what proofs switch on.
 
 pub mod admin;
 pub mod allocator;

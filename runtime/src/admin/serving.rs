@@ -22,11 +22,12 @@ const LAST: Duration = Duration::from_secs(1);
 /// The bounds of the server.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Connections at a time. One more closes the oldest of them: a client that sends a request is answered within
-    /// milliseconds, and one that only holds a connection must not keep others out.
-    /// How long a request's head may take to arrive, counted from the connection or the previous answer.
+    /// Connections at a time. If all are open, the next one waits until one ends or the oldest has had its time.
     pub connections: usize,
+    /// How long a connection has in any case. An answer takes milliseconds, so this is enough to ask, however many others
+    /// open connections, and a client that only holds one cannot keep others out.
     pub least: Duration,
+    /// How long a request's head may take to arrive, counted from the connection or the previous answer.
     pub head: Duration,
     /// Bytes of a request's head. No body is read.
     pub head_bytes: usize,

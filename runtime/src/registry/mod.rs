@@ -136,7 +136,6 @@ impl Registry {
     }
 }
 
-/// Warns that hosts which do not have the handler yet skip these events during a rolling deployment.
 impl Handlers for Registry {
     fn routes(&self) -> &Routes {
         Self::routes(self)
@@ -156,6 +155,7 @@ impl Handlers for Registry {
     }
 }
 
+/// Warns that hosts which do not have the handler yet skip these events during a rolling deployment.
 fn added(handler: &str, event_types: &[String]) {
     tracing::warn!(
         handler,

@@ -154,8 +154,8 @@ impl Description {
 }
 
 impl Engine {
-    /// Makes a handler from a component: checks what it imports and exports, compiles it, and calls its `describe`. The
-    /// compilation may take seconds, so it runs on a thread of its own.
+    /// Makes a handler from a component: checks what it imports and exports, compiles it where the engine's
+    /// compiler says, and calls its `describe`. The compilation may take seconds.
     ///
     /// # Errors
     /// The component is not a handler. The error says what to change.

@@ -1,8 +1,9 @@
 //! The engine, limits, one call of one handler.
 //!
-//! A handler is a component. Every delivery gets a fresh instance of it, and only what [`Run`] holds outlives that
+//! A handler is a component. Every delivery gets a fresh instance of it, and only what [`Run`](crate::call::Run) holds outlives that
 //! instance. This module owns how components are compiled, linked, limited and stopped. [`crate::host`] decides what
-//! they may import, and [`crate::delivery`] decides what becomes of a [`Verdict`].
+//! they may import, and others decide what
+//! becomes of a [`Verdict`](crate::call::Verdict).
 //!
 //! Invariant: whatever a component does, [`Handler::deliver`] ends, and says which limit ended it.
 
