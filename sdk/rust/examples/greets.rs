@@ -1,4 +1,4 @@
-//! A handler that reads before it writes: it greets each user once, by the name that stands in `users`.
+//! A handler that reads before it writes: it greets each user once, by the name in `users`.
 //!
 //! Build it with `cargo build -p weir-sdk --example greets --target wasm32-wasip2`.
 

@@ -1,4 +1,4 @@
-//! What `wit-bindgen` makes of the contract, and the ways between its types and this crate's.
+//! The code that `wit-bindgen` generates from the contract, and conversions between its types and this crate's.
 #![allow(unsafe_code, unreachable_pub, missing_docs, clippy::all, clippy::pedantic)]
 
 wit_bindgen::generate!({

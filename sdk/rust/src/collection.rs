@@ -1,4 +1,4 @@
-//! MongoDB, as far as a handler is granted it. Every verb acts at once; what qualifies it stands before it:
+//! MongoDB, as far as a handler is granted it. Every verb acts at once, and its options come before it:
 //! `collection("users").must_match().update_one(…)`.
 
 use std::borrow::Cow;
@@ -6,13 +6,13 @@ use std::borrow::Cow;
 use crate::host::{self, Answer};
 use crate::{CallError, Document, ToValue, Value, extended, failure};
 
-/// A collection, by its exact name as granted.
+/// Returns the collection with this exact name, as granted.
 #[must_use]
 pub fn collection<'a>(name: impl Into<Cow<'a, str>>) -> Collection<'a> {
     Collection { name: name.into(), options: Document::new() }
 }
 
-/// A collection and the options of the calls made on it. An option that a verb does not know is refused by the host.
+/// A collection and the options of the calls made on it. The host refuses an option that a verb does not know.
 #[derive(Debug, Clone)]
 pub struct Collection<'a> {
     name: Cow<'a, str>,
@@ -40,8 +40,8 @@ impl From<Document> for Hint {
 pub enum Update {
     /// A document of update operators.
     Operators(Document),
-    /// Stages `$set`, `$unset` and `$replaceWith`. A text that starts with `$` is a path in them unless it stands in
-    /// [`literal`](crate::literal).
+    /// Stages `$set`, `$unset` and `$replaceWith`. A text in them that starts with `$` is a path unless it is wrapped
+    /// in [`literal`](crate::literal).
     Pipeline(Vec<Document>),
 }
 
@@ -84,15 +84,15 @@ pub struct Effect {
     pub modified: u64,
     /// Documents deleted.
     pub deleted: u64,
-    /// The `_id`, where an upsert inserted.
+    /// The `_id` of the document that an upsert inserted.
     pub upserted_id: Option<Value>,
 }
 
-/// What a write did. Asking costs round trips, which a delivery that only writes does not have.
+/// Returns what a write did. Asking costs round trips; a delivery that only writes needs none.
 ///
 /// # Errors
 ///
-/// Where MongoDB refused the write.
+/// If MongoDB refused the write.
 pub fn effect_of(write: Write) -> Result<Effect, CallError> {
     let raw = host::effect_of(write.0)?;
     let upserted_id = raw
@@ -103,7 +103,7 @@ pub fn effect_of(write: Write) -> Result<Effect, CallError> {
     Ok(Effect { inserted, matched, modified, deleted, upserted_id })
 }
 
-/// What qualifies the verb that follows.
+/// Options of the verb that follows.
 impl<'a> Collection<'a> {
     fn with(&self, name: &'static str, value: impl ToValue) -> Collection<'a> {
         let mut options = self.options.clone();
@@ -111,55 +111,55 @@ impl<'a> Collection<'a> {
         Collection { name: self.name.clone(), options }
     }
 
-    /// The delivery fails, to be retried, where nothing matches.
+    /// Fails the delivery, to be retried, if nothing matches.
     #[must_use]
     pub fn must_match(&self) -> Collection<'a> {
         self.with("mustMatch", true)
     }
 
-    /// Inserts where nothing matches.
+    /// Inserts a document if nothing matches.
     #[must_use]
     pub fn upsert(&self) -> Collection<'a> {
         self.with("upsert", true)
     }
 
-    /// Which elements of lists `$[name]` means.
+    /// Sets which elements of arrays `$[name]` stands for.
     #[must_use]
     pub fn array_filters(&self, filters: impl IntoIterator<Item = Document>) -> Collection<'a> {
         self.with("arrayFilters", filters.into_iter().collect::<Vec<_>>())
     }
 
-    /// In which order documents are found.
+    /// Sets the order in which documents are found.
     #[must_use]
     pub fn sort(&self, order: Document) -> Collection<'a> {
         self.with("sort", order)
     }
 
-    /// At most so many documents are found.
+    /// Finds at most `count` documents.
     #[must_use]
     pub fn limit(&self, count: u32) -> Collection<'a> {
         self.with("limit", count)
     }
 
-    /// So many documents are passed over.
+    /// Skips the first `count` documents.
     #[must_use]
     pub fn skip(&self, count: u32) -> Collection<'a> {
         self.with("skip", count)
     }
 
-    /// Which fields are given.
+    /// Sets which fields are returned.
     #[must_use]
     pub fn projection(&self, fields: Document) -> Collection<'a> {
         self.with("projection", fields)
     }
 
-    /// How texts are compared.
+    /// Sets how texts are compared.
     #[must_use]
     pub fn collation(&self, rules: Document) -> Collection<'a> {
         self.with("collation", rules)
     }
 
-    /// Which index is used.
+    /// Sets which index is used.
     #[must_use]
     pub fn hint(&self, index: impl Into<Hint>) -> Collection<'a> {
         self.with("hint", index.into().0)
@@ -190,34 +190,34 @@ fn unreadable(what: &str, error: &serde_json::Error) -> CallError {
 ///
 /// # Errors
 ///
-/// All of them fail where the host or MongoDB refuses the call; that decides the delivery.
+/// All of them fail if the host or MongoDB refuses the call, and that decides the delivery.
 impl Collection<'_> {
-    /// The first document that matches.
+    /// Returns the first document that matches.
     ///
     /// # Errors
     ///
-    /// Where the call is refused.
+    /// If the call is refused.
     pub fn find_one(&self, filter: impl AsRef<Document>) -> Result<Option<Document>, CallError> {
         let filter = self.text(filter.as_ref())?;
         host::find_one(&self.name, &filter, self.options()?.as_deref())?.map(|text| self.found(&text)).transpose()
     }
 
-    /// All documents that match.
+    /// Returns all documents that match.
     ///
     /// # Errors
     ///
-    /// Where the call is refused, and where there are more than the host allows.
+    /// If the call is refused, or if there are more documents than the host allows.
     pub fn find(&self, filter: impl AsRef<Document>) -> Result<Vec<Document>, CallError> {
         let filter = self.text(filter.as_ref())?;
         let texts = host::find(&self.name, &filter, self.options()?.as_deref())?;
         texts.iter().map(|text| self.found(text)).collect()
     }
 
-    /// How many documents match.
+    /// Returns how many documents match.
     ///
     /// # Errors
     ///
-    /// Where the call is refused.
+    /// If the call is refused.
     pub fn count(&self, filter: impl AsRef<Document>) -> Result<u64, CallError> {
         host::count(&self.name, &self.text(filter.as_ref())?, self.options()?.as_deref())
     }
@@ -225,11 +225,11 @@ impl Collection<'_> {
 
 /// Writes. They are checked at once, and take effect with the delivery.
 impl Collection<'_> {
-    /// Inserts a document; one without `_id` is given an id that is the same in every run.
+    /// Inserts a document. One without `_id` gets an id that is the same in every run.
     ///
     /// # Errors
     ///
-    /// Where the call is refused.
+    /// If the call is refused.
     pub fn insert_one(&self, document: impl AsRef<Document>) -> Result<Write, CallError> {
         host::insert_one(&self.name, &self.text(document.as_ref())?, self.options()?.as_deref()).map(Write)
     }
@@ -238,7 +238,7 @@ impl Collection<'_> {
     ///
     /// # Errors
     ///
-    /// Where the call is refused.
+    /// If the call is refused.
     pub fn insert_many<D: AsRef<Document>>(&self, documents: impl IntoIterator<Item = D>) -> Result<Write, CallError> {
         let texts = documents.into_iter().map(|document| self.text(document.as_ref())).collect::<Answer<Vec<_>>>()?;
         host::insert_many(&self.name, &texts, self.options()?.as_deref()).map(Write)
@@ -248,7 +248,7 @@ impl Collection<'_> {
     ///
     /// # Errors
     ///
-    /// Where the call is refused.
+    /// If the call is refused.
     pub fn update_one(&self, filter: impl AsRef<Document>, update: impl Into<Update>) -> Result<Write, CallError> {
         let (filter, update) = (self.text(filter.as_ref())?, self.update_text(&update.into())?);
         host::update_one(&self.name, &filter, &update, self.options()?.as_deref()).map(Write)
@@ -258,17 +258,17 @@ impl Collection<'_> {
     ///
     /// # Errors
     ///
-    /// Where the call is refused.
+    /// If the call is refused.
     pub fn update_many(&self, filter: impl AsRef<Document>, update: impl Into<Update>) -> Result<Write, CallError> {
         let (filter, update) = (self.text(filter.as_ref())?, self.update_text(&update.into())?);
         host::update_many(&self.name, &filter, &update, self.options()?.as_deref()).map(Write)
     }
 
-    /// Puts a document in the place of the first one that matches.
+    /// Replaces the first document that matches.
     ///
     /// # Errors
     ///
-    /// Where the call is refused.
+    /// If the call is refused.
     pub fn replace_one(
         &self,
         filter: impl AsRef<Document>,
@@ -282,7 +282,7 @@ impl Collection<'_> {
     ///
     /// # Errors
     ///
-    /// Where the call is refused.
+    /// If the call is refused.
     pub fn delete_one(&self, filter: impl AsRef<Document>) -> Result<Write, CallError> {
         host::delete_one(&self.name, &self.text(filter.as_ref())?, self.options()?.as_deref()).map(Write)
     }
@@ -291,7 +291,7 @@ impl Collection<'_> {
     ///
     /// # Errors
     ///
-    /// Where the call is refused.
+    /// If the call is refused.
     pub fn delete_many(&self, filter: impl AsRef<Document>) -> Result<Write, CallError> {
         host::delete_many(&self.name, &self.text(filter.as_ref())?, self.options()?.as_deref()).map(Write)
     }

@@ -1,4 +1,4 @@
-//! A point in time as BSON has it.
+//! A point in time, as in BSON.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,11 +14,11 @@ use crate::{extended, ser};
 
 /// Milliseconds since 1970-01-01T00:00:00Z, negative before.
 ///
-/// In a payload it is read from a text such as `2026-11-23T23:14:00.5+01:00`.
+/// In a payload, it is read from a text such as `2026-11-23T23:14:00.5+01:00`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DateTime(i64);
 
-/// A text that is no point in time.
+/// The error for a text that is not a point in time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DateTimeError(String);
 
@@ -31,32 +31,32 @@ impl fmt::Display for DateTimeError {
 impl std::error::Error for DateTimeError {}
 
 impl DateTime {
-    /// From milliseconds since 1970.
+    /// Makes a time from milliseconds since 1970.
     #[must_use]
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
 
-    /// Milliseconds since 1970.
+    /// Returns the milliseconds since 1970.
     #[must_use]
     pub const fn millis(self) -> i64 {
         self.0
     }
 
-    /// The time that much later; the last one where that is out of range.
+    /// Returns the time that much later, or the last one if that is out of range.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// The time that much earlier; the first one where that is out of range.
+    /// Returns the time that much earlier, or the first one if that is out of range.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 }
 
-/// As in RFC 3339, in UTC; outside the years that it can write, the milliseconds.
+/// Writes the time as in RFC 3339, in UTC, or the milliseconds if RFC 3339 cannot write its year.
 impl fmt::Display for DateTime {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1_000_000)
@@ -72,7 +72,7 @@ impl fmt::Display for DateTime {
 impl FromStr for DateTime {
     type Err = DateTimeError;
 
-    /// Of a fraction finer than a millisecond the rest is dropped, downwards.
+    /// Rounds a fraction finer than a millisecond down.
     fn from_str(text: &str) -> Result<Self, DateTimeError> {
         let time = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| DateTimeError(text.to_owned()))?;
         let millis = time.unix_timestamp_nanos().div_euclid(1_000_000);
@@ -80,7 +80,7 @@ impl FromStr for DateTime {
     }
 }
 
-/// As Extended JSON has it.
+/// Serialises as in Extended JSON.
 impl Serialize for DateTime {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         struct Date(i64);

@@ -1,4 +1,4 @@
-//! A decimal number of MongoDB's, by its text: nothing is computed with it here.
+//! MongoDB's decimal number, kept as text: this crate does no arithmetic with it.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,11 +11,11 @@ use crate::ser;
 
 /// A decimal with the digits that it was written with.
 ///
-/// In a payload it is read from a number, of which every digit counts, or from a text.
+/// In a payload, it is read from a number, with every digit, or from a text.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Decimal(String);
 
-/// A text that is no decimal.
+/// The error for a text that is not a decimal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DecimalError(String);
 
@@ -28,7 +28,7 @@ impl fmt::Display for DecimalError {
 impl std::error::Error for DecimalError {}
 
 impl Decimal {
-    /// Its text.
+    /// Returns the decimal's text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -66,7 +66,7 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// As Extended JSON has it.
+/// Serialises as in Extended JSON.
 impl Serialize for Decimal {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         struct Wrapped<'a>(&'a str);

@@ -2,22 +2,22 @@
 
 use crate::{DateTime, ObjectId, guest, host};
 
-/// The most bytes that the host gives at once.
+/// The most bytes that the host returns at once.
 const MOST_AT_ONCE: u32 = 4096;
 
-/// The host's clock when this attempt was first begun: the same however often it is asked.
+/// Returns the host's clock when this attempt first began: the same however often it is called.
 #[must_use]
 pub fn now() -> DateTime {
     DateTime::from_millis(host::now())
 }
 
-/// Which attempt this is: 1 for the first.
+/// Returns which attempt this is: 1 for the first.
 #[must_use]
 pub fn attempt() -> u32 {
     host::attempt()
 }
 
-/// The next bytes of a sequence that handler and event decide: for new ids, not for secrets.
+/// Returns the next bytes of a sequence that handler and event determine: for new ids, not for secrets.
 #[must_use]
 pub fn random(count: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -28,7 +28,7 @@ pub fn random(count: usize) -> Vec<u8> {
     bytes
 }
 
-/// A new id, with the event's time in front; the same in every run of the delivery.
+/// Returns a new id that begins with the event's time. It is the same in every run of the delivery.
 #[must_use]
 pub fn new_id() -> ObjectId {
     let seconds = guest::created_at().millis().div_euclid(1000).to_be_bytes();

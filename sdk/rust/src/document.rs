@@ -12,7 +12,7 @@ use crate::{Given, ToValue, Value, extended};
 pub struct Key(Cow<'static, str>);
 
 impl Key {
-    /// The name.
+    /// Returns the name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -44,13 +44,13 @@ pub struct Document {
 }
 
 impl Document {
-    /// One without fields.
+    /// Makes a document without fields.
     #[must_use]
     pub const fn new() -> Self {
         Self { fields: Vec::new() }
     }
 
-    /// Sets a field: in its place where it is there, else at the end.
+    /// Sets a field: in its place if the document has it, at the end otherwise.
     pub fn insert(&mut self, key: impl Into<Key>, value: impl ToValue) {
         self.put(key.into(), value.to_value());
     }
@@ -69,13 +69,13 @@ impl Document {
         }
     }
 
-    /// The value of a field.
+    /// Returns the value of a field.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
         self.fields.iter().find(|(name, _)| name.as_str() == key).map(|(_, value)| value)
     }
 
-    /// The value at a path such as `metadata.created_at` or `list.0.user_id`.
+    /// Returns the value at a path such as `metadata.created_at` or `list.0.user_id`.
     #[must_use]
     pub fn at(&self, path: &str) -> Option<&Value> {
         let mut steps = path.split('.');
@@ -87,40 +87,40 @@ impl Document {
         })
     }
 
-    /// Takes a field out.
+    /// Removes a field and returns its value.
     pub fn remove(&mut self, key: &str) -> Option<Value> {
         let place = self.fields.iter().position(|(name, _)| name.as_str() == key)?;
         Some(self.fields.remove(place).1)
     }
 
-    /// Whether there is such a field.
+    /// Returns whether the document has the field.
     #[must_use]
     pub fn contains_key(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
 
-    /// Whether there is no field.
+    /// Returns whether the document has no fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
 
-    /// The number of fields.
+    /// Returns the number of fields.
     #[must_use]
     pub fn len(&self) -> usize {
         self.fields.len()
     }
 
-    /// The fields in their order.
+    /// Returns the fields in their order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.fields.iter().map(|(key, value)| (key.as_str(), value))
     }
 
-    /// The document as a type of one's own.
+    /// Reads the document into another type.
     ///
     /// # Errors
     ///
-    /// Where the type wants something else.
+    /// If the document does not fit the type.
     pub fn to<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_value(extended::to_json(self))
     }
@@ -142,7 +142,7 @@ impl AsRef<Document> for Document {
     }
 }
 
-/// As Extended JSON.
+/// Writes the document as Extended JSON.
 impl fmt::Display for Document {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match extended::render_document(self) {
@@ -152,7 +152,7 @@ impl fmt::Display for Document {
     }
 }
 
-/// A document: `doc! { "_id": id, "at": now(), "list": [1, 2], "inner": { "none": null } }`.
+/// Makes a document: `doc! { "_id": id, "at": now(), "list": [1, 2], "inner": { "none": null } }`.
 ///
 /// A value is anything that implements [`ToValue`](crate::ToValue), taken by reference. A key is a literal, a name, or
 /// an expression in parentheses.
@@ -166,7 +166,7 @@ macro_rules! doc {
     }};
 }
 
-/// A list of values of any kind: `array![1, "two", { "three": 3 }, null]`.
+/// Makes a list of values of any kind: `array![1, "two", { "three": 3 }, null]`.
 #[macro_export]
 macro_rules! array {
     ($($body:tt)*) => {{

@@ -1,4 +1,4 @@
-//! Extended JSON: documents to text and back, exactly. It must not know who sends or receives the text.
+//! Extended JSON: documents to text and back, exactly. It must not know which side sends or receives the text.
 
 use serde_json::{Map, Number, Value as Json};
 
@@ -7,27 +7,27 @@ use crate::{DateTime, Decimal, Document, ObjectId, Value, private_keys};
 /// How values are written.
 #[derive(Clone, Copy, PartialEq)]
 enum Form {
-    /// Each type recognisable: what documents travel in.
+    /// The form of documents, in which each type can be recognised.
     Extended,
-    /// Plain JSON, for people: what the fields of a log line travel in.
+    /// The form of a log line's fields: plain JSON, for people.
     Plain,
 }
 
-/// The document as Extended JSON, or why it has none.
+/// Returns the document as Extended JSON, or the reason why it cannot be written.
 pub(crate) fn render_document(document: &Document) -> Result<String, String> {
     let mut out = Vec::with_capacity(256);
     write_document(&mut out, document, Form::Extended)?;
     Ok(text(out))
 }
 
-/// The documents as one Extended JSON array, or why there is none.
+/// Returns the documents as one Extended JSON array, or the reason why they cannot be written.
 pub(crate) fn render_pipeline(stages: &[Document]) -> Result<String, String> {
     let mut out = Vec::with_capacity(256);
     write_all(&mut out, stages.iter(), |out, stage| write_document(out, stage, Form::Extended))?;
     Ok(text(out))
 }
 
-/// The document as plain JSON; what has no place there is said in words.
+/// Returns the document as plain JSON. A value that JSON cannot hold becomes its reason, in words.
 pub(crate) fn render_plain(document: &Document) -> String {
     let mut out = Vec::with_capacity(128);
     write_document(&mut out, document, Form::Plain).expect("in the plain form nothing is refused");
@@ -129,13 +129,13 @@ fn double_text(number: f64) -> String {
     }
 }
 
-/// A document from Extended JSON text.
+/// Reads a document from Extended JSON text.
 pub(crate) fn parse_document(text: &str) -> Result<Document, serde_json::Error> {
     let fields: Map<String, Json> = private_keys::read(text)?;
     Ok(fields.into_iter().map(|(key, value)| (key, from_json(value))).collect())
 }
 
-/// A value from Extended JSON text.
+/// Reads a value from Extended JSON text.
 pub(crate) fn parse_value(text: &str) -> Result<Value, serde_json::Error> {
     private_keys::read(text).map(from_json)
 }
@@ -162,7 +162,7 @@ fn from_object(fields: Map<String, Json>) -> Value {
     if other { Value::Other(document) } else { Value::Document(document) }
 }
 
-/// What stands within a `$timestamp`: its numbers are plain whatever their size, and no values of BSON's.
+/// Reads the inside of a `$timestamp`: its numbers are plain, whatever their size, and not BSON values.
 fn with_plain_numbers(json: Json) -> Value {
     match json {
         Json::Number(number) => Value::Number(number),
@@ -187,7 +187,7 @@ const OTHERS: &[&str] = &[
     "$uuid",
 ];
 
-/// The value of an object that stands for one of the types with a variant.
+/// Returns the value of an object that represents one of the types with a variant.
 fn wrapped(fields: &Map<String, Json>) -> Option<Value> {
     let mut entries = fields.iter();
     let (Some((key, inner)), None) = (entries.next(), entries.next()) else { return None };
@@ -202,7 +202,7 @@ fn wrapped(fields: &Map<String, Json>) -> Option<Value> {
     }
 }
 
-/// The point in time that `$date` holds: a text, or a `$numberLong`.
+/// Returns the point in time that `$date` holds: a text, or a `$numberLong`.
 pub(crate) fn date(inner: &Json) -> Option<DateTime> {
     match inner {
         Json::String(text) => text.parse().ok(),
@@ -214,7 +214,8 @@ pub(crate) fn date(inner: &Json) -> Option<DateTime> {
     }
 }
 
-/// What serde's types read a document from: numbers plain, every other type of BSON as its Extended JSON object.
+/// Returns the JSON from which serde's types read a document: plain numbers, and every other BSON type as its Extended
+/// JSON object.
 pub(crate) fn to_json(document: &Document) -> Json {
     Json::Object(document.iter().map(|(key, value)| (key.to_owned(), value_to_json(value))).collect())
 }

@@ -1,4 +1,4 @@
-//! Why a delivery is not to take effect: what a handler returns, and what `?` turns errors into.
+//! The reasons why a delivery does not take effect: what a handler returns, and what `?` turns errors into.
 
 use std::any::type_name;
 use std::cell::RefCell;
@@ -6,7 +6,7 @@ use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-/// What a handler gives: nothing, or a [`Failure`].
+/// A handler's result: nothing, or a [`Failure`].
 pub type Result<T = (), E = Failure> = std::result::Result<T, E>;
 
 /// What becomes of an event whose delivery did not succeed.
@@ -20,17 +20,17 @@ pub enum Action {
     Skip,
 }
 
-/// Why none of a delivery's writes are to take effect. Every error becomes one by `?`: [`Retry`], [`Reject`] and
-/// [`Skip`] as they say, any other as a rejection.
+/// Why none of a delivery's writes take effect. `?` turns every error into one: [`Retry`], [`Reject`] and [`Skip`] keep
+/// their meaning, a call that MongoDB refused becomes a retry, and any other error a rejection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
     /// What becomes of the event.
     pub action: Action,
-    /// What failures are grouped by: the error's type.
+    /// The error's type, by which failures are grouped.
     pub error_type: String,
     /// For people.
     pub message: String,
-    /// For a retry: not before that long.
+    /// For a retry: the least time until the next attempt.
     pub after: Option<Duration>,
 }
 
@@ -42,12 +42,12 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// With the reason.
+    /// Gives the reason.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), after: None }
     }
 
-    /// Not before that long.
+    /// Sets the least time until the next attempt.
     #[must_use]
     pub fn after(mut self, duration: Duration) -> Self {
         self.after = Some(duration);
@@ -62,7 +62,7 @@ pub struct Reject {
 }
 
 impl Reject {
-    /// With the reason.
+    /// Gives the reason.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
     }
@@ -75,16 +75,16 @@ pub struct Skip {
 }
 
 impl Skip {
-    /// With the reason.
+    /// Gives the reason.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into() }
     }
 }
 
-/// A call that was refused. It decides the delivery, even where the handler goes on.
+/// A call that was refused. It decides the delivery, even if the handler goes on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallError {
-    /// For programs: `denied`, `invalid`, `limit`, `refused` (by MongoDB), or one that came later.
+    /// For programs: `denied`, `invalid`, `limit`, `refused` (by MongoDB), or one that was added later.
     pub code: String,
     /// For people: the call, the collection and the place in the document.
     pub message: String,
@@ -98,7 +98,7 @@ impl fmt::Display for CallError {
 
 impl Error for CallError {}
 
-/// What shows its message.
+/// Implements `Display`, which shows the message, and `Error`.
 macro_rules! messages {
     ($($type:ty),+) => {
         $(impl fmt::Display for $type {
@@ -135,13 +135,13 @@ impl<E: Error + 'static> From<E> for Failure {
     }
 }
 
-/// The type's own name, without its modules and parameters.
+/// Returns the type's own name, without its modules and parameters.
 fn short_name(full: &str) -> &str {
     let bare = full.split('<').next().unwrap_or(full);
     bare.rsplit("::").next().unwrap_or(bare)
 }
 
-/// The error's text and those of its sources.
+/// Returns the error's text and those of its sources.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -153,11 +153,11 @@ fn chain(error: &dyn Error) -> String {
 }
 
 thread_local! {
-    /// The first call that this crate refused by itself, which the host therefore knows nothing of.
+    /// The first call that this crate refused by itself. The host knows nothing of it.
     static REFUSED: RefCell<Option<CallError>> = const { RefCell::new(None) };
 }
 
-/// Takes note of a call that never reached the host, so that it decides the delivery all the same.
+/// Records a call that never reached the host, so that it decides the delivery nevertheless.
 pub(crate) fn refuse(message: String) -> CallError {
     let error = CallError { code: "invalid".to_owned(), message };
     REFUSED.with_borrow_mut(|first| {
@@ -166,7 +166,7 @@ pub(crate) fn refuse(message: String) -> CallError {
     error
 }
 
-/// The note taken since the last time.
+/// Takes the call that was recorded since the last time.
 pub(crate) fn take_refused() -> Option<CallError> {
     REFUSED.take()
 }

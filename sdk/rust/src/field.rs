@@ -10,19 +10,19 @@ pub enum Field<T> {
     /// The payload has no such key.
     #[default]
     Absent,
-    /// The key is there, and null.
+    /// The key is present, and null.
     Null,
     /// The key's value.
     Value(T),
 }
 
 impl<T> Field<T> {
-    /// Whether the payload has no such key.
+    /// Returns whether the payload has no such key.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
     }
 
-    /// The value, where there is one that is not null.
+    /// Returns the value, if there is one that is not null.
     pub fn value(&self) -> Option<&T> {
         match self {
             Self::Value(value) => Some(value),
@@ -37,9 +37,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Field<T> {
     }
 }
 
-/// What may be given or not; see [`Document::insert_given`](crate::Document::insert_given).
+/// A value that may be given or not; see [`Document::insert_given`](crate::Document::insert_given).
 pub trait Given {
-    /// The value, where it is given.
+    /// Returns the value, if it is given.
     fn given(&self) -> Option<Value>;
 }
 

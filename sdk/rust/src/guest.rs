@@ -1,4 +1,4 @@
-//! From the contract's calls to a [`Handler`] and back: what `export!` and `testing` both go through.
+//! From the contract's calls to a [`Handler`] and back. Both `export!` and `testing` use this path.
 
 use std::cell::Cell;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::failure::take_refused;
 use crate::{DateTime, Event, Failure, Handler, Reject, Result, Skip, private_keys};
 
-/// An event as the contract has it.
+/// An event, as in the contract.
 #[derive(Debug, Clone)]
 pub struct RawEvent {
     /// See [`Event::id`].
@@ -31,7 +31,7 @@ pub struct RawEvent {
 }
 
 thread_local! {
-    /// When the event being handled was made: the time in new ids, so that every run makes the same.
+    /// The time of creation of the event being handled. New ids contain it, so that every run makes the same.
     static CREATED_AT: Cell<DateTime> = const { Cell::new(DateTime::from_millis(0)) };
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn created_at() -> DateTime {
     CREATED_AT.get()
 }
 
-/// What the handler says of itself, as JSON.
+/// Returns the handler's description of itself, as JSON.
 pub fn describe<H: Handler>(_handler: &H) -> String {
     let mut grants = Map::new();
     for grant in H::GRANTS {
@@ -55,11 +55,11 @@ pub fn describe<H: Handler>(_handler: &H) -> String {
     json!({ "description": H::DESCRIPTION, "events": H::EVENTS, "grants": grants }).to_string()
 }
 
-/// One delivery.
+/// Runs one delivery.
 ///
 /// # Errors
 ///
-/// What the handler returned, or what a refused call made of it.
+/// The handler's failure, or that of a call that was refused.
 pub fn handle<H: Handler>(handler: &H, event: RawEvent) -> Result {
     crate::lines::prepare();
     let event = read_event(event)?;
@@ -96,7 +96,7 @@ fn unreadable(error_type: &str, what: &str, error: &serde_json::Error) -> Failur
     Failure { error_type: error_type.to_owned(), ..Reject::new(format!("the event's {what}: {error}")).into() }
 }
 
-/// Makes a component of a handler: `weir_sdk::export!(ParticipantJoined);`, once in a crate.
+/// Makes a handler a component: `weir_sdk::export!(ParticipantJoined);`, once in a crate.
 #[macro_export]
 macro_rules! export {
     ($handler:expr) => {

@@ -1,4 +1,4 @@
-//! What a handler says of itself, and the event that it is given.
+//! The trait of a handler, and the event that it is given.
 
 use std::collections::BTreeMap;
 
@@ -9,21 +9,21 @@ use crate::{DateTime, Result};
 
 /// A function from events to writes.
 pub trait Handler {
-    /// What the payload is read into; use [`serde_json::Value`] to take anything.
+    /// The type of the payload; use [`serde_json::Value`] to accept anything.
     type Payload: DeserializeOwned;
-    /// The event types that it handles.
+    /// The event types that the handler handles.
     const EVENTS: &[&str];
-    /// The collections that it may use.
+    /// The collections that the handler may use.
     const GRANTS: &[Grant];
-    /// What it is for, in a sentence.
+    /// The handler's purpose, in a sentence.
     const DESCRIPTION: &str = "";
 
-    /// Whether this handler wants the event; one that it does not want is skipped.
+    /// Returns whether this handler wants the event; an event that it does not want is skipped.
     fn validate(&self, _event: &Event<Self::Payload>) -> bool {
         true
     }
 
-    /// Handles one event. Its writes take effect all together if this succeeds, else none.
+    /// Handles one event. If this succeeds, all its writes take effect together; if not, none does.
     ///
     /// # Errors
     ///
@@ -46,22 +46,22 @@ pub struct Event<P> {
     pub aggregate_id: String,
     /// What happened.
     pub payload: P,
-    /// When the row was made.
+    /// When the row was created.
     pub created_at: DateTime,
     /// The record's headers.
     pub headers: Vec<(String, String)>,
-    /// The row's other columns, as far as the host passes them.
+    /// Those other columns of the row that the host passes.
     pub columns: BTreeMap<String, Json>,
 }
 
 impl<P> Event<P> {
-    /// The first header of that name.
+    /// Returns the first header with this name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// A collection that a handler may use, and how.
+/// A collection that a handler may use, and its rights there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grant {
     /// Its exact name.
@@ -72,19 +72,19 @@ pub struct Grant {
     pub write: bool,
 }
 
-/// The collection may be read.
+/// Grants reading the collection.
 #[must_use]
 pub const fn read(collection: &'static str) -> Grant {
     Grant { collection, read: true, write: false }
 }
 
-/// The collection may be written.
+/// Grants writing to the collection.
 #[must_use]
 pub const fn write(collection: &'static str) -> Grant {
     Grant { collection, read: false, write: true }
 }
 
-/// The collection may be read and written.
+/// Grants reading and writing the collection.
 #[must_use]
 pub const fn read_write(collection: &'static str) -> Grant {
     Grant { collection, read: true, write: true }

@@ -1,6 +1,6 @@
 //! Write handlers for Weir in Rust.
 //!
-//! A handler is a type that implements [`Handler`], and one line that makes a component of it:
+//! A handler is a type that implements [`Handler`], and one line that makes it a component:
 //!
 //! ```
 //! use weir_sdk::prelude::*;
@@ -31,10 +31,10 @@
 //! Build it with `cargo build --target wasm32-wasip2`. On every other target the crate compiles too, and
 //! `testing` runs a handler against a host that records what it did.
 //!
-//! The crate owns the way between Rust's types and the texts of the contract; it must not know how the host carries
-//! anything out. Its invariant: a call that failed decides the delivery, whether or not the handler looked at it.
+//! The crate owns the conversion between Rust's types and the texts of the contract. It must not know how the host
+//! carries anything out. Its invariant: a call that failed decides the delivery, whether or not the handler checked it.
 
-// The literals push one value after another, since a value may be spread; outside this crate no lint sees that.
+// The literals push one value after another, because a value may be spread. Outside this crate no lint sees that.
 #![cfg_attr(test, allow(clippy::vec_init_then_push))]
 
 mod collection;
@@ -74,7 +74,7 @@ pub use object_id::{ObjectId, ObjectIdError};
 pub use ser::{to_document, to_value};
 pub use value::{ToValue, Value, literal};
 
-/// What a handler needs, to be imported whole.
+/// Everything that a handler needs, for a glob import.
 pub mod prelude {
     pub use serde::{Deserialize, Serialize};
     pub use serde_json::{Number, Value as Json};

@@ -1,4 +1,4 @@
-//! Lines of the host's log: macros with fields, the `log` facade, and the last words of a panic.
+//! Lines of the host's log: macros with fields, the `log` facade, and the message of a panic.
 
 use crate::{Document, extended, host};
 
@@ -11,13 +11,13 @@ pub enum Level {
     Debug,
     /// Worth knowing.
     Info,
-    /// Not as it should be.
+    /// Not as expected.
     Warn,
     /// Failed.
     Error,
 }
 
-/// One line; the macros [`trace!`](crate::trace), [`debug!`](crate::debug), [`info!`](crate::info),
+/// Logs one line. The macros [`trace!`](crate::trace), [`debug!`](crate::debug), [`info!`](crate::info),
 /// [`warn!`](crate::warn) and [`error!`](crate::error) call it.
 pub fn log(level: Level, message: &str, fields: &Document) {
     if fields.is_empty() {
@@ -27,7 +27,7 @@ pub fn log(level: Level, message: &str, fields: &Document) {
     }
 }
 
-/// A line at a level: `log_line!(Level::Info, "joined as {}", role; user = id, count = 3)`.
+/// Logs a line at a level: `log_line!(Level::Info, "joined as {}", role; user = id, count = 3)`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __log {
@@ -41,37 +41,37 @@ macro_rules! __log {
     };
 }
 
-/// A line at trace.
+/// Logs a line at trace.
 #[macro_export]
 macro_rules! trace {
     ($($line:tt)+) => { $crate::__log!(Trace, $($line)+) };
 }
 
-/// A line at debug.
+/// Logs a line at debug.
 #[macro_export]
 macro_rules! debug {
     ($($line:tt)+) => { $crate::__log!(Debug, $($line)+) };
 }
 
-/// A line at info: `info!("joined as {role}"; user = id, count = 3)`; the fields stand after a semicolon.
+/// Logs a line at info: `info!("joined as {role}"; user = id, count = 3)`. The fields follow a semicolon.
 #[macro_export]
 macro_rules! info {
     ($($line:tt)+) => { $crate::__log!(Info, $($line)+) };
 }
 
-/// A line at warn.
+/// Logs a line at warn.
 #[macro_export]
 macro_rules! warn {
     ($($line:tt)+) => { $crate::__log!(Warn, $($line)+) };
 }
 
-/// A line at error.
+/// Logs a line at error.
 #[macro_export]
 macro_rules! error {
     ($($line:tt)+) => { $crate::__log!(Error, $($line)+) };
 }
 
-/// What the `log` facade writes to.
+/// The target of the `log` facade.
 struct Facade;
 
 impl ::log::Log for Facade {
@@ -103,7 +103,7 @@ pub(crate) fn prepare() {
     std::panic::set_hook(Box::new(last_words));
 }
 
-/// The panic's message and place, at error.
+/// Logs the panic's message and place, at error.
 #[cfg(target_arch = "wasm32")]
 fn last_words(panic: &std::panic::PanicHookInfo<'_>) {
     let message = panic.payload_as_str().unwrap_or("a panic without a text");

@@ -13,7 +13,7 @@ use crate::ser;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ObjectId([u8; 12]);
 
-/// A text that is no `ObjectId`.
+/// The error for a text that is not an `ObjectId`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectIdError(String);
 
@@ -26,13 +26,13 @@ impl fmt::Display for ObjectIdError {
 impl std::error::Error for ObjectIdError {}
 
 impl ObjectId {
-    /// From its bytes.
+    /// Makes an id from its bytes.
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 12]) -> Self {
         Self(bytes)
     }
 
-    /// Its bytes.
+    /// Returns the id's bytes.
     #[must_use]
     pub const fn bytes(self) -> [u8; 12] {
         self.0
@@ -61,7 +61,7 @@ impl FromStr for ObjectId {
     }
 }
 
-/// As Extended JSON has it.
+/// Serialises as in Extended JSON.
 impl Serialize for ObjectId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         struct Wrapped(ObjectId);

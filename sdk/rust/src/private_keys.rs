@@ -1,15 +1,15 @@
-//! Keys that `serde_json` takes for its own. An object that begins with one turns into another value when it is read into
-//! `serde_json::Value`, without a word. So text with such a key is refused where it enters: payloads, columns, documents.
+//! Keys that `serde_json` reserves. An object that begins with one silently turns into another value when it is read
+//! into `serde_json::Value`. So text with such a key is refused as it enters: payloads, columns, documents.
 
 use serde::de::{DeserializeOwned, Error as _};
 
 const PRIVATE: [&str; 2] = ["$serde_json::private::Number", "$serde_json::private::RawValue"];
 
-/// What the JSON text holds.
+/// Reads the value that the JSON text holds.
 ///
 /// # Errors
 ///
-/// The text is no JSON, not of the type, or has such a key.
+/// If the text is not JSON, does not fit the type, or has such a key.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
     match find(text) {
         Some(key) => {
@@ -20,14 +20,14 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Err
 }
 
 fn find(text: &str) -> Option<&'static str> {
-    // Almost no text has one, and only an escape can hide it.
+    // Almost no text has such a key, and only an escape can hide it.
     let may_have = text.contains(PRIVATE[0]) || text.contains(PRIVATE[1]) || text.contains("\\u");
     if may_have { strings(text).filter(|(_, is_key)| *is_key).find_map(|(string, _)| named(string)) } else { None }
 }
 
-/// The private key that a JSON string, with its quotes, stands for.
+/// Returns the private key that a JSON string, with its quotes, represents.
 fn named(string: &str) -> Option<&'static str> {
-    // Each character may be written in six.
+    // Each character may be written as six.
     if string.len() > 6 * PRIVATE[1].len() + 2 {
         return None;
     }
@@ -35,7 +35,8 @@ fn named(string: &str) -> Option<&'static str> {
     PRIVATE.into_iter().find(|private| *private == key)
 }
 
-/// The strings of JSON text in their order, and whether each is a key. Of what is no JSON it gives anything.
+/// Returns the strings of JSON text in their order, and whether each is a key. For text that is not JSON, it may return
+/// anything.
 fn strings(text: &str) -> impl Iterator<Item = (&str, bool)> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -46,7 +47,7 @@ fn strings(text: &str) -> impl Iterator<Item = (&str, bool)> {
     })
 }
 
-/// Where the string ends that the text begins with.
+/// Returns the end of the string with which the text begins.
 fn end(text: &str) -> Option<usize> {
     let mut bytes = text.bytes().enumerate().skip(1);
     while let Some((at, byte)) = bytes.next() {

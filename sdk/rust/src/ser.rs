@@ -1,4 +1,4 @@
-//! Documents from types that serde can serialise, with the widths of their numbers.
+//! Documents from types that serde can serialise. Numbers keep their widths.
 
 mod compound;
 
@@ -8,17 +8,17 @@ use serde_json::Number;
 use crate::{Document, Reject, ToValue, Value, private_keys};
 use compound::{Elements, Fields, Tagged};
 
-/// The name of the newtype by which this crate's own types say that the object within is Extended JSON, not data.
+/// The name of the newtype by which this crate's own types say that the object inside is Extended JSON, not data.
 pub(crate) const EXTENDED: &str = "$weir::extended";
-/// The names by which `serde_json` hands over a number's text and a raw value's.
+/// The names under which `serde_json` passes a number's text and a raw value's.
 const JSON_NUMBER: &str = "$serde_json::private::Number";
 const JSON_RAW: &str = "$serde_json::private::RawValue";
 
-/// The document of a value that serialises as a map or a struct.
+/// Returns the document of a value that serialises as a map or a struct.
 ///
 /// # Errors
 ///
-/// Where it serialises as something else, or refuses to.
+/// If it serialises as something else, or fails to serialise.
 pub fn to_document<T: Serialize + ?Sized>(value: &T) -> Result<Document, Reject> {
     match to_value(value)? {
         Value::Document(document) => Ok(document),
@@ -26,16 +26,16 @@ pub fn to_document<T: Serialize + ?Sized>(value: &T) -> Result<Document, Reject>
     }
 }
 
-/// The value of anything that serialises.
+/// Returns the value of anything that serialises.
 ///
 /// # Errors
 ///
-/// Where it refuses to.
+/// If it fails to serialise.
 pub fn to_value<T: Serialize + ?Sized>(value: &T) -> Result<Value, Reject> {
     value.serialize(ToValues { extended: false }).map_err(|error| Reject::new(error.to_string()))
 }
 
-/// The serialiser. `extended` is set within a type of this crate's own.
+/// The serialiser. `extended` is set inside a type of this crate's own.
 #[derive(Clone, Copy)]
 struct ToValues {
     extended: bool,
@@ -148,7 +148,7 @@ impl serde::Serializer for ToValues {
     }
 }
 
-/// The text of a map's key: keys that are numbers or truths are written out, as in JSON.
+/// Returns the text of a map's key. Keys that are numbers or booleans are written out, as in JSON.
 fn key<T: Serialize + ?Sized>(key: &T) -> Result<String, Error> {
     match key.serialize(ToValues { extended: false })? {
         Value::String(text) => Ok(text),
@@ -159,7 +159,7 @@ fn key<T: Serialize + ?Sized>(key: &T) -> Result<String, Error> {
     }
 }
 
-/// What a number or a raw value of `serde_json` stands for, which hands itself over as a struct of that name with a text.
+/// Returns the value of a `serde_json` number or raw value, which passes itself as a struct of that name with a text.
 fn from_json_token(name: &str, text: &Value) -> Result<Option<Value>, Error> {
     let Value::String(text) = text else { return Ok(None) };
     match name {
@@ -171,7 +171,7 @@ fn from_json_token(name: &str, text: &Value) -> Result<Option<Value>, Error> {
     }
 }
 
-/// As Extended JSON has it.
+/// Serialises as in Extended JSON.
 impl Serialize for Value {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let as_json = |document: &Document| crate::extended::to_json(document);

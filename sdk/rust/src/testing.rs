@@ -26,12 +26,12 @@ use crate::guest::{self, RawEvent};
 use crate::host::fake;
 use crate::{CallError, DateTime, Document, Effect, Grant, Handler, Level, Result, ToValue, Update, Value};
 
-/// What the fake's clock shows: 2026-01-02T00:00:00Z.
+/// The time on the fake's clock: 2026-01-02T00:00:00Z.
 pub const NOW: DateTime = DateTime::from_millis(1_767_312_000_000);
-/// When [`event`] says that its row was made: 2026-01-01T00:00:00Z.
+/// The time of creation of the row of [`event`]: 2026-01-01T00:00:00Z.
 pub const CREATED_AT: DateTime = DateTime::from_millis(1_767_225_600_000);
 
-/// An event with that payload, given as JSON text, and with all else made up; change what matters to the test.
+/// Returns an event with this payload, given as JSON text. The rest is made up; change what matters to the test.
 #[must_use]
 pub fn event(event_type: &str, payload: &str) -> RawEvent {
     RawEvent {
@@ -52,15 +52,15 @@ pub fn deliver<H: Handler>(handler: &H, event: &RawEvent) -> Delivery {
     Stage::new().deliver(handler, event)
 }
 
-/// What the handler said of itself, as JSON text.
+/// Returns the handler's description of itself, as JSON text.
 pub fn describe<H: Handler>(handler: &H) -> String {
     guest::describe(handler)
 }
 
-/// What a delivery came to.
+/// The result of a delivery.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// What the handler returned, or what a refused call made of it.
+    /// The handler's result, or the failure of a call that was refused.
     pub result: Result,
     /// Its writes, which a host would carry out only if the result is a success.
     pub writes: Vec<Write>,
@@ -89,7 +89,7 @@ impl Default for Stage {
 }
 
 impl Stage {
-    /// Nothing stored, the clock at [`NOW`], the first attempt.
+    /// Makes a stage with nothing stored, the clock at [`NOW`], and the first attempt.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -105,28 +105,28 @@ impl Stage {
         }
     }
 
-    /// Another time on the clock.
+    /// Sets the clock.
     #[must_use]
     pub fn at(mut self, now: DateTime) -> Self {
         self.now = now;
         self
     }
 
-    /// Another attempt than the first.
+    /// Sets the number of the attempt.
     #[must_use]
     pub fn attempt(mut self, attempt: u32) -> Self {
         self.attempt = attempt;
         self
     }
 
-    /// A stored document. Reads find it by equal fields; a filter with an operator fails the test.
+    /// Stores a document. Reads find it by equal fields; a filter with an operator fails the test.
     #[must_use]
     pub fn stored(mut self, collection: &str, document: Document) -> Self {
         self.documents.entry(collection.to_owned()).or_default().push(document);
         self
     }
 
-    /// What every write is said to have done.
+    /// Sets the effect that every write reports.
     #[must_use]
     pub fn effect(mut self, effect: Effect) -> Self {
         self.effect = effect;
@@ -197,14 +197,14 @@ pub enum Verb {
     DeleteMany,
 }
 
-/// A write as the host got it. Make the expected one with the functions of this module.
+/// A write as the host received it. Make the expected one with the functions of this module.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
     /// What it does.
     pub verb: Verb,
-    /// Where.
+    /// The collection's name.
     pub collection: String,
-    /// To what; none for inserts.
+    /// The filter; none for inserts.
     pub filter: Option<Document>,
     /// The document, the documents, or the update; null for deletes.
     pub body: Value,
@@ -217,63 +217,63 @@ impl Write {
         Self { verb, collection: collection.to_owned(), filter, body, options: Document::new() }
     }
 
-    /// With an option, as MongoDB names it.
+    /// Adds an option, as MongoDB names it.
     #[must_use]
     pub fn with(mut self, option: &'static str, value: impl ToValue) -> Self {
         self.options.insert(option, value);
         self
     }
 
-    /// With `mustMatch`.
+    /// Adds `mustMatch`.
     #[must_use]
     pub fn must_match(self) -> Self {
         self.with("mustMatch", true)
     }
 
-    /// With `upsert`.
+    /// Adds `upsert`.
     #[must_use]
     pub fn upsert(self) -> Self {
         self.with("upsert", true)
     }
 }
 
-/// The insert of a document.
+/// Returns the insert of a document.
 #[must_use]
 pub fn insert_one(collection: &str, document: Document) -> Write {
     Write::new(Verb::InsertOne, collection, None, Value::Document(document))
 }
 
-/// The insert of documents.
+/// Returns the insert of documents.
 #[must_use]
 pub fn insert_many(collection: &str, documents: &[Document]) -> Write {
     Write::new(Verb::InsertMany, collection, None, documents.to_value())
 }
 
-/// The update of one document.
+/// Returns the update of one document.
 #[must_use]
 pub fn update_one(collection: &str, filter: Document, update: impl Into<Update>) -> Write {
     Write::new(Verb::UpdateOne, collection, Some(filter), update_value(update.into()))
 }
 
-/// The update of every document that matches.
+/// Returns the update of every document that matches.
 #[must_use]
 pub fn update_many(collection: &str, filter: Document, update: impl Into<Update>) -> Write {
     Write::new(Verb::UpdateMany, collection, Some(filter), update_value(update.into()))
 }
 
-/// The replacement of one document.
+/// Returns the replacement of one document.
 #[must_use]
 pub fn replace_one(collection: &str, filter: Document, document: Document) -> Write {
     Write::new(Verb::ReplaceOne, collection, Some(filter), Value::Document(document))
 }
 
-/// The removal of one document.
+/// Returns the removal of one document.
 #[must_use]
 pub fn delete_one(collection: &str, filter: Document) -> Write {
     Write::new(Verb::DeleteOne, collection, Some(filter), Value::Null)
 }
 
-/// The removal of every document that matches.
+/// Returns the removal of every document that matches.
 #[must_use]
 pub fn delete_many(collection: &str, filter: Document) -> Write {
     Write::new(Verb::DeleteMany, collection, Some(filter), Value::Null)

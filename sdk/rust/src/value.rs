@@ -1,4 +1,4 @@
-//! One value of a document, and what can become one.
+//! One value of a document, and the types that can become one.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
@@ -11,7 +11,7 @@ use crate::{DateTime, Decimal, Document, ObjectId};
 #[derive(Debug, Clone, PartialEq, Default)]
 #[non_exhaustive]
 pub enum Value {
-    /// Nothing.
+    /// Null.
     #[default]
     Null,
     /// True or false.
@@ -24,7 +24,7 @@ pub enum Value {
     Double(f64),
     /// A decimal of 34 digits.
     Decimal(Decimal),
-    /// A number of a payload which no type above gives back digit by digit: the host says whether it can be stored.
+    /// A payload's number that no type above preserves digit by digit. The host decides whether it can be stored.
     Number(Number),
     /// A text.
     String(String),
@@ -38,12 +38,12 @@ pub enum Value {
     Document(Document),
     /// A value of a type that has no variant here, such as binary data, as its Extended JSON object.
     Other(Document),
-    /// What cannot be part of a document, with the reason. A call that is given it is refused.
+    /// The reason why a value cannot be part of a document. A call that is given it is refused.
     Refused(String),
 }
 
 impl Value {
-    /// The text, where it is one.
+    /// Returns the text, if the value is one.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         match self {
@@ -52,7 +52,7 @@ impl Value {
         }
     }
 
-    /// The whole number, where it is one of 32 or 64 bits.
+    /// Returns the integer, if the value is one of 32 or 64 bits.
     #[must_use]
     pub fn as_i64(&self) -> Option<i64> {
         match self {
@@ -62,7 +62,7 @@ impl Value {
         }
     }
 
-    /// The double, or the whole number of 32 bits as one.
+    /// Returns the double, or an integer of 32 bits as a double.
     #[must_use]
     pub fn as_f64(&self) -> Option<f64> {
         match self {
@@ -72,7 +72,7 @@ impl Value {
         }
     }
 
-    /// The truth, where it is one.
+    /// Returns the boolean, if the value is one.
     #[must_use]
     pub fn as_bool(&self) -> Option<bool> {
         match self {
@@ -81,7 +81,7 @@ impl Value {
         }
     }
 
-    /// The point in time, where it is one.
+    /// Returns the point in time, if the value is one.
     #[must_use]
     pub fn as_datetime(&self) -> Option<DateTime> {
         match self {
@@ -90,7 +90,7 @@ impl Value {
         }
     }
 
-    /// The elements, where it is a list.
+    /// Returns the elements, if the value is a list.
     #[must_use]
     pub fn as_array(&self) -> Option<&[Value]> {
         match self {
@@ -99,7 +99,7 @@ impl Value {
         }
     }
 
-    /// The document, where it is one.
+    /// Returns the document, if the value is one.
     #[must_use]
     pub fn as_document(&self) -> Option<&Document> {
         match self {
@@ -108,14 +108,14 @@ impl Value {
         }
     }
 
-    /// Whether it is null.
+    /// Returns whether the value is null.
     #[must_use]
     pub fn is_null(&self) -> bool {
         matches!(self, Self::Null)
     }
 
-    /// The value of plain JSON, in which a `$` has no meaning: an object with a key that starts with `$` would turn
-    /// into an operator or another type on its way, so it is [`Value::Refused`].
+    /// Returns the value of plain JSON, in which a `$` has no meaning. An object with a key that starts with `$` would
+    /// turn into an operator or another type on its way, so it becomes [`Value::Refused`].
     fn plain(json: &Json) -> Self {
         match json {
             Json::Null => Self::Null,
@@ -130,17 +130,17 @@ impl Value {
         }
     }
 
-    /// Why data with such a key is refused.
+    /// Returns a refused value, for data with such a key.
     pub(crate) fn dollar(key: &str) -> Self {
         Self::Refused(format!(
             "data has the key `{key}`, and a key that starts with `$` would be taken for an operator"
         ))
     }
 
-    /// The number with every digit that its text has.
+    /// Returns the number with every digit of its text.
     pub(crate) fn number(number: &Number) -> Self {
         let text = number.as_str();
-        // No integer keeps the sign of a zero; the host makes a double of it.
+        // No integer keeps the sign of a zero; the host turns it into a double.
         if let Ok(whole) = text.parse::<i64>()
             && text != "-0"
         {
@@ -153,17 +153,16 @@ impl Value {
     }
 }
 
-/// A value that stands for itself in a pipeline update or an expression, where a text that starts with `$` would
-/// else be a path.
+/// Makes a value literal in a pipeline update or an expression. Otherwise a text that starts with `$` would be a path.
 pub fn literal(value: impl ToValue) -> Value {
     let mut document = Document::new();
     document.insert("$literal", value);
     Value::Document(document)
 }
 
-/// What can stand in `doc! {}`. It is taken by reference, so nothing has to be cloned by hand.
+/// A type that `doc! {}` accepts. It is taken by reference, so you need not clone it.
 pub trait ToValue {
-    /// The value.
+    /// Returns the value.
     fn to_value(&self) -> Value;
 }
 
@@ -210,7 +209,7 @@ impl<T: ToValue> ToValue for BTreeMap<String, T> {
 }
 
 impl<T: ToValue, S> ToValue for HashMap<String, T, S> {
-    /// The fields stand in the order of their names, so that every run of a delivery writes the same.
+    /// Sorts the fields by name, so that every run of a delivery writes the same.
     fn to_value(&self) -> Value {
         let mut sorted: Vec<_> = self.iter().collect();
         sorted.sort_unstable_by_key(|(key, _)| *key);
@@ -218,7 +217,7 @@ impl<T: ToValue, S> ToValue for HashMap<String, T, S> {
     }
 }
 
-/// A document of data, whose keys have no meaning.
+/// Makes a document of data, whose keys have no meaning.
 fn entries<'a, T: ToValue + 'a>(entries: impl Iterator<Item = (&'a String, &'a T)> + Clone) -> Value {
     match entries.clone().find(|(key, _)| key.starts_with('$')) {
         Some((key, _)) => Value::dollar(key),
@@ -286,7 +285,7 @@ impl ToValue for usize {
     }
 }
 
-/// Types whose value is their own, held by a variant that can be made from them.
+/// Types that a variant holds directly.
 macro_rules! held {
     ($($variant:ident: $($type:ty),+;)+) => {
         $($(impl ToValue for $type {

@@ -1,4 +1,4 @@
-//! Deliveries from outside: what a handler does is what a host gets.
+//! Deliveries seen from outside: the host gets exactly what a handler does.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! A host that records what a handler does: what calls reach outside of a component. [`crate::testing`] sets it up.
+//! A host that records what a handler does. Calls reach it outside of a component. [`crate::testing`] sets it up.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ thread_local! {
     static STAGE: RefCell<Option<Stage>> = const { RefCell::new(None) };
 }
 
-/// Puts a stage up for the time of `run`, and gives it back with what was recorded.
+/// Sets up a stage while `run` runs, and returns it with what was recorded.
 pub(crate) fn on<T>(stage: Stage, run: impl FnOnce() -> T) -> (T, Stage) {
     let before = STAGE.replace(Some(stage));
     assert!(before.is_none(), "a delivery within a delivery");
@@ -33,7 +33,7 @@ pub(crate) fn attempt() -> u32 {
     with(|stage| stage.attempt)
 }
 
-/// Bytes that count up.
+/// Returns bytes that count up.
 pub(crate) fn random(count: u32) -> Vec<u8> {
     with(|stage| {
         (0..count)
@@ -93,7 +93,7 @@ pub(crate) fn delete_many(collection: &str, filter: &str, options: Option<&str>)
     record(Verb::DeleteMany, collection, Some(filter), "null", options)
 }
 
-/// The fake carries nothing out, so it says what a test has put there.
+/// Returns the effect that the test has set, because the fake carries nothing out.
 pub(crate) fn effect_of(write: u32) -> Answer<RawEffect> {
     with(|stage| {
         if stage.writes.get(write as usize).is_none() {

@@ -23,7 +23,7 @@ pub(crate) fn log(level: Level, message: &str, fields: Option<&str>) {
     lines::log(level, message, fields);
 }
 
-/// Functions that go through as they are but for the error's type.
+/// Functions that are forwarded unchanged except for the error's type.
 macro_rules! forward {
     ($($name:ident($($argument:ident: $type:ty),+) -> $result:ty;)+) => {
         $(pub(crate) fn $name($($argument: $type),+) -> Answer<$result> {

@@ -12,10 +12,10 @@ pub(crate) use fake::*;
 
 use crate::CallError;
 
-/// What a call gives that can be refused.
+/// The result of a call that can be refused.
 pub(crate) type Answer<T> = Result<T, CallError>;
 
-/// What a write did, as the contract has it.
+/// What a write did, as in the contract.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawEffect {
     pub(crate) inserted: u64,

@@ -1,4 +1,4 @@
-//! Lists, maps and structs on their way into values.
+//! Lists, maps and structs while they become values.
 
 use serde::ser::{
     Error as _, Serialize, SerializeMap, SerializeSeq, SerializeStruct, SerializeStructVariant, SerializeTuple,
@@ -52,8 +52,8 @@ impl Fields {
         Ok(())
     }
 
-    /// The whole: an object with a `$` in front is Extended JSON where this crate wrote it, and refused where it is
-    /// data.
+    /// Returns the finished value. An object with a `$` in front is Extended JSON if this crate wrote it, and is
+    /// refused if it is data.
     fn finish(self) -> Result<Value, Error> {
         let Some((name, first)) = self.document.iter().next() else { return Ok(Value::Document(self.document)) };
         // A map of data may have a key of that name.
@@ -68,7 +68,7 @@ impl Fields {
     }
 }
 
-/// The value that an object of this crate's own types stands for.
+/// Returns the value that an object of this crate's own types represents.
 fn typed(name: &str, inner: &Value) -> Option<Value> {
     match (name, inner) {
         ("$numberLong", Value::String(digits)) => digits.parse().ok().map(Value::Int64),
@@ -79,7 +79,7 @@ fn typed(name: &str, inner: &Value) -> Option<Value> {
     }
 }
 
-/// A variant of an enum with what it holds.
+/// A variant of an enum with its content.
 pub(super) struct Tagged<T> {
     pub(super) variant: &'static str,
     pub(super) inner: T,
