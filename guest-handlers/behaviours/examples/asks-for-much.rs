@@ -1,5 +1,5 @@
-//! Asks MongoDB for what takes it long, or much memory, to answer: by a filter as it stands (`filter`), in find or, with
-//! `updates`, in an update. By default an expression that doubles a list 36 times.
+//! Makes a request that takes MongoDB long, or much memory, to answer: by a filter that is passed as it is (`filter`),
+//! in find or, with `updates`, in an update. The default is an expression that doubles a list 36 times.
 
 use weir_sdk::prelude::*;
 

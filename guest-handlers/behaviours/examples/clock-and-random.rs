@@ -1,4 +1,4 @@
-//! Stores every clock and every source of chance that it can reach, so that runs can be compared.
+//! Stores every clock and every source of randomness that it can reach, so that runs can be compared.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ impl Handler for ClockAndRandom {
     const DESCRIPTION: &str = "Stores clocks and random numbers.";
 
     fn handle(&self, event: Event<Json>) -> Result {
-        // What the language's own clock says is what this guest is for.
+        // This guest exists to show the language's own clock.
         #[expect(clippy::disallowed_methods)]
         let system = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let hash = RandomState::new().hash_one("the same text");

@@ -1,4 +1,5 @@
-//! Reads a document of `counters` by `_id`, adds 1 to its `n`, and puts it back. The `_id` is the payload's `counter`, else the aggregate.
+//! Reads a document of `counters` by `_id`, adds 1 to its `n`, and puts it back. The `_id` is the payload's `counter`,
+//! or else the aggregate's.
 
 use weir_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Inserts a document that others insert too, and updates it instead if that is refused, in spite of the refusal. With
+//! Inserts a document that others insert too. If that is refused, it goes on and updates the document instead. With
 //! `alone` it asks for an effect first, so that it runs in a transaction of its own. The call is refused, and so is the
 //! delivery.
 
@@ -8,7 +8,7 @@ use weir_sdk::prelude::*;
 #[serde(default)]
 struct Payload {
     alone: bool,
-    /// Reads by a hint of an index that there is none of, in the place of the insert.
+    /// Reads with a hint of an index that does not exist, instead of inserting.
     reads: bool,
 }
 
@@ -28,12 +28,12 @@ impl Handler for FallsBack {
         let refused = if event.payload.reads {
             fallbacks.hint(doc! { "nowhere": 1 }).find_one(doc! { "group": "g" }).is_err()
         } else {
-            // Two of one delivery, so that one is refused whichever deliveries come before.
+            // Two inserts in one delivery, so that one is refused whichever deliveries come before.
             let twice = (0..2).map(|_| fallbacks.insert_one(doc! { "_id": "the same for all" }).and_then(effect_of));
             twice.map(|insert| insert.is_err()).fold(false, |one, other| one | other)
         };
         if refused {
-            // Whatever becomes of these, the first refusal decides.
+            // Whatever the result of these, the first refusal decides.
             for _ in 0..100 {
                 let _ = fallbacks.update_one(doc! { "_id": "the same for all" }, doc! { "$inc": { "n": 1 } });
                 let _ = fallbacks.find_one(doc! { "_id": "the same for all" });

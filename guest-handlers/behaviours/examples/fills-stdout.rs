@@ -1,4 +1,4 @@
-//! Prints `lines` lines of 1 KiB to stdout, or to stderr. What is over the limit is dropped.
+//! Prints `lines` lines of 1 KiB to stdout, or to stderr. Lines over the limit are dropped.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is what this guest is about")]
 
 use weir_sdk::prelude::*;

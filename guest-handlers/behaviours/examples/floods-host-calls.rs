@@ -1,4 +1,4 @@
-//! Asks the time `calls` times. Stopped by the number of host calls.
+//! Asks for the time `calls` times. Stopped by the number of host calls.
 
 use std::hint::black_box;
 

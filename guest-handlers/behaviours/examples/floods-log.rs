@@ -1,4 +1,4 @@
-//! Logs `lines` lines of 100 bytes. What is over the limit is dropped; past the host calls, a trap.
+//! Logs `lines` lines of 100 bytes. Lines over the limit are dropped; past the limit of host calls, a trap.
 
 use weir_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Sends the filter or the update of the payload as it stands; without one, `$where`. Denied.
+//! Sends the payload's filter or update as it is; without one, `$where`. Denied.
 
 use weir_sdk::prelude::*;
 

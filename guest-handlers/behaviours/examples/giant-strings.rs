@@ -10,7 +10,7 @@ struct Payload {
     place: Option<String>,
 }
 
-/// Past the SDK, which would copy the text more often than the memory's limit allows.
+/// Bypasses the SDK, which would copy the text more often than the memory limit allows.
 #[cfg(target_arch = "wasm32")]
 fn insert(giant: &str) {
     let mut document = String::with_capacity(giant.len() + 16);

@@ -1,5 +1,5 @@
-//! Makes more of a field of `bytes` than MongoDB takes: copies it eight times within a document or, with `many`, sets it
-//! in every document of `large` at once. With `alone` it does so in a transaction of its own.
+//! Multiplies a field of `bytes` beyond what MongoDB takes: copies it eight times within a document or, with `many`,
+//! sets it in every document of `large` at once. With `alone` it does so in a transaction of its own.
 
 use weir_sdk::prelude::*;
 

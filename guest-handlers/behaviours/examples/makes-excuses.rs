@@ -1,4 +1,4 @@
-//! Makes a read that MongoDB refuses, by a hint of an index that there is none of, and then tries to end in another way
+//! Makes a read that MongoDB refuses, with a hint of an index that does not exist, and then tries to end in another way
 //! (`how`): it skips, asks for a retry, panics or spins. With `alone` it asks for an effect first, so that it runs in a
 //! transaction of its own. The refusal decides.
 

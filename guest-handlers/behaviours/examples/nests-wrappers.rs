@@ -1,5 +1,5 @@
-//! Passes Extended JSON whose wrapper (`wrapper`) nests `levels` deep in one of the places that take it (`place`). The
-//! call is refused.
+//! Passes Extended JSON whose wrapper (`wrapper`) nests `levels` deep, in one of the places that accept it (`place`).
+//! The call is refused.
 
 use weir_sdk::prelude::*;
 
@@ -11,7 +11,7 @@ struct Payload {
     levels: Option<usize>,
 }
 
-/// The text of nested wrappers. Of `$code` it is the scope that nests.
+/// Returns the text of nested wrappers. With `$code`, the scope nests.
 fn nested(wrapper: &str, levels: usize) -> String {
     let (open, close) = match wrapper {
         "$code" => ("{\"$code\":\"\",\"$scope\":".to_owned(), "}"),
@@ -21,7 +21,7 @@ fn nested(wrapper: &str, levels: usize) -> String {
     [open.repeat(levels), "1".to_owned(), close.repeat(levels)].concat()
 }
 
-/// Past the SDK, which would refuse some of it itself.
+/// Bypasses the SDK, which would refuse some of it itself.
 #[cfg(target_arch = "wasm32")]
 fn pass(place: &str, nested: &str) {
     use weir_sdk::bindings::weir::handler::documents;

@@ -9,12 +9,12 @@ struct Payload {
     bytes: Option<usize>,
 }
 
-/// By the bare ABI: a list is an address and a count, each of its texts an address and a length, and nothing says that
-/// they may not be the same.
+/// Uses the bare ABI: a list is an address and a count, and each of its texts an address and a length. Nothing forbids
+/// that they are the same.
 #[cfg(target_arch = "wasm32")]
 #[allow(unsafe_code, reason = "the bare ABI is what this guest is about")]
 fn pass(count: usize, bytes: usize) {
-    /// A text as the ABI has it.
+    /// A text, as in the ABI.
     #[repr(C)]
     #[derive(Clone, Copy)]
     struct Text {

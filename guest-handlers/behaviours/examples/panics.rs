@@ -1,4 +1,4 @@
-//! Panics with `message`. A trap, its text in the log.
+//! Panics with `message`. A trap, with its text in the log.
 
 use std::hint::black_box;
 

@@ -1,4 +1,4 @@
-//! Passes options of `bytes` in the place `option`, such as a hint of many numbers, each of which takes more bytes in
+//! Passes options of `bytes` as the option `option`, such as a hint of many numbers, each of which takes more bytes in
 //! MongoDB's form than in the text. Refused.
 
 use weir_sdk::prelude::*;

@@ -1,5 +1,5 @@
-//! Keeps `documents` documents of `bytes`, nested `levels` deep, and reads them back `times` times, by find-one or, with
-//! `all`, by one find over all of them, `sorted` or not.
+//! Stores `documents` documents of `bytes`, nested `levels` deep, and reads them back `times` times, by find-one or,
+//! with `all`, by one find over all of them, `sorted` or not.
 
 use weir_sdk::prelude::*;
 
@@ -12,7 +12,7 @@ struct Payload {
     times: Option<usize>,
     all: bool,
     sorted: bool,
-    /// Only reads what earlier deliveries have kept.
+    /// Only reads what earlier deliveries have stored.
     reads: bool,
 }
 
@@ -22,7 +22,7 @@ mod raw {
 
     const NAME: &str = "much";
 
-    /// Past the SDK, which would hold each text several times.
+    /// Bypasses the SDK, which would hold each text several times.
     pub(super) fn keep(documents: usize, bytes: usize, levels: usize) {
         let padding = "x".repeat(bytes);
         for number in 0..documents {

@@ -1,5 +1,5 @@
-//! Reads one document of `found` by the payload's `id`, else the aggregate's, or `all` of them, and stores in `reads` how
-//! many fields it has.
+//! Reads one document of `found` by the payload's `id`, or else the aggregate's, or reads `all` of them. Stores in
+//! `reads` how many fields the document has.
 
 use weir_sdk::prelude::*;
 

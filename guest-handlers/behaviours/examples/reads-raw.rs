@@ -1,6 +1,6 @@
-//! Reads past the SDK, which would hold each text several times: `times` times, by `verb`, with the filter and the options
-//! as they stand. With `alone` it asks for a write's effect first, so that it reads in a transaction of its own. It stops
-//! at the first read that is refused, and succeeds.
+//! Reads without the SDK, which would hold each text several times: `times` times, by `verb`, with the filter and the
+//! options as they are. With `alone` it asks for a write's effect first, so that it reads in a transaction of its own.
+//! It stops at the first read that is refused, and succeeds.
 
 use weir_sdk::prelude::*;
 
@@ -9,7 +9,7 @@ use weir_sdk::prelude::*;
 struct Payload {
     /// `find`, `count` or, by default, `find-one`.
     verb: String,
-    /// Of `found`, unless this names `large`.
+    /// The collection to read: `found`, unless this names `large`.
     collection: Option<String>,
     filter: Option<Json>,
     options: Option<Json>,

@@ -8,7 +8,7 @@ struct Payload {
     depth: Option<u64>,
 }
 
-/// Nothing that a compiler could turn into a loop.
+/// Recurses in a way that a compiler cannot turn into a loop.
 #[inline(never)]
 fn deep(left: u64) -> u64 {
     if left == 0 { 1 } else { deep(left - 1).rotate_left(5) ^ left }

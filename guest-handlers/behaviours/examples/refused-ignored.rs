@@ -1,4 +1,4 @@
-//! Makes a call that is denied, passes over it, writes, and succeeds. Dead all the same.
+//! Makes a call that is denied, ignores the error, writes, and succeeds. Dead nevertheless.
 
 use weir_sdk::prelude::*;
 

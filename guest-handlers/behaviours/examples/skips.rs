@@ -1,4 +1,4 @@
-//! Does not want the event: says so itself, or by `validate` where the payload says `"invalid": true`.
+//! Does not want the event: returns a skip, or refuses it in `validate` if the payload says `"invalid": true`.
 
 use weir_sdk::prelude::*;
 

@@ -1,4 +1,4 @@
-//! Connects to an address. Refused at load, since it imports sockets.
+//! Connects to an address. Refused at load, because it imports sockets.
 
 use std::io::Write;
 use std::net::TcpStream;

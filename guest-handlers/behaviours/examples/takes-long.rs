@@ -1,5 +1,5 @@
-//! Keeps MongoDB busy: counts `large` as often as it can, or updates all of it in one statement after it has asked for an
-//! effect (`"how": "write"`). Parked, `slow`, where `large` is.
+//! Keeps MongoDB busy: counts `large` as often as it can, or updates all of it in one statement (`"how": "write"`). It
+//! asks for an effect first, except with `"how": "read"`. Parked, `slow`, if `large` is.
 
 use weir_sdk::prelude::*;
 

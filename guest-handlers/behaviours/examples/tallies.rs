@@ -1,5 +1,5 @@
-//! Counts in the aggregate's document of `tallies` and appends the payload's `number` to what it has `seen`: what is
-//! lost, done twice or out of order shows.
+//! Counts in the aggregate's document of `tallies` and appends the payload's `number` to what it has `seen`. So an
+//! event that is lost, applied twice or out of order shows.
 
 use weir_sdk::prelude::*;
 

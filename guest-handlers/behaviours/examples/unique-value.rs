@@ -1,4 +1,4 @@
-//! Inserts `value` into `unique_values`, which a test may give a unique index. Then refused by MongoDB.
+//! Inserts `value` into `unique_values`, to which a test may give a unique index. MongoDB then refuses it.
 
 use weir_sdk::prelude::*;
 

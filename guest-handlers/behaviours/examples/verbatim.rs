@@ -1,4 +1,4 @@
-//! Stores what it is given in `verbatim`, each part as the text that it came as. It takes event types of any spelling.
+//! Stores its input in `verbatim`, each part as the text that it came as. It takes event types of any spelling.
 
 #[cfg(target_arch = "wasm32")]
 #[allow(unsafe_code, clippy::missing_safety_doc, reason = "what wit-bindgen makes of the contract")]
@@ -8,7 +8,7 @@ mod component {
     use weir_sdk::bindings::{Event, Failure, Guest};
     use weir_sdk::prelude::*;
 
-    /// As long as a type may be that a handler asks for.
+    /// As long as an event type may be that a handler asks for.
     const LONGEST: usize = 200;
 
     struct Verbatim;
@@ -23,7 +23,7 @@ mod component {
             .to_string()
         }
 
-        // Past the SDK, which would read the payload.
+        // Bypasses the SDK, which would read the payload.
         fn handle(event: Event) -> Result<(), Failure> {
             let headers: Vec<_> = event.headers.iter().map(|(name, value)| [name, value]).collect();
             let document = doc! {

@@ -1,5 +1,5 @@
-//! Inserts `documents` documents of `bytes` each into `too_much` by one write, with `alone` in a transaction of its own.
-//! Past what MongoDB takes in one command, too large.
+//! Inserts `documents` documents of `bytes` each into `too_much` by one write, with `alone` in a transaction of its
+//! own. Too large if it is more than MongoDB takes in one command.
 
 use weir_sdk::prelude::*;
 
@@ -11,7 +11,7 @@ struct Payload {
     alone: bool,
 }
 
-/// Past the SDK, which would hold each text several times.
+/// Bypasses the SDK, which would hold each text several times.
 #[cfg(target_arch = "wasm32")]
 fn insert(event_id: &str, documents: usize, bytes: usize) {
     let text = "x".repeat(bytes);
@@ -28,7 +28,7 @@ struct WritesTooMuch;
 
 impl Handler for WritesTooMuch {
     type Payload = Payload;
-    // With `effect-of`, which runs alone in a transaction.
+    // Calls `effect-of`, which makes it run alone in a transaction.
     const EVENTS: &[&str] = &["WritesTooMuch", "EffectOf"];
     const GRANTS: &[Grant] = &[write("too_much")];
     const DESCRIPTION: &str = "Inserts `documents` documents of `bytes` each into `too_much` by one write.";

@@ -1,2 +1,3 @@
 //! One small guest per behaviour that tests need: each is an example, `examples/<name>.rs`, and handles the event type
-//! that is its name in camel case. `wat/` holds those that Rust cannot express. The table is in the README beside.
+//! that is its name in camel case. `wat/` holds those that Rust cannot express. The table is in the README of
+//! `guest-handlers`.

@@ -42,7 +42,7 @@ impl Handler for UserUpdated {
                 set.insert("name", name.join(" ").trim());
                 users.update_one(this, doc! { "$set": set })?
             }
-            // The name that is not given keeps its value, which only the stored document knows.
+            // The part of the name that is not given keeps its value, which only the stored document knows.
             _ => {
                 users.update_one(this, [doc! { "$set": literals(&set) }, doc! { "$set": { "name": stored_name() } }])?
             }
@@ -56,7 +56,7 @@ fn literals(set: &Document) -> Document {
     set.iter().map(|(key, value)| (key.to_owned(), literal(value))).collect()
 }
 
-/// The full name from the two that the document holds.
+/// Returns an expression for the full name, from the two parts that the document holds.
 fn stored_name() -> Document {
     let part = |path: &str| doc! { "$ifNull": [path, ""] };
     doc! { "$trim": { "input": { "$concat": [part("$first_name"), " ", part("$last_name")] } } }
