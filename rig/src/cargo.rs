@@ -13,8 +13,8 @@ pub fn cargo() -> Command {
     cargo_in(&paths::root())
 }
 
-/// Cargo, run in a folder, without what the cargo that runs this task has told of it: build scripts that look at such
-/// variables would run again, and all that rests on them be compiled again.
+/// Cargo, run in a folder, without the variables that the cargo running this task has set. Build scripts that look at
+/// such variables would run again, and everything that depends on them would be recompiled.
 pub fn cargo_in(folder: &Path) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(folder);
@@ -28,20 +28,20 @@ pub fn cargo_in(folder: &Path) -> Command {
     command
 }
 
-/// Builds what is shipped, and what measures it.
+/// Builds the release binaries: Weir, and the programs that measure it.
 pub fn build_release() -> Result<()> {
     let mut command = cargo();
     command.args(["build", "--release", "--package", "weir", "--package", "bench", "--bins"]);
     process::run(&mut command, "the optimised build")
 }
 
-/// Builds the binary `weir`. The whole workspace is named, and a small test with it, since features are then those of
-/// `cargo test`: nothing is built twice.
+/// Builds the binary `weir`. It names the whole workspace and a small test, because features are then the same as those
+/// of `cargo test` and nothing is built twice.
 pub fn build_weir() -> Result<()> {
     process::run(weir().args(["--exclude", "bench"]), "the build of weir")
 }
 
-/// The same with the points at which a proof lets it die, and with what measures.
+/// The same with the points at which a proof makes it die, and with the programs that measure.
 pub fn build_weir_for_proofs() -> Result<()> {
     process::run(weir().args(["--features", "weir/proofs"]), "the build of weir")
 }

@@ -1,4 +1,4 @@
-//! What the model, which shares no code with Weir, says about the documents in MongoDB.
+//! What the model says about the documents in MongoDB. It shares no code with Weir.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,13 +27,13 @@ pub struct Comparison {
     pub shown: Value,
 }
 
-/// A moment before which nothing of a run was processed, in milliseconds since 1970.
+/// Returns a moment before which nothing of a run was processed, in milliseconds since 1970.
 #[allow(clippy::disallowed_methods, reason = "the host's clock is what processing times must agree with")]
 pub fn moment() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
 }
 
-/// Compares every document with what the outbox's rows must lead to; fails with the first differences.
+/// Compares every document with what the outbox's rows must lead to. Fails with the first differences.
 pub fn compare(instance: &Instance, pipeline: &Pipeline, since_ms: u128) -> Result<Comparison> {
     checked(instance, &pipeline.postgres, pipeline, since_ms)
 }
@@ -63,7 +63,7 @@ fn checked(instance: &Instance, source: &str, pipeline: &Pipeline, since_ms: u12
 }
 
 impl Comparison {
-    /// How many documents were compared.
+    /// Returns how many documents were compared.
     pub fn total(&self) -> u64 {
         self.documents.values().sum()
     }

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 
 use crate::paths;
 
-/// Two folders of components, a file `<name>.wasm` each.
+/// Two folders of components, each with one file `<name>.wasm` per component.
 #[derive(Debug, Clone)]
 pub struct Guests {
     /// The six handlers.

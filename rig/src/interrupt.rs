@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM, so that what a command started can be stopped before it ends.
+//! Ctrl-C and SIGTERM, so that a command can stop what it started before it ends.
 
 use std::process;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Takes over both signals. A second one ends the command at once. A handler and no mask, which children would inherit
-/// and then not hear SIGTERM.
+/// Takes over both signals. A second one ends the command immediately. This is a handler and not a mask, because
+/// children would inherit a mask and would not receive SIGTERM.
 pub fn watch() -> Result<()> {
     ctrlc::set_handler(|| {
         if INTERRUPTED.swap(true, Ordering::Relaxed) {
@@ -21,7 +21,7 @@ pub fn watch() -> Result<()> {
     .context("signals cannot be handled")
 }
 
-/// Fails once a signal has come.
+/// Fails once a signal has arrived.
 pub fn check() -> Result<()> {
     if INTERRUPTED.load(Ordering::Relaxed) {
         bail!("interrupted");
@@ -29,7 +29,7 @@ pub fn check() -> Result<()> {
     Ok(())
 }
 
-/// Sleeps, unless a signal comes.
+/// Sleeps, unless a signal arrives.
 pub fn sleep(duration: Duration) -> Result<()> {
     let end = Instant::now() + duration;
     loop {

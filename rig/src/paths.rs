@@ -1,4 +1,4 @@
-//! Where things lie: the repository, what cargo builds, and the cache outside the clone.
+//! Where things are: the repository, what cargo builds, and the cache outside the clone.
 
 use std::env;
 use std::fs;
@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use nix::unistd::Uid;
 
-/// The repository's root: that of the package for which cargo runs this program, else of the clone that it was built in.
-/// Clones that share a target directory share one build of it too.
+/// Returns the repository's root. It belongs to the package for which cargo runs this program, or else to the clone
+/// that the program was built in, because clones that share a target directory also share one build of this program.
 pub fn root() -> PathBuf {
     let run = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let is_root = |folder: &&Path| folder.join("rig/python").is_dir();
@@ -18,7 +18,7 @@ pub fn root() -> PathBuf {
     root.or_else(|| built.parent()).unwrap_or(built).to_owned()
 }
 
-/// Where cargo builds: `CARGO_TARGET_DIR`, else `target`.
+/// Returns the folder that cargo builds into: `CARGO_TARGET_DIR`, or else `target`.
 pub fn target() -> PathBuf {
     match env::var_os("CARGO_TARGET_DIR") {
         Some(folder) => root().join(folder),
@@ -31,7 +31,7 @@ pub fn weir() -> PathBuf {
     target().join("debug/weir")
 }
 
-/// A binary of the optimised build that is shipped.
+/// A binary of the release build.
 pub fn release(name: &str) -> PathBuf {
     target().join("release").join(name)
 }
@@ -51,8 +51,8 @@ pub fn script(name: &str) -> PathBuf {
     root().join("rig/python").join(name)
 }
 
-/// The cache: `WEIR_CACHE`, else `/var/cache/weir` for root, else `weir` in the user's cache folder. It is made where
-/// it is missing, and refused where root's PostgreSQL user could not reach it.
+/// Returns the cache: `WEIR_CACHE`, or else `/var/cache/weir` for root, or else `weir` in the user's cache folder.
+/// Makes it if it is missing, and refuses it if root's PostgreSQL user could not reach it.
 pub fn cache() -> Result<PathBuf> {
     let folder = if let Some(folder) = env::var_os("WEIR_CACHE").filter(|folder| !folder.is_empty()) {
         PathBuf::from(folder)
@@ -86,7 +86,7 @@ pub fn make(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))
 }
 
-/// Removes a folder or file where it exists.
+/// Removes a folder or file if it exists.
 pub fn remove(path: &Path) -> Result<()> {
     let done = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     match done {

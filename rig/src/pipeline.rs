@@ -1,4 +1,4 @@
-//! One way through the services: a topic, a group and databases, and how Weir is told of them.
+//! One way through the services: a topic, a group and databases, and how Weir gets their names.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,21 +8,21 @@ use crate::instance::{Environment, TOPIC};
 
 /// The consumer group of the reference page.
 const GROUP: &str = "event-processor-group";
-/// The handlers' database there.
+/// The handlers' database of the reference page.
 const DATA: &str = "activity_read";
-/// Weir's own database, unless it is told otherwise.
+/// Weir's own database by default.
 const OWN: &str = "weir";
 
 /// Where events come from and where documents go. Two of them on one instance never meet.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
-    /// What is unique to it; made of a to z, 0 to 9 and _.
+    /// Its unique name, made of a to z, 0 to 9 and _.
     pub name: String,
     /// Kafka's bootstrap servers.
     pub kafka: String,
     /// MongoDB's URI.
     pub mongodb: String,
-    /// The URI of the database that holds the outbox, which exists once an [`crate::instance::Outbox`] was made for it.
+    /// The URI of the database that holds the outbox. It exists once an [`crate::instance::Outbox`] was made for it.
     pub postgres: String,
     /// Kafka's topic.
     pub topic: String,
@@ -35,7 +35,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// The one that the reference page names.
+    /// Returns the pipeline that the reference page names.
     pub fn documented(there: &Environment) -> Self {
         Self {
             name: "documented".to_owned(),
@@ -49,7 +49,7 @@ impl Pipeline {
         }
     }
 
-    /// One that nobody has used; `what` begins its names.
+    /// Returns a new pipeline; `what` begins its names.
     pub fn fresh(there: &Environment, what: &str) -> Self {
         Self::on(&there.kafka, &there.mongodb, &there.postgres, what)
     }
@@ -70,8 +70,8 @@ impl Pipeline {
         }
     }
 
-    /// `weir run` with a folder of handlers, as a user would type it. The folder may hold a `weir.toml`; no file of the
-    /// folder that somebody works in is read.
+    /// Returns `weir run` with a folder of handlers, as a user would type it. The folder may hold a `weir.toml`. Files
+    /// of the current folder are not read.
     pub fn command(&self, weir: &Path, handlers: &Path) -> Command {
         let mut command = Command::new(weir);
         command.current_dir(handlers).arg("run").env("HANDLERS", handlers);
@@ -82,7 +82,7 @@ impl Pipeline {
     }
 }
 
-/// A name that nobody on this machine has used since it was started: PostgreSQL takes it for a slot too.
+/// Returns a name that is new on this machine. PostgreSQL accepts it for a slot too.
 fn fresh_name(what: &str) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -103,7 +103,7 @@ mod tests {
         let names: BTreeSet<String> = (0..100).map(|_| fresh_name("exactly-Once: and more than that")).collect();
         assert_eq!(names.len(), 100);
         for name in names {
-            // PostgreSQL cuts a name at 63 bytes, and so does MongoDB; `_data` and `_weir` come behind.
+            // PostgreSQL cuts a name at 63 bytes, and so does MongoDB. `_data` and `_weir` are appended.
             assert!(name.len() <= 58, "{name}");
             assert!(name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_'), "{name}");
         }

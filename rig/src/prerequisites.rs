@@ -1,4 +1,4 @@
-//! What a machine must have, checked before anything is built or downloaded, and all of it at once.
+//! What a machine must have. It is checked before anything is built or downloaded, and everything missing is listed.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -9,24 +9,24 @@ use anyhow::{Result, bail};
 const JAVA: u32 = 17;
 const TARGET: &str = "wasm32-wasip2";
 
-/// What the services need.
+/// Checks what the services need.
 pub fn for_services() -> Result<()> {
     report(&services())
 }
 
-/// What the services and the builds need.
+/// Checks what the services and the builds need.
 pub fn for_everything() -> Result<()> {
     let mut missing = builds();
     missing.extend(services());
     report(&missing)
 }
 
-/// What the builds need.
+/// Checks what the builds need.
 pub fn for_builds() -> Result<()> {
     report(&builds())
 }
 
-/// What the builds need, and a MongoDB: no Java, and no Maven.
+/// Checks what the builds need, and a MongoDB, but neither Java nor Maven.
 pub fn for_embedded() -> Result<()> {
     let mut missing = builds();
     missing.extend(machine());
@@ -34,7 +34,7 @@ pub fn for_embedded() -> Result<()> {
     report(&missing)
 }
 
-/// What of Java and Maven is missing, a line each.
+/// Returns what is missing of Java and Maven, one line each.
 pub fn lacks_of_java() -> Vec<String> {
     java().into_iter().chain(maven()).collect()
 }
@@ -98,13 +98,13 @@ fn builds() -> Vec<String> {
     missing
 }
 
-/// What a program says on both streams, where it runs and succeeds.
+/// Returns what a program prints on both streams, if it runs and succeeds.
 fn said(command: &mut Command) -> Option<String> {
     let output = command.stdin(Stdio::null()).output().ok().filter(|output| output.status.success())?;
     Some(String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
 }
 
-/// The major version in what `java -version` says: `version "17.0.15"`, or `"1.8.0_392"` of old.
+/// Parses the major version from the output of `java -version`: `version "17.0.15"`, or the old form `"1.8.0_392"`.
 fn java_version(text: &str) -> Option<u32> {
     let quoted = text.split('"').nth(1)?;
     let mut parts = quoted.split(['.', '-', '+', '_']);

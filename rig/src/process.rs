@@ -1,4 +1,4 @@
-//! Commands that run to their end, with an error that shows what they said.
+//! Commands that run to their end, with an error that shows what they printed.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// Runs a command that speaks for itself on the terminal.
+/// Runs a command that prints to the terminal itself.
 pub fn run(command: &mut Command, what: &str) -> Result<()> {
     let status = command.status().with_context(|| format!("{what}: cannot run {}", name(command)))?;
     if !status.success() {
@@ -15,7 +15,7 @@ pub fn run(command: &mut Command, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command whose output goes to a log; the error shows the end of it.
+/// Runs a command whose output goes to a log. The error shows the end of it.
 pub fn logged(command: &mut Command, log: &Path, what: &str) -> Result<()> {
     let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
     let status = command
@@ -30,7 +30,7 @@ pub fn logged(command: &mut Command, log: &Path, what: &str) -> Result<()> {
     Ok(())
 }
 
-/// What a command writes to stdout.
+/// Returns what a command writes to stdout.
 pub fn output(command: &mut Command, what: &str) -> Result<String> {
     let output =
         command.stdin(Stdio::null()).output().with_context(|| format!("{what}: cannot run {}", name(command)))?;
@@ -41,7 +41,7 @@ pub fn output(command: &mut Command, what: &str) -> Result<String> {
     String::from_utf8(output.stdout).with_context(|| format!("{what} did not give text"))
 }
 
-/// The last lines of a log, indented.
+/// Returns the last lines of a log, indented.
 pub fn tail(log: &Path) -> String {
     match fs::read(log) {
         Ok(bytes) => last_lines(&String::from_utf8_lossy(&bytes)),

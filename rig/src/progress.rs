@@ -1,4 +1,4 @@
-//! Lines that tell how far something is: in place on a terminal, else the first of them now and then.
+//! Lines that show progress: updated in place on a terminal, otherwise the first of them now and then.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ const PLAIN_EVERY: Duration = Duration::from_secs(2);
 /// Lines that change.
 pub struct Progress {
     terminal: bool,
-    /// How many lines stand on the terminal.
+    /// How many lines are shown on the terminal.
     standing: usize,
     said: Option<Instant>,
     unsaid: Option<String>,
@@ -21,7 +21,7 @@ impl Default for Progress {
 }
 
 impl Progress {
-    /// Shows where things are.
+    /// Shows the current state.
     pub fn show(&mut self, lines: &[String]) {
         if self.terminal {
             if self.standing > 0 {
@@ -30,7 +30,7 @@ impl Progress {
             for line in lines {
                 println!("\x1b[2K{line}");
             }
-            // Where there are fewer lines than before, the rest must go.
+            // If there are fewer lines than before, the rest must go.
             print!("\x1b[J");
             let _ = io::stdout().flush();
             self.standing = lines.len();
@@ -45,7 +45,7 @@ impl Progress {
         }
     }
 
-    /// Leaves the last state standing.
+    /// Leaves the last state on the terminal.
     pub fn done(&mut self) {
         if let Some(line) = self.unsaid.take() {
             println!("{line}");

@@ -1,8 +1,8 @@
-//! A proxy before any TCP server, which can delay, hang or cut what goes through it.
+//! A proxy before any TCP server, which can delay, hang or cut the connections through it.
 //!
-//! One proxy may stand before several servers, and whatever is done to it is done to all their connections. It may also
-//! be told to spare the connections of everybody but those who send certain bytes: the members of a replica set, for
-//! example, speak to each other through the proxies too, because they are known by the proxies' ports.
+//! One proxy may serve several servers, and whatever is done to it applies to all their connections. It can also spare
+//! every connection whose client has not sent certain bytes. The members of a replica set, for example, speak to each
+//! other through the proxies too, because they are known by the proxies' ports.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// How often a hanging connection looks whether it was cut.
+/// How often a hanging connection checks whether it was cut.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Which way bytes go.
+/// The direction of the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From a client to the server: requests.
@@ -25,14 +25,14 @@ pub enum Direction {
     ToClient,
 }
 
-/// A proxy; clones are the same one. It listens as long as the process lives.
+/// A proxy. Clones are the same proxy. It listens as long as the process lives.
 #[derive(Clone)]
 pub struct Proxy {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// Only connections whose client has sent this are harmed.
+    /// If set, only connections whose client has sent these bytes are harmed.
     sign: Option<Vec<u8>>,
     state: Mutex<State>,
     changed: Condvar,
@@ -45,7 +45,7 @@ struct State {
     to_client: Passage,
     /// The open connections that may be harmed.
     connections: Vec<Arc<Connection>>,
-    /// The reply to the next request with these bytes is to be lost.
+    /// The reply to the next request with these bytes will be lost.
     awaited: Option<Vec<u8>>,
     lost: u64,
 }
@@ -64,17 +64,17 @@ struct Connection {
     server: TcpStream,
     may_be_harmed: AtomicBool,
     is_cut: AtomicBool,
-    /// The next reply is not to arrive.
+    /// The next reply will be lost.
     loses_reply: AtomicBool,
 }
 
 impl Proxy {
-    /// A proxy that harms every connection.
+    /// Returns a proxy that harms every connection.
     pub fn new() -> Self {
         Self::harming(None)
     }
 
-    /// A proxy that harms only connections whose client has sent `sign`.
+    /// Returns a proxy that harms only connections whose client has sent `sign`.
     pub fn for_those_who_send(sign: &[u8]) -> Self {
         Self::harming(Some(sign.to_vec()))
     }
@@ -96,7 +96,8 @@ impl Proxy {
         let (shared, target) = (Arc::clone(&self.shared), target.to_owned());
         thread::spawn(move || {
             for client in listener.incoming().filter_map(Result::ok) {
-                // A server that is away looks as if nobody listened, and so does a closed proxy that harms everybody.
+                // A closed proxy that harms every connection looks as if nothing listened, and so does a server that is
+                // away.
                 if shared.sign.is_none() && shared.lock().closed {
                     continue;
                 }
@@ -109,43 +110,43 @@ impl Proxy {
         Ok(address)
     }
 
-    /// From now on everything passes.
+    /// Lets everything pass from now on.
     pub fn open(&self) {
         let mut state = self.shared.lock();
         (state.closed, state.to_server, state.to_client) = (false, Passage::Open, Passage::Open);
         self.shared.changed.notify_all();
     }
 
-    /// Delays whatever goes that way, until [`Proxy::open`].
+    /// Delays bytes in that direction, until [`Proxy::open`].
     pub fn delay(&self, direction: Direction, duration: Duration) {
         self.set(direction, Passage::Delayed(duration));
     }
 
-    /// Connections stay open and new ones are accepted, but nothing goes that way until [`Proxy::open`]. What was sent
-    /// meanwhile arrives then.
+    /// Keeps connections open and accepts new ones, but passes nothing in that direction until [`Proxy::open`]. What
+    /// was sent meanwhile arrives then.
     pub fn hang(&self, direction: Direction) {
         self.set(direction, Passage::Hung);
     }
 
-    /// Cuts the connections, and breaks new ones at once until [`Proxy::open`].
+    /// Cuts the connections, and breaks new ones immediately until [`Proxy::open`].
     pub fn close(&self) {
         self.shared.lock().closed = true;
         self.cut();
     }
 
-    /// Cuts the connections, and says how many were open. New ones pass.
+    /// Cuts the connections, and returns how many were open. New ones pass.
     pub fn cut(&self) -> usize {
         let cut: Vec<_> = self.shared.lock().connections.drain(..).collect();
         self.shared.changed.notify_all();
         cut.iter().filter(|connection| connection.cut()).count()
     }
 
-    /// Loses the reply to the next request that has these bytes in it, together with its connection.
+    /// Loses the reply to the next request that contains these bytes, together with its connection.
     pub fn lose_reply_to(&self, request: &[u8]) {
         self.shared.lock().awaited = Some(request.to_vec());
     }
 
-    /// How many replies were lost.
+    /// Returns how many replies were lost.
     pub fn lost(&self) -> u64 {
         self.shared.lock().lost
     }
@@ -200,7 +201,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Carries bytes one way until an end is closed or the connection is cut.
+    /// Carries bytes in one direction until an end is closed or the connection is cut.
     fn carry(&self, connection: &Arc<Connection>, direction: Direction, mut from: TcpStream, mut to: TcpStream) {
         let mut bytes = vec![0; 1 << 16];
         while let Ok(read @ 1..) = from.read(&mut bytes) {
@@ -234,7 +235,7 @@ impl Shared {
         self.lock().connections.push(Arc::clone(connection));
     }
 
-    /// Waits as long as the direction asks for, and says whether the bytes go on.
+    /// Waits as long as the direction requires, and returns whether the bytes go on.
     fn passes(&self, connection: &Connection, direction: Direction) -> bool {
         if !connection.may_be_harmed.load(Ordering::SeqCst) {
             return true;
@@ -265,7 +266,7 @@ impl Shared {
 }
 
 impl Connection {
-    /// Closes both streams; whether they were open.
+    /// Closes both streams. Returns whether they were open.
     fn cut(&self) -> bool {
         self.is_cut.store(true, Ordering::SeqCst);
         let open = self.client.shutdown(Shutdown::Both).is_ok();
@@ -285,7 +286,7 @@ mod tests {
 
     const SIGN: &[u8] = b"a host";
 
-    /// A proxy before a server that answers each message with the same.
+    /// Puts a proxy before a server that answers each message with the same bytes.
     fn echo(proxy: Proxy) -> (Proxy, SocketAddr) {
         let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         let target = server.local_addr().expect("a port").to_string();

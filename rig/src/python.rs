@@ -8,15 +8,15 @@ use serde_json::Value;
 use crate::cache::Parts;
 use crate::{paths, process};
 
-/// A script that is yet to be run.
+/// Returns the command for a script.
 pub fn command(parts: &Parts, script: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(&parts.python);
-    // No bytecode beside the sources.
+    // Keep bytecode away from the sources.
     command.env("PYTHONDONTWRITEBYTECODE", "1").arg(paths::script(script)).args(arguments);
     command
 }
 
-/// Runs a script to its end, and gives what it wrote.
+/// Runs a script to its end, and returns what it wrote.
 pub fn run(parts: &Parts, script: &str, arguments: &[&str]) -> Result<String> {
     process::output(&mut command(parts, script, arguments), script)
 }

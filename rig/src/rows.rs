@@ -13,14 +13,14 @@ use crate::instance::Instance;
 use crate::pipeline::Pipeline;
 use crate::python;
 
-/// A generator that is inserting; it is ended when the value goes.
+/// A generator that is inserting rows. Dropping it ends the generator.
 pub struct Rows {
     child: Child,
     inserted: Arc<AtomicU64>,
 }
 
 impl Rows {
-    /// Begins to insert that many rows of the reference mix, `rate` a second (0: as fast as they go in).
+    /// Begins to insert that many rows of the reference mix, `rate` per second (0: as fast as possible).
     pub fn insert(instance: &Instance, pipeline: &Pipeline, events: u64, rate: u64, seed: u64) -> Result<Self> {
         let (events, rate, seed) = (events.to_string(), rate.to_string(), seed.to_string());
         let uri = &pipeline.postgres;
@@ -36,12 +36,12 @@ impl Rows {
         Ok(Self { child, inserted })
     }
 
-    /// How many are in.
+    /// Returns how many rows are inserted.
     pub fn inserted(&self) -> u64 {
         self.inserted.load(Ordering::Relaxed)
     }
 
-    /// Whether all are in; fails where the generator has failed.
+    /// Returns whether all rows are inserted. Fails if the generator has failed.
     pub fn done(&mut self) -> Result<bool> {
         match self.child.try_wait()? {
             None => Ok(false),
@@ -53,7 +53,7 @@ impl Rows {
 
 impl Drop for Rows {
     fn drop(&mut self) {
-        // Both fail where it has ended already, which is well.
+        // Both fail if it has already ended, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -68,7 +68,7 @@ fn follow(said: ChildStdout, inserted: &AtomicU64) {
     }
 }
 
-/// Runs one statement, and gives how many rows it touched.
+/// Runs one statement, and returns how many rows it affected.
 pub fn sql(instance: &Instance, pipeline: &Pipeline, statement: &str) -> Result<u64> {
     let text = python::run(&instance.parts, "outbox.py", &["sql", &pipeline.postgres, statement])?;
     text.trim().parse().with_context(|| format!("outbox.py did not say how many rows: {text}"))

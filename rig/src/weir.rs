@@ -1,4 +1,4 @@
-//! A `weir run` of this build against an instance, and what it says of itself over HTTP.
+//! A `weir run` of this build against an instance, and what it reports about itself over HTTP.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,7 +19,7 @@ use crate::{interrupt, paths, process};
 const READY: Duration = Duration::from_mins(1);
 const POLL: Duration = Duration::from_millis(200);
 
-/// What `/v1/stats` says.
+/// The answer of `/v1/stats`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Stats {
@@ -29,26 +29,26 @@ pub struct Stats {
     pub total_errors: u64,
     /// Records that are not accounted for.
     pub lag: i64,
-    /// Events a second.
+    /// Events per second.
     pub rate_per_second: f64,
-    /// How late they are.
+    /// How late the events are.
     pub latency_ms: Latency,
     /// Deliveries by handler and outcome.
     pub handlers: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
-/// From the row's `created_at` to the commit.
+/// The time from the row's `created_at` to the commit.
 #[derive(Debug, Clone, Copy, Default, Deserialize)]
 #[serde(default)]
 pub struct Latency {
-    /// Half of them are faster.
+    /// The median.
     pub p50: Option<f64>,
-    /// One of a hundred is slower.
+    /// The time that one of a hundred exceeds.
     pub p99: Option<f64>,
 }
 
 impl Stats {
-    /// A line for people, and one a handler.
+    /// Returns a line for people, and one per handler.
     pub fn lines(&self, inserted: u64) -> Vec<String> {
         let ms = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"));
         let line = format!(
@@ -63,7 +63,7 @@ impl Stats {
         std::iter::once(line).chain(self.by_handler()).collect()
     }
 
-    /// What became of each handler's deliveries.
+    /// Returns the outcomes of each handler's deliveries.
     pub fn by_handler(&self) -> impl Iterator<Item = String> {
         self.handlers.iter().map(|(name, counts)| {
             let counts: Vec<String> = counts.iter().map(|(outcome, count)| format!("{count} {outcome}")).collect();
@@ -72,7 +72,7 @@ impl Stats {
     }
 }
 
-/// A running host; it is killed when the value goes.
+/// A running host. Dropping it kills the host.
 pub struct Weir {
     daemon: Daemon,
     admin: String,
@@ -88,12 +88,12 @@ impl Weir {
         Ok(weir)
     }
 
-    /// Starts a host of its own name and port, and does not wait for it.
+    /// Starts a host with a name and port of its own, and does not wait for it.
     pub fn launch(daemon: Daemon, port: u16, command: &mut Command) -> Result<Self> {
         Self::launch_by(Daemon::start, daemon, port, command)
     }
 
-    /// The same with nobody reading what it says.
+    /// The same, but nothing reads its output.
     pub fn launch_unread(daemon: Daemon, port: u16, command: &mut Command) -> Result<Self> {
         Self::launch_by(Daemon::start_unread, daemon, port, command)
     }
@@ -114,23 +114,23 @@ impl Weir {
         Ok(weir)
     }
 
-    /// Waits until `/readyz` is 200.
+    /// Waits until `/readyz` answers 200.
     pub fn ready(&self, limit: Duration) -> Result<()> {
         self.daemon.wait(limit, || Ok(self.get("/readyz").is_ok_and(|(status, _)| status == 200)))
     }
 
-    /// Status and body of what it serves at a path.
+    /// Returns the status and body of what it serves at a path.
     pub fn get(&self, path: &str) -> Result<(u16, String)> {
         let mut answer = self.agent.get(format!("{}{path}", self.admin)).call()?;
         Ok((answer.status().as_u16(), answer.body_mut().read_to_string()?))
     }
 
-    /// What `/readyz` says, whatever its status.
+    /// Returns the body of `/readyz`, whatever its status.
     pub fn readiness(&self) -> Result<String> {
         self.get("/readyz").map(|(_, body)| body)
     }
 
-    /// How it has ended; nothing while it runs.
+    /// Returns how it ended, or `None` while it runs.
     pub fn ended(&self) -> Option<WaitStatus> {
         self.daemon.ended()
     }
@@ -140,14 +140,14 @@ impl Weir {
         self.daemon.signal(signal)
     }
 
-    /// What it says of itself.
+    /// Returns its statistics.
     pub fn stats(&self) -> Result<Stats> {
         self.alive()?;
         let (status, text) = self.get("/v1/stats").context("weir does not answer")?;
         serde_json::from_str(&text).with_context(|| format!("/v1/stats gave {status}: {text}"))
     }
 
-    /// Waits until that many events are accounted for and nothing is left in Kafka; fails where nothing moves for
+    /// Waits until that many events are accounted for and nothing is left in Kafka. Fails if nothing moves for
     /// `patience`.
     pub fn settled(&self, events: u64, patience: Duration, progress: &mut Progress) -> Result<Stats> {
         let mut moved = (Instant::now(), 0);
@@ -175,33 +175,33 @@ impl Weir {
         }
     }
 
-    /// Fails with the log's end where it has ended.
+    /// Fails with the end of the log if it has ended.
     pub fn alive(&self) -> Result<()> {
         self.daemon.wait(Duration::ZERO, || Ok(true))
     }
 
-    /// kill -9, and its end.
+    /// Kills it with SIGKILL, and waits for its end.
     pub fn kill(&self) -> Result<()> {
         self.daemon.kill()
     }
 
-    /// Stops it as an operator would; fails where it does not drain in time.
+    /// Stops it as an operator would. Fails if it does not drain in time.
     pub fn stop(self) -> Result<()> {
         self.daemon.stop()
     }
 
-    /// Its resident memory in bytes.
+    /// Returns its resident memory in bytes.
     pub fn resident_bytes(&self) -> Result<u64> {
         self.memory("VmRSS:")
     }
 
-    /// The most resident memory in bytes that it has had since its start or since [`Self::forget_peak`], by the kernel's
-    /// own account, so that no moment is missed.
+    /// Returns the peak of its resident memory in bytes since its start or since [`Self::forget_peak`]. The kernel
+    /// keeps the peak, so no moment is missed.
     pub fn peak_bytes(&self) -> Result<u64> {
         self.memory("VmHWM:")
     }
 
-    /// Begins its peak anew at what it holds now.
+    /// Resets the peak to what it holds now.
     pub fn forget_peak(&self) -> Result<()> {
         const PEAK: &str = "5";
         let pid = self.daemon.running().context("weir has ended")?;
@@ -217,7 +217,7 @@ impl Weir {
         Ok(kib * 1024)
     }
 
-    /// The values of the metrics whose name holds `name`, summed by their label `handler`.
+    /// Returns the values of the metrics whose name contains `name`, summed by their label `handler`.
     pub fn metrics(&self, name: &str) -> Result<BTreeMap<String, f64>> {
         let (_, text) = self.get("/metrics")?;
         let value = |line: &str| -> Option<(String, f64)> {
@@ -234,12 +234,12 @@ impl Weir {
         Ok(sums)
     }
 
-    /// Where it serves what it says of itself.
+    /// Returns the address of its HTTP pages.
     pub fn admin(&self) -> &str {
         &self.admin
     }
 
-    /// Where its log is.
+    /// Returns the path of its log.
     pub fn log(&self) -> PathBuf {
         self.daemon.log.clone()
     }
@@ -247,7 +247,7 @@ impl Weir {
 
 impl Drop for Weir {
     fn drop(&mut self) {
-        // It may stand still and not hear SIGTERM. If it was stopped already, this does nothing.
+        // The process may be stopped and not receive SIGTERM. If it has already ended, this does nothing.
         if let Err(error) = self.daemon.kill() {
             eprintln!("{error:#}");
         }

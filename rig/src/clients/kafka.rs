@@ -15,12 +15,12 @@ use tokio::task::spawn_blocking;
 /// How long Kafka may take to answer.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A record, before it is sent or after it was read.
+/// A record, before it is sent or after it is read.
 #[derive(Debug, Clone, Default)]
 pub struct Record {
-    /// Where it goes or was; to send, none lets the key decide.
+    /// The partition it goes to or came from. If it is `None` when the record is sent, the key decides.
     pub partition: Option<i32>,
-    /// Where it was.
+    /// The offset it was read at.
     pub offset: i64,
     /// The key.
     pub key: Option<Vec<u8>>,
@@ -36,7 +36,7 @@ impl From<(i32, Option<String>)> for Record {
     }
 }
 
-/// A broker, spoken to by a client that is nobody's host.
+/// A client of a broker, independent of any host.
 #[derive(Clone)]
 pub struct Kafka {
     bootstrap: String,
@@ -45,7 +45,7 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Does not connect yet.
+    /// Returns a client that is not connected yet.
     pub fn new(bootstrap: &str) -> Result<Self> {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", bootstrap).set("enable.idempotence", "true");
@@ -101,14 +101,15 @@ impl Kafka {
         Ok(())
     }
 
-    /// Sends one record as the client has it, such as one with headers that are no text.
+    /// Sends one record in the client's own form, for example one with headers that are not text.
     pub async fn send_one(&self, record: FutureRecord<'_, [u8], [u8]>) -> Result<()> {
         let sent = self.producer.send_result(record).map_err(|(error, _)| error).context("a record is not taken")?;
         sent.await.context("kafka's producer was closed")?.map_err(|(error, _)| error)?;
         Ok(())
     }
 
-    /// Sends records to a partition in one transaction, and commits or aborts it. Its mark takes the offset after them.
+    /// Sends records to a partition in one transaction, and commits or aborts it. Its marker takes the offset after
+    /// them.
     pub async fn transact(&self, topic: &str, partition: i32, values: Vec<String>, commits: bool) -> Result<()> {
         let (bootstrap, topic) = (self.bootstrap.clone(), topic.to_owned());
         blocking(move || {
@@ -129,7 +130,7 @@ impl Kafka {
         .await
     }
 
-    /// Deletes what stands before an offset, as retention does.
+    /// Deletes the records before an offset, as retention does.
     pub async fn delete_before(&self, topic: &str, partition: i32, offset: i64) -> Result<()> {
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, partition, Offset::Offset(offset))?;
@@ -140,20 +141,20 @@ impl Kafka {
         Ok(())
     }
 
-    /// The offset after the last record of each partition.
+    /// Returns the offset after the last record of each partition.
     pub async fn ends(&self, topic: &str) -> Result<Vec<i64>> {
         let (bootstrap, topic) = (self.bootstrap.clone(), topic.to_owned());
         blocking(move || Ok(bounds(&consumer(&bootstrap, "rig")?, &topic)?.into_iter().map(|(_, end)| end).collect()))
             .await
     }
 
-    /// All records that a topic holds now; those of a partition are in its order.
+    /// Returns all records that a topic holds now. Those of one partition are in their order.
     pub async fn records(&self, topic: &str) -> Result<Vec<Record>> {
         let (bootstrap, topic) = (self.bootstrap.clone(), topic.to_owned());
         blocking(move || read(&consumer(&bootstrap, "rig")?, &topic)).await
     }
 
-    /// The offset that a group has committed.
+    /// Returns the offset that a group has committed.
     pub async fn committed(&self, group: &str, topic: &str, partition: i32) -> Result<Option<i64>> {
         let (bootstrap, group, topic) = (self.bootstrap.clone(), group.to_owned(), topic.to_owned());
         blocking(move || {
@@ -176,7 +177,7 @@ impl Kafka {
         .await
     }
 
-    /// How many members a group has, once it is stable; none while it is not.
+    /// Returns how many members a group has, or `None` while it is not stable.
     pub async fn members(&self, group: &str) -> Result<Option<usize>> {
         let (bootstrap, group) = (self.bootstrap.clone(), group.to_owned());
         blocking(move || {
@@ -196,14 +197,14 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     spawn_blocking(work).await.context("a call of kafka's client panicked")?
 }
 
-/// A consumer that is assigned by hand, if at all: a group's name is used only to ask for its offsets.
+/// A consumer that is assigned by hand, if at all. The group's name is used only to ask for its offsets.
 fn consumer(bootstrap: &str, group: &str) -> Result<BaseConsumer> {
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", bootstrap).set("group.id", group).set("enable.auto.commit", "false");
     config.create().context("kafka's consumer cannot be made")
 }
 
-/// The first offset of each partition, and the one after its last record.
+/// Returns the first offset of each partition, and the one after its last record.
 fn bounds(consumer: &BaseConsumer, topic: &str) -> Result<Vec<(i64, i64)>> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
     let found =

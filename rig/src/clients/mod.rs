@@ -1,4 +1,4 @@
-//! The clients of Kafka and MongoDB, for those who may take longer to compile than `xtask`.
+//! The clients of Kafka and MongoDB, for packages that may take longer to compile than `xtask`.
 
 mod kafka;
 mod world;

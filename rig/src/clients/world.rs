@@ -1,4 +1,4 @@
-//! What one test or proof has for itself: a topic, a group, two databases and a folder for its handlers.
+//! What one test or proof has to itself: a topic, a group, two databases and a folder for its handlers.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,10 +12,10 @@ use mongodb::{Client, Collection, Database};
 use super::{Kafka, Record};
 use crate::pipeline::Pipeline;
 
-/// How long anything may take before it has failed.
+/// Anything that takes longer has failed.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A pipeline that is nobody else's, with clients on both of its ends.
+/// A pipeline that nothing else uses, with clients on both of its ends.
 pub struct World {
     /// Its names and addresses.
     pub pipeline: Pipeline,
@@ -42,7 +42,7 @@ impl World {
         Ok(Self { pipeline, kafka, mongodb, data, own, handlers })
     }
 
-    /// Sends records to the topic, in their order.
+    /// Sends records to the topic in their order.
     pub async fn send<R: Into<Record>>(&self, records: impl IntoIterator<Item = R>) -> Result<()> {
         self.kafka.send(&self.pipeline.topic, records).await
     }
@@ -57,7 +57,7 @@ impl World {
         self.own.collection(collection)
     }
 
-    /// The progress of each partition that has any: the offset of the next record.
+    /// Returns the progress of each partition that has any: the offset of the next record.
     pub async fn progress(&self) -> Result<BTreeMap<i32, i64>> {
         let Pipeline { group, topic, .. } = &self.pipeline;
         let found = find(&self.own("progress"), doc! { "_id.group": group, "_id.topic": topic }).await?;
@@ -67,7 +67,7 @@ impl World {
         found.iter().map(next).collect()
     }
 
-    /// Waits until progress has passed that many records in all partitions together.
+    /// Waits until all partitions together have advanced past that many records.
     pub async fn until_passed(&self, records: i64) -> Result<()> {
         let begun = Instant::now();
         loop {
@@ -93,7 +93,7 @@ impl World {
     }
 }
 
-/// All documents of a collection that fit.
+/// Returns all documents of a collection that match.
 pub async fn find(collection: &Collection<Document>, filter: Document) -> Result<Vec<Document>> {
     let mut cursor = collection.find(filter).await?;
     let mut found = Vec::new();

@@ -12,9 +12,9 @@ use super::{Instance, kafka, ports};
 use crate::{paths, process};
 
 const CONNECTOR: &str = "deploy/debezium/postgres-event-outbox-connector.json";
-/// As the container does it.
+/// The script that the container runs too.
 const REGISTER: &str = "deploy/debezium/register.py";
-/// With the rights of deploy/roles/postgres.sql, and no more.
+/// The user that has the rights of deploy/roles/postgres.sql and no others.
 const USER: &str = "debezium";
 
 pub(crate) fn start(instance: &Instance) -> Result<()> {
@@ -22,7 +22,7 @@ pub(crate) fn start(instance: &Instance) -> Result<()> {
     register(instance, &paths::root().join(CONNECTOR))
 }
 
-/// Registers a connector as the container does it, with where this instance's PostgreSQL is.
+/// Registers a connector as the container does, pointed at this instance's PostgreSQL.
 pub(crate) fn register(instance: &Instance, file: &Path) -> Result<()> {
     let ports = &instance.environment.ports;
     let mut register = Command::new("python3");
@@ -33,7 +33,7 @@ pub(crate) fn register(instance: &Instance, file: &Path) -> Result<()> {
     process::output(&mut register, "the registration of the connector").map(|_| ())
 }
 
-/// Deletes a connector; its slot and its topic stay.
+/// Deletes a connector. Its slot and its topic stay.
 pub(crate) fn delete(instance: &Instance, name: &str) -> Result<()> {
     let url = format!("{}/connectors/{name}", instance.environment.connect);
     let answer = agent().delete(&url).call()?;
@@ -41,7 +41,7 @@ pub(crate) fn delete(instance: &Instance, name: &str) -> Result<()> {
     Ok(())
 }
 
-/// Connect without any connector.
+/// Starts Connect without any connector.
 pub(crate) fn worker(instance: &Instance) -> Result<()> {
     let daemon = instance.daemon("connect");
     if daemon.running().is_none() {
@@ -63,7 +63,7 @@ fn agent() -> ureq::Agent {
     config.http_status_as_error(false).timeout_global(Some(Duration::from_mins(1))).build().new_agent()
 }
 
-/// The connector's name and settings, with where this instance's PostgreSQL is.
+/// Returns the connector's name and settings, pointed at this instance's PostgreSQL.
 pub(crate) fn connector(instance: &Instance) -> Result<(String, Value)> {
     let file = paths::root().join(CONNECTOR);
     let text = fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;

@@ -1,6 +1,6 @@
-//! A process that outlives the command that started it, known by a file with its id and its time of start.
+//! A process that outlives the command that started it, known by a file with its id and its start time.
 //!
-//! An id alone is not enough: after a restart of the machine it may be somebody else's.
+//! An id alone is not enough, because after a restart of the machine it may belong to another process.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -24,15 +24,15 @@ const STEP: Duration = Duration::from_millis(50);
 pub struct Daemon {
     name: String,
     pid_file: PathBuf,
-    /// What it writes to stdout and stderr.
+    /// The log of its stdout and stderr.
     pub log: PathBuf,
     ended: Mutex<Option<WaitStatus>>,
-    /// Its output, if nobody is to read it.
+    /// Its output, if it is to stay unread.
     unread: Mutex<Option<(ChildStdout, ChildStderr)>>,
 }
 
 impl Daemon {
-    /// A process of that name whose files lie in `folder`; nothing is started.
+    /// Describes a process of that name whose files are in `folder`. Starts nothing.
     pub fn new(name: &str, folder: &Path) -> Self {
         Self {
             name: name.to_owned(),
@@ -43,7 +43,7 @@ impl Daemon {
         }
     }
 
-    /// Those in a folder whose names begin so.
+    /// Returns the processes in a folder whose names begin with `prefix`.
     pub fn all(prefix: &str, folder: &Path) -> Vec<Self> {
         let entries = fs::read_dir(folder).into_iter().flatten().filter_map(Result::ok);
         let names = entries.filter_map(|entry| {
@@ -53,12 +53,12 @@ impl Daemon {
         names.map(|name| Self::new(&name, folder)).collect()
     }
 
-    /// Its process id, while it runs.
+    /// Returns its process id while it runs.
     pub fn running(&self) -> Option<Pid> {
         let text = fs::read_to_string(&self.pid_file).ok()?;
         let (pid, started) = text.trim().split_once(' ')?;
         let pid = Pid::from_raw(pid.parse().ok()?);
-        // Takes a child that ended off the kernel's list; where it is no child of ours that fails, and nothing is lost.
+        // Reaps a child that has ended. If it is not our child, this fails and does no harm.
         if let Ok(status @ (WaitStatus::Exited(..) | WaitStatus::Signaled(..))) =
             waitpid(pid, Some(WaitPidFlag::WNOHANG))
         {
@@ -67,9 +67,9 @@ impl Daemon {
         (started_at(pid)? == started).then_some(pid)
     }
 
-    /// How it has ended, where this value started it and saw its end.
+    /// Returns how it ended, if this value started it and saw its end.
     pub fn ended(&self) -> Option<WaitStatus> {
-        // A process whose first thread has ended looks so itself, and may yet hold what the next one needs.
+        // A process whose first thread has ended looks ended too, but may still hold what the next one needs.
         if self.running().is_some() { None } else { *self.ended.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
@@ -77,14 +77,14 @@ impl Daemon {
         *self.ended.lock().unwrap_or_else(PoisonError::into_inner) = status;
     }
 
-    /// Sends it a signal; fails where it does not run.
+    /// Sends it a signal. Fails if it does not run.
     pub fn signal(&self, signal: Signal) -> Result<()> {
         let pid = self.running().with_context(|| format!("{} does not run", self.name))?;
         signal::kill(pid, signal).with_context(|| format!("cannot signal {} (process {pid})", self.name))
     }
 
-    /// Starts the command in a process group of its own, so that the terminal's signals do not reach it. Its log
-    /// begins anew.
+    /// Starts the command in a process group of its own, so that the terminal's signals do not reach it. Truncates its
+    /// log.
     pub fn start(&self, command: &mut Command) -> Result<()> {
         let log = File::create(&self.log).with_context(|| format!("cannot write {}", self.log.display()))?;
         let child = command
@@ -97,7 +97,7 @@ impl Daemon {
         self.started(&child)
     }
 
-    /// The same with its output in pipes that stay open as long as the value lives, and that nobody reads.
+    /// The same with its output in pipes that stay open as long as the value lives and that nobody reads.
     pub fn start_unread(&self, command: &mut Command) -> Result<()> {
         File::create(&self.log).with_context(|| format!("cannot write {}", self.log.display()))?;
         let mut child = command
@@ -119,7 +119,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Waits until `ready` says so; fails with the log's end where the process ends or the time is up.
+    /// Waits until `ready` returns true. Fails with the end of the log if the process ends or the time is up.
     pub fn wait(&self, limit: Duration, mut ready: impl FnMut() -> Result<bool>) -> Result<()> {
         let begin = Instant::now();
         loop {
@@ -142,17 +142,17 @@ impl Daemon {
         }
     }
 
-    /// Asks it to end by SIGTERM; fails where it has to be killed.
+    /// Asks it to end with SIGTERM. Fails if it has to be killed.
     pub fn stop(&self) -> Result<()> {
         self.end(Signal::SIGTERM)
     }
 
-    /// The same by SIGINT.
+    /// The same with SIGINT.
     pub fn interrupt(&self) -> Result<()> {
         self.end(Signal::SIGINT)
     }
 
-    /// Ends it at once.
+    /// Kills it, and waits until it has ended.
     pub fn kill(&self) -> Result<()> {
         let begin = Instant::now();
         while let Some(pid) = self.running() {
@@ -183,11 +183,11 @@ impl Daemon {
     }
 }
 
-/// A running process's time of start in the kernel's ticks since boot; nothing where it has ended.
+/// Returns a running process's start time in the kernel's ticks since boot, or `None` if it has ended.
 fn started_at(pid: Pid) -> Option<String> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may hold anything, so the fields are counted from its end: state is the third field of
-    // the line, the time of start the 22nd.
+    // The name in parentheses may contain anything, so the fields are counted from its end: the state is the third
+    // field of the line, the start time the 22nd.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     if matches!(*fields.first()?, "Z" | "X") { None } else { fields.get(19).map(|field| (*field).to_owned()) }
 }

@@ -13,10 +13,10 @@ use crate::{paths, process, python};
 
 /// The topic that Debezium writes the outbox to.
 pub const TOPIC: &str = "postgres.activity.event_outbox";
-/// Its partitions: what a group of consumers can share.
+/// Its number of partitions, which the consumers of a group can share.
 pub const PARTITIONS: u16 = 12;
 
-/// What a broker by itself has to be told, and how small it may be.
+/// The settings that a single broker needs, and those that keep it small.
 pub const SINGLE_BROKER: &str = "\
 num.partitions=1
 num.network.threads=2
@@ -66,7 +66,7 @@ pub fn java(instance: &Instance) -> Command {
 fn format(instance: &Instance, settings: &Path) -> Result<()> {
     paths::remove(&instance.path("kafka"))?;
     let mut command = java(instance);
-    // The cluster's id need only be one: instances share nothing.
+    // Any id will do for the cluster, because instances share nothing.
     command.args(["kafka.tools.StorageTool", "format", "-t", "V2VpcidzTG9jYWxLYWZrYQ", "-c"]).arg(settings);
     process::logged(&mut command, &instance.log("kafka-format"), "making Kafka's folder")
 }
@@ -74,7 +74,7 @@ fn format(instance: &Instance, settings: &Path) -> Result<()> {
 fn properties(instance: &Instance) -> String {
     let ports = &instance.environment.ports;
     let (broker, controller) = (ports.kafka, ports.kafka_controller);
-    // A client goes where the broker says it is, so those who are to come through a proxy have a listener of their own.
+    // A client connects to the address that the broker advertises, so clients of a proxy need a listener of their own.
     let (behind, proxy) = match (ports.kafka_behind_proxy, ports.kafka_proxy) {
         (0, _) => (String::new(), String::new()),
         (behind, proxy) => (format!("PROXIED://127.0.0.1:{behind},"), format!(",PROXIED://127.0.0.1:{proxy}")),

@@ -1,6 +1,6 @@
 //! An instance: the four services of one pipeline, with a folder, a block of ports and logs of their own.
 //!
-//! The instance `default` is the user's; demo, test and proofs make others, so they never meet.
+//! The instance `default` is the user's. The demo, the tests and the proofs make their own, so they never meet.
 
 mod connect;
 mod daemon;
@@ -36,7 +36,7 @@ use crate::proxy::Proxy;
 /// The name of the user's instance.
 pub const DEFAULT: &str = "default";
 
-/// What can be stopped and started by itself.
+/// A service that can be stopped and started by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Service {
     /// PostgreSQL with the outbox.
@@ -63,7 +63,7 @@ impl Service {
     }
 }
 
-/// Where a client finds the services: `env.json` in the instance's folder.
+/// Where a client finds the services. It is `env.json` in the instance's folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Environment {
     /// The instance's name.
@@ -80,7 +80,7 @@ pub struct Environment {
     pub postgres: String,
 }
 
-/// One instance, kept from other commands as long as the value lives.
+/// One instance, locked against other commands as long as the value lives.
 pub struct Instance {
     /// Where its services are found.
     pub environment: Environment,
@@ -94,7 +94,7 @@ pub struct Instance {
 }
 
 impl Instance {
-    /// The instance of that name, with ports picked where it is new. Downloads what the services need.
+    /// Opens the instance of that name, and picks its ports if it is new. Downloads what the services need.
     pub fn open(name: &str) -> Result<Self> {
         Self::made_of(name, cache::parts()?)
     }
@@ -120,7 +120,7 @@ impl Instance {
         })
     }
 
-    /// Starts what is not running, and waits until a row inserted would reach Kafka.
+    /// Starts the services that are not running, and waits until an inserted row would reach Kafka.
     pub fn up(&self) -> Result<()> {
         self.up_with(&Service::ALL)
     }
@@ -130,7 +130,7 @@ impl Instance {
         each(services, |service| self.start(service))
     }
 
-    /// Starts one service, and returns when it can be used.
+    /// Starts one service, and returns when it is ready for use.
     pub fn start(&self, service: Service) -> Result<()> {
         match service {
             Service::Postgres => postgres::start(self),
@@ -140,7 +140,8 @@ impl Instance {
         }
     }
 
-    /// Starts those that do not run, and Connect without a connector: for pipelines that bring an [`Outbox`] of their own.
+    /// Starts those that do not run, and Connect without a connector, for pipelines that bring an [`Outbox`] of their
+    /// own.
     pub fn ensure(&self, services: &[Service]) -> Result<()> {
         let missing: Vec<_> = services.iter().copied().filter(|service| !self.runs(*service)).collect();
         each(&missing, |service| if service == Service::Connect { connect::worker(self) } else { self.start(service) })
@@ -151,13 +152,13 @@ impl Instance {
         kafka::make_topic(self, topic)
     }
 
-    /// Whether a service runs; it may not be ready yet.
+    /// Returns whether a service runs. It may not be ready yet.
     pub fn runs(&self, service: Service) -> bool {
         self.daemon(service.name()).running().is_some()
     }
 
-    /// The proxy before Kafka, and the bootstrap servers of whoever is to come through it. It lets everything pass until
-    /// somebody does something with it.
+    /// Returns the proxy before Kafka, and the bootstrap servers for clients that should go through it. It lets
+    /// everything pass until the caller changes that.
     pub fn kafka_proxy(&self) -> Result<(&Proxy, String)> {
         let Ports { kafka_behind_proxy, kafka_proxy, .. } = self.environment.ports;
         ensure!(kafka_proxy != 0, "the instance {} has no proxy before Kafka", self.environment.instance);
@@ -170,8 +171,8 @@ impl Instance {
         Ok((proxy, format!("127.0.0.1:{kafka_proxy}")))
     }
 
-    /// Opens the proxy, undoes [`Self::make_durable`] and [`Self::make_groups_patient`] from the next start of the services on, and stops
-    /// those that were started with it.
+    /// Opens the proxy. Undoes [`Self::make_durable`] and [`Self::make_groups_patient`] for the next start of the
+    /// services, and stops the services that they affect.
     pub fn restore(&self) -> Result<()> {
         if let Some(proxy) = self.kafka_proxy.get() {
             proxy.open();
@@ -189,18 +190,18 @@ impl Instance {
         connect::worker(self)
     }
 
-    /// The settings of the connector that `deploy/debezium` describes, for this instance's PostgreSQL.
+    /// Returns the settings of the connector that `deploy/debezium` describes, for this instance's PostgreSQL.
     pub fn connector(&self) -> Result<Value> {
         connect::connector(self).map(|(_, config)| config)
     }
 
-    /// From its next start on, PostgreSQL has every commit on the disk, and keeps the time of each.
+    /// From its next start on, PostgreSQL syncs every commit to the disk and keeps the time of each.
     pub fn make_durable(&self) {
         self.durable.store(true, Ordering::Relaxed);
     }
 
-    /// From its next start on, Kafka waits for a group's members before it gives the first one all partitions, as it does
-    /// where nobody sets it otherwise.
+    /// From its next start on, Kafka waits for more members before it gives the first one all partitions, as it does by
+    /// default.
     pub fn make_groups_patient(&self) {
         self.patient_groups.store(true, Ordering::Relaxed);
     }
@@ -214,12 +215,12 @@ impl Instance {
         stop(&self.folder, service)
     }
 
-    /// A process of this instance, by its name.
+    /// Returns a process of this instance by its name.
     pub fn daemon(&self, name: &str) -> Daemon {
         Daemon::new(name, &self.folder)
     }
 
-    /// A file or folder of this instance.
+    /// Returns the path of a file or folder of this instance.
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
@@ -229,7 +230,7 @@ impl Instance {
     }
 }
 
-/// Starts services side by side, in the order in which one needs another.
+/// Starts services in parallel, but each after those that it needs.
 fn each(services: &[Service], start_one: impl Fn(Service) -> Result<()> + Sync) -> Result<()> {
     let begin = Instant::now();
     let ready = |service: Service| {
@@ -248,7 +249,7 @@ fn each(services: &[Service], start_one: impl Fn(Service) -> Result<()> + Sync) 
     })
 }
 
-/// Stops an instance's processes, and removes what they stored where asked.
+/// Stops an instance's processes. If `wipe` is set, also removes what they stored.
 pub fn down(name: &str, wipe: bool) -> Result<()> {
     let folder = folder(name)?;
     if !folder.is_dir() {
@@ -259,14 +260,14 @@ pub fn down(name: &str, wipe: bool) -> Result<()> {
     if wipe { paths::remove(&folder) } else { Ok(()) }
 }
 
-/// Stops everything, also where something of it does not stop as it should.
+/// Stops everything, even if some of it does not stop as it should.
 fn stop_all(folder: &Path) -> Result<()> {
     let weir = Daemon::all("weir", folder).iter().map(Daemon::stop).fold(Ok(()), Result::and);
     // Members of a replica set that a proof has made.
     let members = Daemon::all("mongod-", folder).iter().map(Daemon::stop).fold(Ok(()), Result::and);
     let services = thread::scope(|scope| {
         let others = [Service::Postgres, Service::Mongod].map(|service| scope.spawn(move || stop(folder, service)));
-        // Connect leaves its group and flushes its offsets, so Kafka goes after it.
+        // Connect leaves its group and flushes its offsets, so Kafka stops after it.
         let connect = stop(folder, Service::Connect);
         let kafka = stop(folder, Service::Kafka);
         others.into_iter().map(joined).fold(connect.and(kafka), Result::and)
@@ -276,7 +277,7 @@ fn stop_all(folder: &Path) -> Result<()> {
 
 fn stop(folder: &Path, service: Service) -> Result<()> {
     let daemon = Daemon::new(service.name(), folder);
-    // To PostgreSQL SIGTERM means to wait for its clients, among them Debezium.
+    // On SIGTERM, PostgreSQL would wait for its clients, which include Debezium.
     if service == Service::Postgres { daemon.interrupt() } else { daemon.stop() }
 }
 
@@ -292,7 +293,7 @@ fn folder(name: &str) -> Result<PathBuf> {
     Ok(paths::cache()?.join("run").join(name))
 }
 
-/// The lock lies beside the folder, which may be removed while it is held.
+/// The lock is beside the folder, because the folder may be removed while the lock is held.
 fn lock(name: &str) -> Result<Flock<File>> {
     let run = paths::cache()?.join("run");
     paths::make(&run)?;

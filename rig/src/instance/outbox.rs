@@ -1,7 +1,7 @@
-//! An outbox of a pipeline's own: a database with the table, and a connector with a slot that sends its rows to the topic.
+//! A pipeline's own outbox: a database with the table, and a connector with a slot that sends its rows to the topic.
 //!
-//! It is the database of `deploy/local`, the connector of `deploy/debezium` and the registration of both, under other
-//! names. So what is tested with it is what is shipped, and outboxes on one instance never meet.
+//! It uses the database of `deploy/local`, the connector of `deploy/debezium` and the registration of both, under other
+//! names. So tests use what is shipped, and outboxes on one instance never meet.
 
 use std::fs;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use super::{Instance, connect, postgres};
 use crate::paths;
 use crate::pipeline::Pipeline;
 
-/// An outbox whose rows reach the pipeline's topic; its connector is deleted when the value goes.
+/// An outbox whose rows reach the pipeline's topic. Dropping it deletes its connector.
 pub struct Outbox<'a> {
     instance: &'a Instance,
     name: String,

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Result, bail};
 use serde::{Deserialize, Serialize};
 
-/// One port a service, and one for Weir's own pages.
+/// One port per service, and one for Weir's own pages.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct Ports {
     /// PostgreSQL.
@@ -17,10 +17,10 @@ pub struct Ports {
     pub kafka: u16,
     /// Kafka's controller.
     pub kafka_controller: u16,
-    /// Kafka's listener for those who come through a proxy; 0 on an instance that has none.
+    /// Kafka's listener for clients that come through the proxy, or 0 on an instance that has none.
     #[serde(default)]
     pub kafka_behind_proxy: u16,
-    /// The proxy before it.
+    /// The proxy before that listener.
     #[serde(default)]
     pub kafka_proxy: u16,
     /// Kafka Connect.
@@ -32,7 +32,7 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Those of the default instance, as README names them.
+    /// Returns the ports of the default instance, as README names them.
     pub const fn documented() -> Self {
         Self {
             postgres: 15432,
@@ -46,7 +46,7 @@ impl Ports {
         }
     }
 
-    /// Those that nobody listens on, below those that the kernel gives to outgoing connections.
+    /// Returns ports that nothing listens on, below those that the kernel gives to outgoing connections.
     pub fn free() -> Result<Self> {
         let start = 20_000 + u16::try_from(process::id() % 1_000).unwrap_or(0) * 10;
         let mut free = (start..31_000).chain(20_000..start).filter(|port| can_listen(*port));
@@ -67,10 +67,10 @@ impl Ports {
     }
 }
 
-/// Whoever was given a port may not listen on it yet, so this process gives none twice.
+/// A caller may not listen on its port yet, so this process gives out none twice.
 static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 
-/// Others that nobody listens on, above those of instances.
+/// Returns more ports that nothing listens on, above those of instances.
 pub fn more(count: usize) -> Result<Vec<u16>> {
     let start = 31_000 + u16::try_from(process::id() % 100).unwrap_or(0) * 16;
     let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -83,7 +83,7 @@ pub fn more(count: usize) -> Result<Vec<u16>> {
     Ok(free)
 }
 
-/// Fails where a port that a service is about to listen on is somebody else's.
+/// Fails if another process listens on a port that a service is about to use.
 pub fn claim(service: &str, port: u16) -> Result<()> {
     if can_listen(port) {
         return Ok(());
@@ -93,7 +93,7 @@ pub fn claim(service: &str, port: u16) -> Result<()> {
     )
 }
 
-/// Whether somebody accepts connections there.
+/// Returns whether the port accepts connections.
 pub fn open(port: u16) -> bool {
     TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok()
 }

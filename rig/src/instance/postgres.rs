@@ -15,7 +15,7 @@ use crate::{paths, process, python};
 
 const USER: &str = "nobody";
 
-/// Durable only as far as Debezium's latency needs it: what is flushed is shipped at once, and nothing is synced.
+/// Only as durable as Debezium's latency needs: what is flushed is shipped immediately, and nothing is synced.
 const SETTINGS: &str = "
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -29,7 +29,7 @@ shared_buffers = 64MB
 timezone = 'UTC'
 ";
 
-/// What measurements of time set over that: as a database with data that matters is run.
+/// Settings for measurements of time, which run the database as one whose data matters.
 const DURABLE: [&str; 6] = ["-c", "fsync=on", "-c", "full_page_writes=on", "-c", "track_commit_timestamp=on"];
 
 pub(crate) fn start(instance: &Instance) -> Result<()> {
@@ -76,8 +76,8 @@ fn initialise(instance: &Instance, data: &Path) -> Result<()> {
     Ok(())
 }
 
-/// PostgreSQL takes any process with the id in its lock file for itself, so a lock whose id has become somebody
-/// else's must go.
+/// PostgreSQL believes that any process with the id in its lock file is its own, so the lock must go if the id now
+/// belongs to another process.
 fn forget_stale_lock(data: &Path) -> Result<()> {
     let lock = data.join("postmaster.pid");
     let Ok(text) = fs::read_to_string(&lock) else { return Ok(()) };
@@ -89,7 +89,7 @@ fn forget_stale_lock(data: &Path) -> Result<()> {
 
 fn program(instance: &Instance, name: &str) -> Result<Command> {
     let mut command = Command::new(instance.parts.postgres.join("bin").join(name));
-    // The current folder may be one that the other user cannot enter.
+    // The other user may not be allowed to enter the current folder.
     command.current_dir("/").env("LC_ALL", "C").env_remove("PGDATA");
     if let Some(user) = other_user()? {
         command.uid(user.uid.as_raw()).gid(user.gid.as_raw());

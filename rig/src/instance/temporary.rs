@@ -1,24 +1,25 @@
-//! An instance for one command: fresh at the start and gone at the end, unless the command is told to use one that runs.
+//! An instance for one command: fresh at the start and gone at the end, unless the command uses one that already runs.
 
 use anyhow::Result;
 
 use super::{Instance, Service, down, stop_all};
 use crate::paths;
 
-/// A fresh instance that is taken down and wiped when the value goes, unless it is to be kept.
+/// A fresh instance. Dropping it takes it down and wipes it, unless it should be kept.
 pub struct Temporary {
-    /// Up, and nobody else's.
+    /// The running instance, which nothing else uses.
     pub instance: Instance,
     keep: bool,
 }
 
 impl Temporary {
-    /// Removes what an earlier run has left under the name, and starts anew.
+    /// Removes what an earlier run has left under the name, and starts a fresh instance.
     pub fn up(name: &str, keep: bool) -> Result<Self> {
         Self::up_with(name, keep, &Service::ALL)
     }
 
-    /// The instance of that name if one is given, with what does not run yet started; it stays up. Otherwise a fresh one.
+    /// Returns the instance named by `shared`, if any, and starts those of its services that do not run. It stays up.
+    /// Otherwise returns a fresh one.
     pub fn shared_or_fresh(shared: Option<&str>, own: &str, keep: bool, services: &[Service]) -> Result<Self> {
         let Some(name) = shared else { return Self::up_with(own, keep, services) };
         let temporary = Self { instance: Instance::open(name)?, keep: true };
@@ -26,12 +27,12 @@ impl Temporary {
         Ok(temporary)
     }
 
-    /// The same with nothing started yet.
+    /// Returns a fresh instance with nothing started yet.
     pub fn fresh(name: &str, keep: bool) -> Result<Self> {
         Self::up_with(name, keep, &[])
     }
 
-    /// The same with some of the services.
+    /// The same as [`Self::up`] with some of the services.
     pub fn up_with(name: &str, keep: bool, services: &[Service]) -> Result<Self> {
         down(name, true)?;
         let temporary = Self { instance: Instance::open(name)?, keep };
@@ -39,7 +40,7 @@ impl Temporary {
         Ok(temporary)
     }
 
-    /// A fresh MongoDB and nothing else, on a machine that need not have Java or Maven.
+    /// Starts a fresh MongoDB and nothing else. The machine need not have Java or Maven.
     pub fn mongod(name: &str, keep: bool) -> Result<Self> {
         down(name, true)?;
         let temporary = Self { instance: Instance::open_with_mongod(name)?, keep };

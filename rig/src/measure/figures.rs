@@ -1,4 +1,4 @@
-//! What was measured, and what follows from it.
+//! What was measured, and what is computed from it.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 pub struct Used {
     /// Seconds of processor time from the first commit to the last.
     pub cpu_seconds: f64,
-    /// The most resident memory of its life, in bytes.
+    /// Its peak resident memory, in bytes.
     pub peak_bytes: u64,
 }
 
-/// One run of one way to work off the backlog.
+/// One run of one way to work through the backlog.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Measure {
-    /// Events between the first commit that was seen and the last.
+    /// Events between the first commit that was seen and the last one.
     pub events: u64,
     /// How long that took.
     pub seconds: f64,
@@ -25,20 +25,20 @@ pub struct Measure {
 }
 
 impl Measure {
-    /// Events a second.
+    /// Returns events per second.
     #[allow(clippy::cast_precision_loss, reason = "counts of this size are exact in a double")]
     pub fn rate(&self) -> f64 {
         self.events as f64 / self.seconds.max(1e-6)
     }
 
-    /// Processor seconds for 10,000 events, of the processes whose names begin so.
+    /// Returns processor seconds per 10,000 events, of the processes whose names begin with `prefix`.
     #[allow(clippy::cast_precision_loss, reason = "counts of this size are exact in a double")]
     pub fn cpu_of_10k(&self, prefix: &str) -> f64 {
         let chosen = self.processes.iter().filter(|(name, _)| name.starts_with(prefix));
         chosen.map(|(_, used)| used.cpu_seconds).sum::<f64>() * 10_000.0 / self.events.max(1) as f64
     }
 
-    /// The most memory that one of the processes whose names begin so has had, in MiB.
+    /// Returns the highest peak of memory among the processes whose names begin with `prefix`, in MiB.
     #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
     pub fn peak_mib(&self, prefix: &str) -> f64 {
         let chosen = self.processes.iter().filter(|(name, _)| name.starts_with(prefix));
@@ -46,10 +46,10 @@ impl Measure {
     }
 }
 
-/// From a row's commit to its document, in microseconds.
+/// The time from a row's commit to its document, in microseconds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Latency {
-    /// Rows a second.
+    /// Rows per second.
     pub rate: f64,
     /// Rows that were timed.
     pub samples: u64,
@@ -57,30 +57,30 @@ pub struct Latency {
     pub fewest_us: i64,
     /// The slowest.
     pub most_us: i64,
-    /// The time within which so many of a thousand were there.
+    /// For each per mille of the samples, the time within which they had arrived.
     pub per_mille_us: Vec<i64>,
 }
 
 impl Latency {
-    /// The time within which that share of the samples was there, in milliseconds.
+    /// Returns the time within which that share of the samples had arrived, in milliseconds.
     #[allow(clippy::cast_precision_loss, reason = "a figure for people")]
     pub fn within_ms(&self, per_mille: usize) -> f64 {
         self.per_mille_us.get(per_mille).copied().unwrap_or(i64::MAX) as f64 / 1_000.0
     }
 }
 
-/// What a call costs that does nothing.
+/// The cost of a call that does nothing.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub struct EmptyCall {
-    /// Microseconds: the median of rounds.
+    /// The median of the rounds, in microseconds.
     pub median_us: f64,
     /// The fastest round.
     pub least_us: f64,
-    /// Whether the kernel tells which pages were touched.
+    /// Whether the kernel reports which pages were touched.
     pub pagemap_scan: bool,
 }
 
-/// The middle of some figures; of an even number of them the upper middle.
+/// Returns the middle one of some figures. Of an even number of figures, it is the upper middle.
 pub fn median(figures: impl IntoIterator<Item = f64>) -> Option<f64> {
     let mut figures: Vec<f64> = figures.into_iter().collect();
     figures.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! A flame graph of a host, by Linux's perf.
+//! A flame graph of a host, drawn with Linux's perf.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -13,14 +13,14 @@ use crate::cache::Parts;
 use crate::instance::Instance;
 use crate::{process, python};
 
-/// A recording that runs.
+/// A recording in progress.
 pub struct Profiling {
     perf: Child,
     recording: PathBuf,
     svg: PathBuf,
 }
 
-/// Fails with the reason where this machine cannot.
+/// Fails with the reason if this machine cannot profile.
 pub fn check() -> Result<()> {
     let mut perf = Command::new("perf");
     perf.args(["record", "-q", "-F", "99", "-e", "cpu-clock", "-o", "/dev/null", "--", "true"]);
@@ -33,7 +33,7 @@ pub(crate) fn start(instance: &Instance, name: &str, svg: &Path) -> Result<Profi
     let daemon = instance.daemon(name);
     let pid = daemon.running().with_context(|| format!("{name} does not run"))?;
     let recording = instance.path("perf.data");
-    // Stacks are unwound afterwards by the tables that every build has: no build of its own is needed.
+    // Stacks are unwound afterwards with the tables that every build has, so no special build is needed.
     let perf = Command::new("perf")
         .args(["record", "-q", "-F", "197", "-e", "cpu-clock", "--call-graph", "dwarf,16384", "-o"])
         .arg(&recording)
@@ -46,10 +46,10 @@ pub(crate) fn start(instance: &Instance, name: &str, svg: &Path) -> Result<Profi
 }
 
 impl Profiling {
-    /// Ends the recording and draws it; what cost most stands beside the drawing as JSON.
+    /// Ends the recording and draws it. A JSON file beside the drawing lists what cost most.
     pub(crate) fn finish(mut self, parts: &Parts) -> Result<()> {
         signal::kill(Pid::from_raw(i32::try_from(self.perf.id())?), Signal::SIGINT)?;
-        // perf ends with the signal's status once all is written.
+        // perf ends with the signal's status once it has written everything.
         self.perf.wait()?;
         thread::sleep(Duration::from_millis(100));
         let text = self.recording.with_extension("txt");

@@ -1,4 +1,4 @@
-//! What measurements run on: an instance, the programs of one build, a backlog that every run works off anew.
+//! What measurements run on: an instance, the programs of one build, and a backlog that every run works through again.
 
 use std::cell::Cell;
 use std::fs;
@@ -19,12 +19,12 @@ use crate::weir::Weir;
 use crate::{cache, paths, process, python};
 
 const READY: Duration = Duration::from_mins(1);
-/// The document that every new user is counted in is this handler's.
+/// The handler that owns the hot document, in which every new user is counted.
 const HOT: &str = "user-statistics.wasm";
-/// Rows before those that count, in which connections are made and code is loaded.
+/// Rows before those that count, during which connections are made and code is loaded.
 const WARM_UP: u64 = 200;
 
-/// The programs that are measured and those that measure.
+/// The programs that are measured, and the one that measures.
 #[derive(Debug, Clone)]
 pub struct Programs {
     /// Weir itself.
@@ -35,19 +35,19 @@ pub struct Programs {
     pub other: Option<PathBuf>,
 }
 
-/// A way to work off the backlog.
+/// A way to work through the backlog.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
-    /// What MongoDB allows, with or without that document.
+    /// What MongoDB allows, with or without the hot document.
     Ceiling {
-        /// With it.
+        /// With the hot document.
         hot: bool,
     },
-    /// So many hosts, with or without the document that every new user is counted in.
+    /// A number of hosts, with or without the hot document.
     Weir {
-        /// How many.
+        /// The number of hosts.
         hosts: usize,
-        /// With it.
+        /// With the hot document.
         hot: bool,
     },
     /// One host of another build.
@@ -57,7 +57,7 @@ pub enum Way {
 }
 
 impl Way {
-    /// All, in the order in which a round has them.
+    /// All ways, in the order of a round.
     pub const ALL: [Self; 10] = [
         Self::Ceiling { hot: true },
         Self::Weir { hosts: 1, hot: true },
@@ -71,7 +71,7 @@ impl Way {
         Self::ByHand,
     ];
 
-    /// Its name in tables and for `--only`.
+    /// Returns its name in tables and for `--only`.
     pub fn name(self) -> String {
         match self {
             Self::Ceiling { hot: true } => "ceiling".to_owned(),
@@ -84,7 +84,7 @@ impl Way {
     }
 }
 
-/// Where it is measured.
+/// The place of the measurements.
 pub struct Stage<'a> {
     instance: &'a Instance,
     pipeline: Pipeline,
@@ -92,7 +92,7 @@ pub struct Stage<'a> {
     handlers: PathBuf,
     without_hot: PathBuf,
     runs: Cell<u32>,
-    /// Where the profile of a single host goes, where one is wanted.
+    /// The file for the profile of a single host, if one is wanted.
     pub profile: Option<PathBuf>,
 }
 
@@ -104,7 +104,7 @@ pub struct Backlog {
     pub events: u64,
     /// The mean size of one.
     pub mean_bytes: u64,
-    /// How many of them the consumer written by hand is given.
+    /// How many of them the handwritten consumer gets.
     pub by_hand: u64,
 }
 
@@ -113,14 +113,15 @@ struct Made {
     mean_bytes: u64,
 }
 
-/// What watching hosts gives besides their measure.
+/// What the watch of hosts reports besides their measure.
 #[derive(Deserialize)]
 struct Watched {
     parked: u64,
 }
 
 impl<'a> Stage<'a> {
-    /// Nothing is started yet; `handlers` is a folder of the six. Groups and databases are made of the pipeline's names.
+    /// Starts nothing yet. `handlers` is a folder of the six. Names of groups and databases derive from the pipeline's
+    /// names.
     pub fn new(instance: &'a Instance, pipeline: Pipeline, programs: Programs, handlers: &Path) -> Result<Self> {
         let without_hot = instance.path(&format!("handlers-without-hot-{}", pipeline.name));
         paths::remove(&without_hot)?;
@@ -135,8 +136,8 @@ impl<'a> Stage<'a> {
         Ok(Self { instance, pipeline, programs, handlers, without_hot, runs: Cell::new(0), profile: None })
     }
 
-    /// Restarts Kafka so that groups wait for their members. Otherwise the first of several hosts would work off much of
-    /// the backlog before the others have joined.
+    /// Restarts Kafka so that groups wait for their members. Otherwise the first of several hosts would work through
+    /// much of the backlog before the others have joined.
     pub fn patient_groups(&self) -> Result<()> {
         self.instance.make_groups_patient();
         self.instance.stop(Service::Kafka)?;
@@ -154,7 +155,7 @@ impl<'a> Stage<'a> {
         Ok(Backlog { file, events, mean_bytes: made.mean_bytes, by_hand })
     }
 
-    /// One run.
+    /// Runs one way once.
     pub fn run(&self, way: Way, backlog: &Backlog) -> Result<Measure> {
         match way {
             Way::Ceiling { hot } => self.ceiling(backlog, hot),
@@ -185,7 +186,7 @@ impl<'a> Stage<'a> {
         watch.args(["--mongodb", mongodb, "--database", &own, "--group", &data]);
         watch.args(["--events", &backlog.events.to_string(), "--hosts", &count.to_string()]);
         self.processes(&mut watch, names.iter().map(String::as_str).chain(["mongod", "kafka"]));
-        // It must see the first commit.
+        // The watch must see the first commit.
         let watch = watch.stdout(Stdio::piped()).spawn().context("cannot watch")?;
         let handlers = if hot { &self.handlers } else { &self.without_hot };
         let mut hosts = Vec::new();
@@ -215,7 +216,7 @@ impl<'a> Stage<'a> {
         Ok(measure)
     }
 
-    /// A host with the settings that are shipped, and a group and databases of its own.
+    /// Returns a host with the shipped settings and a group and databases of its own.
     fn host(&self, weir: &Path, handlers: &Path, data: &str, own: &str) -> Command {
         let (group, data, own) = (data.to_owned(), data.to_owned(), own.to_owned());
         Pipeline { group, data, own, ..self.pipeline.clone() }.command(weir, handlers)
@@ -237,18 +238,18 @@ impl<'a> Stage<'a> {
         said(&process::output(&mut command, "the consumer written by hand")?)
     }
 
-    /// Starts PostgreSQL and Connect so that a commit is on the disk, with the time of each commit.
+    /// Starts PostgreSQL and Connect so that every commit is synced to the disk and its time is kept.
     pub fn durable_outbox(&self) -> Result<()> {
         self.instance.make_durable();
         self.instance.start(Service::Postgres)?;
         self.instance.start(Service::Connect)
     }
 
-    /// Rows at a rate, each timed to its document, with one host that has nothing else to do.
+    /// Inserts rows at a rate and times each to its document, with one host that has nothing else to do.
     pub fn latency(&self, rate: u64, samples: u64) -> Result<Latency> {
         let (data, file) = (self.fresh(), self.instance.path("rows.jsonl"));
         let own = format!("{data}_own");
-        // Rows that came before are none of this run's.
+        // Rows from before do not belong to this run.
         let settings = json!({ "file": file, "events": samples + WARM_UP, "seed": 70_000 + self.runs.get() });
         self.script("backlog.py", &settings)?;
         let port = ports::more(1)?[0];
@@ -267,7 +268,7 @@ impl<'a> Stage<'a> {
         latency
     }
 
-    /// What a call costs that does nothing.
+    /// Measures the cost of a call that does nothing.
     pub fn empty_call(&self) -> Result<EmptyCall> {
         said(&process::output(&mut self.tool("empty-call"), "calling an empty handler")?)
     }
@@ -298,7 +299,7 @@ impl<'a> Stage<'a> {
         process::output(&mut command, "dropping databases").map(|_| ())
     }
 
-    /// The name of a group and a database that nobody has used.
+    /// Returns a name that no group and no database has used yet.
     fn fresh(&self) -> String {
         self.runs.set(self.runs.get() + 1);
         format!("{}_{}", self.pipeline.name, self.runs.get())
