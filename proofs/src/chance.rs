@@ -1,6 +1,6 @@
-//! Chance that a seed decides.
+//! Chance, decided by a seed.
 
-/// A stream of numbers (splitmix64); the same for the same seed.
+/// A stream of numbers (splitmix64), which is the same for the same seed.
 pub(crate) struct Chance(u64);
 
 impl Chance {
@@ -8,7 +8,7 @@ impl Chance {
         Self(seed)
     }
 
-    /// One of the numbers from `least` to `most`.
+    /// Returns one of the numbers from `least` to `most`.
     pub(crate) fn between(&mut self, least: u64, most: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -17,12 +17,12 @@ impl Chance {
         least + (mixed ^ (mixed >> 31)) % (most - least + 1)
     }
 
-    /// One index of a list of that length, which is not empty.
+    /// Returns an index into a list of that length, which must not be empty.
     pub(crate) fn index(&mut self, length: usize) -> usize {
         usize::try_from(self.between(0, length as u64 - 1)).unwrap_or(0)
     }
 
-    /// Puts a list into another order.
+    /// Shuffles a list.
     pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
         for last in (1..list.len()).rev() {
             list.swap(last, self.index(last + 1));

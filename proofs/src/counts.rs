@@ -1,4 +1,4 @@
-//! What Weir has parked, counted.
+//! Counts of what Weir has parked.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,11 +19,11 @@ pub(crate) struct Group {
     pub(crate) reason: Option<String>,
     pub(crate) limit: Option<String>,
     pub(crate) count: u64,
-    /// What one of them says.
+    /// The message of one of them.
     pub(crate) message: Option<String>,
 }
 
-/// What a parked delivery must have, whatever it was parked for.
+/// What a parked delivery must have, whatever the reason.
 const MEMBERS: [&str; 15] = [
     "group",
     "handler.id",
@@ -42,7 +42,7 @@ const MEMBERS: [&str; 15] = [
     "record",
 ];
 
-/// The parked deliveries; fails if one lacks something, or if the record of one is not kept.
+/// Returns the parked deliveries. Fails if one lacks something, or if its record is not kept.
 pub(crate) fn parked(run: &Run<'_>) -> Result<Vec<Group>> {
     let records: BTreeSet<String> = documents(run, "records")?.iter().filter_map(|each| key(each.get("_id"))).collect();
     let mut groups: BTreeMap<[Option<String>; 6], Group> = BTreeMap::new();
@@ -67,7 +67,7 @@ fn documents(run: &Run<'_>, collection: &str) -> Result<Vec<Document>> {
     run.block(clients::find(&run.world.own(collection), doc! {}))
 }
 
-/// What a parked delivery lacks.
+/// Returns what a parked delivery lacks.
 fn flaws(document: &Document, records: &BTreeSet<String>) -> Vec<String> {
     let is_missing = |path: &&str| value(document, path).is_none_or(|value| *value == Bson::Null);
     let mut found: Vec<String> =
@@ -92,7 +92,7 @@ fn value<'d>(document: &'d Document, path: &str) -> Option<&'d Bson> {
     }
 }
 
-/// A value that can be compared, whatever the order of its members.
+/// Returns a value in a form that can be compared, whatever the order of its members.
 fn key(value: Option<&Bson>) -> Option<String> {
     match value? {
         Bson::Document(document) => {
@@ -104,7 +104,7 @@ fn key(value: Option<&Bson>) -> Option<String> {
     }
 }
 
-/// Lines of the host's log that name a failed delivery, by handler and reason.
+/// Counts the lines of the host's log that name a failed delivery, by handler and reason.
 pub(crate) fn logged(log: &str) -> BTreeMap<(String, String), u64> {
     let mut counts = BTreeMap::new();
     for line in log.lines().filter(|line| line.contains("\"delivery_failed\"")) {

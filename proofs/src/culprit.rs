@@ -1,4 +1,5 @@
-//! One event in a batch of 500 has a write that always fails: it alone is parked, and the rest costs one transaction.
+//! The write of one event in a batch of 500 always fails: that event alone is parked, and the rest costs one
+//! transaction.
 
 use std::time::Instant;
 
@@ -16,12 +17,12 @@ use rig::python;
 /// What one batch with a culprit cost.
 #[derive(Debug, Serialize, Deserialize)]
 struct Round {
-    /// Where in the batch the culprit stood.
+    /// The culprit's place in the batch.
     place: u64,
-    /// Commits of the batch and of the delivery behind which it gathered.
+    /// Commits of the batch, and of the delivery that it waited behind.
     commits: u64,
     batches: u64,
-    /// Transactions that were begun anew: in strict order, and without the culprit.
+    /// Transactions that were redone: in strict order, and without the culprit.
     redone: u64,
     wrong: Vec<String>,
 }
@@ -31,7 +32,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let Pipeline { kafka, mongodb, topic, data, own, .. } = run.pipeline();
     let prepared = json!({ "mongodb": mongodb, "data": data }).to_string();
     python::run(&run.instance.parts, "culprit.py", &["prepare", &prepared])?;
-    // What is parked is to stay so while it is looked at.
+    // A parked delivery must not be retried while the proof looks at it.
     let settings = vec![("RETRY_DELAY_SECONDS", "3600".to_owned()), ("PROCESSING_BATCH_SIZE", "500".to_owned())];
     let mut hosts = Hosts::new(run, run.handlers(["sleeps", "unique-value"])?, 1, settings)?;
     hosts.up()?;

@@ -12,8 +12,8 @@ use crate::load::Load;
 use rig::interrupt;
 use rig::progress::Progress;
 
-/// The points at which a host kills itself, and which of its passes may be the one: those of a batch come some dozen
-/// times a second, a delivery's and a record's often in each batch.
+/// The points at which a host kills itself, and the range of passes from which the fatal one is drawn. A host passes a
+/// batch's points some dozen times per second, and those of a delivery or a record often in each batch.
 const FAILPOINTS: [(&str, u64, u64); 6] = [
     ("after-poll", 10, 300),
     ("after-finds", 3, 40),
@@ -22,21 +22,21 @@ const FAILPOINTS: [(&str, u64, u64); 6] = [
     ("after-commit", 3, 40),
     ("before-offsets", 3, 40),
 ];
-/// As many kills by SIGKILL for each round of the points.
+/// How many kills by SIGKILL there are for each round of the points.
 const AT_ANY_TIME: usize = 2;
 const ANY_TIME: &str = "any time";
 
-/// Claims without a commit between from which on nobody is killed until there is one.
+/// After this many claims without a commit in between, nobody is killed until there is a commit.
 const CALM: i64 = 2;
-/// The same from which on failpoints that have not struck yet are taken away.
+/// After this many, failpoints that have not struck yet are removed.
 const DISARM: i64 = 3;
-/// The most: an event that kills its host must be told apart from one that stands where hosts happen to die.
+/// The most that may happen. Weir must tell an event that kills its host from one that hosts merely happen to die at.
 const MOST: i64 = 5;
-/// How long a host with a failpoint may process without coming by.
+/// How long a host may process without passing its failpoint.
 const BOUND: Duration = Duration::from_mins(1);
 const STARTS: Duration = Duration::from_mins(2);
 
-/// What a host is to die of.
+/// How a host should die.
 #[derive(Debug, Clone, Copy)]
 enum Death {
     None,
@@ -44,14 +44,14 @@ enum Death {
     AnyTime(Duration),
 }
 
-/// What came of it.
+/// What became of the hosts.
 #[derive(Debug, Default)]
 pub(crate) struct Deaths {
-    /// How many died where.
+    /// How many died at which point.
     pub(crate) by_point: BTreeMap<&'static str, u64>,
-    /// The most claims of a partition without a commit between.
+    /// The most claims of a partition without a commit in between.
     pub(crate) claims_in_vain: i64,
-    /// Failpoints that were taken away, so that nobody dies at the same event again.
+    /// Failpoints that were removed, so that no host dies at the same event again.
     pub(crate) disarmed: u64,
     pub(crate) seconds: f64,
 }
@@ -62,8 +62,8 @@ impl Deaths {
     }
 }
 
-/// Starts the hosts, kills that many and starts each again; where that is enough for all points, a few more until each
-/// has struck. At the end none has a failpoint any more.
+/// Starts the hosts, kills one that many times and restarts it each time. If that is enough for all points, it goes on
+/// until each has struck. At the end no host has a failpoint.
 pub(crate) fn kill(hosts: &mut Hosts<'_>, load: &mut Load, kills: u64, seed: u64) -> Result<Deaths> {
     let begin = Instant::now();
     let mut killing = Killing {
@@ -111,7 +111,8 @@ struct Killing {
 }
 
 impl Killing {
-    /// The next death: each of the points once, and some at any time, in an order of chance; then all again.
+    /// Returns the next death: each of the points once and some at any time, in random order, and then all of them
+    /// again.
     fn draw(&mut self) -> Death {
         if self.bag.is_empty() {
             let chance = &mut self.chance;
@@ -124,7 +125,7 @@ impl Killing {
         self.bag.pop().unwrap_or(Death::None)
     }
 
-    /// Whether enough have died, and one at least at each point where there were enough for that.
+    /// Returns whether enough have died, and at least one at each point if there were enough kills for that.
     fn finished(&self) -> bool {
         let struck = FAILPOINTS.iter().all(|(name, ..)| self.deaths.by_point.contains_key(name));
         self.deaths.total() >= self.kills && (struck || self.kills < FAILPOINTS.len() as u64)
@@ -191,11 +192,11 @@ impl Killing {
         hosts.start(index, failpoint)
     }
 
-    /// Stops a host as an operator would and starts it without its failpoint, which may strike meanwhile.
+    /// Stops a host as an operator would and restarts it without its failpoint, which may strike meanwhile.
     fn disarm(&mut self, hosts: &mut Hosts<'_>, index: usize, next: Death) -> Result<()> {
         let plan = std::mem::replace(&mut self.plans[index], next);
         let weir = hosts.all[index].weir()?;
-        // It fails if the failpoint was faster; how the host ended is looked at below.
+        // This fails if the failpoint struck first. How the host ended is checked below.
         let _ = weir.signal(Signal::SIGTERM);
         while weir.alive().is_ok() {
             interrupt::sleep(Duration::from_millis(20))?;

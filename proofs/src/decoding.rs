@@ -1,7 +1,7 @@
-//! Every record of the captures against expectations that were written by hand from the rows.
+//! Every record of the captures, compared with expectations that were written by hand from the rows.
 //!
-//! The comparison is a test of `weir`'s own; what it compared is counted here once more, from the files, so that a test
-//! that skips something does not pass for a proof.
+//! A test of `weir` makes the comparison. This proof counts the files itself, so that a test that skips something
+//! cannot pass for a proof.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use rig::{cargo, paths, process};
 
 const CAPTURES: &str = "runtime/tests/fixtures/captures";
 
-/// What the test says of itself.
+/// The test's own report.
 #[derive(Debug, Deserialize)]
 struct Report {
     captures: u64,
@@ -32,7 +32,8 @@ pub(crate) fn run() -> Result<Verdict> {
     let file = folder.join("decoding-report.json");
     paths::remove(&file)?;
     let mut tests = cargo::cargo();
-    // The whole workspace, since features are then those of every other build; the filter leaves only these.
+    // Name the whole workspace, because features are then the same as those of every other build. The filter leaves
+    // only these tests.
     tests.args(["test", "--quiet", "--workspace", "--lib", "event::"]).env("WEIR_DECODING_REPORT", &file);
     let done = process::run(&mut tests, "the tests of decoding");
     let Ok(text) = fs::read_to_string(&file) else {
@@ -67,7 +68,7 @@ pub(crate) fn run() -> Result<Verdict> {
     })
 }
 
-/// What the files say.
+/// What the files contain.
 #[derive(Debug, Default)]
 struct Expected {
     captures: u64,

@@ -1,4 +1,4 @@
-//! What the records in Kafka must have led to, and what they have.
+//! What the records in Kafka must have led to, and what they did lead to.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub(crate) struct Tallies {
     pub(crate) out_of_order: u64,
 }
 
-/// What was counted by reading and writing back.
+/// What was counted by reading a document and writing it back.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Counters {
     pub(crate) documents: u64,
@@ -43,7 +43,7 @@ pub(crate) struct Counters {
     pub(crate) doubled: u64,
 }
 
-/// Compares all; prints the first differences.
+/// Compares everything. Prints the first differences.
 pub(crate) fn compare(run: &Run<'_>, pipeline: &Pipeline, since_ms: u128) -> Result<Exactly> {
     let Pipeline { kafka, mongodb, topic, data, own, .. } = pipeline;
     let arguments = [&**kafka, mongodb, topic, &since_ms.to_string(), data, own];
@@ -56,17 +56,17 @@ pub(crate) fn compare(run: &Run<'_>, pipeline: &Pipeline, since_ms: u128) -> Res
 }
 
 impl Exactly {
-    /// All events.
+    /// Returns the number of all events.
     pub(crate) fn total(&self) -> u64 {
         self.events.values().sum()
     }
 
-    /// Whether everything is as it must be.
+    /// Returns whether everything is as it must be.
     pub(crate) fn holds(&self) -> bool {
         self.differences == 0 && self.parked == 0
     }
 
-    /// What was found, for people.
+    /// Returns what was found, for people.
     pub(crate) fn figure(&self) -> String {
         let Tallies { aggregates, lost, doubled, out_of_order } = &self.tallies;
         format!(

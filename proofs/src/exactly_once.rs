@@ -1,4 +1,4 @@
-//! Hosts are killed again and again, and one record in twenty comes twice; every effect is there once, in order.
+//! Hosts are killed again and again, and one record in twenty comes twice, yet every effect is there once and in order.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use crate::{deaths, exactly, hosts};
 use rig::comparison;
 
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Few events a batch, so that many batches are open when hosts die.
+/// Few events per batch, so that many batches are open when hosts die.
 const BATCH: &str = "100";
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
-    // So few do not have to strike at every point.
+    // Two kills cannot strike at every point.
     let (kills, lag) = if run.quick { (2, 30) } else { (200, 150) };
     let since = comparison::moment();
     let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Tallied, lag, events: 0, seed: 21 })?;

@@ -1,5 +1,5 @@
-//! Hosts that stand still, a primary that changes, services that restart, connections that break: every effect is there
-//! once, in order.
+//! Hosts are stopped, the primary changes, services restart and connections break, yet every effect is there once and
+//! in order.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -28,7 +28,7 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_secs(10);
 const SLOW: Duration = Duration::from_secs(2);
 /// How much longer each message takes while connections are slow.
 const DELAY: Duration = Duration::from_millis(100);
-/// What a commit's request holds.
+/// Bytes that a commit's request contains.
 const COMMIT: &[u8] = b"commitTransaction\0";
 
 #[derive(Debug, Clone, Copy)]
@@ -37,7 +37,7 @@ enum Fault {
     LongStandstill,
     Stepdown,
     KafkaRestarts,
-    /// By SIGTERM, or as in a crash.
+    /// A clean restart, by SIGTERM.
     MongodRestarts,
     MongodCrashes,
     Cut,
@@ -60,7 +60,7 @@ impl Fault {
         }
     }
 
-    /// How often each happens. The quick form leaves out what takes longest; `outage` restarts Kafka there.
+    /// How often each fault happens. The quick form leaves out those that take longest; `outage` restarts Kafka there.
     fn all(quick: bool) -> Vec<Self> {
         let counts = [
             (Self::Standstill, 20, 1),
@@ -83,7 +83,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     println!("  a replica set of three members, each behind a proxy");
     let pipeline = Pipeline { mongodb: set.uri.clone(), ..run.pipeline().clone() };
     let since = comparison::moment();
-    // Fewer records where it is to be quick: what is sent is what is compared.
+    // The quick form has fewer records, because every record that is sent is also compared.
     let lag = if run.quick { 20 } else { 150 };
     let mut load = Load::start(run, &pipeline, Amount { mix: Mix::Tallied, lag, events: 0, seed: 61 })?;
     let settings = vec![
@@ -97,7 +97,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let mut chance = Chance::new(62);
     let mut faults = Fault::all(run.quick);
     chance.shuffle(&mut faults);
-    // By kind: how often, and the longest until all partitions moved again.
+    // By kind: how often it happened, and the longest time until all partitions moved again.
     let mut seen: BTreeMap<&str, (u64, f64)> = BTreeMap::new();
     moved(&mut load, &hosts)?;
     for (number, fault) in faults.iter().enumerate() {
@@ -170,7 +170,7 @@ fn lose_a_commit(set: &ReplicaSet<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Waits until something of every partition is committed from here on, and says how long that took.
+/// Waits until every partition has committed something from now on, and returns how long that took.
 fn moved(load: &mut Load, hosts: &Hosts<'_>) -> Result<Duration> {
     let begin = Instant::now();
     let before = load.fresh()?;

@@ -1,5 +1,5 @@
-//! Three processes of a predecessor are killed between their writes and their commits; Weir takes over their group and
-//! their documents by the documented way, and nothing is doubled.
+//! Three processes of a predecessor are killed between their writes and their commits. Weir takes over their group and
+//! their documents in the documented way, and nothing is doubled.
 
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ use rig::pipeline::Pipeline;
 use rig::{comparison, interrupt, paths, process, python};
 
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Where each process dies.
+/// The point at which each process dies.
 const DEATHS: [&str; 3] = ["between-handlers", "before-commit", "before-handlers"];
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let events = if run.quick { 1_200 } else { 6_000 };
     let Pipeline { kafka, topic, .. } = run.pipeline();
     let since = comparison::moment();
-    // All three are to have partitions, so nothing is sent before they share them.
+    // All three need partitions, so nothing is sent before they share them.
     let mut predecessor = predecessor(run, &(events / 8).to_string())?;
     share(run)?;
     python::run(&run.instance.parts, "plain_backlog.py", &[kafka, topic, &events.to_string(), "61"])?;
@@ -69,7 +69,7 @@ fn predecessor(run: &Run<'_>, after: &str) -> Result<Vec<Ended>> {
     DEATHS.into_iter().map(start).collect()
 }
 
-/// Waits until all of them are members of the group, with partitions each.
+/// Waits until all of them are members of the group and have partitions.
 fn share(run: &Run<'_>) -> Result<()> {
     let begin = Instant::now();
     while run.block(run.world.kafka.members(&run.pipeline().group))? != Some(DEATHS.len()) {
@@ -94,7 +94,7 @@ fn killed(process: &mut Ended) -> Result<()> {
     }
 }
 
-/// What the documented script prints, once Kafka has seen that the predecessor is gone.
+/// Returns what the documented script prints, once Kafka has noticed that the predecessor is gone.
 fn in_doubt(run: &Run<'_>) -> Result<String> {
     let Pipeline { kafka, mongodb, group, topic, data, .. } = run.pipeline();
     let begin = Instant::now();
@@ -120,7 +120,7 @@ fn follow(run: &Run<'_>, line: &str) -> Result<()> {
     process::run(&mut command, line)
 }
 
-/// A process that ends when the value goes.
+/// A process that is killed when the value is dropped.
 struct Ended(Child);
 
 impl Drop for Ended {

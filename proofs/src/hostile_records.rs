@@ -1,7 +1,7 @@
-//! Records that nobody should have written, among good ones: each becomes what an independent model says, none ends or
-//! holds up the host, and the bytes of every one that is parked are kept.
+//! Records that nobody should have written, among good ones. Each becomes what an independent model says, none ends or
+//! blocks the host, and the bytes of every one that is parked are kept.
 //!
-//! The model is `rig/python/records`: it makes a record and its expectation from one description.
+//! The model is `rig/python/records`. It makes a record and its expectation from one description.
 
 use std::time::{Duration, Instant};
 
@@ -14,23 +14,23 @@ use crate::hosts::Hosts;
 use crate::run::Run;
 use crate::verdict::Verdict;
 
-/// The other columns that the model's records are made for.
+/// The other columns that the model's records assume.
 const OTHERS: &str = "attrs,amount,numbers,day,at_ms,at_us,at_ns,blob,label,list,extra";
-/// The fewest hostile records and families that are a proof.
+/// The fewest hostile records and families that count as a proof.
 const RECORDS: u64 = 400;
 const FAMILIES: u64 = 12;
 /// How long a host may take for all of them.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// One run over a topic of its own.
+/// One run on a topic of its own.
 struct Round {
     partitions: u16,
-    /// How often each record comes, with another id each time.
+    /// How often each record comes, each time with another id.
     copies: u64,
-    /// What decides the order.
+    /// Decides the order.
     seed: u64,
     large_bytes: u64,
-    /// The most events of a batch.
+    /// The most events in a batch.
     batch: &'static str,
 }
 
@@ -42,7 +42,7 @@ const FULL: [Round; 4] = [
     Round { partitions: 2, copies: 2, seed: 5, large_bytes: 1 << 20, batch: "7" },
 ];
 
-/// A topic and what the names of all else begin with.
+/// A topic, and the prefix of all other names.
 #[derive(Debug, Deserialize)]
 struct Made {
     name: String,
@@ -57,19 +57,19 @@ struct Written {
     families: u64,
 }
 
-/// What became of it.
+/// What became of the records.
 #[derive(Debug, Deserialize, Serialize)]
 struct Judged {
     checked: serde_json::Map<String, Value>,
     wrong: Vec<String>,
 }
 
-/// A round, done.
+/// A finished round.
 #[derive(Debug, Serialize)]
 struct Done {
     written: Written,
     judged: Judged,
-    /// From the start of the host, which reads while they are written, until all are accounted for.
+    /// The time from the start of the host, which reads while records are written, until all are accounted for.
     seconds: f64,
 }
 
@@ -132,7 +132,7 @@ fn one(run: &Run<'_>, number: usize, round: &Round) -> Result<Done> {
     settings.as_object_mut().context("settings are an object")?.extend(more.as_object().cloned().unwrap_or_default());
     let written = call("write", &settings)?;
     let waited = call("wait", &settings);
-    // One that has ended is the reason why nothing goes on.
+    // If one has ended, that is the reason why nothing moves.
     hosts.alive()?;
     waited?;
     let seconds = begun.elapsed().as_secs_f64();

@@ -15,18 +15,18 @@ use rig::{interrupt, process};
 
 const READY: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(40);
-/// How many hosts share a topic. Each takes seconds of processor time to compile its handlers, so the quick form has one
-/// less.
+/// How many hosts share a topic. Each needs seconds of processor time to compile its handlers, so the quick form has
+/// one less.
 pub(crate) const fn several(quick: bool) -> usize {
     if quick { 2 } else { 3 }
 }
 
-/// How long the group waits for a dead member in the quick form, so that a kill takes less of its time.
+/// How long the group waits for a dead member in the quick form, so that a kill costs less time.
 pub(crate) const QUICK_SESSION: Duration = Duration::from_secs(2);
-/// A host that has processed something in this time is in the middle of a batch, as long as there are records left.
+/// A host that has processed something within this time is in the middle of a batch, as long as records are left.
 const BUSY: Duration = Duration::from_millis(300);
 
-/// What hosts are started with.
+/// Hosts, and the settings that they are started with.
 pub(crate) struct Hosts<'a> {
     run: &'a Run<'a>,
     handlers: PathBuf,
@@ -34,7 +34,7 @@ pub(crate) struct Hosts<'a> {
     pub(crate) all: Vec<Host>,
 }
 
-/// One of them, in one of its lives.
+/// One host, in one of its lives.
 pub(crate) struct Host {
     number: usize,
     port: u16,
@@ -43,12 +43,12 @@ pub(crate) struct Host {
     processed: u64,
     lag: i64,
     moved: Option<Instant>,
-    /// When it first was seen to process something.
+    /// When it was first seen to process something.
     pub(crate) busy_since: Option<Instant>,
 }
 
 impl<'a> Hosts<'a> {
-    /// That many, of which none is started.
+    /// Returns that many hosts, none of which is started.
     pub(crate) fn new(
         run: &'a Run<'a>,
         handlers: PathBuf,
@@ -70,7 +70,7 @@ impl<'a> Hosts<'a> {
         Ok(Self { run, handlers, settings, all })
     }
 
-    /// Starts all, and waits until they are ready.
+    /// Starts all hosts, and waits until they are ready.
     pub(crate) fn up(&mut self) -> Result<()> {
         for index in 0..self.all.len() {
             self.start(index, None)?;
@@ -78,10 +78,10 @@ impl<'a> Hosts<'a> {
         self.ready()
     }
 
-    /// Starts one that does not run, with a failpoint where one is given: its name, and the pass that kills.
+    /// Starts a host that does not run. A failpoint, if any, is a name and the pass that kills.
     pub(crate) fn start(&mut self, index: usize, failpoint: Option<(&str, u64)>) -> Result<()> {
         let host = &mut self.all[index];
-        // Its end takes the file with its process id along, so it goes before the next begins.
+        // Dropping the old value removes the file with its process id, so drop it before the next life begins.
         host.weir = None;
         host.life += 1;
         (host.processed, host.lag, host.moved, host.busy_since) = (0, 0, None, None);
@@ -107,18 +107,18 @@ impl<'a> Hosts<'a> {
         self.all.iter().try_for_each(|host| host.weir()?.ready(READY))
     }
 
-    /// Fails where one has ended.
+    /// Fails if one has ended.
     pub(crate) fn alive(&self) -> Result<()> {
         self.all.iter().try_for_each(|host| host.weir()?.alive())
     }
 
-    /// Asks one to stop, and waits until it has done so well.
+    /// Asks one host to stop, and waits until it has ended cleanly.
     pub(crate) fn stop_one(&mut self, index: usize) -> Result<()> {
         self.all[index].weir()?.signal(Signal::SIGTERM)?;
         self.all[index].stopped()
     }
 
-    /// Asks all to stop; fails where one does not do so well.
+    /// Asks all hosts to stop. Fails if one does not end cleanly.
     pub(crate) fn stop(&mut self) -> Result<()> {
         for host in &self.all {
             host.weir()?.signal(Signal::SIGTERM)?;
@@ -128,7 +128,7 @@ impl<'a> Hosts<'a> {
 }
 
 impl Host {
-    /// Its name for people.
+    /// Returns its name for people.
     pub(crate) fn name(&self) -> String {
         format!("host {} in its life {}", self.number, self.life)
     }
@@ -137,7 +137,7 @@ impl Host {
         self.weir.as_ref().with_context(|| format!("host {} was not started", self.number))
     }
 
-    /// Looks at what it says of itself, where it says anything.
+    /// Reads its statistics, if it answers.
     pub(crate) fn look(&mut self) -> Result<()> {
         if let Ok(stats) = self.weir()?.stats() {
             self.lag = stats.lag;
@@ -150,12 +150,12 @@ impl Host {
         Ok(())
     }
 
-    /// Whether it is in the middle of something, with more to come.
+    /// Returns whether it is in the middle of a batch, with more to come.
     pub(crate) fn busy(&self) -> bool {
         self.lag > 0 && self.moved.is_some_and(|moved| moved.elapsed() < BUSY)
     }
 
-    /// Whether it was killed; fails where it has ended in another way.
+    /// Returns whether it was killed. Fails if it ended in another way.
     pub(crate) fn killed(&self) -> Result<bool> {
         match self.weir()?.ended() {
             None => Ok(false),
@@ -167,7 +167,7 @@ impl Host {
         }
     }
 
-    /// kill -9, and its end.
+    /// Kills it with SIGKILL, and waits for its end.
     pub(crate) fn kill(&self) -> Result<()> {
         self.weir()?.signal(Signal::SIGKILL)?;
         let begin = Instant::now();
@@ -178,7 +178,7 @@ impl Host {
         Ok(())
     }
 
-    /// Waits for the end of one that was asked to stop, which must be a good one.
+    /// Waits for a host that was asked to stop, which must end cleanly.
     pub(crate) fn stopped(&mut self) -> Result<()> {
         let begin = Instant::now();
         loop {

@@ -1,4 +1,5 @@
-//! From a row's commit in PostgreSQL, on the disk, to its document at a majority of MongoDB, through the real Debezium.
+//! The time from a row's commit in PostgreSQL, on the disk, to its document at a majority of MongoDB, through the real
+//! Debezium.
 
 use anyhow::Result;
 use serde_json::json;
@@ -15,7 +16,8 @@ const P99_MS: f64 = 80.0;
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let stage = Stage::new(run.instance, run.pipeline().clone(), measure::programs(!run.quick)?, &run.handlers([])?)?;
-    // The outbox came with the world. Its server starts again with every commit on the disk, and the time of each.
+    // The outbox came with the world. Its server restarts so that every commit is synced to the disk and its time is
+    // kept.
     run.instance.make_durable();
     run.instance.stop(Service::Connect)?;
     run.instance.stop(Service::Postgres)?;

@@ -1,4 +1,4 @@
-//! Records that keep Weir behind, and where it is: the process of `load.py`.
+//! The process of `load.py`: records that keep Weir behind, and how far Weir is.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
@@ -18,11 +18,11 @@ use rig::{interrupt, python};
 /// What was sent, and where each partition is.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(crate) struct State {
-    /// Events; each came once or more.
+    /// Events, each of which was sent at least once.
     pub(crate) events: u64,
     /// Records that repeat an event.
     pub(crate) repeated: u64,
-    /// Whether no more will come, and Kafka has all.
+    /// Whether everything was sent and Kafka has it.
     pub(crate) all_sent: bool,
     pub(crate) partitions: Vec<Partition>,
 }
@@ -35,31 +35,31 @@ pub(crate) struct Partition {
     pub(crate) epoch: i64,
     pub(crate) commits: i64,
     pub(crate) owner: Option<String>,
-    /// How often it was claimed since it last committed.
+    /// How often it was claimed since its last commit.
     pub(crate) claims: i64,
     /// The offset after its last record.
     pub(crate) end: i64,
 }
 
 impl State {
-    /// Records that are not accounted for.
+    /// Returns how many records are not accounted for.
     pub(crate) fn left(&self) -> i64 {
         self.partitions.iter().map(|partition| (partition.end - partition.next).max(0)).sum()
     }
 
-    /// The most claims of a partition with records left that were not followed by a commit.
+    /// Returns the most claims without a commit in between, of any partition that has records left.
     pub(crate) fn claims_in_vain(&self) -> i64 {
         let behind = self.partitions.iter().filter(|partition| partition.next < partition.end);
         behind.map(|partition| partition.claims).max().unwrap_or(0)
     }
 
-    /// All commits of all partitions.
+    /// Returns the number of all commits of all partitions.
     pub(crate) fn commits(&self) -> i64 {
         self.partitions.iter().map(|partition| partition.commits).sum()
     }
 }
 
-/// What the records are.
+/// What the records contain.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mix {
     /// The reference mix, and events that are numbered for each aggregate.
@@ -70,18 +70,18 @@ pub(crate) enum Mix {
     Counters,
 }
 
-/// How much is sent.
+/// How much to send.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Amount {
     pub(crate) mix: Mix,
-    /// Records that each partition is kept behind by.
+    /// How many records each partition is kept behind by.
     pub(crate) lag: u32,
-    /// Events in all; 0 until it is told to stop.
+    /// Events in all, or 0 to go on until it is asked to stop.
     pub(crate) events: u64,
     pub(crate) seed: u64,
 }
 
-/// The process; it ends when the value goes.
+/// The process. It ends when the value is dropped.
 pub(crate) struct Load {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -89,7 +89,7 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// How often it looks at progress.
+    /// How often it reads progress.
     pub(crate) const STEP: Duration = Duration::from_millis(100);
 
     pub(crate) fn start(run: &Run<'_>, pipeline: &Pipeline, amount: Amount) -> Result<Self> {
@@ -113,7 +113,7 @@ impl Load {
         Ok(Self { stdin: child.stdin.take(), child, said })
     }
 
-    /// The last that it said; fails where it has ended.
+    /// Returns the last state that it wrote. Fails if it has ended.
     pub(crate) fn state(&mut self) -> Result<State> {
         if let Some(status) = self.child.try_wait()? {
             bail!("load.py has ended: {status}");
@@ -121,11 +121,11 @@ impl Load {
         Ok(self.said.lock().unwrap_or_else(PoisonError::into_inner).1.clone())
     }
 
-    /// What it sees that began to look after this call.
+    /// Returns a state that `load.py` began to read after this call.
     pub(crate) fn fresh(&mut self) -> Result<State> {
         let number = |load: &Self| load.said.lock().unwrap_or_else(PoisonError::into_inner).0;
         let from = number(self);
-        // What is said first may have been read before, by both of its threads.
+        // Both of its threads may have read the first states before the call.
         while number(self) < from + 3 {
             self.state()?;
             interrupt::sleep(Duration::from_millis(5))?;
@@ -133,13 +133,13 @@ impl Load {
         self.state()
     }
 
-    /// No new events from now on; what was to come again does.
+    /// Stops new events. Repeats that are still due are sent.
     pub(crate) fn stop(&mut self) -> Result<()> {
         let stdin = self.stdin.as_mut().context("load.py was told to end")?;
         stdin.write_all(b"stop\n").and_then(|()| stdin.flush()).context("load.py does not listen")
     }
 
-    /// Waits until all is sent and accounted for; fails where nothing moves for `patience`, or where `check` does.
+    /// Waits until everything is sent and accounted for. Fails if nothing moves for `patience`, or if `check` fails.
     pub(crate) fn settled(&mut self, patience: Duration, mut check: impl FnMut() -> Result<()>) -> Result<State> {
         let mut moved = (Instant::now(), 0);
         loop {
@@ -166,7 +166,7 @@ impl Load {
 
 impl Drop for Load {
     fn drop(&mut self) {
-        // Both fail where it has ended already, which is well.
+        // Both fail if it has already ended, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

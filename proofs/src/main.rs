@@ -1,34 +1,34 @@
-//! Weir's promises, each run against the real services or the simulated ones, with its figure and its bound.
-//! `cargo xtask prove NAME` builds what is needed and runs this program.
+//! Weir's promises. Each is tested on the real services or the simulated ones, and has a figure and a bound. `cargo
+//! xtask prove NAME` builds what is needed and runs this program.
 //!
 //! # How to add a proof
 //!
 //! 1. One file, `proofs/src/NAME.rs`, with `pub(crate) fn run(run: &Run<'_>) -> Result<Verdict>`. It starts hosts, does
 //!    whatever the promise is about, and returns a [`verdict::Verdict`]: whether the promise holds, the figure that was
-//!    measured, the bound that it is held to. An error counts as a failure too, so use `?` and `ensure!` freely.
+//!    measured, and the bound for it. An error counts as a failure too, so use `?` and `ensure!` freely.
 //! 2. One row in [`table::PROOFS`]: the name, the promise in one sentence, and how it is run ([`table::Way`]): most proofs
 //!    name the services that they need and share them with the other proofs of the run.
-//! 3. A quick form (`run.quick`) that takes at most 30 seconds beside the services' start and still fails if the promise is
-//!    broken. It need not measure time.
+//! 3. A quick form (`run.quick`) that takes at most 30 seconds besides the services' start and still fails if the promise
+//!    is broken. It need not measure time.
 //!
 //! # What a proof works with
 //!
-//! The services are started once, when the first proof of a run needs them. What keeps proofs apart is the world that each
-//! [`run::Run`] has: a fresh topic, group and databases, and with Connect an outbox and a connector too. So a proof takes
-//! names from `run.pipeline()` and never writes one down.
+//! The services are started once, when the first proof of a run needs them. Each [`run::Run`] has a world that keeps
+//! its proof apart from the others: a fresh topic, group and databases, and with Connect an outbox and a connector too.
+//! So a proof takes names from `run.pipeline()` and never hard-codes one.
 //!
-//! - `run.handlers(["echo"])` fills the world's folder with the six handlers and some behaviours; `run.host(&folder)` starts a
-//!   host that is ready; `run.command(&folder)` is the command alone, for other settings, to start with
-//!   `Weir::launch(run.daemon("weir-2"), port, &mut command)`.
+//! - `run.handlers(["echo"])` fills the world's folder with the six handlers and some behaviours. `run.host(&folder)`
+//!   starts a host and waits until it is ready. `run.command(&folder)` returns just the command, so that you can change
+//!   settings and start it with `Weir::launch(run.daemon("weir-2"), port, &mut command)`.
 //! - `run.world` has clients: `run.block(run.world.send(records))`, `run.block(run.world.own("parked").find_one(…))`.
-//! - `run.settled(…)` and `run.caught_up(…)` wait until all is accounted for.
-//! - `rig::proxy::Proxy` delays, hangs or cuts connections to MongoDB, and `run.instance.kafka_proxy()` those to Kafka. A
-//!   proof that stops a service of a shared instance starts it again; one that does it more harm is `Way::Apart`.
+//! - `run.settled(…)` and `run.caught_up(…)` wait until everything is accounted for.
+//! - `rig::proxy::Proxy` delays, hangs or cuts connections to MongoDB, and `run.instance.kafka_proxy()` those to Kafka.
+//!   A proof that stops a service of a shared instance must start it again. One that does more harm is `Way::Apart`.
 //!
 //! What several proofs have in common is in [`hosts`] (hosts that may die), [`load`] (records that keep hosts behind),
-//! [`deaths`], [`exactly`] and [`counts`] (what must have come of it), [`chance`].
+//! [`deaths`], [`exactly`] and [`counts`] (what must have become of the records), and [`chance`].
 
-// A program for people speaks on stdout.
+// A program for people prints to stdout.
 #![allow(clippy::print_stdout)]
 
 mod chance;
@@ -73,16 +73,16 @@ use crate::verdict::Report;
 
 const INSTANCE: &str = "prove";
 
-/// Runs promises; `cargo xtask prove` builds what this program needs.
+/// Proves promises. `cargo xtask prove` builds what this program needs.
 #[derive(Parser)]
 struct Line {
-    /// The promises to prove; --list names them.
+    /// The promises to prove; --list shows them.
     #[arg(required_unless_present = "list")]
     names: Vec<String>,
-    /// Name the promises.
+    /// List the promises.
     #[arg(long)]
     list: bool,
-    /// Smaller and shorter: shows that it is correct, and holds no time against its bound.
+    /// Run the smaller and shorter forms, which show correctness but hold no time to its bound.
     #[arg(long)]
     quick: bool,
     /// Leave the services running, to look at what they hold.
@@ -103,7 +103,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the promises that are named; fails if one falls short.
+/// Proves the named promises. Fails if one falls short.
 fn prove(line: &Line) -> Result<()> {
     if line.list {
         for proof in PROOFS {
@@ -129,7 +129,7 @@ fn prove(line: &Line) -> Result<()> {
                 Report::of(proof, line.quick, || run(&world?))
             }
             Way::Real(services, run) => {
-                // Neither the start of the services nor that of an outbox's connector counts as the proof's time.
+                // Neither the start of the services nor that of an outbox's connector counts towards the proof's time.
                 let world = shared.with(services).and_then(|it| Run::new(proof.name, line.quick, it, services));
                 Report::of(proof, line.quick, || run(&world?))
             }
@@ -140,7 +140,7 @@ fn prove(line: &Line) -> Result<()> {
             short.push(report.in_a_line());
         }
     }
-    // Said again, because the end of a long log is what is kept of it.
+    // Repeat them at the end, because the end of a long log is the part that is kept.
     if short.is_empty() { Ok(()) } else { bail!("not proved:\n{}", short.join("\n")) }
 }
 
@@ -149,14 +149,14 @@ fn find(name: &str) -> Result<&'static Proof> {
     proof.with_context(|| format!("there is no proof {name:?}: cargo xtask prove --list names them"))
 }
 
-/// The instance that proofs share: it is started when the first of them needs it.
+/// The instance that proofs share. It is started when the first of them needs it.
 struct Shared<'a> {
     line: &'a Line,
     instance: Option<Temporary>,
 }
 
 impl Shared<'_> {
-    /// The instance with these services up and as they are by default, whatever an earlier proof did to them.
+    /// Returns the instance with these services up and as they are by default, whatever an earlier proof did to them.
     fn with(&mut self, services: &[Service]) -> Result<&Instance> {
         if self.instance.is_none() {
             let Line { keep, instance, .. } = self.line;

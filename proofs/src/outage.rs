@@ -1,4 +1,4 @@
-//! Kafka, then MongoDB, stopped while rows come in.
+//! Kafka, and then MongoDB, is stopped while rows come in.
 
 use std::time::{Duration, Instant};
 
@@ -27,7 +27,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let mut inserted = 0;
     let mut outages = Vec::new();
     for (service, seed) in [(Service::Kafka, 11), (Service::Mongod, 12)] {
-        // Rows come in before, during and after it, and while the service starts again.
+        // Rows come in before, during and after the outage, and while the service restarts.
         let events = (2 * around + away).as_secs() * RATE + if run.quick { 200 } else { 3_000 };
         let mut rows = Rows::insert(run.instance, run.pipeline(), events, RATE, seed)?;
         watch(&weir, &mut rows, around, &mut progress)?;
@@ -61,7 +61,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     })
 }
 
-/// Stops a service for a while, starts it, and waits until events are accounted for again.
+/// Stops a service for a while, restarts it, and waits until events are accounted for again.
 fn outage(
     run: &Run<'_>,
     service: Service,
@@ -74,7 +74,7 @@ fn outage(
     progress.done();
     println!("  stopping {service:?}");
     run.instance.stop(service)?;
-    // What was under way when it went may still be counted.
+    // What was in flight when the service went away may still be counted.
     watch(weir, rows, Duration::from_secs(1), progress)?;
     let before = weir.stats()?.total_processed;
     watch(weir, rows, away.saturating_sub(Duration::from_secs(1)), progress)?;
@@ -103,7 +103,7 @@ fn outage(
     }))
 }
 
-/// Shows what happens for a while; fails where the host or the generator has ended.
+/// Shows what happens for a while. Fails if the host or the generator has ended.
 fn watch(weir: &Weir, rows: &mut Rows, duration: Duration, progress: &mut Progress) -> Result<Stats> {
     let end = Instant::now() + duration;
     loop {

@@ -1,5 +1,5 @@
-//! A handler that reads a document, changes it and writes it back loses no update; the reference mix needs no
-//! transaction of an event's own.
+//! A handler that reads a document, changes it and writes it back loses no update. The reference mix needs no
+//! transaction for a single event.
 
 use std::time::Duration;
 

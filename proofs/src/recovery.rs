@@ -1,5 +1,5 @@
-//! Two hosts, of which one is stopped or killed in the middle of a transaction: how soon the other commits for its
-//! partitions, and that a stop makes nothing run again.
+//! One of two hosts is stopped or killed in the middle of a transaction. The proof measures how soon the other commits
+//! for its partitions, and checks that a stop makes nothing run again.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -19,10 +19,10 @@ use rig::{comparison, interrupt};
 const STOPPED: Duration = Duration::from_secs(3);
 const KILLED: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_mins(2);
-/// In the middle of a transaction: all is written, nothing committed.
+/// In the middle of a transaction: everything is written, nothing is committed.
 const POINT: (&str, u64) = ("before-commit", 20);
 
-/// Which handlers each type of event has.
+/// The handlers of each event type.
 const HANDLERS: [(&str, &[&str]); 6] = [
     ("UserCreated", &["user-created", "user-statistics"]),
     ("UserUpdated", &["user-updated"]),
@@ -32,7 +32,7 @@ const HANDLERS: [(&str, &[&str]); 6] = [
     ("Tallies", &["tallies"]),
 ];
 
-/// Handlers' runs and committed deliveries, over all hosts and their lives.
+/// Handlers' runs and committed deliveries, summed over all hosts and their lives.
 #[derive(Default)]
 struct Counts {
     runs: BTreeMap<String, f64>,
@@ -95,16 +95,16 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     })
 }
 
-/// The deliveries that were committed; nothing else may have become of one.
+/// Deliveries that were committed, which is the only outcome allowed.
 const COMMITTED: &str = "outcome=\"committed\"";
 
-/// Stops one of two hosts by SIGTERM, and starts it again once the other has gone on.
+/// Stops one of two hosts with SIGTERM, and restarts it once the other has gone on.
 fn stop(hosts: &mut Hosts<'_>, load: &mut Load, index: usize, counts: &mut Counts) -> Result<Takeover> {
     let before = takeover::shared(load)?;
     let since = Instant::now();
     let weir = hosts.all[index].weir()?;
     weir.signal(Signal::SIGTERM)?;
-    // It answers until it has drained, so the last answer has everything.
+    // It answers until it has drained, so its last answer has everything.
     let mut last = None;
     while weir.alive().is_ok() {
         if let (Ok(runs), Ok(committed)) = (weir.metrics("weir_delivery_seconds_count"), weir.metrics(COMMITTED)) {
@@ -127,7 +127,7 @@ fn stop(hosts: &mut Hosts<'_>, load: &mut Load, index: usize, counts: &mut Count
     Ok(takeover)
 }
 
-/// Lets one of two hosts die between the last write of a transaction and its commit.
+/// Makes one of two hosts die between the last write of a transaction and its commit.
 fn kill(hosts: &mut Hosts<'_>, load: &mut Load, index: usize) -> Result<Takeover> {
     hosts.stop_one(index)?;
     hosts.start(index, Some(POINT))?;
@@ -157,7 +157,8 @@ impl Counts {
         }
     }
 
-    /// How many deliveries were run and not committed by that run; and what is not as the events want it.
+    /// Returns how many deliveries ran without being committed by that run, and every count that the events do not
+    /// explain.
     #[allow(
         clippy::float_cmp,
         clippy::cast_precision_loss,

@@ -1,4 +1,4 @@
-//! The reference page's row, inserted as it stands there; then updates of its status, and a delete.
+//! The reference page's row, inserted exactly as it is there, then updates of its status, and a delete.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,7 +25,7 @@ VALUES (uuidv7(), uuidv7(), 'User', 'UserCreated',
         '{"email": "test@example.com", "username": "testuser", "first_name": "Test", "last_name": "User"}', 'pending')
 "#;
 
-/// The row among those inserted before it.
+/// Selects that row among those inserted before it.
 const THE_ROW: &str = "payload @> '{\"email\": \"test@example.com\"}'";
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
@@ -76,7 +76,7 @@ fn touch_one(run: &Run<'_>, statement: &str) -> Result<()> {
     Ok(())
 }
 
-/// Every document of every collection of the handlers, in the order of their ids.
+/// Returns every document of every collection of the handlers, ordered by id.
 fn documents(run: &Run<'_>) -> Result<Documents> {
     let names = run.block(run.world.data.list_collection_names())?;
     names

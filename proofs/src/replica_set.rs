@@ -1,4 +1,4 @@
-//! A replica set of three members, each known to clients and to the others by the port of a proxy before it.
+//! A replica set of three members. Clients and the other members know each by the port of a proxy before it.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use rig::proxy::Proxy;
 use rig::{interrupt, paths, python};
 
 const MEMBERS: usize = 3;
-/// The field `name` with the text `weir`, in BSON: a host's driver gives it in the first message of a connection.
+/// The field `name` with the text `weir`, in BSON. A host's driver sends it in the first message of a connection.
 const HOST: &[u8] = b"\x02name\0\x05\0\0\0weir\0";
 const STARTS: Duration = Duration::from_mins(1);
 
@@ -19,21 +19,21 @@ const STARTS: Duration = Duration::from_mins(1);
 pub(crate) struct ReplicaSet<'a> {
     instance: &'a Instance,
     members: Vec<Member>,
-    /// Harms the connections of hosts, and of nobody else.
+    /// Harms the connections of hosts only.
     pub(crate) proxy: Proxy,
-    /// Where clients find it.
+    /// The connection string for clients.
     pub(crate) uri: String,
 }
 
 struct Member {
     daemon: Daemon,
     port: u16,
-    /// The proxy's, by which it is called.
+    /// The proxy's port, by which others know the member.
     called: u16,
 }
 
 impl<'a> ReplicaSet<'a> {
-    /// A fresh set with a primary.
+    /// Starts a fresh set, and waits for its primary.
     pub(crate) fn start(run: &Run<'a>) -> Result<Self> {
         let instance = run.instance;
         let free = ports::more(2 * MEMBERS)?;
@@ -57,12 +57,12 @@ impl<'a> ReplicaSet<'a> {
         Ok(set)
     }
 
-    /// Makes the primary stand back.
+    /// Makes the primary step down.
     pub(crate) fn stepdown(&self) -> Result<()> {
         python::run(&self.instance.parts, "members.py", &["stepdown", &self.uri]).map(drop)
     }
 
-    /// Ends the primary by a signal and starts it again.
+    /// Ends the primary with a signal and restarts it.
     pub(crate) fn restart_primary(&self, signal: Signal) -> Result<()> {
         let primary = python::run(&self.instance.parts, "members.py", &["primary", &self.uri])?;
         let is_primary = |member: &&Member| primary.trim().ends_with(&format!(":{}", member.called));
@@ -81,7 +81,7 @@ impl<'a> ReplicaSet<'a> {
         let data = self.instance.path(&format!("mongod-{}", member.called));
         paths::make(&data)?;
         let mut command = mongod::command(&self.instance.parts, &data, member.port);
-        // A primary that is to stop would else wait 15 s for its clients to go elsewhere.
+        // Otherwise a primary that is asked to stop waits 15 s for its clients to go elsewhere.
         command.args(["--setParameter", "shutdownTimeoutMillisForSignaledShutdown=1000"]);
         member.daemon.start(&mut command)
     }
@@ -89,7 +89,7 @@ impl<'a> ReplicaSet<'a> {
 
 impl Drop for ReplicaSet<'_> {
     fn drop(&mut self) {
-        // They hold nothing that anybody wants, and a primary would wait for its clients.
+        // Nobody needs their data, and a primary would wait for its clients.
         for member in &self.members {
             let _ = member.daemon.signal(Signal::SIGKILL);
         }

@@ -1,4 +1,4 @@
-//! What a proof is given.
+//! What a proof gets.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,13 +14,13 @@ use rig::{interrupt, paths};
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
 
-/// The services, which other proofs of the same run share, and a world that is this proof's alone.
+/// The services, which other proofs of the same run share, and a world that belongs to this proof alone.
 pub(crate) struct Run<'a> {
-    /// Whether the quick form is asked for.
+    /// Whether to run the quick form.
     pub(crate) quick: bool,
     /// The components that were built.
     pub(crate) built: Guests,
-    /// The services, up. Whoever stops one of them starts it again.
+    /// The running services. A proof that stops one of them must start it again.
     pub(crate) instance: &'a Instance,
     /// A fresh topic, group and databases, with clients.
     pub(crate) world: World,
@@ -29,7 +29,8 @@ pub(crate) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// A fresh world for a proof; one that needs Connect has an outbox too, whose rows come to its topic.
+    /// Makes a fresh world for a proof. If the proof needs Connect, the world has an outbox whose rows come to its
+    /// topic.
     pub(crate) fn new(name: &str, quick: bool, instance: &'a Instance, services: &[Service]) -> Result<Self> {
         let pipeline = Pipeline::fresh(&instance.environment, name);
         let folder = instance.path("worlds").join(&pipeline.name);
@@ -40,7 +41,7 @@ impl<'a> Run<'a> {
         Ok(Self { quick, built: Guests::built(), instance, world, runtime, _outbox: outbox })
     }
 
-    /// Waits for a call of one of the world's clients.
+    /// Waits for a call to one of the world's clients.
     pub(crate) fn block<T>(&self, call: impl IntoFuture<Output = T>) -> T {
         self.runtime.block_on(call.into_future())
     }
@@ -50,7 +51,7 @@ impl<'a> Run<'a> {
         &self.world.pipeline
     }
 
-    /// The world's folder with the six handlers and some behaviours, and nothing else.
+    /// Fills the world's folder with the six handlers and some behaviours, and nothing else.
     pub(crate) fn handlers<'b>(&self, behaviours: impl IntoIterator<Item = &'b str>) -> Result<PathBuf> {
         let folder = &self.world.handlers;
         paths::remove(folder)?;
@@ -60,17 +61,17 @@ impl<'a> Run<'a> {
         Ok(folder.clone())
     }
 
-    /// `weir run` on the world.
+    /// Returns `weir run` for the world.
     pub(crate) fn command(&self, handlers: &Path) -> Command {
         self.pipeline().command(&paths::weir(), handlers)
     }
 
-    /// A process of the world, which is ended with the instance at the latest.
+    /// Returns a process of the world. It ends with the instance at the latest.
     pub(crate) fn daemon(&self, name: &str) -> Daemon {
         self.instance.daemon(&format!("{name}-{}", self.pipeline().name))
     }
 
-    /// A host of the world that is ready.
+    /// Starts a host of the world, and waits until it is ready.
     pub(crate) fn host(&self, handlers: &Path) -> Result<Weir> {
         Weir::start(self.instance, self.pipeline(), handlers)
     }
@@ -116,7 +117,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// A change is known by its row, its operation and its place in PostgreSQL's log.
+/// Counts changes. A change is identified by its row, its operation and its place in PostgreSQL's log.
 fn distinct_changes<'v>(values: impl Iterator<Item = &'v [u8]>) -> usize {
     let change = |value: &[u8]| {
         let value: Value = serde_json::from_slice(value).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The simulation: as Weir is, no seed may fail; with a bug put in, one has to.
+//! The simulation: no seed may fail with Weir as it is, and one must fail with a seeded bug.
 
 use std::fs;
 use std::process::Command;
@@ -11,7 +11,7 @@ use rig::paths;
 
 /// How long 10,000 seeds may take.
 const BOUND_SECONDS: f64 = 300.0;
-/// By how many seeds a bug has to be caught.
+/// The number of seeds within which a bug must be caught.
 const SEEDS_FOR_A_BUG: u64 = 4_000;
 
 pub(crate) fn seeds(quick: bool) -> Result<Verdict> {
@@ -43,7 +43,7 @@ pub(crate) fn bugs(_quick: bool) -> Result<Verdict> {
     })
 }
 
-/// Runs the simulation, and gives its report; what it says for people goes to the terminal.
+/// Runs the simulation, and returns its report. Its output for people goes to the terminal.
 fn simulate(arguments: &[&str]) -> Result<Value> {
     let folder = paths::target().join("prove");
     paths::make(&folder)?;

@@ -1,4 +1,4 @@
-//! The table of promises: one row each.
+//! The table of promises, one row each.
 
 use anyhow::Result;
 use rig::instance::Service;
@@ -10,31 +10,31 @@ use crate::{
     reads, recovery, reference, secured, simulated, stalls, throughput,
 };
 
-/// A promise and what shows it.
+/// A promise and what proves it.
 pub(crate) struct Proof {
     pub(crate) name: &'static str,
-    /// One sentence.
+    /// The promise in one sentence.
     pub(crate) promise: &'static str,
     pub(crate) way: Way,
 }
 
-/// What shows a promise.
+/// What proves a promise.
 pub(crate) enum Way {
-    /// Weir itself in a world of the proof's own, with these services, which the proofs of a run share. With Connect it
-    /// has an outbox of its own as well.
+    /// Weir itself in a world of the proof's own, with these services, which the proofs of a run share. With Connect,
+    /// the world has an outbox of its own as well.
     Real(&'static [Service], fn(&Run<'_>) -> Result<Verdict>),
-    /// The same on an instance that is stopped afterwards, for a proof that does harm to its services.
+    /// The same on an instance that is stopped afterwards, for a proof that harms its services.
     Apart(&'static [Service], fn(&Run<'_>) -> Result<Verdict>),
-    /// Weir itself with services that the proof starts; told whether it is to be quick.
+    /// Weir itself with services that the proof starts. The argument says whether to run the quick form.
     Own(fn(bool) -> Result<Verdict>),
-    /// Something that needs no service; told whether it is to be quick.
+    /// Something that needs no service. The argument says whether to run the quick form.
     Alone(fn(bool) -> Result<Verdict>),
 }
 
-/// Enough for a proof that puts records into Kafka by itself.
+/// Enough for a proof that writes records to Kafka itself.
 const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
 
-/// Every proof, in the order in which `--list` names them.
+/// Every proof, in the order of `--list`.
 pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "decoding",

@@ -10,12 +10,12 @@ use rig::interrupt;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// What it took.
+/// The extent and the time of a takeover.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Takeover {
-    /// Partitions that have another owner.
+    /// Partitions that have a new owner.
     pub(crate) partitions: usize,
-    /// Until the last of them was committed for by it.
+    /// The time until the new owner had committed for the last of them.
     pub(crate) took: Duration,
 }
 
@@ -41,10 +41,10 @@ pub(crate) fn shared(load: &mut Load) -> Result<State> {
     }
 }
 
-/// Waits until one host owns all partitions and has committed for each; `before` was seen when two did, and `since` is
-/// when one of them went.
+/// Waits until one host owns all partitions and has committed for each. `before` is the state when two hosts shared
+/// them, and `since` is when one of the two went away.
 pub(crate) fn by_the_other(load: &mut Load, before: &State, since: Instant) -> Result<Takeover> {
-    // The epoch of a new owner and the commits that stood when it was first seen; what comes on top is its own.
+    // The epoch of a new owner, and the commits when it was first seen. Every later commit is its own.
     let mut claimed: Vec<Option<(i64, i64)>> = vec![None; before.partitions.len()];
     loop {
         let state = load.state()?;
@@ -71,7 +71,7 @@ pub(crate) fn by_the_other(load: &mut Load, before: &State, since: Instant) -> R
     }
 }
 
-/// Who owns partitions; nothing while somebody has given one back and nobody has taken it.
+/// Returns the owners of the partitions, or `None` while one of them was given back and not taken again.
 fn owners(state: &State) -> Option<BTreeSet<&str>> {
     state.partitions.iter().map(|partition| partition.owner.as_deref()).collect()
 }

@@ -1,4 +1,5 @@
-//! What Weir brings through, against what MongoDB allows and what people write by hand, in one run and interleaved.
+//! How many events Weir processes, compared with what MongoDB allows and what people write by hand, interleaved in one
+//! run.
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -20,7 +21,7 @@ const WAYS: [Way; 4] =
     [Way::Ceiling { hot: true }, Way::Weir { hosts: 1, hot: true }, Way::Weir { hosts: 3, hot: true }, Way::ByHand];
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
-    // The optimised build takes minutes to make, and a quick run holds no time to anything.
+    // The release build takes minutes, and a quick run holds no time to a bound.
     let stage = Stage::new(run.instance, run.pipeline().clone(), measure::programs(!run.quick)?, &run.handlers([])?)?;
     let (events, rounds) = if run.quick { (6_000, 1) } else { (100_000, 5) };
     if !run.quick {

@@ -1,4 +1,4 @@
-//! What came of a proof, for people and as a file.
+//! The result of a proof, for people and as a file.
 
 use std::fs;
 use std::time::Instant;
@@ -17,7 +17,7 @@ pub(crate) struct Verdict {
     pub(crate) holds: bool,
     /// What was measured.
     pub(crate) figure: String,
-    /// What it had to be.
+    /// The bound for it.
     pub(crate) bound: String,
     /// What else was seen.
     pub(crate) details: Value,
@@ -37,7 +37,7 @@ pub(crate) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Runs it and takes the time.
+    /// Runs a proof and takes the time.
     pub(crate) fn of(proof: &'a Proof, quick: bool, run: impl FnOnce() -> Result<Verdict>) -> Self {
         let begin = Instant::now();
         let (verdict, error) = match run() {
@@ -48,12 +48,12 @@ impl<'a> Report<'a> {
         Self { name: proof.name, promise: proof.promise, quick, seconds, error, verdict }
     }
 
-    /// Whether the promise is kept.
+    /// Returns whether the promise is kept.
     pub(crate) fn holds(&self) -> bool {
         self.verdict.as_ref().is_some_and(|verdict| verdict.holds)
     }
 
-    /// What came of it, for people.
+    /// Returns the result in a line, for people.
     pub(crate) fn in_a_line(&self) -> String {
         let (name, seconds) = (self.name, self.seconds);
         let times = if self.quick { "; quick: times are not held to" } else { "" };

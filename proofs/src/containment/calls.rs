@@ -1,6 +1,6 @@
-//! Families of what a handler asks of MongoDB: what is not its own, what nobody may ask, too much, and what MongoDB cannot
-//! give. What each meets is what docs/security.md and the table of reasons in docs/operating.md promise; `scene` has the
-//! documents that are read.
+//! Families of requests to MongoDB: for data that is not the handler's own, for what no handler may ask, for too much,
+//! and for what MongoDB cannot give. Each must meet what docs/security.md and the table of reasons in docs/operating.md
+//! promise. `scene` has the documents that they read.
 
 use super::kind::{End, Family, case, family, kind};
 
@@ -182,7 +182,7 @@ pub(super) const FAMILIES: &[Family] = &[
     ),
 ];
 
-/// Ten times as large as the document before, and that three times more.
+/// Makes the document ten times as large as it was, and does that three more times.
 const DOUBLING: &str = r#"{"update": [
     {"$set": {"a": ["$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT"]}},
     {"$set": {"b": ["$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT", "$$ROOT"]}},

@@ -1,5 +1,5 @@
-//! Families of what a handler's own code does: it takes too much, says too much, or breaks the rules of components. What
-//! each meets is what docs/security.md and the sandbox's limits in docs/configuration.md promise.
+//! Families of a handler's own code: it takes too much, says too much, or breaks the rules of components. Each must
+//! meet what docs/security.md and the sandbox's limits in docs/configuration.md promise.
 
 use super::kind::{End, Family, case, family, kind};
 

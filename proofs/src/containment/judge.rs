@@ -19,7 +19,7 @@ pub(super) struct Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    /// What did not end as it must, in words; prints a line for each kind that did.
+    /// Returns what did not end as it must, in words. Prints a line for each kind that did.
     pub(super) fn flaws(&self) -> Vec<String> {
         let mut wrong = Vec::new();
         for (family, kind) in families().flat_map(|family| family.kinds.iter().map(|kind| (family.name, kind))) {
@@ -59,13 +59,13 @@ impl Outcome<'_> {
         self.sent.get(&kind.name()).copied().unwrap_or_default()
     }
 
-    /// What is parked of this kind.
+    /// Returns what is parked of this kind.
     fn parked(&self, kind: &Kind) -> Vec<&Group> {
         let name = kind.name();
         self.parked.iter().filter(|group| group.aggregate_type.as_ref() == Some(&name)).collect()
     }
 
-    /// All of a kind's deliveries must be parked, for its reason.
+    /// Checks that all of a kind's deliveries are parked, for its reason.
     fn failed(&self, kind: &Kind, state: &str, reason: &str) -> Result<String, String> {
         let (count, own) = (self.sent(kind), self.parked(kind));
         let fits = |group: &&Group| group.state.as_deref() == Some(state) && group.reason.as_deref() == Some(reason);
@@ -80,7 +80,8 @@ impl Outcome<'_> {
         Ok(each.collect::<Vec<_>>().join(", "))
     }
 
-    /// None of a kind's deliveries may be parked, and all of its handler's that must succeed have.
+    /// Checks that none of a kind's deliveries is parked, and that every delivery of its handler that must succeed has
+    /// done so.
     fn succeeded(&self, kind: &Kind, outcome: &str) -> Result<String, String> {
         let alike = |other: &&Kind| other.handler == kind.handler && is_outcome(other.end, outcome);
         let count: u64 = kinds(false).into_iter().filter(alike).map(|kind| self.sent(kind)).sum();
@@ -93,7 +94,7 @@ impl Outcome<'_> {
         Ok(format!("{} {outcome}", self.sent(kind)))
     }
 
-    /// The log must name each parked delivery with what stopped it.
+    /// Checks that the log names each parked delivery with what stopped it.
     fn unlike_the_log(&self) -> Vec<String> {
         let logged = counts::logged(self.log);
         let mut expected: BTreeMap<(String, String), u64> = BTreeMap::new();

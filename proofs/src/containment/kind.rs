@@ -1,6 +1,6 @@
-//! What a hostile handler does, and what it must meet.
+//! What a hostile handler does, and how it must end.
 //!
-//! A behaviour's component is named as here, and wants the event type that is its name in camel case.
+//! A behaviour's component is named as it is here, and subscribes to the event type that is its name in camel case.
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ pub(super) enum End {
     Dead(&'static str),
     /// Parked, for this reason.
     Parked(&'static str),
-    /// Committed: what it does is allowed, or harms nobody.
+    /// Committed, because what it does is allowed or harms nobody.
     Committed,
     /// Committed, with lines of its log dropped and counted.
     CommittedWithLinesDropped,
@@ -25,11 +25,11 @@ pub(super) enum End {
 pub(super) struct Kind {
     /// The component.
     pub(super) handler: &'static str,
-    /// Which of its cases; nothing if it has one.
+    /// Which of its cases, or empty if it has only one.
     case: &'static str,
     payload: &'static str,
     pub(super) end: End,
-    /// Its part of the deliveries: what takes long comes less often.
+    /// Its share of the deliveries. Kinds that take long get a smaller one.
     share: u64,
 }
 
@@ -40,12 +40,12 @@ pub(super) struct Family {
 }
 
 impl Kind {
-    /// The component and its case. The rows have it as their aggregate's type, so that parked deliveries tell.
+    /// The component and its case. Rows have this name as their aggregate type, so that parked deliveries show it.
     pub(super) fn name(&self) -> String {
         if self.case.is_empty() { self.handler.to_owned() } else { format!("{}:{}", self.handler, self.case) }
     }
 
-    /// What hostile.py is to insert.
+    /// Returns the rows that hostile.py must insert.
     pub(super) fn rows(&self, count: u64) -> Result<Value> {
         let payload: Value = serde_json::from_str(self.payload).context("a case's payload is not JSON")?;
         Ok(json!({
@@ -72,7 +72,7 @@ pub(super) const fn case(
     Kind { handler, case, payload, end, share }
 }
 
-/// How many deliveries of each kind, of `total` in all: at least one each, and together at least `total`.
+/// Returns how many deliveries of each kind to send: at least one each, and at least `total` together.
 pub(super) fn counts(kinds: &[&Kind], total: u64) -> Vec<(Kind, u64)> {
     let shares: u64 = kinds.iter().map(|kind| kind.share).sum();
     kinds.iter().map(|kind| (**kind, (total * kind.share).div_ceil(shares))).collect()

@@ -39,19 +39,19 @@ pub(super) const REFUSED: &[Refused] = &[
     refused("cpu", "branches-without-end", "branches of one function"),
 ];
 
-/// How many hosts run at a time.
+/// How many hosts run at the same time.
 const AT_ONCE: usize = 2;
 /// How long a host may take to refuse its only component.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A host that has been started with one of them.
+/// A host that was started with one of them.
 struct Host {
     refused: &'static Refused,
     daemon: Daemon,
     begun: Instant,
 }
 
-/// Starts a host with each of them alone in its folder. Fails if one goes on, or does not say why it does not.
+/// Starts a host with each of them alone in its folder. Fails if a host keeps running, or does not say why it ends.
 pub(super) fn all_are_refused(run: &Run<'_>) -> Result<()> {
     let mut left = REFUSED.iter();
     let mut hosts: Vec<Host> = Vec::new();

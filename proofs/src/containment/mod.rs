@@ -1,4 +1,4 @@
-//! Handlers that misbehave in every way, beside the six that do not.
+//! Handlers that misbehave in every way, next to the six that do not.
 
 mod calls;
 mod code;
@@ -28,10 +28,10 @@ use rig::{comparison, interrupt, python};
 
 const MIB: u64 = 1 << 20;
 const GROWTH: u64 = 64 * MIB;
-/// The most that the host holds at any time, over what it held before.
+/// The most that the host may hold at any time over what it held before.
 const PEAK: u64 = 256 * MIB;
-/// The longest time that a delivery which must be stopped has by default, its own and MongoDB's, and 30 s: something has to
-/// end within it.
+/// The longest time without progress. A delivery that must be stopped has by default its own time (1 s) and MongoDB's
+/// (10 s); 30 s are added to that.
 const PATIENCE: Duration = Duration::from_secs(1 + 10 + 30);
 /// A host compiles some ninety components before it is ready, which takes half a minute of processor time.
 const READY: Duration = Duration::from_mins(5);
@@ -42,8 +42,8 @@ fn families() -> impl Iterator<Item = &'static Family> {
     code::FAMILIES.iter().chain(calls::FAMILIES)
 }
 
-/// The kinds of every family; in the quick form those of its first guest, because each guest takes half a second to
-/// compile.
+/// Returns the kinds of every family. The quick form has those of each family's first guest only, because each guest
+/// takes half a second to compile.
 fn kinds(quick: bool) -> Vec<&'static Kind> {
     let first = |family: &'static Family, kind: &Kind| kind.handler == family.kinds[0].handler;
     families().flat_map(|family| family.kinds.iter().filter(move |kind| !quick || first(family, kind))).collect()
@@ -60,8 +60,8 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     scene::prepare(run, &folder)?;
     let weir = Weir::launch(run.daemon("weir"), ports::more(1)?[0], &mut run.command(&folder))?;
     weir.ready(READY)?;
-    // What the host grows by once, such as its pools, the first documents and the first large reply, is no answer to
-    // hostility: what grows again with the same deliveries is.
+    // Some growth happens once, such as that of pools, of the first documents and of the first large reply. It has
+    // nothing to do with hostility. Growth that the same deliveries cause again does.
     let mut sent = Sent::default();
     sent.insert(run, &weir, kind::counts(&kinds, warm_up), 200, 3)?;
     let before = resident(&weir, run.quick)?;
@@ -114,13 +114,13 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
 }
 
 fn mib(bytes: u64) -> f64 {
-    // Of a process's memory, no digit of interest is lost.
+    // No digit that matters of a process's memory is lost.
     #[allow(clippy::cast_precision_loss)]
     let bytes = bytes as f64;
     (bytes / 1_048_576.0 * 10.0).round() / 10.0
 }
 
-/// What was inserted so far.
+/// What has been inserted so far.
 #[derive(Default)]
 struct Sent {
     counts: BTreeMap<String, u64>,
@@ -136,7 +136,7 @@ impl Sent {
         self.hostile() + self.good
     }
 
-    /// Inserts hostile rows and good ones side by side, and waits until all are accounted for.
+    /// Inserts hostile and good rows together, and waits until all are accounted for.
     fn insert(&mut self, run: &Run<'_>, weir: &Weir, counts: Vec<(Kind, u64)>, good: u64, seed: u64) -> Result<()> {
         let rows = counts.iter().map(|(kind, count)| kind.rows(*count)).collect::<Result<Vec<_>>>()?;
         let rows = serde_json::to_string(&rows)?;
@@ -162,7 +162,7 @@ impl Sent {
     }
 }
 
-/// The host's memory once nothing runs: the median of some samples.
+/// Returns the host's memory once nothing runs: the median of some samples.
 fn resident(weir: &Weir, quick: bool) -> Result<u64> {
     let count = if quick { 5 } else { 15 };
     let mut samples = Vec::new();

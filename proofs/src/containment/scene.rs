@@ -10,7 +10,7 @@ use rig::interrupt;
 
 use crate::run::Run;
 
-/// What makes slow reads slow soon, many reads many soon, and lets a handler write more than MongoDB takes at once.
+/// Limits that stop slow reads soon and many reads soon, and let a handler write more than MongoDB takes in one go.
 const LIMITS: [(&str, &str); 5] = [
     ("takes-long", "documents_ms = 100"),
     ("searches-long", "documents_ms = 100"),
@@ -21,19 +21,19 @@ const LIMITS: [(&str, &str); 5] = [
 
 /// The documents of `large`.
 const MANY: i32 = 5_000;
-/// As deep as the SDK for Rust reads a document, nearly.
+/// Nearly as deep as the SDK for Rust can read a document.
 const DEEP: usize = 120;
-/// As deep as MongoDB stores one, nearly.
+/// Nearly as deep as MongoDB can store one.
 const DEEPEST: usize = 170;
-/// As deep as a handler may write one, nearly, with a text that fits into what a handler is given.
+/// Nearly as deep as a handler may write one, with a text that fits into what a handler may receive.
 const DEEP_AND_LARGE: (usize, usize) = (55, 14 << 20);
 /// How long a cursor may outlive the read that it was opened for.
 const CURSORS: Duration = Duration::from_secs(5);
 
-/// Writes the limits, and the documents as another program would.
+/// Writes the limits, and writes the documents as another program would.
 pub(super) fn prepare(run: &Run<'_>, handlers: &Path) -> Result<()> {
     let file = handlers.join("weir.toml");
-    // The quick form has not all of them, and a host refuses limits for a handler that it does not have.
+    // The quick form does not have all of them, and a host refuses limits for a handler that it does not have.
     let there = LIMITS.iter().filter(|(handler, _)| handlers.join(format!("{handler}.wasm")).exists());
     let limits: Vec<String> = there.map(|(handler, limits)| format!("[handlers.{handler}]\n{limits}\n")).collect();
     fs::write(&file, limits.concat()).with_context(|| format!("cannot write {}", file.display()))?;
@@ -47,7 +47,7 @@ pub(super) fn prepare(run: &Run<'_>, handlers: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What is read out of `found`.
+/// The documents that handlers read from `found`.
 fn found() -> Result<Vec<RawDocumentBuf>> {
     let (levels, bytes) = DEEP_AND_LARGE;
     let mut found = vec![
@@ -59,7 +59,7 @@ fn found() -> Result<Vec<RawDocumentBuf>> {
         one_key_twice(),
         not_utf8()?,
     ];
-    // Three fit into a reply of MongoDB's, if nothing else does.
+    // Three of them fit into a reply from MongoDB if nothing else is in it.
     found.extend((0..3).map(|number| rawdoc! { "_id": format!("large-{number}"), "text": "x".repeat(6 << 20) }));
     Ok(found)
 }

@@ -1,8 +1,9 @@
-//! The ledger's retention raised, lowered, and different between two groups, with events that come again, or late, on both
-//! sides of the floor.
+//! The ledger's retention is raised, lowered, and different between two groups, while events are repeated or arrive
+//! late on both sides of the floor.
 //!
-//! Times are in hours from a reference that lies some days back, on the border of two of the ledger's buckets; so is the
-//! floor that each step must lead to. Each event has a document of its own, which counts how often it took effect.
+//! Times are in hours from a reference some days back, on the border of two of the ledger's buckets. The floor that
+//! each step must lead to is relative to it too. Each event has a document of its own, which counts how often it took
+//! effect.
 
 mod services;
 
@@ -22,7 +23,7 @@ use self::services::{Event, Found};
 use crate::run::Run;
 use crate::verdict::Verdict;
 
-/// How far back the reference lies: all events are older than now.
+/// How far back the reference is. All events are older than now.
 const AGE_HOURS: i64 = 100;
 const READY: Duration = Duration::from_mins(1);
 const STOP: Duration = Duration::from_secs(40);
@@ -33,24 +34,24 @@ struct Group {
     database: String,
     port: u16,
     host: Option<Weir>,
-    /// What must have taken effect once.
+    /// Events that must have taken effect once.
     done: BTreeSet<String>,
     /// How often each event must have been refused.
     refused: BTreeMap<String, i64>,
 }
 
-/// What an event must come to in a group.
+/// What must become of an event in a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fate {
     /// It takes effect, for the first time.
     Runs,
-    /// It has taken effect, and is recognised.
+    /// It has taken effect before, and is recognised.
     Known,
-    /// Nobody knows any more.
+    /// The ledger can no longer know.
     Refused,
 }
 
-/// What the events of a step must come to in each group, and where its floor must be then.
+/// What must become of a step's events in each group, and where the group's floor must be afterwards.
 type Wanted<'a> = [(&'a mut Group, Fate, Option<i64>)];
 
 struct Scene<'a> {
@@ -58,7 +59,7 @@ struct Scene<'a> {
     reference_ms: i64,
     /// How many events there are for each time.
     each: i32,
-    /// Of each hour of which there are events, how their ids begin.
+    /// The prefix of the ids of each hour's events.
     kinds: BTreeMap<i64, &'static str>,
     sent: Vec<String>,
     wrong: Vec<String>,
@@ -95,7 +96,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     })
 }
 
-/// One group, whose retention is raised and lowered again.
+/// One group alone: its retention is raised and lowered again.
 fn first_group_alone(scene: &mut Scene<'_>, a: &mut Group) -> Result<()> {
     use Fate::{Known, Refused, Runs};
 
@@ -120,7 +121,7 @@ fn first_group_alone(scene: &mut Scene<'_>, a: &mut Group) -> Result<()> {
     scene.step_late(&[33], &mut [(a, Runs, Some(32))])
 }
 
-/// Another group on the same ledger, which remembers longer.
+/// A second group on the same ledger, which remembers longer.
 fn with_a_new_group(scene: &mut Scene<'_>, a: &mut Group, b: &mut Group) -> Result<()> {
     use Fate::{Known, Refused, Runs};
 
@@ -145,19 +146,19 @@ impl<'a> Scene<'a> {
         Ok(Self { run, reference_ms, each, kinds: BTreeMap::new(), sent: Vec::new(), wrong: Vec::new(), compared: 0 })
     }
 
-    /// Sends new events, for every partition some of each hour.
+    /// Sends new events: some of each hour for every partition.
     fn step(&mut self, hours: &[i64], groups: &mut Wanted<'_>) -> Result<()> {
         self.kinds.extend(hours.iter().map(|hour| (*hour, "")));
         self.again(hours, groups)
     }
 
-    /// Sends events that were never sent before, and are late.
+    /// Sends events that were never sent before and are late.
     fn step_late(&mut self, hours: &[i64], groups: &mut Wanted<'_>) -> Result<()> {
         self.kinds.extend(hours.iter().map(|hour| (*hour, "late-")));
         self.again(hours, groups)
     }
 
-    /// Sends the events of these hours, whether they were sent before or not, and compares what is there then.
+    /// Sends the events of these hours, whether or not they were sent before, and compares what is there afterwards.
     fn again(&mut self, hours: &[i64], groups: &mut Wanted<'_>) -> Result<()> {
         let mut events = Vec::new();
         for hour in hours {
@@ -236,7 +237,7 @@ impl Group {
         Ok(())
     }
 
-    /// Stops its host, which must end well.
+    /// Stops its host, which must end cleanly.
     fn stop(&mut self) -> Result<()> {
         let host = self.host.take().context("it was not started")?;
         host.signal(Signal::SIGTERM)?;

@@ -1,4 +1,4 @@
-//! What the proof puts into Kafka and MongoDB, and what it finds there.
+//! What the proof writes to Kafka and MongoDB, and what it finds there.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::run::Run;
 
 const HOUR_MS: i64 = 3_600_000;
 const BUCKET_MS: i64 = 8 * HOUR_MS;
-/// How long before the reference the ledger was begun.
+/// How long before the reference the ledger began.
 const BEGUN_MS: i64 = 30 * 24 * HOUR_MS;
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -35,12 +35,12 @@ pub(super) struct Found {
     pub(super) refused: BTreeMap<String, i64>,
     /// What else was parked, for people.
     pub(super) others: Vec<String>,
-    /// In milliseconds from the reference.
+    /// The floor, in milliseconds from the reference.
     pub(super) floor_ms: Option<i64>,
 }
 
-/// Puts a ledger there that was begun long before the events of the proof. Returns the reference, in milliseconds since
-/// 1970: that many hours back, on the border of a bucket.
+/// Creates a ledger that began long before the events of the proof. Returns the reference in milliseconds since 1970:
+/// that many hours back, on the border of a bucket.
 pub(super) fn begin(run: &Run<'_>, age_hours: i64) -> Result<i64> {
     let now_ms = i64::try_from(comparison::moment())?;
     let reference_ms = (now_ms - age_hours * HOUR_MS) / BUCKET_MS * BUCKET_MS;
@@ -50,7 +50,7 @@ pub(super) fn begin(run: &Run<'_>, age_hours: i64) -> Result<i64> {
     Ok(reference_ms)
 }
 
-/// Sends events, in their order.
+/// Sends events in their order.
 pub(super) fn send(run: &Run<'_>, reference_ms: i64, events: &[Event]) -> Result<()> {
     let records = events.iter().map(|event| record(reference_ms, event)).collect::<Result<Vec<_>>>()?;
     run.block(run.world.send(records))
@@ -68,7 +68,7 @@ fn record(reference_ms: i64, event: &Event) -> Result<Record> {
     Ok((event.partition, Some(value.to_string())).into())
 }
 
-/// Waits until the group has accounted for all that is in the topic, and its floor is where it must be, in hours from the
+/// Waits until the group has accounted for everything in the topic and, its floor is at `hours` from the
 /// reference, if that is given. Returns what is there then.
 pub(super) fn found(
     run: &Run<'_>,
@@ -106,7 +106,7 @@ fn whole(number: &Bson) -> Option<i64> {
     number.as_i64().or_else(|| number.as_i32().map(i64::from))
 }
 
-/// How many records the group has accounted for.
+/// Returns how many records the group has accounted for.
 fn accounted(run: &Run<'_>, group: &str) -> Result<i64> {
     let filter = doc! { "_id.group": group, "_id.topic": &run.pipeline().topic };
     let found = run.block(find(&run.world.own("progress"), filter))?;

@@ -1,5 +1,5 @@
-//! Every way in to a Kafka and a MongoDB that are secured, with the rights of deploy/roles and no more; and what is said
-//! where there is no way in.
+//! Every way to log in to a secured Kafka and a secured MongoDB, with the rights of deploy/roles and no others, and
+//! what Weir says when it cannot log in.
 
 mod services;
 
@@ -43,7 +43,7 @@ pub(crate) fn run(quick: bool) -> Result<Verdict> {
     let mut ways = proof.ways()?;
     let mut refusals = proof.refusals();
     if quick {
-        // Every kind of login to each service, and one refusal by Kafka and two by MongoDB.
+        // Every kind of login to each service, one refusal by Kafka and two by MongoDB.
         ways.retain(|(name, _)| QUICK_WAYS.iter().any(|begin| name.starts_with(begin)));
         refusals.retain(|(name, ..)| QUICK_REFUSALS.contains(name));
         ensure!(
@@ -82,7 +82,7 @@ pub(crate) fn run(quick: bool) -> Result<Verdict> {
 }
 
 impl Proof {
-    /// Kafka by each mechanism, MongoDB by password and by certificate.
+    /// Returns the ways in: Kafka by each mechanism, MongoDB by password and by certificate.
     fn ways(&self) -> Result<Vec<(&'static str, Settings)>> {
         self.services.token("weir", 3_600)?;
         let password = self.services.mongodb("weir", PASSWORD, "ca.pem");
@@ -125,7 +125,7 @@ impl Proof {
         ]
     }
 
-    /// What must not work, and what is to be said of it.
+    /// Returns settings that must not work, and what Weir must say about each.
     fn refusals(&self) -> Vec<(&'static str, Settings, &'static str)> {
         let password = self.services.mongodb("weir", PASSWORD, "ca.pem");
         let with = |name, value: String| {
@@ -158,7 +158,7 @@ impl Proof {
         Weir::launch(self.services.instance().daemon("weir"), port, &mut command)
     }
 
-    /// Events go all the way.
+    /// Checks that events become documents with these settings.
     fn goes(&mut self, name: &str, settings: &[(&'static str, String)]) -> Result<()> {
         let weir = self.launch(settings)?;
         weir.ready(PATIENCE)?;
@@ -184,7 +184,7 @@ impl Proof {
         }
     }
 
-    /// The next host ends the sessions of one that was killed, with Weir's rights.
+    /// Checks that the next host ends the sessions of one that was killed, with Weir's rights.
     fn ends_sessions(&mut self, settings: &[(&'static str, String)]) -> Result<Value> {
         let weir = self.launch(settings)?;
         weir.ready(PATIENCE)?;
@@ -205,7 +205,7 @@ impl Proof {
         Ok(json!("ended"))
     }
 
-    /// It ends by itself and says why; gives the line.
+    /// Checks that a host ends by itself and says why. Returns the line.
     fn stops(&self, name: &str, settings: &[(&'static str, String)], says: &str) -> Result<String> {
         let weir = self.launch(settings)?;
         let begin = Instant::now();
@@ -225,7 +225,7 @@ impl Proof {
         Ok(line)
     }
 
-    /// Rights may be given while a host waits for them, so it waits, and says so.
+    /// Checks that a host without rights waits and says so, because rights may be granted meanwhile.
     fn waits_without_rights(&self) -> Result<String> {
         let password = self.services.mongodb("weir", PASSWORD, "ca.pem");
         let weir = self.launch(&self.login("PLAIN", Some("nobody"), &password))?;
@@ -243,7 +243,7 @@ impl Proof {
     }
 }
 
-/// What the log gives as the reason of the end.
+/// Returns the reason that the log gives for the end.
 fn last_error(log: &Path) -> Result<String> {
     let text = fs::read_to_string(log)?;
     let line = text.lines().rev().find(|line| !line.trim_start().starts_with('{')).unwrap_or_default();

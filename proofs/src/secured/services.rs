@@ -1,4 +1,4 @@
-//! Kafka and MongoDB that let nobody in without TLS and a login, and users that may do only what deploy/roles says.
+//! A Kafka and a MongoDB that require TLS and a login, and users that may do only what deploy/roles says.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -15,14 +15,14 @@ use rig::{paths, process, python};
 
 const INSTANCE: &str = "prove-secured";
 const STARTS: Duration = Duration::from_secs(90);
-/// Everybody's.
+/// The password of every user.
 pub(crate) const PASSWORD: &str = "a-password-of-the-tests";
-/// As the certificate has it, and as MongoDB names its user.
+/// The certificate's subject, which is also the name of its MongoDB user.
 const SUBJECT: &str = "CN=weir,O=weir-test-clients";
 
-/// Both, up.
+/// Both services, running.
 pub(crate) struct Services {
-    /// Its folder, ports and programs; its services are started here, and not by it.
+    /// Provides the folder, ports and programs. It does not start the services.
     temporary: Temporary,
     folder: PathBuf,
     sasl: u16,
@@ -30,7 +30,7 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// Starts both, and makes what is to be in them.
+    /// Starts both, and makes what they must contain.
     pub(crate) fn start() -> Result<Self> {
         let free = ports::more(2)?;
         let temporary = Temporary::fresh(INSTANCE, false)?;
@@ -48,27 +48,27 @@ impl Services {
         &self.temporary.instance
     }
 
-    /// The names that the reference page gives; how to log in, each way says by itself.
+    /// Returns the names that the reference page gives. Each way sets its own login.
     pub(crate) fn pipeline(&self) -> Pipeline {
         Pipeline::documented(&self.instance().environment)
     }
 
-    /// A file of `certificates.py`, or a token.
+    /// Returns the path of a file of `certificates.py`, or of a token.
     pub(crate) fn file(&self, name: &str) -> String {
         self.folder.join(name).to_string_lossy().into_owned()
     }
 
-    /// Kafka's listener with a login over TLS.
+    /// Returns Kafka's listener for a login over TLS.
     pub(crate) fn sasl(&self) -> String {
         format!("127.0.0.1:{}", self.sasl)
     }
 
-    /// Kafka's listener that asks for a certificate.
+    /// Returns Kafka's listener that requires a certificate.
     pub(crate) fn mtls(&self) -> String {
         format!("127.0.0.1:{}", self.mtls)
     }
 
-    /// MongoDB for a user with a password.
+    /// Returns MongoDB's URI for a user with a password.
     pub(crate) fn mongodb(&self, user: &str, password: &str, ca: &str) -> String {
         let ports = &self.instance().environment.ports;
         let ca = self.file(ca);
@@ -78,7 +78,7 @@ impl Services {
         )
     }
 
-    /// MongoDB for the user of a certificate.
+    /// Returns MongoDB's URI for the user of a certificate.
     pub(crate) fn mongodb_x509(&self) -> String {
         let ports = &self.instance().environment.ports;
         format!(
@@ -90,18 +90,18 @@ impl Services {
         )
     }
 
-    /// Sends events by a listener that is not Weir's.
+    /// Sends events through a listener that Weir does not use.
     pub(crate) fn send(&self, events: u64) -> Result<()> {
         let kafka = &self.instance().environment.kafka;
         self.script("send", &json!({ "bootstrap": kafka, "topic": TOPIC, "events": events })).map(drop)
     }
 
-    /// Writes a token for a user, to be good for that long.
+    /// Writes a token for a user, valid for that many seconds.
     pub(crate) fn token(&self, subject: &str, seconds: u64) -> Result<()> {
         self.script("token", &json!({ "path": self.file("token"), "subject": subject, "seconds": seconds })).map(drop)
     }
 
-    /// What MongoDB holds.
+    /// Returns what MongoDB holds.
     pub(crate) fn seen(&self) -> Result<Value> {
         let root = self.mongodb("root", PASSWORD, "ca.pem");
         Ok(serde_json::from_str(&self.script("seen", &json!({ "mongodb": root }))?)?)
@@ -149,13 +149,14 @@ impl Services {
         self.grant()
     }
 
-    /// Runs the very script that people are to run.
+    /// Runs the same script that people run.
     fn grant(&self) -> Result<()> {
         let instance = self.instance();
         let java = java(instance);
         let words = java.get_args().map(|word| word.to_string_lossy().into_owned());
         let acls: Vec<String> = words.chain(["org.apache.kafka.tools.AclCommand".to_owned()]).collect();
-        // A program of its own, since the words of a variable are parted at spaces and a `*` in them is a pattern.
+        // This needs a program of its own, because the shell splits a variable at spaces and expands a `*` in it as a
+        // pattern.
         let program = instance.path("kafka-acls");
         let quoted: Vec<String> = acls.iter().map(|word| format!("'{word}'")).collect();
         fs::write(&program, format!("#!/bin/sh\nexec java {} \"$@\"\n", quoted.join(" ")))?;

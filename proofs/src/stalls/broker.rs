@@ -1,4 +1,4 @@
-//! A second broker beside the instance's own, which can stand still while the first goes on.
+//! A second broker, next to the instance's own, which can be paused while the first one runs.
 
 use std::fs;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use nix::sys::signal::Signal;
 use rig::instance::{Daemon, Instance, SINGLE_BROKER, java, ports};
 use rig::{paths, process};
 
-/// Its number; the first has 1.
+/// Its number; the first broker is 1.
 pub(super) const SECOND: u32 = 2;
 const STARTS: Duration = Duration::from_mins(4);
-/// The cluster's id, as the instance's own broker has it.
+/// The cluster's id, which must be the one of the instance's own broker.
 const CLUSTER: &str = "V2VpcidzTG9jYWxLYWZrYQ";
 
-/// The broker; it ends with the value.
+/// The broker. It ends when the value is dropped.
 pub(super) struct Broker {
     daemon: Daemon,
     port: u16,
@@ -41,12 +41,12 @@ impl Broker {
         self.daemon.wait(STARTS, || Ok(ports::open(self.port)))
     }
 
-    /// It stands still, with its connections open.
+    /// Pauses it, with its connections open.
     pub(super) fn pause(&self) -> Result<()> {
         self.daemon.signal(Signal::SIGSTOP)
     }
 
-    /// It goes on.
+    /// Resumes it.
     pub(super) fn go_on(&self) -> Result<()> {
         self.daemon.signal(Signal::SIGCONT)
     }
@@ -54,7 +54,7 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        // One that stands still would not hear that it is to stop, and nothing of it is kept.
+        // A paused process would not receive SIGTERM, and none of its data is kept.
         let _ = self.daemon.signal(Signal::SIGKILL);
     }
 }

@@ -1,5 +1,5 @@
-//! What hosts wait for stands still, one thing after the other, and nobody reads one host's log: `/livez` stays 200, SIGTERM
-//! ends a host in its time, nothing is parked, and all goes on by itself afterwards.
+//! The things that hosts wait for stall one after the other, and nobody reads one host's log. Still, `/livez` stays
+//! 200, SIGTERM ends a host in time, nothing is parked, and everything goes on by itself afterwards.
 
 mod broker;
 mod unread;
@@ -31,23 +31,23 @@ const NAME: &str = "stalls";
 /// The leader of each partition.
 const LEADERS: [u32; 4] = [1, 1, 1, SECOND];
 const ONE_LEADER: [u32; 4] = [1; 4];
-/// Events a second.
+/// Events per second.
 const RATE: u64 = 200;
-/// What a commit's request holds.
+/// Bytes that a commit's request contains.
 const COMMIT: &[u8] = b"commitTransaction\0";
 const SHUTDOWN: Duration = Duration::from_secs(1);
-/// What a stop may take beyond that.
+/// How much longer than that a stop may take.
 const GOODBYES: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// What stands still.
+/// What stalls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stall {
-    /// MongoDB takes no writes and answers reads.
+    /// MongoDB accepts no writes but answers reads.
     Writes,
-    /// Replies to whoever commits do not come.
+    /// Replies to commits do not arrive.
     Commits,
-    /// The leader of one partition.
+    /// The leader of one partition does not answer.
     Leader,
 }
 
@@ -67,16 +67,16 @@ struct Scene<'a> {
     ports: Vec<u16>,
     proxy: Proxy,
     mongodb: String,
-    /// The second leader; the quick form, which leaves its stall out, has none.
+    /// The second leader. The quick form leaves its stall out and has none.
     broker: Option<Broker>,
     unread: Unread,
-    /// What stands still now.
+    /// What stalls now.
     stalled: Cell<Option<Stall>>,
 }
 
 impl Drop for Scene<'_> {
     fn drop(&mut self) {
-        // A MongoDB that takes no writes would not stop.
+        // A MongoDB that accepts no writes would not stop.
         if let Some(stall) = self.stalled.take()
             && let Err(error) = self.end(stall)
         {
@@ -96,7 +96,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     moves(&stays)?;
 
     let mut seen = Vec::new();
-    // Kafka's clients wait a minute for a leader that does not answer, which is more than the quick form may take.
+    // Kafka's clients wait a minute for a leader that does not answer, which is longer than the quick form may take.
     let stalls = [Stall::Writes, Stall::Commits, Stall::Leader];
     for stall in if run.quick { &stalls[..2] } else { &stalls[..] }.iter().copied() {
         let found = stand_still(&scene, stall, length, &stays, &mut leaves);
@@ -128,7 +128,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     })
 }
 
-/// One stall, from its begin until the host that stays goes on.
+/// One stall, from its beginning until the host that stays goes on.
 fn stand_still(
     scene: &Scene<'_>,
     stall: Stall,
@@ -140,7 +140,7 @@ fn stand_still(
     scene.begin(stall)?;
     let begun = Instant::now();
     interrupt::sleep(length / 2)?;
-    // A stop takes its time, so the quick form has one.
+    // A stop takes a while, so the quick form has only one.
     let mut stopped_after = None;
     if (!scene.run.quick || stall == Stall::Writes)
         && let Some(host) = leaves.take()
@@ -165,12 +165,12 @@ fn stand_still(
     }))
 }
 
-/// Waits until the host has processed more than it has now, and gives after how many seconds that was.
+/// Waits until the host has processed more than it has now, and returns after how many seconds that was.
 fn moves(host: &Weir) -> Result<f64> {
     let begun = Instant::now();
     let mut before = None;
     loop {
-        // One that has just been started does not answer yet.
+        // A host that has just started does not answer yet.
         if let Ok(stats) = host.stats() {
             let before = *before.get_or_insert(stats.total_processed);
             if stats.total_processed > before {
@@ -182,7 +182,7 @@ fn moves(host: &Weir) -> Result<f64> {
     }
 }
 
-/// How often a host was asked and lived; fails if it ever answered otherwise, or not at all.
+/// Returns how often a host was asked and answered 200. Fails if it ever answered otherwise, or did not answer.
 fn lived(watch: Watch) -> Result<u64> {
     let seen = watch.end();
     ensure!(seen.others.is_empty(), "/livez was not 200: {}", seen.others.join(", "));
@@ -190,7 +190,7 @@ fn lived(watch: Watch) -> Result<u64> {
     Ok(seen.alive)
 }
 
-/// Asks a host to stop while something stands still. It answers until it has ended, however long that takes.
+/// Asks a host to stop during a stall. It must answer until it has ended, however long that takes.
 fn stop_watched(host: &Weir) -> Result<f64> {
     let watch = Watch::of(host.admin());
     host.signal(Signal::SIGTERM)?;
@@ -205,7 +205,7 @@ fn stop(host: &Weir) -> Result<f64> {
     ended(host, Instant::now())
 }
 
-/// Waits for the end of a host that was asked to stop, which must be a good one and come in time.
+/// Waits for a host that was asked to stop, which must end cleanly and in time.
 fn ended(host: &Weir, begun: Instant) -> Result<f64> {
     loop {
         match host.ended() {
@@ -221,14 +221,15 @@ fn ended(host: &Weir, begun: Instant) -> Result<f64> {
 
 impl<'a> Scene<'a> {
     fn set(run: &'a Run<'a>) -> Result<Self> {
-        // Groups are the first broker's: it is a partition's leader that goes away, and not the groups' coordinator.
+        // This gives the groups to the first broker before the second starts: a partition's leader must go away, not the
+        // groups' coordinator.
         let Pipeline { topic, group, .. } = run.pipeline();
         run.block(run.world.kafka.commit(group, topic, 0, 0))?;
         let broker = (!run.quick).then(|| Broker::start(run.instance)).transpose()?;
         let proxy = Proxy::for_those_who_send(COMMIT);
         let there = run.instance.environment.mongodb.trim_start_matches("mongodb://");
         let address = proxy.before(there.split(['/', ',']).next().context("MongoDB has no address")?)?;
-        // Direct, since the replica set's member tells where it really is.
+        // Direct, because otherwise the member of the replica set would give the client its real address.
         let mongodb = format!("mongodb://{address}/?directConnection=true");
         let unread = Unread::new(&run.instance.path("unread"))?;
         let (handlers, ports, stalled) = (run.handlers(["echo"])?, ports::more(2)?, Cell::default());
@@ -240,14 +241,14 @@ impl<'a> Scene<'a> {
         Ok(scene)
     }
 
-    /// The host that is there throughout.
+    /// Starts the host that runs throughout.
     fn stays(&self) -> Result<Weir> {
         let mut command = self.command();
         self.settings(&mut command);
         Weir::launch(self.run.instance.daemon("weir-stays"), self.ports[0], &mut command)
     }
 
-    /// The host that is stopped and started, and whose log nobody reads.
+    /// Starts the host that is stopped and restarted, and whose log nobody reads.
     fn leaves(&self) -> Result<Weir> {
         let mut command = self.unread.instead_of(&self.command());
         self.settings(&mut command);
@@ -266,7 +267,7 @@ impl<'a> Scene<'a> {
             .env("SHUTDOWN_TIMEOUT_SECONDS", SHUTDOWN.as_secs().to_string())
             .env("LOG_LEVEL", "TRACE");
         if self.run.quick {
-            // What piles up while nothing is committed does so in seconds, and not in minutes.
+            // What piles up while nothing is committed then does so in seconds rather than minutes.
             command.env("WEIR_IDLE_MS", "200");
         }
     }
@@ -324,7 +325,7 @@ impl Sending {
         Ok(Self { child })
     }
 
-    /// No more events; gives how many there were.
+    /// Stops sending, and returns how many events there were.
     fn end(mut self) -> Result<u64> {
         drop(self.child.stdin.take());
         let mut said = String::new();
@@ -337,7 +338,7 @@ impl Sending {
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        // Both fail where it has ended already, which is well.
+        // Both fail if it has already ended, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

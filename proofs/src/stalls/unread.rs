@@ -1,4 +1,4 @@
-//! A pipe for a host's output that is open and that nobody reads.
+//! A pipe for a host's output that is open but never read.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write as _};
@@ -11,9 +11,9 @@ use nix::fcntl::{self, FcntlArg, OFlag};
 use nix::sys::stat::Mode;
 use nix::unistd;
 
-/// What goes into a pipe in one piece or not at all: `PIPE_BUF` in pipe(7).
+/// The size up to which a write to a pipe is atomic: `PIPE_BUF` in pipe(7).
 const AT_ONCE: usize = 4096;
-/// What is left for the host's output.
+/// The room that is left for the host's output.
 const LEFT: usize = 4 * AT_ONCE;
 
 /// The pipe. It stays open as long as the value lives.
@@ -28,9 +28,9 @@ impl Unread {
             fs::remove_file(path)?;
         }
         unistd::mkfifo(path, Mode::S_IRWXU).context("cannot make a pipe")?;
-        // Both ends, so that opening it waits for nobody.
+        // Opens both ends, so that opening does not wait.
         let pipe = File::options().read(true).write(true).custom_flags(OFlag::O_NONBLOCK.bits()).open(path)?;
-        // Nearly full from the start, so that a short run fills it too.
+        // The pipe is nearly full from the start, so that even a short run fills it.
         let mut room = fcntl::fcntl(&pipe, FcntlArg::F_GETPIPE_SZ).context("cannot tell how much a pipe takes")?;
         let (at_once, left) = (i32::try_from(AT_ONCE)?, i32::try_from(LEFT)?);
         while room >= left + at_once {
@@ -40,7 +40,7 @@ impl Unread {
         Ok(Self { path: path.to_owned(), pipe })
     }
 
-    /// The same command with its output in the pipe.
+    /// Returns the same command with its output in the pipe.
     pub(super) fn instead_of(&self, command: &Command) -> Command {
         let mut shell = Command::new("sh");
         shell.args(["-c", "exec \"$@\" >\"$UNREAD\" 2>&1", "sh"]).arg(command.get_program()).args(command.get_args());
@@ -51,7 +51,7 @@ impl Unread {
         shell
     }
 
-    /// Whether a write that must go in whole would wait. One byte may still fit where a log line did not.
+    /// Returns whether an atomic write would have to wait. A single byte may still fit when a log line does not.
     pub(super) fn is_full(&self) -> Result<bool> {
         match (&self.pipe).write(&[b'\n'; AT_ONCE]) {
             Ok(_) => Ok(false),

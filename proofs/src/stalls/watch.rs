@@ -11,21 +11,21 @@ const STEP: Duration = Duration::from_millis(200);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Asks one host from a thread of its own until the value goes.
+/// Asks one host from a thread of its own until the value is dropped.
 pub(super) struct Watch {
     ends: Arc<AtomicBool>,
     seen: Arc<Mutex<Seen>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What came of it.
+/// What the host answered.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
     /// How often `/livez` was 200.
     pub(super) alive: u64,
-    /// How often nobody listened there: the host has ended, or has not begun.
+    /// How often nothing listened there, because the host had ended or had not begun to listen.
     pub(super) gone: u64,
-    /// What else came.
+    /// All other answers.
     pub(super) others: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ impl Watch {
         Self { ends, seen, thread: Some(thread) }
     }
 
-    /// Ends it, and gives what it has seen.
+    /// Ends the watch, and returns what it saw.
     pub(super) fn end(mut self) -> Seen {
         self.join();
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
