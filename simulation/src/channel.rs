@@ -1,4 +1,4 @@
-//! The hop between a simulated member and its committer, with the bound that the real one has.
+//! The hop between a simulated member and its committer, with the same bound as the real one.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -9,7 +9,7 @@ use weir::delivery::{Hop, Said, Work};
 
 use crate::kernel::{Slot, lock};
 
-/// How much work may be on its way to the committer.
+/// How much work may be queued for the committer.
 const WORKS: usize = 4;
 
 #[derive(Default)]
@@ -26,7 +26,7 @@ pub(crate) struct Channel {
 }
 
 impl Channel {
-    /// Hands on as much of the member's work as there is room for. Returns whether some of it has to wait.
+    /// Hands over as much of the member's work as there is room for. Returns whether some of it has to wait.
     pub(crate) fn hand_on(&self, member: &mut Member) -> bool {
         while lock(&self.works).sent.len() < WORKS
             && let Some(work) = member.next_work()

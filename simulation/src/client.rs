@@ -1,4 +1,4 @@
-//! Kafka's client as a simulated member sees it: what it was assigned, from where it reads, what is paused.
+//! Kafka's client as a simulated member sees it: what is assigned, from which offset it reads, and what is paused.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -11,16 +11,17 @@ use crate::kernel::Kernel;
 
 #[derive(Debug, Default)]
 pub(crate) struct Client {
-    /// The offset of the next record of each partition that is read.
+    /// The offset of the next record of each partition that it reads.
     positions: BTreeMap<i32, i64>,
     paused: BTreeSet<i32>,
 }
 
-/// A log that no longer holds the offset that was to be read.
+/// The log no longer holds the offset that was about to be read.
 pub(crate) struct OutOfRange;
 
 impl Client {
-    /// Reads a partition from there on, whatever was done with it before; not at all without a start.
+    /// Reads a partition from `start` on, whatever it did with it before. Without a start, it does not read the
+    /// partition.
     pub(crate) fn read(&mut self, partition: &PartitionId, start: Option<i64>) {
         self.forget(partition);
         if let Some(start) = start {
@@ -41,7 +42,7 @@ impl Client {
         self.paused.retain(|paused| !partitions.iter().any(|partition| number(partition) == *paused));
     }
 
-    /// The next records of a partition or two, in the order of their offsets.
+    /// Returns the next records of one or two partitions, in the order of their offsets.
     pub(crate) fn poll(&mut self, kernel: &Kernel, kafka: &Kafka) -> Result<Vec<Entry>, OutOfRange> {
         let mut entries = Vec::new();
         let (mut out_of_range, paused) = (None, &self.paused);
@@ -61,12 +62,12 @@ impl Client {
                 entries.push(Entry { partition, offset, item: stored.item, raw: stored.raw, begun_ms: None });
             }
             if came_to_the_end {
-                // What is left of the log are marks of transactions, which are no records.
+                // The rest of the log is transaction markers, which are not records.
                 *position = kafka.end(*partition);
             }
         }
         match out_of_range {
-            // It asks once: the member has it read from another offset.
+            // It reports this once, because the member will then read from another offset.
             Some(partition) => {
                 self.positions.remove(&partition);
                 Err(OutOfRange)

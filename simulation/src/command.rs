@@ -1,5 +1,5 @@
-//! What a command does to the simulated MongoDB: as much of the language as Weir's store and the simulated handlers
-//! speak. Anything else is a mistake of the simulation's, and stops it.
+//! What a command does to the simulated MongoDB. It knows as much of the language as Weir's store and the simulated
+//! handlers use. Anything else is a mistake in the simulation and stops it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +9,17 @@ use weir::store::wire;
 
 use crate::mongo::{DUPLICATE, Key, Mongo, OUT_OF_TIME, Place, TOO_LARGE, Trouble, UNAUTHORIZED, failed, id_bytes};
 
-/// MongoDB's clock runs so much faster than the simulation's, so that the ledger's hours pass.
+/// MongoDB's clock runs this many times faster than the simulation's, so that the ledger's hours pass.
 const HASTE: i64 = 3_000;
 /// MongoDB's clock at the beginning, in milliseconds since 1970.
 const EPOCH_MS: i64 = 1_700_000_000_000;
 
-/// MongoDB's clock.
+/// Returns the time of MongoDB's clock.
 pub(crate) fn clock_ms(now: Duration) -> i64 {
     EPOCH_MS + i64::try_from(now.as_millis()).unwrap_or(i64::MAX) * HASTE
 }
 
-/// A reply, or that the command has to wait for a transaction.
+/// A reply, or the fact that the command must wait for a transaction.
 pub(crate) enum Outcome {
     Reply(Result<Document, wire::Error>),
     Blocked,
@@ -58,7 +58,7 @@ pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &Document, place: 
             }
             Ok(doc! {})
         }
-        // It waits for the transactions that have written there.
+        // It waits for the transactions that have written to the collection.
         "drop" if mongo.is_written_to(&namespace) => {
             mongo.kernel.count("outcome: a drop waited");
             return Outcome::Blocked;
@@ -96,7 +96,7 @@ pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &Document, place: 
         Err((index, Trouble::Refused(code, message))) => {
             if let Some(place) = place {
                 mongo.lose(place);
-                // A conflict may fail the command as a whole.
+                // A conflict may fail the whole command.
                 if code == crate::mongo::CONFLICT && mongo.kernel.chance(500) {
                     return Outcome::Reply(Err(failed(code, &message, true)));
                 }
@@ -180,7 +180,7 @@ fn answered(document: Arc<Document>) -> Bson {
     Bson::Document(Arc::unwrap_or_clone(document))
 }
 
-/// The ledger's union over its buckets.
+/// Runs the ledger's union over its buckets.
 fn aggregate(
     mongo: &mut Mongo,
     database: &str,
@@ -286,7 +286,7 @@ fn find_and_modify(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document) 
     Ok(doc! { "ok": 1, "value": to })
 }
 
-/// The only update by a pipeline: a lease.
+/// Runs the only update by a pipeline, which is a lease.
 fn lease(mongo: &mut Mongo, namespace: &Arc<str>, filter: &Document, command: &Document) -> Written {
     assert!(filter.keys().eq(["_id"]), "MongoDB takes no $expr in the query of an upsert: {filter}");
     let now = clock_ms(mongo.kernel.now());
@@ -311,7 +311,7 @@ fn lease(mongo: &mut Mongo, namespace: &Arc<str>, filter: &Document, command: &D
     Ok(doc! { "ok": 1, "value": taken })
 }
 
-/// The wall clock's time, by which hosts are seen: unlike the events' it has no haste.
+/// Returns the wall clock's time, by which hosts are seen. Unlike the clock of events, it does not run faster.
 fn wall_clock(now: Duration) -> Bson {
     Bson::DateTime(DateTime::from_millis(EPOCH_MS + i64::try_from(now.as_millis()).unwrap_or(i64::MAX)))
 }

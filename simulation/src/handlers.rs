@@ -1,4 +1,4 @@
-//! The simulated handlers: what each event type's do, through the view that the sandbox's guests have too.
+//! The simulated handlers: what they do for each event type, through the same view that the sandbox's guests get.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use weir::store::{self, FaultKind, IdKey, Kind, Query, Write};
 use crate::kernel::Kernel;
 use crate::model::{EventKind, shared_entry, shared_id};
 
-/// Counts and lists per aggregate, each by a blind write.
+/// Counts and lists per aggregate, with blind writes.
 pub(crate) const COUNTS: i32 = 1;
 /// Reads what it changes, or must match it.
 pub(crate) const READS: i32 = 2;
-/// One document for all.
+/// Keeps one document for all events.
 pub(crate) const TOTALS: i32 = 3;
 
 /// How long a delivery waits for MongoDB.
@@ -41,7 +41,7 @@ impl fmt::Debug for Simulated {
     }
 }
 
-/// Which handlers an event type has.
+/// Returns the handlers of an event type.
 pub(crate) fn handlers_of(kind: EventKind) -> &'static [i32] {
     match kind {
         EventKind::Count | EventKind::Deadly | EventKind::Stuck => &[COUNTS, TOTALS],
@@ -135,7 +135,7 @@ impl Simulated {
         }
     }
 
-    /// Every other event asks for an effect, so that the rest is in a transaction.
+    /// Asks for an effect in every second event, so that the other half is in a transaction.
     async fn some_alone(&self, view: &mut View, number: i64) -> Result<(), Verdict> {
         if number % 2 == 0 {
             let write = update("huge", "alone", &doc! { "$inc": { "n": 1 } }, true, false);
@@ -145,7 +145,7 @@ impl Simulated {
         Ok(())
     }
 
-    /// Goes on after a refused call, as a handler may; the first refusal is what it comes to.
+    /// Goes on after a refused call, as a handler may. The delivery ends with the first refusal.
     async fn falls(&self, view: &mut View, aggregate: &str, number: i64) -> Result<(), Verdict> {
         let first = update("fallen", aggregate, &doc! { "$inc": { "n": 1 } }, true, false);
         let at = act(view, first).await?;
@@ -232,7 +232,7 @@ async fn change(view: &mut View, collection: &str, id: &str, entry: Bson) -> Res
     act(view, update(collection, id, &to, true, false)).await.map(|_| ())
 }
 
-/// Writes by what an earlier write of its own did.
+/// Decides on a write by the effect of an earlier write of its own.
 async fn effect(view: &mut View, aggregate: &str, number: i64) -> Result<(), Verdict> {
     let first = update("effects", aggregate, &doc! { "$inc": { "n": 1 } }, true, false);
     let at = act(view, first).await?;
@@ -241,7 +241,7 @@ async fn effect(view: &mut View, aggregate: &str, number: i64) -> Result<(), Ver
     act(view, update("effects", aggregate, &doc! { "$push": { "seen": seen } }, false, false)).await.map(|_| ())
 }
 
-/// Counts by a query, and writes where it has queried.
+/// Counts with a query, and writes to what it has queried.
 async fn query(view: &mut View, aggregate: &str, number: i64) -> Result<(), Verdict> {
     let before = i64::try_from(read(view, ask("queried", &doc! { "aggregate": aggregate })).await?.len()).unwrap_or(-1);
     let made = doc! { "_id": number, "aggregate": aggregate, "before": before };
@@ -305,7 +305,7 @@ fn write(collection: &str, kind: Kind, id: &str, statement: &Document, upsert: b
     }
 }
 
-/// Keeps a write, or does it where the delivery is alone; gives its number.
+/// Keeps a write, or performs it if the delivery runs alone. Returns its number.
 async fn act(view: &mut View, write: Write) -> Result<usize, Verdict> {
     let effect = match view.acts_in().map_err(needs)? {
         Some(live) => Some(live.write(&write, TIME).await.map_err(|error| trouble(&write.collection, error))?),

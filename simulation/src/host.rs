@@ -1,4 +1,4 @@
-//! A simulated process: Weir's own member and committer, with what the member decides performed on the simulated Kafka.
+//! A simulated process: Weir's own member and committer, with the member's decisions performed on the simulated Kafka.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -27,16 +27,16 @@ use crate::kernel::{Kernel, Life, Slot, lock};
 use crate::wire::Line;
 
 pub(crate) const GROUP: &str = "g";
-/// For how long a process wants events to be remembered: each life has one of these.
+/// How long a process wants events to be remembered. Each life has one of these.
 const RETENTIONS_MS: [i64; 3] = [LEAST_RETENTION_MS, 8 * 3_600_000, 24 * 3_600_000];
 pub(crate) const LEAST_RETENTION_MS: i64 = 4 * 3_600_000;
 
 const TICK: Duration = Duration::from_millis(10);
 const LOOK: Duration = Duration::from_secs(3);
-/// How often Kafka's client tells where logs end.
+/// How often Kafka's client reports where logs end.
 const VIEW: Duration = Duration::from_secs(1);
 
-/// A clock that is wrong by a while.
+/// A clock that is wrong by some time.
 #[derive(Debug)]
 struct Skewed {
     kernel: Kernel,
@@ -74,25 +74,25 @@ pub(crate) struct Process {
     channel: Arc<Channel>,
     member: Member,
     client: Client,
-    /// What was assigned and has not come back.
+    /// Partitions that were assigned and not yet given back.
     assigned: BTreeSet<i32>,
-    /// Claims on their way, by partition.
+    /// Claims in flight, by partition.
     claims: BTreeMap<i32, usize>,
     made: Arc<Mutex<VecDeque<Made>>>,
     handing_over: Option<Slot<()>>,
     progress: Option<Slot<Option<GroupProgress>>>,
     log_ends: Option<Slot<Vec<(PartitionId, i64)>>>,
     viewed: Duration,
-    /// What was drained and given back, for the coordinator.
+    /// Partitions that were drained and given back, for the coordinator.
     pub(crate) returned: Vec<i32>,
-    /// What stands still until somebody acts, and why.
+    /// Partitions that stay stopped until somebody acts, and why.
     pub(crate) stopped: BTreeMap<i32, String>,
-    /// Whether it has left the group: the process ends.
+    /// Whether it has left the group, after which the process ends.
     pub(crate) has_left: bool,
     give_up: Arc<AtomicBool>,
     retention_ms: i64,
     metrics: Metrics,
-    /// How many transactions were begun anew because what a delivery had read was another now.
+    /// How many transactions were redone because something that a delivery had read was changed.
     changed: u64,
 }
 
@@ -110,7 +110,7 @@ impl fmt::Debug for Process {
 }
 
 impl Process {
-    /// Starts a life: the committer has no session until MongoDB has heard of it.
+    /// Starts a life. The committer has no session until MongoDB has answered.
     pub(crate) fn start(
         life: Life,
         kernel: &Kernel,
@@ -199,7 +199,7 @@ impl Process {
         }
     }
 
-    /// The group's coordinator has changed the assignment.
+    /// Applies a change of the assignment by the group's coordinator.
     pub(crate) fn change(&mut self, change: Change) {
         match &change {
             Change::Assigned(partitions) => self.assigned.extend(partitions.iter().map(number)),
@@ -217,14 +217,14 @@ impl Process {
         }
     }
 
-    /// Whether anything of the partition is still here.
+    /// Returns whether the process still holds anything of the partition.
     pub(crate) fn holds(&self, partition: i32) -> bool {
-        // A committer that was given up may still commit what it holds.
+        // A committer that the member gave up on may still commit what it holds.
         let commits = !self.member.partitions().is_drained();
         commits || self.assigned.contains(&partition) || self.claims.contains_key(&partition)
     }
 
-    /// One turn of the loop. Returns when the next is due.
+    /// Runs one turn of the loop. Returns when the next is due.
     pub(crate) fn turn(&mut self) -> Duration {
         let now = self.kernel.now();
         self.hear(now);
@@ -247,7 +247,7 @@ impl Process {
         TICK
     }
 
-    /// Reports what has come since the last turn.
+    /// Tells the member what has arrived since the last turn.
     fn hear(&mut self, now: Duration) {
         for said in self.channel.said() {
             self.member.said(said, now);
@@ -387,7 +387,7 @@ impl Process {
         self.member.not_read(&refused);
     }
 
-    /// As `weir run` does it: offsets first, and nothing is released if Kafka does not take them.
+    /// Does what `weir run` does: it commits the offsets first, and releases nothing if Kafka does not accept them.
     fn hand_over(&self, standing: Vec<Standing>) -> Slot<()> {
         let (slot, store, kafka) = (Slot::default(), self.store.clone(), Arc::clone(&self.kafka));
         let fails = self.kernel.chance(100);

@@ -1,6 +1,7 @@
-//! A simulated Kafka: two topics, their records, the group's offsets and who is assigned what.
+//! A simulated Kafka: two topics, their records, the group's offsets, and which member each partition is assigned to.
 //!
-//! Partitions have one number each over both topics: as they are made, of which the second topic has those of [`LATE`].
+//! Partitions are numbered across both topics, in the order in which they are made. The second topic has those in
+//! [`LATE`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +13,7 @@ use weir::store::PartitionId;
 
 use crate::kernel::{Kernel, lock};
 
-/// The topics. The second gets its first record late, and all of its events are old by then.
+/// The topics. The second gets its first record late, and all of its events are already old by then.
 pub(crate) const TOPICS: [&str; 2] = ["t", "u"];
 /// The numbers of the second topic's partitions.
 pub(crate) const LATE: std::ops::Range<i32> = 3..5;
@@ -56,12 +57,12 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// The offset after the last record, which the marks of transactions may follow.
+    /// Returns the offset after the last record. Transaction markers may follow it.
     pub(crate) fn after_last(&self) -> i64 {
         self.records.last_key_value().map_or(self.start, |(offset, _)| offset + 1)
     }
 
-    /// Forgets all records before an offset.
+    /// Deletes all records before an offset.
     pub(crate) fn start_at(&mut self, offset: i64) {
         self.start = offset;
         self.records = self.records.split_off(&offset);
@@ -76,7 +77,7 @@ pub(crate) struct Kafka {
 }
 
 impl Kafka {
-    /// Appends a record; `gap` offsets stay empty before it.
+    /// Appends a record, and leaves `gap` offsets empty before it.
     pub(crate) fn append(&mut self, partition: usize, stored: Stored, gap: i64) -> i64 {
         let log = &mut self.partitions[partition];
         let offset = log.end + gap;
@@ -85,17 +86,17 @@ impl Kafka {
         offset
     }
 
-    /// The offset after the last record or mark of a partition.
+    /// Returns the offset after the last record or marker of a partition.
     pub(crate) fn end(&self, partition: i32) -> i64 {
         usize::try_from(partition).ok().and_then(|at| self.partitions.get(at)).map_or(0, |log| log.end)
     }
 
-    /// A producer's transaction ends: its mark takes an offset and is no record.
+    /// Ends a producer's transaction: its marker takes an offset but is not a record.
     pub(crate) fn mark(&mut self, partition: usize) {
         self.partitions[partition].end += 1;
     }
 
-    /// Records from an offset on; an error where the log no longer holds it.
+    /// Returns records from an offset on, or `None` if the log no longer holds it.
     pub(crate) fn fetch(&self, partition: i32, from: i64, most: usize) -> Option<Vec<(i64, Stored)>> {
         let log = self.partitions.get(usize::try_from(partition).ok()?)?;
         if from < log.start || from > log.end {
@@ -105,12 +106,12 @@ impl Kafka {
     }
 }
 
-/// Questions of one process to Kafka.
+/// Requests of one process to Kafka.
 #[derive(Clone)]
 pub(crate) struct Asking {
     pub(crate) kernel: Kernel,
     pub(crate) kafka: Arc<Mutex<Kafka>>,
-    /// How many of a thousand questions are not answered.
+    /// How many of a thousand requests are not answered.
     pub(crate) deaf: u64,
 }
 
@@ -133,7 +134,7 @@ impl Asking {
     }
 }
 
-/// How many partitions a topic has.
+/// Returns how many partitions a topic has.
 fn count(kafka: &Kafka, topic: &str) -> i32 {
     let all = 0..i32::try_from(kafka.partitions.len()).unwrap_or(0);
     i32::try_from(all.filter(|number| *id(*number).topic == *topic).count()).unwrap_or(0)

@@ -1,4 +1,4 @@
-//! Time, chance and tasks of a simulated world: one thread, and the same seed gives the same run.
+//! Time, chance and tasks of a simulated world. It has one thread, and the same seed gives the same run.
 
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::fmt;
@@ -13,14 +13,14 @@ use fastrand::Rng;
 pub(crate) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 type Action = Box<dyn FnOnce() + Send>;
 
-/// Which simulated process a task belongs to, and which life of it.
+/// The simulated process, and the life of it, that a task belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Life {
     pub(crate) host: usize,
     pub(crate) life: u32,
 }
 
-/// The world's time, chance and tasks. Cheap to clone.
+/// The world's time, chance and tasks. It is cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Kernel {
     state: Arc<Mutex<State>>,
@@ -63,7 +63,7 @@ impl PartialOrd for Timer {
     }
 }
 
-/// The earliest is the greatest, as the heap wants it.
+/// The earliest timer is the greatest, because the heap pops the greatest first.
 impl Ord for Timer {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (other.at, other.order).cmp(&(self.at, self.order))
@@ -118,17 +118,17 @@ impl Kernel {
         self.state().rng.u64(..)
     }
 
-    /// A number below `bound`.
+    /// Returns a number below `bound`.
     pub(crate) fn below(&self, bound: u64) -> u64 {
         self.state().rng.u64(..bound.max(1))
     }
 
-    /// True in so many of a thousand cases.
+    /// Returns true in `per_mille` of a thousand cases.
     pub(crate) fn chance(&self, per_mille: u64) -> bool {
         self.below(1_000) < per_mille
     }
 
-    /// A time between both, in milliseconds.
+    /// Returns a time between the two, given in milliseconds.
     pub(crate) fn between(&self, least_ms: u64, most_ms: u64) -> Duration {
         let tenths = self.state().rng.u64(least_ms * 10..=most_ms * 10);
         Duration::from_micros(tenths * 100)
@@ -139,7 +139,7 @@ impl Kernel {
         self.count_more(what, 1);
     }
 
-    /// Counts so many at once; none is nothing.
+    /// Counts several at once. Zero leaves no entry.
     pub(crate) fn count_more(&self, what: &'static str, times: u64) {
         if times > 0 {
             *self.state().counts.entry(what).or_default() += times;
@@ -150,7 +150,7 @@ impl Kernel {
         self.state().counts.clone()
     }
 
-    /// Mixes something that happened into the run's fingerprint.
+    /// Mixes an event of the run into its fingerprint.
     pub(crate) fn trace(&self, what: u64) {
         let mut state = self.state();
         state.trace = (state.trace ^ what).wrapping_mul(0x0100_0000_01b3).rotate_left(17);
@@ -160,7 +160,7 @@ impl Kernel {
         self.state().trace
     }
 
-    /// Does something after a while.
+    /// Runs an action after a pause.
     pub(crate) fn after(&self, pause: Duration, action: impl FnOnce() + Send + 'static) {
         let mut state = self.state();
         state.order += 1;
@@ -175,7 +175,7 @@ impl Kernel {
         slot
     }
 
-    /// Runs a future as a part of a process.
+    /// Runs a future as part of a process.
     pub(crate) fn spawn(&self, life: Option<Life>, job: impl Future<Output = ()> + Send + 'static) {
         let mut state = self.state();
         state.order += 1;
@@ -185,7 +185,7 @@ impl Kernel {
         lock(&self.woken).push_back(id);
     }
 
-    /// The process is no more: none of its tasks runs on.
+    /// Kills the process: none of its tasks goes on.
     pub(crate) fn kill(&self, life: Life) {
         let mut state = self.state();
         let gone: Vec<u64> =
@@ -196,8 +196,8 @@ impl Kernel {
         drop(jobs);
     }
 
-    /// Nothing happens any more. What was to happen holds the world that holds this, so without it nothing of a seed would
-    /// be freed.
+    /// Ends everything. The pending timers and tasks hold the world, and the world holds this kernel, so without this
+    /// nothing of a seed would be freed.
     pub(crate) fn end(&self) {
         let mut state = self.state();
         let rest = (std::mem::take(&mut state.timers), std::mem::take(&mut state.tasks));
@@ -205,7 +205,7 @@ impl Kernel {
         drop(rest);
     }
 
-    /// The process stands still, as after SIGSTOP.
+    /// Pauses the process, as SIGSTOP does.
     pub(crate) fn pause(&self, life: Life) {
         self.state().paused.entry(life).or_default();
     }
@@ -215,7 +215,7 @@ impl Kernel {
         lock(&self.woken).extend(woken.into_iter().flatten());
     }
 
-    /// Runs what can run, then the next timer; false where there is none.
+    /// Runs everything that can run, then the next timer. Returns false if there is none.
     pub(crate) fn step(&self) -> bool {
         self.poll_woken();
         let timer = {
@@ -258,7 +258,7 @@ impl Kernel {
     }
 }
 
-/// A place that is filled once, and waited for.
+/// A place that is filled once and can be awaited.
 pub(crate) struct Slot<T> {
     inner: Arc<Mutex<(Option<T>, Option<Waker>)>>,
 }
@@ -276,7 +276,7 @@ impl<T> Default for Slot<T> {
 }
 
 impl<T> Slot<T> {
-    /// What it was filled with, once.
+    /// Takes its value, if it was filled.
     pub(crate) fn take(&self) -> Option<T> {
         lock(&self.inner).0.take()
     }

@@ -1,9 +1,9 @@
 //! Weir's core against a simulated Kafka, MongoDB and clock: `cargo xtask simulate`.
 //!
-//! Each seed is a run with faults; after it the collections must be what the logs say, by a model that shares no code
-//! with Weir. The same seed gives the same run.
+//! Each seed is a run with faults. After it the collections must be what the logs say, according to a model that shares
+//! no code with Weir. The same seed gives the same run.
 
-// A program for people speaks on stdout.
+// A program for people prints to stdout.
 #![allow(clippy::print_stdout)]
 #![allow(
     clippy::missing_fields_in_debug,
@@ -52,7 +52,7 @@ struct Line {
     /// The first of them.
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// Switch every seeded bug on in turn: each must be caught, by at most so many seeds as are given.
+    /// Switch on every seeded bug in turn. Each must be caught within the given number of seeds.
     #[arg(long)]
     bugs: bool,
     /// Only this bug, by its name.
@@ -61,17 +61,17 @@ struct Line {
     /// Say what happened in the run, for a single seed.
     #[arg(long)]
     trace: bool,
-    /// Write what came of it to this file, as JSON.
+    /// Write the results to this file, as JSON.
     #[arg(long)]
     report: Option<PathBuf>,
 }
 
-/// From so many seeds on, everything that can happen has to.
+/// From this many seeds on, everything that can happen must have happened.
 const ENOUGH: usize = 200;
-/// How many of the seeds that fail in a run are kept, and named.
+/// How many of the failing seeds of a run are kept and named.
 const KEPT_AT_ONCE: usize = 10;
 
-/// Every count that a run without bugs has to have seen.
+/// Every count that a run without bugs must have seen.
 const MUST_HAPPEN: [&str; 59] = [
     "fault: a commit conflicts",
     "fault: a delivery kills the host",
@@ -146,7 +146,8 @@ fn main() -> anyhow::Result<ExitCode> {
     Ok(if report["holds"] == true { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Runs Weir as it is: no seed may fail, and everything must have happened. What fails is kept, and run by every run.
+/// Runs Weir as it is: no seed may fail, and everything must have happened. Seeds that fail are kept, and every later
+/// run repeats them.
 fn unchanged(line: &Line) -> anyhow::Result<Value> {
     let begun = Instant::now();
     let kept = kept::seeds()?;
@@ -191,7 +192,7 @@ fn bug(name: &str) -> Option<Bug> {
     Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name)
 }
 
-/// Switches the bugs on in turn: each must be caught, by a seed that passes without it.
+/// Switches the bugs on in turn. Each must be caught, by a seed that passes without it.
 fn bugs(line: &Line) -> Value {
     let chosen = Bug::ALL.into_iter().filter(|bug| line.bug.as_ref().is_none_or(|name| *name == format!("{bug:?}")));
     let seeds: Vec<u64> = (line.from..line.from + line.seeds).collect();
@@ -219,7 +220,7 @@ fn bugs(line: &Line) -> Value {
 
 type Failures = Vec<(u64, String)>;
 
-/// Runs seeds on all processors, until so many have failed.
+/// Runs seeds on all processors, until `enough` of them have failed.
 fn sweep(seeds: &[u64], bug: Option<Bug>, enough: usize) -> (Failures, BTreeMap<&'static str, u64>) {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Failures::new());

@@ -1,4 +1,4 @@
-//! What must have come of the records: computed from the logs alone, by code that shares nothing with Weir's.
+//! What must have become of the records, computed from the logs alone by code that shares nothing with Weir.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use bson::{Bson, Document, doc};
 
 use crate::handlers::{COUNTS, READS, TOTALS, handlers_of};
 
-/// What an event asks of its handlers.
+/// What an event asks its handlers to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum EventKind {
     Count,
@@ -85,25 +85,26 @@ pub(crate) enum Produced {
         aggregate: String,
         number: i64,
         created_at_ms: i64,
-        /// The row's own time is part of the hash.
+        /// Whether the row's own time is part of the hash.
         has_created_at: bool,
     },
     Ignored,
     Undecodable,
 }
 
-/// What must be found at the end.
+/// What must be there at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
     /// By collection and `_id`.
     pub(crate) documents: BTreeMap<(&'static str, String), Document>,
-    /// By record, event and handler: the reasons.
+    /// The reasons, by record, event and handler.
     pub(crate) parked: BTreeMap<String, &'static str>,
-    /// Dead letters that may be there or not: an event that came again after it may have been forgotten, or is dead already.
+    /// Dead letters that may or may not be there: of an event that was repeated after it may have been forgotten, or
+    /// that is already dead.
     pub(crate) may_be_dead: BTreeSet<String>,
 }
 
-/// What an event is told from another by.
+/// What distinguishes one event from another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Hash {
     aggregate: String,
@@ -111,17 +112,17 @@ struct Hash {
     created_at_ms: Option<i64>,
 }
 
-/// What is to be said of a record's age.
+/// What a record's age means for it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Forgotten {
-    /// An event that was created before may have been forgotten by the time when the record is read.
+    /// An event that was created before this may have been forgotten by the time the record is read.
     pub(crate) before_ms: i64,
-    /// Whether it was refused for that. How far the ledger has come by then is chance; that it never refuses what it
-    /// cannot have forgotten, and never runs again what it has, is not.
+    /// Whether it was refused for that reason. How far the ledger has come by then is chance. But it must never refuse
+    /// what it cannot have forgotten, and never run again what it has.
     pub(crate) is_refused: bool,
 }
 
-/// The model's own state while it goes through the records.
+/// The model's own state while it processes the records.
 #[derive(Debug, Default)]
 pub(crate) struct Model {
     first: BTreeMap<String, Hash>,
@@ -137,18 +138,18 @@ pub(crate) fn delivery_name(event: &str, handler: i32) -> String {
     format!("{event} for {handler}")
 }
 
-/// Which of the documents that all partitions share an event changes.
+/// Returns the id of the shared document that an event changes. All partitions share these documents.
 pub(crate) fn shared_id(number: i64) -> String {
     format!("s{}", number % 3)
 }
 
-/// What an event leaves in it.
+/// Returns the entry that an event leaves in it.
 pub(crate) fn shared_entry(aggregate: &str, number: i64) -> String {
     format!("{aggregate}:{number}")
 }
 
-/// A shared document, with what aggregates have left in it apart from one another: between them there is no order, and
-/// within each the order stays.
+/// Returns a shared document with the entries of each aggregate separated. There is no order between aggregates, but
+/// within each the order must hold.
 pub(crate) fn by_aggregate(document: &Document) -> Document {
     let mut seen = document.get_array("seen").cloned().unwrap_or_default();
     let aggregate = |entry: &Bson| entry.as_str().and_then(|it| it.split(':').next()).unwrap_or_default().to_owned();
@@ -159,7 +160,7 @@ pub(crate) fn by_aggregate(document: &Document) -> Document {
 }
 
 impl Model {
-    /// Goes on with the next record of a partition, in the order of its log.
+    /// Processes the next record of a partition, in the order of its log.
     pub(crate) fn record(&mut self, name: String, produced: &Produced, forgotten: Forgotten) {
         let (id, kind, aggregate, number, created_at_ms, has) = match produced {
             Produced::Ignored => return,
@@ -197,7 +198,8 @@ impl Model {
         }
     }
 
-    /// A record is dead; where it comes again, in the same batch, the second is no more than that.
+    /// Records a dead letter. If the event was dead before, perhaps in the same batch, a second letter is allowed but
+    /// not required.
     fn dead(&mut self, name: String, event: &str, reason: &'static str) {
         if self.refused.insert(event.to_owned()) {
             self.expected.parked.insert(name, reason);

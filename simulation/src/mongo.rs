@@ -1,9 +1,9 @@
 //! A simulated MongoDB: documents with versions, transactions with snapshots, a primary that can be lost.
 //!
-//! What it keeps of the real one: the first to update a document wins and the other conflicts; an update that changes
-//! nothing conflicts with nobody; a failed statement answers `ok: 1` with `writeErrors` and its transaction is gone; a
-//! majority read lags; what no majority has is rolled back by a failover; a transaction that nobody ends lives for a
-//! minute and more.
+//! It keeps these properties of the real one. The first transaction to update a document wins, and others conflict. An
+//! update that changes nothing conflicts with no other. A failed statement answers `ok: 1` with `writeErrors`, and its
+//! transaction is gone. A majority read lags. A failover rolls back what no majority has. A transaction that nobody
+//! ends lives for more than a minute.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use weir::store::wire;
 
 use crate::kernel::Kernel;
 
-/// A document's place: namespace and `_id`.
+/// The address of a document: namespace and `_id`.
 pub(crate) type Key = (Arc<str>, Vec<u8>);
-/// A document as it was at a time; none where it was removed.
+/// A document as it was at a time, or `None` if it was removed.
 pub(crate) type Stored = Option<Arc<Document>>;
 type Versions = Vec<(u64, Stored)>;
 
@@ -36,7 +36,7 @@ pub(crate) struct Mongo {
     pub(crate) collections: BTreeMap<Arc<str>, u64>,
     sessions: BTreeMap<Vec<u8>, Session>,
     clock: u64,
-    /// Up to where a majority has it.
+    /// The time up to which a majority has everything.
     majority: u64,
     term: u64,
 }
@@ -45,9 +45,9 @@ pub(crate) struct Mongo {
 struct Session {
     number: i64,
     open: Option<Transaction>,
-    /// What the last transaction came to.
+    /// The number and the time of the last committed transaction.
     committed: Option<(i64, u64)>,
-    /// It was ended from outside, which its next command is told.
+    /// The transaction was ended from outside, and its next command will get an error.
     interrupted: bool,
 }
 
@@ -57,11 +57,11 @@ struct Transaction {
     writes: BTreeMap<Key, Stored>,
     ends: Duration,
     huge: bool,
-    /// It conflicts with itself when it is committed.
+    /// It conflicts with itself when it commits.
     stuck: bool,
 }
 
-/// In which transaction a command runs.
+/// The transaction in which a command runs.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
     pub(crate) session: Vec<u8>,
@@ -69,16 +69,16 @@ pub(crate) struct Place {
     pub(crate) first: bool,
 }
 
-/// What a statement met.
+/// The reason why a statement failed.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Trouble {
-    /// Another transaction holds the document: a statement outside a transaction waits.
+    /// Another transaction holds the document. A statement outside a transaction waits for it.
     Blocked,
     /// A write error with its code.
     Refused(i32, String),
 }
 
-/// The version that stood at that time, where there was any.
+/// Returns the version that was current at that time, if there was any.
 fn seen_at(versions: &Versions, at: u64) -> Option<&Stored> {
     versions.iter().rev().find(|(written, _)| *written <= at).map(|(_, document)| document)
 }
@@ -87,7 +87,7 @@ pub(crate) fn failed(code: i32, message: &str, transient: bool) -> wire::Error {
     wire::Error { code: Some(code), message: message.to_owned(), transient, ..wire::Error::default() }
 }
 
-/// An `_id` as a key: by far the most are made of these, and are written out by hand, for many are asked for.
+/// Returns an `_id` as a key. The most common types are written by hand, because this is called very often.
 pub(crate) fn id_bytes(id: &Bson) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(24);
     put_id(&mut bytes, id);
@@ -101,7 +101,7 @@ fn put_id(bytes: &mut Vec<u8>, id: &Bson) {
         bytes.extend_from_slice(value);
     };
     match id {
-        // MongoDB holds numbers of every type for the same.
+        // MongoDB treats equal numbers of different types as the same.
         Bson::Int32(number) => put(b'n', &i64::from(*number).to_be_bytes()),
         Bson::Int64(number) => put(b'n', &number.to_be_bytes()),
         Bson::String(text) => put(b's', text.as_bytes()),
@@ -132,14 +132,14 @@ impl Mongo {
         self.term
     }
 
-    /// A majority has got that far.
+    /// Records that a majority has everything up to `to`.
     pub(crate) fn replicated(&mut self, to: u64, term: u64) {
         if term == self.term {
             self.majority = self.majority.max(to.min(self.clock));
         }
     }
 
-    /// The primary is lost with all that no majority has.
+    /// Loses the primary, with everything that no majority has.
     pub(crate) fn fail_over(&mut self) {
         self.term += 1;
         let majority = self.majority;
@@ -162,12 +162,12 @@ impl Mongo {
         }
     }
 
-    /// The document as a reader at that time sees it.
+    /// Returns the document as a reader at that time sees it.
     pub(crate) fn at(&self, key: &Key, at: u64) -> Option<&Arc<Document>> {
         seen_at(self.documents.get(&key.0)?.get(&key.1)?, at)?.as_ref()
     }
 
-    /// The documents of a collection as a reader sees them: at a time, or in a transaction.
+    /// Returns the documents of a collection as a reader sees them: at a time, or in a transaction.
     pub(crate) fn scan(&mut self, namespace: &str, place: Option<&Place>) -> Vec<Arc<Document>> {
         let majority = self.majority;
         let at = place.and_then(|place| self.open(place)).map_or(majority, |open| open.snapshot);
@@ -189,7 +189,8 @@ impl Mongo {
         found.into_values().collect()
     }
 
-    /// One document as a statement sees it: in its transaction, or the newest; a reader outside sees what a majority has.
+    /// Returns one document as a statement sees it: in its transaction, or else the newest. A reader outside a
+    /// transaction sees what a majority has.
     pub(crate) fn see(&mut self, key: &Key, place: Option<&Place>, reads: bool) -> Stored {
         if let Some(place) = place {
             let open = self.open(place)?;
@@ -277,7 +278,7 @@ impl Mongo {
         }
     }
 
-    /// The transaction is gone, as after any failed statement.
+    /// Discards the transaction, as any failed statement does.
     pub(crate) fn lose(&mut self, place: &Place) {
         if let Some(session) = self.sessions.get_mut(&place.session)
             && session.number == place.number
@@ -290,7 +291,7 @@ impl Mongo {
         self.open(place).is_some_and(|open| open.huge)
     }
 
-    /// Commits; gives the time that a majority has to reach.
+    /// Commits. Returns the time that a majority has to reach.
     pub(crate) fn commit(&mut self, session: &[u8], number: i64) -> Result<u64, wire::Error> {
         let none = || failed(NO_TRANSACTION, "no such transaction", true);
         let state = self.sessions.get_mut(session).ok_or_else(none)?;
@@ -326,7 +327,7 @@ impl Mongo {
         }
     }
 
-    /// Ends sessions; what they had open is gone.
+    /// Ends sessions, and discards their open transactions.
     pub(crate) fn kill_sessions(&mut self, sessions: &[Vec<u8>]) {
         for session in sessions {
             if let Some(state) = self.sessions.get_mut(session)
@@ -338,7 +339,7 @@ impl Mongo {
         }
     }
 
-    /// Whether an open transaction has written to the collection.
+    /// Returns whether an open transaction has written to the collection.
     pub(crate) fn is_written_to(&self, namespace: &str) -> bool {
         let now = self.kernel.now();
         let open = self.sessions.values().filter_map(|session| session.open.as_ref()).filter(|open| open.ends > now);
@@ -361,13 +362,13 @@ impl Mongo {
         self.clock
     }
 
-    /// The progress of all partitions, as a majority has it.
+    /// Returns the progress of all partitions, as a majority has it.
     pub(crate) fn progress_of_majority(&self) -> impl Iterator<Item = &Document> {
         let all = self.documents.get("weir.progress").into_iter().flatten();
         all.filter_map(|(_, versions)| seen_at(versions, self.majority)?.as_deref())
     }
 
-    /// The newest version of every document of a collection.
+    /// Returns the newest version of every document of a collection.
     pub(crate) fn all(&self, namespace: &str) -> Vec<Arc<Document>> {
         let documents = self.documents.get(namespace).into_iter().flatten();
         documents.filter_map(|(_, versions)| versions.last()?.1.clone()).collect()

@@ -7,10 +7,10 @@ use crate::kernel::{Kernel, lock};
 use crate::verdict::{self, Watch};
 use crate::world::{STORM, World};
 
-/// How long a calm world may take until every record is accounted for.
+/// How long a calm world may take to account for every record.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// What came of a seed.
+/// The result of a seed.
 #[derive(Debug)]
 pub(crate) struct Ended {
     pub(crate) counts: BTreeMap<&'static str, u64>,

@@ -1,4 +1,4 @@
-//! What must hold: while it runs, that nobody goes back; at the end, that the collections are what the logs say.
+//! What must hold. During the run, progress never goes back. At the end, the collections are what the logs say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use crate::world::{World, partition_of};
 const COLLECTIONS: [&str; 10] =
     ["counts", "changed", "shared", "made", "effects", "queried", "once", "totals", "huge", "fallen"];
 
-/// Looks on while it runs.
+/// Checks the world while it runs.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     seen: BTreeMap<i32, (i64, i64)>,
-    /// Up to where a majority had it then.
+    /// The majority's time at the last check.
     majority: u64,
 }
 
 impl Watch {
-    /// Epoch and progress of a partition, as a majority has them, never go back, unless a person has set them.
+    /// Checks that no partition's epoch or progress goes back at a majority, unless a person has set it.
     pub(crate) fn look(&mut self, world: &World) -> Result<(), String> {
         if let Some(wrong) = &world.wrong {
             return Err(wrong.clone());
@@ -52,7 +52,7 @@ impl Watch {
     }
 }
 
-/// Compares what is there with what must be.
+/// Compares what is there with what must be there.
 pub(crate) fn judge(world: &World) -> Result<(), String> {
     let mut model = Model::default();
     let mongo = lock(&world.mongo);
@@ -91,8 +91,9 @@ pub(crate) fn judge(world: &World) -> Result<(), String> {
     letters(world, &parked, &expected)
 }
 
-/// No event of a topic is forgotten while a partition of it has not come past it by the retention; and a partition comes
-/// no further than the newest event that its topic had before the record in question.
+/// Returns the time before which an event may be forgotten. An event is not forgotten until every partition of its topic
+/// has passed it by the retention, and no partition passes the newest event that the topic had before the record in
+/// question.
 fn forgotten_before_ms(world: &World, partition: usize, at_ms: i64) -> i64 {
     let topic = |partition: usize| id(i32::try_from(partition).unwrap_or(-1)).topic;
     let same = world.logs.iter().enumerate().filter(|(other, _)| topic(*other) == topic(partition));
@@ -111,7 +112,7 @@ fn name(document: &Document) -> String {
     }
 }
 
-/// Every parked delivery and dead letter is one that the model names, and none is missing.
+/// Checks that the model names every parked delivery and dead letter, and that none is missing.
 fn letters(world: &World, parked: &[Arc<Document>], expected: &Expected) -> Result<(), String> {
     let mut found = BTreeMap::new();
     for document in parked {

@@ -1,4 +1,4 @@
-//! The way between a simulated process and the simulated MongoDB, with what may happen on it.
+//! The connection between a simulated process and the simulated MongoDB, and what may happen on it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -11,20 +11,20 @@ use crate::command::{self, Outcome};
 use crate::kernel::{Kernel, Slot, lock};
 use crate::mongo::{Mongo, OUT_OF_TIME, Place, id_bytes};
 
-/// How often what happens, in a thousand commands.
+/// How often each fault happens, per thousand commands.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Weather {
     /// The connection is lost before the command is sent.
     pub(crate) before: u64,
-    /// The command arrives after its sender was told that the connection is lost.
+    /// The command arrives after its sender has seen the connection break.
     pub(crate) late: u64,
-    /// The command is done, and its reply lost.
+    /// The command is executed, but its reply is lost.
     pub(crate) after: u64,
     /// The reply takes seconds.
     pub(crate) slow: u64,
 }
 
-/// The way of one process.
+/// The connection of one process.
 #[derive(Clone)]
 pub(crate) struct Line {
     pub(crate) kernel: Kernel,
@@ -39,7 +39,7 @@ impl fmt::Debug for Line {
     }
 }
 
-/// What is asked of the server.
+/// A request to the server.
 #[derive(Clone)]
 enum Request {
     Command { database: String, command: Document, place: Option<Place>, time: Duration },
@@ -78,7 +78,7 @@ impl Line {
         slot
     }
 
-    /// The request is at the server after that time.
+    /// Delivers the request to the server after that time.
     fn arrive(&self, after: Duration, request: Request, slot: Slot<Result<Document, Error>>, loses: bool) {
         let line = self.clone();
         self.kernel.after(after, move || line.serve(request, slot, loses));
@@ -129,17 +129,17 @@ impl Line {
         self.answer(back, &slot, reply, needs.map(|needs| (needs, lost(&request))));
     }
 
-    /// What was written since then comes to a majority soon.
+    /// Schedules that a majority gets what was written since `before`.
     fn replicate(&self, mongo: &Mongo, before: u64) {
         if mongo.clock() > before {
             let (to, term, line) = (mongo.clock(), mongo.term(), self.clone());
-            // Now and then the others lag, so that a primary that is lost takes more with it.
+            // Now and then the other members lag, so that more is lost with a primary.
             let lag = if self.kernel.chance(50) { self.kernel.between(20, 150) } else { self.kernel.between(1, 6) };
             self.kernel.after(lag, move || lock(&line.mongo).replicated(to, term));
         }
     }
 
-    /// The reply, once a majority has what it needs; an error where the primary is lost meanwhile.
+    /// Fills in the reply once a majority has what it needs. It is an error if the primary is lost meanwhile.
     fn answer(
         &self,
         after: Duration,
@@ -166,7 +166,8 @@ impl Line {
     }
 }
 
-/// A command as the server reads it. The crate's own conversion makes every value twice, which is felt here.
+/// Reads a command as the server does. The crate's own conversion makes every value twice, which costs noticeable time
+/// here.
 fn read(raw: &RawDocument) -> Document {
     let pairs = raw.iter().map(|pair| pair.expect("what weir sends is BSON"));
     pairs.map(|(name, value)| (name.as_str().to_owned(), read_value(value))).collect()
@@ -182,7 +183,7 @@ fn read_value(value: RawBsonRef<'_>) -> Bson {
     }
 }
 
-/// The documents of a reply, as they came over the wire.
+/// Returns the documents of a reply, as they arrived.
 fn found(reply: &Document) -> Found {
     let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
     let documents = batch.into_iter().flatten().filter_map(Bson::as_document);

@@ -1,4 +1,4 @@
-//! One simulated world: hosts, the group's coordinator, what is produced, and what goes wrong.
+//! One simulated world: hosts, the group's coordinator, the records produced, and what goes wrong.
 
 mod produce;
 mod topic;
@@ -19,7 +19,7 @@ use crate::wire::{Line, Weather};
 pub(crate) const PARTITIONS: usize = 5;
 const HOSTS: usize = 3;
 const SESSION: Duration = Duration::from_secs(6);
-/// How long faults come.
+/// How long faults go on.
 pub(crate) const STORM: Duration = Duration::from_secs(40);
 const EVENTS: u64 = 200;
 const AGGREGATES: u64 = 4;
@@ -30,12 +30,12 @@ pub(crate) type Shared = Arc<Mutex<World>>;
 struct Member {
     life: u32,
     process: Option<Process>,
-    /// Since when it stands still.
+    /// When it was paused, if it is.
     paused: Option<Duration>,
     died: Option<Duration>,
 }
 
-/// A record with all that the model needs.
+/// A record with everything that the model needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Logged {
     pub(crate) generation: u32,
@@ -50,30 +50,30 @@ pub(crate) struct World {
     pub(crate) kafka: Arc<Mutex<Kafka>>,
     pub(crate) line: Line,
     members: Vec<Member>,
-    /// The weather of this storm.
+    /// The usual weather of this storm.
     usual: Weather,
-    /// Whose each partition is, as the coordinator sees it.
+    /// The owner of each partition, as the coordinator sees it.
     owners: BTreeMap<i32, Life>,
-    /// Who is to hear later that a partition is lost.
+    /// Members that will learn later that they have lost a partition.
     unheard: Vec<(Life, i32)>,
     /// The logs, as the model reads them.
     pub(crate) logs: Vec<Vec<Logged>>,
     numbers: i64,
     deadly: bool,
-    /// A partition whose topic is made anew: nobody may own it until that is done.
+    /// A partition whose topic is being recreated. Nobody may own it until that is done.
     renewing: Option<i32>,
-    /// Partitions that were set by hand.
+    /// Partitions whose progress was set by hand.
     pub(crate) set: BTreeSet<i32>,
     setting: BTreeSet<i32>,
-    /// What a person is about to set.
+    /// Partitions whose progress a person is about to set.
     acting: BTreeSet<i32>,
-    /// The partition in which records are lost before they are read.
+    /// The partition in which records are deleted before they are read.
     to_outrun: Option<i32>,
-    /// What a person has found wrong.
+    /// What a person found to be wrong.
     pub(crate) wrong: Option<String>,
 }
 
-/// Which partition a progress document is about, by its number.
+/// Returns the number of the partition that a progress document is about.
 pub(crate) fn partition_of(progress: &bson::Document) -> Option<i32> {
     let id = progress.get_document("_id").ok()?;
     Some(number_of(id.get_str("topic").ok()?, id.get_i32("partition").ok()?))
@@ -104,12 +104,12 @@ impl World {
             setting: BTreeSet::new(),
             acting: BTreeSet::new(),
             wrong: None,
-            // Not the one that is made anew.
+            // Not the partition that is recreated.
             to_outrun: kernel.chance(200).then(|| 1 + i32::try_from(kernel.below(PARTITIONS as u64 - 1)).unwrap_or(0)),
         }))
     }
 
-    /// Sets everything going.
+    /// Starts everything.
     pub(crate) fn begin(world: &Shared) {
         let (kernel, hosts) = {
             let world = lock(world);
@@ -165,7 +165,7 @@ impl World {
         }
     }
 
-    /// A member has left the group and its process has ended. It is started again.
+    /// Handles a member that has left the group and whose process has ended. It is restarted.
     fn leave(world: &Shared, life: Life) {
         let mut it = lock(world);
         let kernel = it.kernel.clone();
@@ -218,7 +218,7 @@ impl World {
         });
     }
 
-    /// What is wrong from now on, and what happens once.
+    /// Chooses what goes wrong from now on, and what happens once.
     fn disturb(world: &Shared) {
         let kernel = lock(world).kernel.clone();
         let share = |most: u64| kernel.below(most + 1);
@@ -284,7 +284,7 @@ impl World {
         }
     }
 
-    /// The primary is lost as soon as it has something that no majority has, and at that time at the latest.
+    /// Loses the primary as soon as it has something that no majority has, and no later than `latest`.
     fn fail_over(world: &Shared, latest: Duration) {
         let it = lock(world);
         let kernel = it.kernel.clone();
@@ -298,7 +298,7 @@ impl World {
         kernel.after(Duration::from_millis(1), move || Self::fail_over(&again, latest));
     }
 
-    /// The group's coordinator looks at its members.
+    /// Lets the group's coordinator check its members.
     fn coordinate(world: &Shared) {
         let mut it = lock(world);
         let (kernel, now) = (it.kernel.clone(), it.kernel.now());
@@ -332,7 +332,7 @@ impl World {
             }
             let to = alive[usize::try_from(kernel.below(alive.len() as u64)).unwrap_or(0)];
             match owner {
-                // It is assigned when it has come back.
+                // It is assigned once it has come back.
                 Some(from) if from != to => it.tell(from, Change::Revoked(vec![id(partition)])),
                 Some(_) => {}
                 None => {
@@ -372,7 +372,7 @@ impl World {
         }
     }
 
-    /// Members that are dead or stand still too long lose what they have.
+    /// Takes the partitions from members that are dead or have been paused too long.
     fn free_lost(&mut self, now: Duration) {
         let mut gone = Vec::new();
         for (partition, life) in &self.owners {
@@ -396,7 +396,7 @@ impl World {
         }
     }
 
-    /// A partition is given to a second member before the first hears of it.
+    /// Assigns a partition to a second member before the first learns of it.
     fn assign_twice(&mut self, host: usize) {
         let count = self.logs.len() as u64;
         let partition = i32::try_from(self.kernel.below(count)).unwrap_or(0);
@@ -425,13 +425,13 @@ impl World {
         }
     }
 
-    /// The progress documents, as MongoDB has them now.
+    /// Returns the progress documents as MongoDB has them now.
     pub(crate) fn progress(&self) -> Vec<(i32, Arc<bson::Document>)> {
         let all = lock(&self.mongo).all("weir.progress");
         all.into_iter().filter_map(|document| Some((partition_of(&document)?, document))).collect()
     }
 
-    /// Whether every record is accounted for.
+    /// Returns whether every record is accounted for.
     pub(crate) fn is_settled(&self) -> bool {
         let read_to = |progress: &bson::Document| {
             let of = |name| progress.get_i64(name).unwrap_or(-1);
@@ -447,7 +447,7 @@ impl World {
             })
     }
 
-    /// What stands still, and why; for a run that does not end.
+    /// Describes what does not move, and why, for a run that does not end.
     pub(crate) fn standing(&self) -> String {
         let hosts: Vec<String> = self.members.iter().map(|member| format!("{:?}", member.process)).collect();
         let ends: Vec<i64> = lock(&self.kafka).partitions.iter().map(|log| log.end).collect();

@@ -1,4 +1,4 @@
-//! What is produced into the topic, and kept for the model.
+//! Records that are produced into the topic, and kept for the model.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +8,11 @@ use weir::event::{Event, Ignored, Undecodable};
 
 use super::{AGGREGATES, Logged, World};
 
-/// From when on the second topic gets records.
+/// When the second topic starts to get records.
 const LATE_FROM: Duration = Duration::from_secs(14);
 /// How old its events are.
 const LATE_BY_MS: i64 = 20 * 3_600_000;
-/// How much older than the ledger some events are: the bounds.
+/// How much older than the ledger some events are.
 const AGED_MS: std::ops::Range<i64> = 3_600_000..30 * 3_600_000;
 
 use crate::command::clock_ms;
@@ -41,7 +41,8 @@ impl World {
         if LATE.contains(&i32::try_from(at).unwrap_or(-1)) && self.kernel.now() < LATE_FROM {
             at %= usize::try_from(LATE.start).unwrap_or(1);
         }
-        // A topic that is being made anew takes nothing, and its new life only what the renewal puts there.
+        // A topic that is being recreated accepts nothing, and its new incarnation gets only the records of the
+        // renewal.
         let number = i32::try_from(at).unwrap_or(0);
         if self.renewing == Some(number) || self.setting.contains(&number) {
             return;
@@ -100,7 +101,7 @@ impl World {
         }
     }
 
-    /// An event of the log once more, or another one under its id.
+    /// Returns an event of the log again, or another one under its id.
     fn again(&self, at: usize) -> Option<Produced> {
         let log = &self.logs[at];
         let back = usize::try_from(self.kernel.below(log.len() as u64)).unwrap_or(0);
@@ -118,7 +119,7 @@ impl World {
         Some(produced)
     }
 
-    /// Now and then an event is far older than those beside it.
+    /// Now and then makes an event far older than its neighbours.
     fn aged(&self, mut produced: Produced) -> Produced {
         if let Produced::Event { created_at_ms, has_created_at: true, number, .. } = &mut produced
             && *number == self.numbers

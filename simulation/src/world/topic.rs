@@ -1,5 +1,5 @@
-//! What befalls the topic: retention, a topic that is made anew; and the person who sets the progress of what stands
-//! still for it.
+//! What happens to the topic: retention, and a topic that is recreated. Also the person who then sets the progress of
+//! stopped partitions.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,15 +13,15 @@ use crate::kafka::{Records, id};
 use crate::kernel::lock;
 use crate::model::EventKind;
 
-/// How long it takes until it is looked at again whether something can happen.
+/// How long to wait before trying again something that cannot happen yet.
 const PAUSE: Duration = Duration::from_millis(200);
 
 impl World {
-    /// Kafka forgets what everybody has read.
+    /// Deletes the records that everybody has read.
     pub(super) fn truncate(&self) {
-        // What no majority has may be rolled back, and is not read for good.
+        // Reads the majority's progress, because anything else may be rolled back.
         let mongo = lock(&self.mongo);
-        // Marks of transactions behind the last record go as soon as somebody has seen that they are no records.
+        // Transaction markers after the last record go once a host has seen that they are not records.
         let read_to = |progress: &bson::Document| {
             let next = progress.get_i64("next").ok()?;
             Some((super::partition_of(progress)?, progress.get_i64("read_to").unwrap_or(next).max(next)))
@@ -29,7 +29,7 @@ impl World {
         let all: Vec<(i32, i64)> = mongo.progress_of_majority().filter_map(read_to).collect();
         drop(mongo);
         for (partition, next) in all {
-            // The record that tells a new topic from the old one stays.
+            // The record that distinguishes a new topic from the old one stays.
             if self.setting.contains(&partition) {
                 continue;
             }
@@ -47,7 +47,7 @@ impl World {
         }
     }
 
-    /// Kafka forgets what nobody has read, while nobody is there to read it.
+    /// Deletes records that nobody has read, while no host holds the partition.
     pub(super) fn outrun(world: &Shared, partition: i32) {
         let it = lock(world);
         let (kernel, next) = (it.kernel.clone(), it.next(partition));
@@ -68,7 +68,7 @@ impl World {
         log.start_at(unread[lost] + 1);
     }
 
-    /// Whether a process has anything of the partition.
+    /// Returns whether a process holds anything of the partition.
     fn is_held(&self, partition: i32) -> bool {
         self.members.iter().any(|member| member.process.as_ref().is_some_and(|process| process.holds(partition)))
     }
@@ -78,12 +78,12 @@ impl World {
         progress.and_then(|(_, progress)| progress.get_i64("next").ok())
     }
 
-    /// The topic is deleted and made anew: one partition of it has other records now, at least as many.
+    /// Deletes and recreates the topic: one of its partitions now has other records, at least as many as before.
     pub(super) fn renew_topic(world: &Shared) {
         let mut it = lock(world);
         let (kernel, now) = (it.kernel.clone(), it.kernel.now());
         let partition = *it.renewing.get_or_insert(0);
-        // Deleted while its members are gone from it.
+        // The topic is deleted while no member holds the partition.
         let held = it.owners.contains_key(&partition)
             || it.unheard.iter().any(|(_, lost)| *lost == partition)
             || it.is_held(partition);
@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    /// A person looks at what stands still, and sets where it goes on.
+    /// Lets a person look at the stopped partitions, and set where they go on.
     pub(super) fn look_at_stopped(&mut self, world: &Shared) {
         let processes = self.members.iter().filter_map(|member| member.process.as_ref());
         let stopped: BTreeSet<i32> = processes.flat_map(|process| process.stopped.keys().copied()).collect();
@@ -124,8 +124,8 @@ impl World {
         }
     }
 
-    /// Where a partition that stands still goes on: at the beginning of a topic that was made anew, or where the log
-    /// starts now. What was lost before that is to have no effect.
+    /// Returns where a stopped partition goes on: at the beginning of a recreated topic, or at the current start of the
+    /// log. Records lost before that must have no effect.
     fn way_on(&mut self, partition: i32) -> Option<(i64, &'static str)> {
         if self.setting.contains(&partition) {
             self.set.insert(partition);
@@ -155,7 +155,7 @@ impl World {
         let store = Store::new(Arc::new(self.line.clone()), &options);
         let (kernel, world) = (self.kernel.clone(), Arc::clone(world));
         self.kernel.spawn(None, async move {
-            // A person who heard nothing looks first whether it was done.
+            // A person who got no answer first checks whether the command was executed.
             let done = async || {
                 let progress = store.progress(&id(partition)).await.ok().flatten();
                 progress.is_some_and(|it| it.get_str("start_because").is_ok_and(|found| found == because))
