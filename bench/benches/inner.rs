@@ -1,9 +1,9 @@
-//! The inner costs of an event's way, one by one: `cargo bench -p bench --features inner`.
+//! The inner costs on an event's way, one by one: `cargo bench -p bench --features inner`.
 //!
-//! The records are made here and are those of the reference mix in size and kind. With `WEIR_BENCH_HANDLERS`, a folder of
+//! The records are made here, with the size and kind of the reference mix. If `WEIR_BENCH_HANDLERS` names a folder of
 //! handlers, the reference handlers are called too.
 
-// Criterion's macros make functions without a comment.
+// Criterion's macros make functions without a doc comment.
 #![allow(missing_docs)]
 
 use std::collections::BTreeMap;
@@ -66,7 +66,7 @@ fn extended_json(criterion: &mut Criterion) {
     });
 }
 
-/// A statement on a document of its own, or on one of few.
+/// A statement on a document of its own, or on one of a few.
 fn write(number: usize) -> Write {
     let id = id(number);
     let text = USER.replace("0198a3c2-7f3e-7c11-9a51-3b1b7a6c0d01", &id);
@@ -89,7 +89,7 @@ fn grouping(criterion: &mut Criterion) {
     });
 }
 
-/// A batch of entries, and what it needs to be made and planned.
+/// A batch of entries, and everything that is needed to make and plan it.
 struct Planning {
     entries: Vec<Entry>,
     ledger: Ledger,
@@ -119,7 +119,7 @@ impl Planning {
         }
     }
 
-    /// The batch with all deliveries accepted.
+    /// Returns the batch with all deliveries accepted.
     fn ran(&self) -> Batch {
         let (seen, buckets) = (Default::default(), Buckets::default());
         let mut batch = Batch::new(self.entries.clone(), &self.ledger, None);

@@ -1,8 +1,9 @@
-"""The consumer that people write by hand, to be compared with: consumer.py SETTINGS, a JSON object of what `main` takes.
+"""The consumer that people write by hand, for comparison: consumer.py SETTINGS, a JSON object of what `main` takes.
 
-aiokafka and pymongo's async API, one awaited operation at a time, a commit of the offset after every record. It does
-what the six handlers do and nothing more: no ledger, no transaction, no limits; an operation that is repeated after a
-crash takes effect again. Ends after so many records, and says how long that took from the first commit to the last.
+It uses aiokafka and pymongo's async API, awaits one operation at a time, and commits the offset after every record. It
+does what the six handlers do and nothing more: no ledger, no transaction, no limits. An operation that is repeated
+after a crash takes effect again. The consumer ends after a given number of records, and prints how long that took from
+the first commit to the last.
 """
 
 import asyncio

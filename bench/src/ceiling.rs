@@ -1,6 +1,6 @@
-//! The bare ceiling: what MongoDB allows. The mix in batches, one transaction each and one at a time: the look into the
-//! ledger, progress, marks, raw commands. No Kafka, no decoding, no handlers; all statements are made before the time
-//! runs. It shares no code with Weir's store.
+//! The bare ceiling: what MongoDB allows. It writes the mix in batches, one transaction at a time, with the ledger's
+//! look-up, progress, marks and raw commands. There is no Kafka, no decoding and no handler, and all statements are
+//! made before the time runs. It shares no code with Weir's store.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -22,25 +22,25 @@ const COLLECTIONS: [&str; 3] = ["users", "statistics", "activities"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The records.
+    /// A file of records.
     #[arg(long)]
     records: PathBuf,
     #[arg(long)]
     mongodb: String,
-    /// A database that does not exist yet; Weir's own collections get the same name with `_own`.
+    /// A database that does not exist yet. Weir's own collections get the same name with `_own`.
     #[arg(long)]
     database: String,
     #[arg(long, default_value_t = 2_000)]
     batch: usize,
-    /// Leave the document that every new user is counted in alone.
+    /// Leave out the document that every new user is counted in.
     #[arg(long)]
     without_hot: bool,
-    /// Processes whose use is told: NAME=FILE with the id.
+    /// Processes whose use to report: NAME=FILE, a file with the process id.
     #[arg(long)]
     process: Vec<Process>,
 }
 
-/// An event that is ready to be written.
+/// An event that is ready to write.
 struct Ready {
     partition: i32,
     key: [u8; 16],
@@ -73,7 +73,7 @@ pub(crate) async fn run(args: &Args) -> Result<serde_json::Value> {
     Ok(serde_json::json!({ "events": events.len(), "seconds": seconds, "processes": used }))
 }
 
-/// All events with their statements, and how many documents they make.
+/// Returns all events with their statements, and how many documents they make.
 fn ready(args: &Args) -> Result<(Vec<Ready>, BTreeMap<&'static str, u64>)> {
     let mut counts = BTreeMap::new();
     let mut events = Vec::new();
@@ -158,7 +158,7 @@ impl Bare {
         Ok(reply)
     }
 
-    /// What was to be inserted is there.
+    /// Checks that everything that should be inserted is there.
     async fn check(&self, counts: &BTreeMap<&'static str, u64>) -> Result<()> {
         for (collection, count) in counts {
             let found = self.client.database(&self.data).collection::<Document>(collection);
@@ -198,7 +198,7 @@ fn marks(batch: &[Ready]) -> RawDocumentBuf {
     command_of("insert", "ledger", batch.iter().map(mark).collect())
 }
 
-/// The partitions' steps, and how many they are.
+/// Returns the partitions' steps, and how many there are.
 fn progress(batch: &[Ready], next: &mut BTreeMap<i32, i64>) -> (RawDocumentBuf, i32) {
     let mut steps: BTreeMap<i32, i64> = BTreeMap::new();
     for event in batch {

@@ -1,4 +1,4 @@
-//! What a call costs that does nothing, each in a fresh instance.
+//! The cost of a call that does nothing, each in a fresh instance.
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! Handlers to be called without Kafka and MongoDB.
+//! Handlers that can be called without Kafka and MongoDB.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -11,11 +11,11 @@ use weir::event::Event;
 use weir::sandbox::{Compiler, Engine, EngineSettings, Handler, Limits};
 use weir::store::{self, Address, Driver, Reader, Store};
 
-/// A guest with places for what it does. It stays as it is, so that measurements compare.
+/// A guest with placeholders for what it does. It never changes, so that measurements stay comparable.
 const GUEST: &str = include_str!("guest.wat");
 const DESCRIPTION: &str = r#"{"events": ["Test"], "grants": {"users": ["write"]}}"#;
 
-/// An engine with the settings that are shipped.
+/// Returns an engine with the shipped settings.
 ///
 /// # Errors
 /// This machine has no room for it.
@@ -23,10 +23,10 @@ pub fn engine() -> Result<Engine> {
     Ok(Engine::new(&EngineSettings { stack_bytes: 524_288, ..EngineSettings::default() }, Compiler::InProcess)?)
 }
 
-/// A handler that does nothing.
+/// Returns a handler that does nothing.
 ///
 /// # Errors
-/// It is refused.
+/// The engine refuses it.
 pub async fn empty(engine: &Engine) -> Result<Handler> {
     let length = DESCRIPTION.len().to_string();
     let data = DESCRIPTION.replace('"', "\\22");
@@ -36,20 +36,20 @@ pub async fn empty(engine: &Engine) -> Result<Handler> {
     Ok(engine.load("empty", &component, Limits::default()).await?)
 }
 
-/// A handler from its file.
+/// Loads a handler from its file.
 ///
 /// # Errors
-/// There is none, or it is refused.
+/// There is no such file, or the engine refuses it.
 pub async fn load(engine: &Engine, file: &Path) -> Result<Handler> {
     let bytes = std::fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
     let name = file.file_stem().and_then(|name| name.to_str()).context("a handler's file has no name")?;
     Ok(engine.load(name, &bytes, Limits::default()).await?)
 }
 
-/// A MongoDB that is not there: for handlers that read nothing.
+/// Returns a reader of a MongoDB that does not exist, for handlers that read nothing.
 ///
 /// # Errors
-/// Never, since nothing is sent.
+/// Never, because nothing is sent.
 pub async fn no_mongodb() -> Result<Reader> {
     let address = Address {
         uri: "mongodb://127.0.0.1:1/?directConnection=true".to_owned(),
@@ -65,7 +65,7 @@ pub async fn no_mongodb() -> Result<Reader> {
     Ok(Store::new(Arc::new(Arc::new(Driver::new(&address).await?)), &options).reader())
 }
 
-/// The event's delivery in a batch in which nothing is pending.
+/// Returns the event's delivery in a batch in which nothing is pending.
 #[must_use]
 pub fn call(event: &Arc<Event>, reader: &Reader) -> Call {
     Call {

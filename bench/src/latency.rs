@@ -1,7 +1,7 @@
-//! From the commit of a row in PostgreSQL to the document's change at a majority of MongoDB.
+//! The time from the commit of a row in PostgreSQL to the document's change at a majority of MongoDB.
 //!
-//! The begin is PostgreSQL's own time of the commit (`track_commit_timestamp`), the end is when the change stream's event
-//! arrives here; both are clocks of one machine.
+//! It begins with PostgreSQL's own time of the commit (`track_commit_timestamp`) and ends when the change stream's
+//! event arrives here. Both clocks belong to the same machine.
 
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -29,13 +29,13 @@ const COMMITTED: &str = "SELECT event_id::text, (extract(epoch FROM pg_xact_comm
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The rows: a line of JSON each.
+    /// A file of the rows, one line of JSON each.
     #[arg(long)]
     rows: PathBuf,
-    /// Rows a second.
+    /// Rows per second.
     #[arg(long)]
     rate: f64,
-    /// How many of the first rows are not counted.
+    /// How many of the first rows do not count.
     #[arg(long, default_value_t = 0)]
     warm_up: usize,
     #[arg(long)]
@@ -94,7 +94,7 @@ pub(crate) async fn run(args: &Args) -> Result<Value> {
     }))
 }
 
-/// The event that a change of a document tells of, where its handler notes it.
+/// Returns the event that a change of a document belongs to, if its handler notes it.
 fn event_of(change: &ChangeStreamEvent<Document>) -> Option<String> {
     let inserted = change.full_document.as_ref();
     let inserted =
@@ -108,7 +108,7 @@ fn event_of(change: &ChangeStreamEvent<Document>) -> Option<String> {
     updated.or(inserted).map(str::to_owned)
 }
 
-/// Inserts the rows at their times, each in a transaction of its own; those of an aggregate in their order.
+/// Inserts the rows at their times, each in a transaction of its own. Rows of one aggregate stay in their order.
 async fn insert(args: &Args, rows: &[Row]) -> Result<()> {
     let begin = Instant::now() + Duration::from_millis(100);
     let mut lanes = Vec::new();

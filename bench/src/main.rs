@@ -1,6 +1,6 @@
-//! `weir-bench`: what `cargo xtask bench` measures with. Each verb writes one line of JSON.
+//! `weir-bench`: the program that `cargo xtask bench` measures with. Each verb writes one line of JSON.
 
-// A program for another program speaks on stdout.
+// A program for another program prints to stdout.
 #![allow(clippy::print_stdout)]
 
 mod ceiling;
@@ -23,7 +23,7 @@ struct Line {
 enum Verb {
     /// Write the mix into MongoDB in batches, without Kafka and handlers.
     Ceiling(ceiling::Args),
-    /// Watch hosts work off a backlog, from the first commit to the last.
+    /// Watch hosts work through a backlog, from the first commit to the last.
     Watch(watch::Args),
     /// Insert rows at a rate, and time them from their commit to a change stream.
     Latency(latency::Args),

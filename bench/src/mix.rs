@@ -1,4 +1,4 @@
-//! Records of the reference mix, read from a file: a line of JSON for each record.
+//! Records of the reference mix, read from a file with one line of JSON per record.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
@@ -20,10 +20,10 @@ pub struct Record {
 }
 
 impl Record {
-    /// The event that Weir takes it for.
+    /// Decodes the record into an event, as Weir does.
     ///
     /// # Errors
-    /// It takes it for none.
+    /// It is not an event.
     pub fn event(&self) -> Result<Event> {
         match event::decode(&self.as_record(), &event::Settings::default()) {
             Decoded::Event(event) => Ok(*event),
@@ -31,7 +31,7 @@ impl Record {
         }
     }
 
-    /// As the consumer hands it to the decoder.
+    /// Returns the record in the form that the consumer passes to the decoder.
     #[must_use]
     pub fn as_record(&self) -> event::Record<'_> {
         event::Record {
@@ -49,7 +49,7 @@ impl Record {
 /// Reads a file of records.
 ///
 /// # Errors
-/// The file cannot be read, or a line is no record.
+/// The file cannot be read, or a line is not a record.
 pub fn read(file: &Path) -> Result<Vec<Record>> {
     let lines = BufReader::new(File::open(file).with_context(|| format!("cannot read {}", file.display()))?).lines();
     lines.map(|line| serde_json::from_str(&line?).context("a line is no record")).collect()

@@ -8,10 +8,10 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 
-/// The kernel's ticks a second in `/proc/PID/stat`: 100 on every Linux of this pipeline.
+/// The kernel's ticks per second in `/proc/PID/stat`: 100 on every Linux of this pipeline.
 const TICKS: f64 = 100.0;
 
-/// A process by a name and the file that its id stands in first.
+/// A process: a name, and the file that begins with its id.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
     name: String,
@@ -27,24 +27,24 @@ impl FromStr for Process {
     }
 }
 
-/// What a process used between two looks at it.
+/// What a process used between two readings.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub(crate) struct Used {
     /// Seconds of processor time.
     pub(crate) cpu_seconds: f64,
-    /// The most resident memory of its life, in bytes.
+    /// Its peak resident memory, in bytes.
     pub(crate) peak_bytes: u64,
 }
 
-/// Processor time so far, in seconds, by process; those that do not run yet have used none.
+/// Returns processor time so far, in seconds, by process. A process that does not run yet has used none.
 pub(crate) fn cpu(processes: &[Process]) -> BTreeMap<String, f64> {
     processes.iter().map(|process| (process.name.clone(), seconds(process).unwrap_or(0.0))).collect()
 }
 
-/// What each has used since `before`.
+/// Returns what each process has used since `before`.
 ///
 /// # Errors
-/// One has ended.
+/// A process has ended.
 pub(crate) fn since(processes: &[Process], before: &BTreeMap<String, f64>) -> Result<BTreeMap<String, Used>> {
     let used = |process: &Process| -> Result<Used> {
         let gone = || format!("{} has ended", process.name);
@@ -55,12 +55,12 @@ pub(crate) fn since(processes: &[Process], before: &BTreeMap<String, f64>) -> Re
     processes.iter().map(|process| Ok((process.name.clone(), used(process)?))).collect()
 }
 
-/// This process's own processor time, in seconds.
+/// Returns this process's own processor time, in seconds.
 pub(crate) fn own_cpu() -> f64 {
     of("self").unwrap_or(0.0)
 }
 
-/// The most resident memory of this process, in bytes.
+/// Returns this process's peak resident memory, in bytes.
 pub(crate) fn own_peak_bytes() -> u64 {
     peak_bytes("self").unwrap_or(0)
 }
@@ -74,7 +74,7 @@ fn seconds(process: &Process) -> Option<f64> {
 }
 
 fn of(id: &str) -> Option<f64> {
-    // The name in parentheses may hold anything; after it, user and system time are the 12th and 13th field.
+    // The name in parentheses may contain anything. After it, user and system time are the 12th and 13th field.
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let ticks = |at: usize| fields.get(at)?.parse::<f64>().ok();

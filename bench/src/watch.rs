@@ -1,4 +1,5 @@
-//! Watches hosts work off a backlog: the time from the first commit to the last, as progress in MongoDB tells it.
+//! Watches hosts work through a backlog, and measures the time from the first commit to the last by the progress in
+//! MongoDB.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -25,13 +26,13 @@ pub(crate) struct Args {
     /// Records in all partitions.
     #[arg(long)]
     events: i64,
-    /// The time runs from the first commit once so many hosts own partitions.
+    /// Start the time at the first commit after this many hosts own partitions.
     #[arg(long, default_value_t = 1)]
     hosts: usize,
-    /// Fails where nothing moves for so many seconds.
+    /// Fail if nothing moves for this many seconds.
     #[arg(long, default_value_t = 60)]
     patience: u64,
-    /// Processes whose use is told: NAME=FILE with the id.
+    /// Processes whose use to report: NAME=FILE, a file with the process id.
     #[arg(long)]
     process: Vec<Process>,
 }

@@ -1,7 +1,7 @@
-//! What the six handlers write, without handlers: BSON statements made by hand, for the bare ceiling.
+//! What the six handlers write, without the handlers: BSON statements written by hand, for the bare ceiling.
 //!
-//! They leave the documents that the handlers leave. One `update` command a collection holds all updates in their order,
-//! which MongoDB keeps; Weir itself needs more commands, since it must know what matched.
+//! They leave the same documents as the handlers. One `update` command per collection holds all updates in their order,
+//! which MongoDB keeps. Weir itself needs more commands, because it must know which statements matched.
 
 use anyhow::{Context as _, Result, bail};
 use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc};
@@ -50,7 +50,7 @@ impl Grouped {
     }
 }
 
-/// What the event's handlers write. `hot` is whether users are counted in the one document `global_stats`.
+/// Returns what the event's handlers write. If `hot` is set, users are counted in the one document `global_stats`.
 ///
 /// # Errors
 /// The event is not of the mix.
@@ -148,7 +148,7 @@ impl Make<'_> {
         })
     }
 
-    /// Those of the payload's texts that are given, under the document's names, and the marks of a change.
+    /// Returns the texts that the payload has, under the document's names, and the marks of a change.
     fn given(&self, fields: &[(&str, &str)]) -> Document {
         let given = fields.iter().filter_map(|(key, name)| Some(((*name).to_owned(), self.text(key)?.into())));
         let mut set: Document = given.collect();
@@ -203,7 +203,7 @@ impl Make<'_> {
     }
 }
 
-/// Plain JSON as BSON; whole numbers in the smallest type that holds them.
+/// Converts plain JSON to BSON. Whole numbers get the smallest type that holds them.
 fn of_json(value: &Value) -> Result<Bson> {
     Ok(match value {
         Value::Null => Bson::Null,

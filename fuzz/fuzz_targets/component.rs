@@ -1,5 +1,5 @@
-//! Core modules from wasm-smith, in a component that follows the contract, through load and one call. An input that is a
-//! component already, or the text of one, is taken as it is, so that the corpus can be replayed without wasm-smith.
+//! Loads and calls core modules from wasm-smith, wrapped in a component that follows the contract. An input that
+//! already is a component, or the text of one, is used as it is, so that the corpus can be replayed without wasm-smith.
 
 #![no_main]
 
@@ -9,14 +9,14 @@ use wasm_smith::{Config, Module};
 
 fuzz_target!(|data: &[u8]| {
     let Some(component) = weir_fuzz::component_of(data).or_else(|| generated(data)) else { return };
-    // To keep what was generated from a failing input as a case.
+    // Lets you keep the component of a failing input as a case.
     if let Some(file) = std::env::var_os("WEIR_FUZZ_COMPONENT") {
         std::fs::write(file, &component).expect("the component can be written");
     }
     weir_fuzz::component(&component);
 });
 
-/// A component whose `handle` is arbitrary code that may call the host.
+/// Returns a component whose `handle` is arbitrary code that may call the host.
 fn generated(data: &[u8]) -> Option<Vec<u8>> {
     let parsed = |text: &str| wat::parse_str(text).expect("the text is right");
     let config = Config {

@@ -1,4 +1,4 @@
-//! Core modules in components that follow the contract, through load and one call.
+//! Loads and calls core modules in components that follow the contract.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use weir::event::Event;
 use weir::sandbox::{Compiler, Engine, EngineSettings, Limits};
 use weir::store::{self, Address, Driver, Reader, Store};
 
-/// The functions that a core module may import: all of the frame's that do not wait.
+/// The functions that a core module may import: all functions of the frame that do not wait.
 pub const IMPORTS: &str = r#"(module
     (import "host" "memory" (memory 1))
     (import "host" "now" (func (result i64)))
@@ -33,10 +33,10 @@ pub const IMPORTS: &str = r#"(module
     (import "host" "own-new" (func (param i32) (result i32)))
     (import "host" "own-drop" (func (param i32))))"#;
 
-/// The component that behaviours and the sandbox's tests are made in.
+/// The frame that behaviours and the sandbox's tests are built from.
 const FRAME: &str = include_str!("../../guest-handlers/behaviours/frame.wat");
 
-/// Where the fuzzed module stands in it, and how the guest's module gets its `handle`.
+/// Marks the position of the fuzzed module in the frame, and how the guest's module gets its `handle`.
 const GUEST: &str = "  (core module $guest\n";
 const LIBC: &str = r#"(with "libc" (instance $libc))"#;
 const FUZZED_LIBC: &str = r#"(with "libc" (instance $libc)) (with "fuzzed" (instance $fuzzed))"#;
@@ -45,11 +45,11 @@ const TOP: &str = r#"(import "fuzzed" "handle" (func $fuzzed (param i32) (result
 const HANDLE: &str = "(return (call $fuzzed (local.get 0)))";
 const DESCRIPTION: &str = r#"{"events": ["Test"], "grants": {"users": ["read", "write"]}}"#;
 
-/// The kind of a section that is a core module, and which of them is the fuzzed one: the one after the memory's.
+/// The kind of a section that is a core module, and the index of the fuzzed one, which follows the memory's module.
 const CORE_MODULE: u8 = 1;
 const FUZZED: usize = 2;
 
-/// A component of the contract with an empty module in the place of the fuzzed one.
+/// Returns a component of the contract with an empty module in place of the fuzzed one.
 fn shell() -> Vec<u8> {
     let fuzzed = format!("{}{GUEST}", include_str!("fuzzed.wat"));
     let (data, length) = (DESCRIPTION.replace('"', "\\22"), DESCRIPTION.len().to_string());
@@ -69,12 +69,12 @@ fn shell() -> Vec<u8> {
     wat::parse_str(text).expect("the text is right")
 }
 
-/// A component of the contract whose `handle` is the core module's.
+/// Returns a component of the contract whose `handle` belongs to the core module.
 #[must_use]
 pub fn around(module: &[u8]) -> Vec<u8> {
     static SHELL: OnceLock<Vec<u8>> = OnceLock::new();
     let shell = SHELL.get_or_init(shell);
-    // A component is a head of eight bytes, and sections: a kind, a length, and so many bytes.
+    // A component is a head of eight bytes, followed by sections: a kind, a length, and that many bytes.
     let mut component = shell[..8].to_vec();
     let (mut at, mut modules) = (8, 0);
     while at < shell.len() {
@@ -91,7 +91,7 @@ pub fn around(module: &[u8]) -> Vec<u8> {
     component
 }
 
-/// A number of seven bits a byte, and where it ends.
+/// Reads a number with seven bits per byte. Returns it and the position after it.
 fn read_length(bytes: &[u8], mut at: usize) -> (usize, usize) {
     let (mut number, mut shift) = (0, 0);
     loop {
@@ -113,8 +113,8 @@ fn write_length(out: &mut Vec<u8>, mut number: usize) {
     out.push(u8::try_from(number).unwrap_or_default());
 }
 
-/// The component that an input is: its binary, its text, or the text of a core module for [`around`]. None for other
-/// bytes, of which the fuzz target makes a core module.
+/// Returns the component that an input stands for: its binary, its text, or the text of a core module for [`around`].
+/// Returns `None` for other bytes, from which the fuzz target makes a core module.
 #[must_use]
 pub fn component_of(data: &[u8]) -> Option<Vec<u8>> {
     if data.starts_with(b"\0asm") {
@@ -130,7 +130,7 @@ pub fn component_of(data: &[u8]) -> Option<Vec<u8>> {
     wat::parse_str(text).ok().map(|module| around(&module))
 }
 
-/// A component through load, and one call of it if it loads. Gives the number of its writes if it was called.
+/// Loads a component, and calls it once if it loads. Returns the number of its writes if it was called.
 pub fn component(data: &[u8]) -> Option<usize> {
     static WORLD: OnceLock<World> = OnceLock::new();
     let world = WORLD.get_or_init(World::new);
@@ -165,11 +165,11 @@ pub fn component(data: &[u8]) -> Option<usize> {
     })
 }
 
-/// What a call needs, made once.
+/// Everything that a call needs, made once.
 struct World {
     runtime: tokio::runtime::Runtime,
     engine: Engine,
-    /// Without a server behind it: every read is a fault.
+    /// There is no server behind it, so every read is a fault.
     reader: Reader,
 }
 

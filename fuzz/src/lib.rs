@@ -17,20 +17,20 @@ use weir::event::{self, Columns, Decoded, Event, Others, Record, Undecodable};
 
 pub use components::{IMPORTS, around, component, component_of};
 
-/// The bytes of a refusal's message at most.
+/// The maximum size of a refusal's message in bytes.
 const MESSAGE_BYTES: usize = 1_000;
 
-/// The bytes of an id, a type or a sequence at most.
+/// The maximum size of an id, a type or a sequence in bytes.
 const NAME_BYTES: usize = 1_024;
 
-/// The bytes of the reason why a record is undecodable at most: it quotes a name of 100 characters, all of which may be
-/// escaped.
+/// The maximum size in bytes of the reason why a record is undecodable. It quotes a name of 100 characters, all of
+/// which may be escaped.
 const REASON_BYTES: usize = 2_000;
 
-/// The bytes of text that are printed at most.
+/// The maximum size of printed text in bytes.
 const PRINTED_BYTES: usize = 1 << 20;
 
-/// A record: its value, then its key, then its headers as `name` 0x1f `value`, separated by 0x1e.
+/// Decodes a record: its value, then its key, then its headers as `name` 0x1f `value`, separated by 0x1e.
 pub fn record(data: &[u8]) {
     let mut parts = data.split(|byte| *byte == 0x1e);
     let (value, key) = (parts.next(), parts.next());
@@ -80,7 +80,7 @@ fn check_undecodable(undecodable: &Undecodable) {
     }
 }
 
-/// Extended JSON text into BSON, and back.
+/// Converts Extended JSON text to BSON, and back.
 pub fn extended_json(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(document) = ejson::parse_document(text) {
@@ -93,19 +93,19 @@ pub fn extended_json(data: &[u8]) {
     if let Ok(value) = ejson::parse_value(text) {
         let printed = ejson::value_to_canonical(value.as_raw_bson_ref(), usize::MAX).expect("printed");
         let again = ejson::parse_value(&printed).expect("what was printed can be parsed");
-        // Compared as bytes, since a NaN is not equal to itself.
+        // Compares bytes, because a NaN is not equal to itself.
         let bytes = |value: RawBson| rawdoc! { "": value }.into_bytes();
         assert_eq!(bytes(again), bytes(value), "{printed}");
     }
 }
 
-/// Any bytes as BSON of MongoDB's, into text.
+/// Reads any bytes as BSON from MongoDB, and converts them to text.
 pub fn bson(data: &[u8]) {
     let Ok(document) = RawDocument::from_bytes(data) else { return };
     let Ok(printed) = ejson::to_canonical(document, PRINTED_BYTES) else { return };
     assert!(printed.len() <= PRINTED_BYTES);
-    // MongoDB may hold what no handler can write: deeper documents, keys of wrappers, which then change their meaning. But
-    // what can be written from there on stays as it is.
+    // MongoDB may hold what no handler can write: deeper documents, or keys of wrappers, which then change their
+    // meaning. But whatever can be written once must stay the same from then on.
     if let Ok(parsed) = ejson::parse_document(&printed) {
         let again = ejson::to_canonical(&parsed, usize::MAX).expect("what was parsed can be printed");
         let same = ejson::parse_document(&again).expect("what was printed can be parsed");
@@ -113,8 +113,8 @@ pub fn bson(data: &[u8]) {
     }
 }
 
-/// A call: a line with the function's name, and a line for each argument; the options stand last, in a line that begins
-/// with `options `.
+/// Makes a call: a line with the function's name, and a line for each argument. The options come last, in a line that
+/// begins with `options `.
 pub fn request(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     let mut lines = text.lines();
@@ -171,7 +171,7 @@ fn verb(name: &str) -> Option<Verb> {
 fn check_statement(statement: &RawDocumentBuf) {
     assert!(statement.as_bytes().len() <= ejson::MAX_BYTES);
     assert!(depth(RawBsonRef::Document(statement)) < 90);
-    // The library's own walk over the bytes, at the depth that a command gives them.
+    // Walks the bytes with the library itself, at the depth that they have in a command.
     let command = rawdoc! { "update": "users", "updates": [statement.clone()] };
     Document::try_from(&command).expect("the statement is BSON");
 }

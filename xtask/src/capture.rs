@@ -1,6 +1,6 @@
-//! `cargo xtask capture`: the records that the real Debezium writes, for the fixtures that decoding is held to.
+//! `cargo xtask capture`: the records that the real Debezium writes, for the fixtures that decoding is tested with.
 //!
-//! What is recorded stands in `rig/python/captures.py`. A capture is worth nothing without expectations, and those are written
+//! `rig/python/captures.py` says what to record. A capture is worth nothing without expectations, and those are written
 //! by hand from the rows that are inserted there.
 
 use std::path::PathBuf;
@@ -15,9 +15,9 @@ const INSTANCE: &str = "capture";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The captures to record; all where none is named.
+    /// The captures to record; all if none is named.
     names: Vec<String>,
-    /// Only those of one Debezium.
+    /// Record only those of one Debezium.
     #[arg(long)]
     only: Option<Series>,
     /// The folder to write to, instead of the fixtures.
@@ -28,16 +28,16 @@ pub(crate) struct Args {
     keep: bool,
 }
 
-/// A series of Debezium's.
+/// A release series of Debezium.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Series {
-    /// The one that the local services run.
+    /// The series that the local services run.
     Current,
-    /// 2.4, the predecessor's.
+    /// 2.4, the predecessor's series.
     Old,
 }
 
-/// Records, first with the one Debezium and then with the other.
+/// Records captures, first with one Debezium and then with the other.
 pub(crate) fn run(args: &Args) -> Result<()> {
     prerequisites::for_services()?;
     let mut temporary = Temporary::up_with(INSTANCE, args.keep, &[Service::Postgres, Service::Kafka])?;

@@ -1,5 +1,5 @@
-//! `cargo xtask compose`: docker-compose.yml, checked by Compose itself, and what it must say beyond being right. No
-//! container is started.
+//! `cargo xtask compose`: checks docker-compose.yml with Compose itself, and then what it must contain beyond being
+//! valid. It starts no container.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,10 +9,10 @@ use serde_json::Value;
 
 use rig::{cache, paths, process};
 
-/// What `.env.example` sets and Compose must not do without.
+/// The variable that `.env.example` sets and that Compose must require.
 const PASSWORD: &str = "POSTGRES_PASSWORD";
 
-/// Fails with everything that is wrong.
+/// Fails with a list of everything that is wrong.
 pub(crate) fn run() -> Result<()> {
     let compose = cache::compose()?;
     let resolved = process::output(config(&compose).args(["--format", "json"]), "docker-compose.yml")?;
@@ -35,7 +35,7 @@ pub(crate) fn run() -> Result<()> {
     Ok(())
 }
 
-/// As a newcomer has it: the example is the `.env`, and nothing of the environment gets in the way.
+/// Returns Compose as a newcomer runs it: the example is the `.env`, and the environment has no influence.
 fn config(compose: &Path) -> Command {
     let mut command = Command::new(compose);
     command.current_dir(paths::root()).env_clear().args(["--env-file", ".env.example", "config"]);
@@ -46,7 +46,7 @@ fn said(compose: &Path) -> Result<String> {
     Ok(process::output(Command::new(compose).arg("version"), "Compose")?.trim().to_owned())
 }
 
-/// What the resolved file lacks.
+/// Returns what the resolved file lacks.
 fn faults(file: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut must = |holds: bool, what: String| {

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: rows go into PostgreSQL, documents come out in MongoDB, and each is compared with the model.
 //!
-//! Where Java or Maven is missing there is no PostgreSQL, Debezium and Kafka: it says so, and runs the records that they
-//! would have made on Weir's embedded Kafka.
+//! If Java or Maven is missing, there can be no PostgreSQL, Debezium and Kafka. The demo then says so, and runs the
+//! records that they would have made on Weir's embedded Kafka.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -26,10 +26,10 @@ pub(crate) struct Args {
     /// Rows to insert.
     #[arg(long, default_value_t = 1000)]
     events: u64,
-    /// Rows a second; 0 for as many as go in.
+    /// Rows per second; 0 for as many as possible.
     #[arg(long, default_value_t = 200)]
     rate: u64,
-    /// What decides the rows.
+    /// The seed that decides the rows.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Leave the pipeline and the documents, to look at them.
@@ -38,12 +38,12 @@ pub(crate) struct Args {
     /// Use this instance, which stays up, instead of a fresh one.
     #[arg(long)]
     instance: Option<String>,
-    /// Without PostgreSQL, Debezium and Kafka, as where Java or Maven is missing.
+    /// Run without PostgreSQL, Debezium and Kafka, as on a machine that lacks Java or Maven.
     #[arg(long)]
     embedded: bool,
 }
 
-/// Runs the whole pipeline once, and fails where a document is not what it must be.
+/// Runs the whole pipeline once. Fails if a document is not what it must be.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let lacks = prerequisites::lacks_of_java();
     if args.embedded || !lacks.is_empty() {
@@ -57,7 +57,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let temporary = Temporary::shared_or_fresh(args.instance.as_deref(), INSTANCE, args.keep, &Service::ALL)?;
     let instance = &temporary.instance;
     let pipeline = pipeline(instance, args);
-    // Others may have used the documented outbox of an instance that is shared.
+    // Others may have used the documented outbox of a shared instance.
     let _outbox = if args.instance.is_some() {
         instance.make_topic(&pipeline.topic)?;
         Some(Outbox::make(instance, &pipeline)?)
@@ -74,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The part of it that needs neither Java nor Maven: records from a file, an embedded Kafka, a real MongoDB.
+/// Runs the part that needs neither Java nor Maven: records from a file, an embedded Kafka, a real MongoDB.
 fn run_embedded(args: &Args, lacks: &[String]) -> Result<()> {
     if !lacks.is_empty() {
         println!("this machine lacks:\n  - {}", lacks.join("\n  - "));
@@ -113,7 +113,7 @@ fn run_embedded(args: &Args, lacks: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// The documented names on an instance of the demo's own, and names of its own on one that is shared.
+/// Returns the documented names on the demo's own instance, and fresh names on a shared one.
 fn pipeline(instance: &Instance, args: &Args) -> Pipeline {
     let of = if args.instance.is_some() {
         |there: &Environment| Pipeline::fresh(there, "demo")

@@ -14,7 +14,7 @@ pub(crate) struct Args {
     wipe: bool,
 }
 
-/// Stops the services; those that do not run are passed over.
+/// Stops the services, and skips those that do not run.
 pub(crate) fn run(args: &Args) -> Result<()> {
     instance::down(&args.instance, args.wipe)
 }

@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz`: the coverage-guided targets of `fuzz/`, by cargo-fuzz on nightly.
+//! `cargo xtask fuzz`: runs the coverage-guided targets of `fuzz/` with cargo-fuzz on nightly.
 
 use std::fs;
 use std::process::Command;
@@ -10,12 +10,12 @@ use rig::{paths, process};
 /// The targets, as `fuzz/Cargo.toml` names them.
 const TARGETS: [&str; 5] = ["record", "extended-json", "bson", "request", "component"];
 
-/// What has to be installed.
+/// How to install what is needed.
 const INSTALL: &str = "rustup toolchain install nightly && cargo install cargo-fuzz@0.13.2 --locked";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The target; without it, every target in turn.
+    /// The target. Without it, every target runs in turn.
     #[arg(value_parser = TARGETS)]
     target: Option<String>,
     /// How long each target runs.
@@ -35,13 +35,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     })
 }
 
-/// Runs a target. What it discovers is kept in the cache, so that the next run begins there; the corpus in the repository
-/// stays as it is.
+/// Runs a target. Its discoveries are kept in the cache, so that the next run begins with them. The corpus in the
+/// repository stays as it is.
 fn fuzz(target: &str, seconds: u64) -> Result<()> {
     let discovered = paths::cache()?.join("fuzz").join(target);
     fs::create_dir_all(&discovered).with_context(|| format!("cannot make {}", discovered.display()))?;
     let mut command = nightly();
-    // Weir has no unsafe code of its own, and the address sanitizer does not bear the address space that wasmtime reserves.
+    // Weir has no unsafe code of its own, and the address sanitizer cannot cope with the address space that wasmtime
+    // reserves.
     command.args(["fuzz", "run", "--dev", "--sanitizer=none", target]).arg(&discovered);
     command.arg(paths::root().join("fuzz/corpus").join(target));
     command.args(["--", "-timeout=30", "-rss_limit_mb=2048", "-max_len=65536"]);
@@ -54,7 +55,7 @@ fn fuzz(target: &str, seconds: u64) -> Result<()> {
     process::run(&mut command, &format!("the fuzz target {target}")).context(hint)
 }
 
-/// Nightly's cargo, whatever the repository's toolchain is and whichever cargo runs this task.
+/// Returns nightly's cargo, whatever the repository's toolchain is and whichever cargo runs this task.
 fn nightly() -> Command {
     let mut command = Command::new("rustup");
     command.args(["run", "nightly", "cargo"]).current_dir(paths::root());

@@ -1,8 +1,8 @@
-//! Builds the guests: the six handlers and the behaviours that tests need, a component each.
+//! Builds the guests: the six handlers and the behaviours that tests need, one component each.
 //!
-//! They are built in runs of cargo of their own, for WebAssembly and in the profile `guest`, so that nothing of the
-//! host is built again for them. A component that has not changed is not written again: the host may know it by its
-//! digest, and a reader never sees half of one.
+//! They are built by separate runs of cargo, for WebAssembly and in the profile `guest`, so that nothing of the host is
+//! rebuilt for them. A component that has not changed is not written again, because the host may know it by its digest.
+//! A reader never sees a half-written component.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -23,7 +23,7 @@ const PROFILE: &str = "guest";
 /// The package whose examples are the behaviours.
 const BEHAVIOURS: &str = "behaviours";
 
-/// Builds all of them.
+/// Builds all guests.
 pub(crate) fn build() -> Result<Guests> {
     let workspace = Workspace::read()?;
     let built = Guests::built();
@@ -41,7 +41,7 @@ pub(crate) fn build() -> Result<Guests> {
     Ok(built)
 }
 
-/// What cargo knows of the workspace.
+/// What cargo knows about the workspace.
 struct Workspace {
     root: PathBuf,
     target: PathBuf,
@@ -77,7 +77,7 @@ impl Workspace {
         Ok(Self { root, target, guests, handlers, behaviours })
     }
 
-    /// One run of cargo, with what is to be built.
+    /// Runs cargo once for the packages or targets in `what`.
     fn build<'a>(&self, what: impl IntoIterator<Item = &'a str>) -> Result<()> {
         let status = cargo_in(&self.root)
             .args(["build", "--target", TRIPLE, "--profile", PROFILE])
@@ -91,7 +91,7 @@ impl Workspace {
     }
 }
 
-/// The names of a package's targets of a kind.
+/// Returns the names of a package's targets of one kind.
 fn names(package: &Value, kind: &str) -> Result<Vec<String>> {
     let targets = package["targets"].as_array().context("no `targets`")?;
     let of_kind =
@@ -99,7 +99,7 @@ fn names(package: &Value, kind: &str) -> Result<Vec<String>> {
     of_kind.map(|target| target["name"].as_str().map(str::to_owned).context("no `name`")).collect()
 }
 
-/// Puts the compiled components into `folder` under their names, and takes away what else is there but `keep`.
+/// Puts the compiled components into `folder` under their names, and removes everything else there except `keep`.
 fn collect(compiled: &Path, names: &[String], folder: &Path, keep: &BTreeSet<String>) -> Result<()> {
     for name in names {
         let from = compiled.join(format!("{}.wasm", name.replace('-', "_")));
@@ -119,7 +119,7 @@ fn collect(compiled: &Path, names: &[String], folder: &Path, keep: &BTreeSet<Str
     Ok(())
 }
 
-/// Encodes the components that are written as text, or as parts that `whole` makes a text of, and gives their names.
+/// Encodes the components that are written as text, or as parts from which `whole` makes a text. Returns their names.
 fn encode(texts: &Path, folder: &Path, whole: impl Fn(&str, &str) -> Result<String>) -> Result<BTreeSet<String>> {
     let mut names = BTreeSet::new();
     for entry in fs::read_dir(texts).with_context(|| format!("cannot read {}", texts.display()))? {
@@ -137,7 +137,7 @@ fn read(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
 }
 
-/// Writes a component whole, where it is not there already.
+/// Writes a component in one piece, unless it is already there.
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let path = folder.join(format!("{name}.wasm"));

@@ -1,8 +1,8 @@
-//! `cargo xtask image`: builds the image of the Dockerfile without Docker, on bases made of Debian's packages.
+//! `cargo xtask image`: builds the Dockerfile's image without Docker, on bases made from Debian's packages.
 //!
-//! buildah runs the steps in a chroot, so it needs root and no container runtime. The bases stand in for those that the
-//! Dockerfile names: the runtime one is Debian's minimal system of the same release, the build one the same with this
-//! machine's Rust in it. Crates come from cargo's cache of this machine.
+//! buildah runs the steps in a chroot, so it needs root but no container runtime. The bases replace those that the
+//! Dockerfile names: the runtime base is Debian's minimal system of the same release, and the build base is the same
+//! with this machine's Rust in it. Crates come from this machine's cargo cache.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ const RELEASE: &str = "bookworm";
 const BASE: &str = "localhost/weir-base";
 const RUST: &str = "localhost/weir-rust";
 const IMAGE: &str = "localhost/weir";
-/// Where the toolchain lies in the build base.
+/// The toolchain's path in the build base.
 const TOOLCHAIN: &str = "/usr/local/rust";
-/// The most that the program may have in an image that is to be small.
+/// The maximum size of the program, because the image should be small.
 const MOST_MIB: u64 = 48;
 const CARGO_HOME: &str = "/usr/local/cargo";
 
-/// Builds the image, and fails where it is not as it must be.
+/// Builds the image. Fails if it is not as it must be.
 pub(crate) fn run() -> Result<()> {
     prerequisites()?;
     let folder = paths::cache()?.join("image");
@@ -72,7 +72,7 @@ impl Buildah {
         self.output(&["inspect", "--type", "image", image]).is_ok()
     }
 
-    /// Both bases, where they are not there from an earlier run.
+    /// Makes both bases, unless they are left from an earlier run.
     fn bases(&self) -> Result<()> {
         if !self.has(BASE) {
             println!("making the base image of Debian's packages");
@@ -95,7 +95,7 @@ impl Buildah {
         Ok(())
     }
 
-    /// An image of another and what is added to it.
+    /// Makes an image from another one and what is added to it.
     fn made(&self, from: &str, name: &str, added: &[(PathBuf, String)], variables: &[&str]) -> Result<()> {
         let container = self.output(&["from", from])?;
         for (source, target) in added {
@@ -108,8 +108,8 @@ impl Buildah {
         Ok(())
     }
 
-    /// Our own packages are built anew each time: their sources come with times from before the last build, which cargo
-    /// would take for unchanged.
+    /// Makes cargo rebuild our own packages each time. Their sources arrive with times from before the last build, so
+    /// cargo would consider them unchanged.
     fn forget_our_own(&self) -> Result<()> {
         for profile in ["release", "guest", "wasm32-wasip2/guest"] {
             let known = self.folder.join("target").join(profile).join(".fingerprint");
@@ -130,7 +130,7 @@ impl Buildah {
         println!("building the image; the log is {}", self.log().display());
         process::run(cargo::cargo().args(["fetch", "--locked", "--quiet"]), "cargo fetch")?;
         let registry = home()?.join("registry");
-        // What is built is kept outside, so that the next time only what has changed is.
+        // Build output is kept outside the image, so that the next build only compiles what has changed.
         self.forget_our_own()?;
         let volumes = [
             format!("{}:/src/target", self.folder.join("target").display()),
@@ -149,7 +149,7 @@ impl Buildah {
         self.folder.join("build.log")
     }
 
-    /// What the image says of itself, and that the program and the handlers are in it.
+    /// Checks the image's configuration, and that it contains the program and the handlers.
     fn check(&self) -> Result<()> {
         let inspected: Value = serde_json::from_str(&self.output(&["inspect", "--type", "image", IMAGE])?)?;
         let config = &inspected["Docker"]["config"];
@@ -185,7 +185,7 @@ impl Buildah {
     }
 
     fn look(&self, container: &str) -> Result<(String, Vec<String>, u64)> {
-        // As the image's user: nothing of it needs more.
+        // Runs as the image's user, because nothing in it needs more rights.
         let version = self.output(&["run", "--isolation", "chroot", container, "/usr/local/bin/weir", "version"])?;
         let root = PathBuf::from(self.output(&["mount", container])?);
         let program = root.join("usr/local/bin/weir").metadata()?.len();
@@ -198,7 +198,7 @@ impl Buildah {
     }
 }
 
-/// The mirror that this machine's own packages come from.
+/// Returns the mirror that this machine's own packages come from.
 fn mirror() -> Result<String> {
     let mut command = Command::new("apt-get");
     command.args(["indextargets", "--format", "$(REPO_URI) $(RELEASE)", "Created-By: Packages"]);

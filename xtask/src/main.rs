@@ -1,9 +1,9 @@
 //! The project's own commands: `cargo xtask --help` lists them.
 //!
-//! One file a verb. It stays light, so that it compiles in seconds and can name at once what a machine lacks: it uses the
-//! package `rig` without that package's clients of Kafka and MongoDB.
+//! There is one file per verb. The package stays light, so that it compiles in seconds and can say early what a machine
+//! lacks: it uses `rig` without that package's clients of Kafka and MongoDB.
 
-// A program for people speaks on stdout.
+// A program for people prints to stdout.
 #![allow(clippy::print_stdout)]
 
 mod bench;
@@ -42,21 +42,21 @@ enum Verb {
     Down(down::Args),
     /// Run every test, with the services that they need.
     Test(test::Args),
-    /// Rows inserted into PostgreSQL become documents in MongoDB, and each is compared with a model.
+    /// Insert rows into PostgreSQL, and compare each document that arrives in MongoDB with a model.
     Demo(demo::Args),
     /// Record what the real Debezium writes in each form, for the fixtures of decoding.
     Capture(capture::Args),
-    /// Run a promise against the real services.
+    /// Prove a promise against the real services.
     Prove(prove::Args),
     /// Measure throughput, latency and what they cost.
     Bench(bench::Args),
     /// Run Weir's core against a simulated Kafka, MongoDB and clock, with faults from seeds.
     Simulate(simulate::Args),
-    /// Feed made-up records, texts, calls and components to what parses them, guided by coverage, on nightly.
+    /// Feed made-up records, texts, calls and components to the code that parses them, guided by coverage, on nightly.
     Fuzz(fuzz::Args),
     /// Check docker-compose.yml with Compose itself.
     Compose,
-    /// Build the image of the Dockerfile with buildah, on bases made of Debian's packages.
+    /// Build the image of the Dockerfile with buildah, on bases made from Debian's packages.
     Image,
     /// Build the six handlers and the guests that tests need.
     Guests,

@@ -1,8 +1,8 @@
-//! Behaviours that are written as parts of a component: what their core module has and does. The rest is the frame.
+//! Behaviours that are written as parts of a component: the contents of their core module. The frame adds the rest.
 //!
-//! A file's first comment says what the behaviour is. Behind it stand sections, each after a line of its own: `;; @top`,
-//! `;; @handle` and `;; @describe`. `;; @own-realloc` lets the host use the `realloc` that the part exports,
-//! `;; @post-return` its `post-return`, and `;; @grants {…}` is what it asks for. `{repeat 3 text}` is the text three
+//! A file's first comment says what the behaviour is. Sections follow it, each after a line of its own: `;; @top`, `;;
+//! @handle` and `;; @describe`. `;; @own-realloc` lets the host use the `realloc` that the part exports, `;;
+//! @post-return` its `post-return`, and `;; @grants {…}` is what it asks for. `{repeat 3 text}` is the text three
 //! times.
 
 use anyhow::{Context as _, Result, bail};
@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, bail};
 /// How the frame lifts `handle`.
 const LIFTED: &str = r#"(canon lift (core func $guest "handle") (memory $memory) (realloc $realloc))"#;
 
-/// The component's text.
+/// Returns the component's text.
 pub(crate) fn fill(frame: &str, name: &str, parts: &str) -> Result<String> {
     let (mut top, mut handle, mut describe) = (String::new(), String::new(), String::new());
     let (mut realloc, mut post_return, mut grants) = ("$realloc", "", "{}");
@@ -50,7 +50,7 @@ pub(crate) fn fill(frame: &str, name: &str, parts: &str) -> Result<String> {
     repeat(&places.iter().fold(frame.to_owned(), |text, (place, part)| text.replace(place, part)))
 }
 
-/// Writes each `{repeat COUNT TEXT}` out.
+/// Expands each `{repeat COUNT TEXT}`.
 fn repeat(text: &str) -> Result<String> {
     let mut written = String::new();
     let mut rest = text;

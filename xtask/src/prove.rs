@@ -1,4 +1,4 @@
-//! `cargo xtask prove`: builds what the proofs need, and runs them. The proofs themselves are the package `proofs`.
+//! `cargo xtask prove`: builds what the proofs need, and runs them. The proofs are in the package `proofs`.
 
 use std::process::Command;
 
@@ -7,18 +7,18 @@ use rig::{cargo, paths, prerequisites, process};
 
 use crate::guests;
 
-/// These need neither services nor handlers; any other name is taken to need both.
+/// These need neither services nor handlers. Any other name is assumed to need both.
 const ALONE: [&str; 3] = ["decoding", "simulation", "seeded-bugs"];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// The promises to prove; --list names them.
+    /// The promises to prove; --list shows them.
     #[arg(required_unless_present = "list")]
     names: Vec<String>,
-    /// Name the promises.
+    /// List the promises.
     #[arg(long)]
     list: bool,
-    /// Smaller and shorter: shows that it is correct, and holds no time against its bound.
+    /// Run the smaller and shorter forms, which show correctness but hold no time to its bound.
     #[arg(long)]
     quick: bool,
     /// Leave the services running, to look at what they hold.
@@ -29,7 +29,7 @@ pub(crate) struct Args {
     instance: Option<String>,
 }
 
-/// Builds, and runs the promises that are named; fails if one falls short.
+/// Builds, and proves the named promises. Fails if one falls short.
 pub(crate) fn run(args: &Args) -> Result<()> {
     if args.names.iter().any(|name| !ALONE.contains(&name.as_str())) {
         prerequisites::for_everything()?;

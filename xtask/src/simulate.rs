@@ -12,7 +12,7 @@ pub(crate) struct Args {
     /// The first of them.
     #[arg(long, default_value_t = 1)]
     from: u64,
-    /// Switch every seeded bug on in turn: each must be caught.
+    /// Switch on every seeded bug in turn: each must be caught.
     #[arg(long)]
     bugs: bool,
 }

@@ -1,5 +1,5 @@
-//! Copies the contract to the packages that need a copy of their own, since a package cannot reach outside itself.
-//! People edit `wit/` only.
+//! Copies the contract to the packages that need a copy of their own, because a package cannot reach outside itself.
+//! People edit only `wit/`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,10 +11,10 @@ use rig::paths;
 /// The folders that hold a copy, from the repository's root.
 const COPIES: &[&str] = &["sdk/rust/wit"];
 
-/// Which way the copies and the contract are brought together.
+/// Whether to copy the contract or only to compare.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Only compare, and fail where a copy differs.
+    /// Only compare, and fail if a copy differs.
     #[arg(long)]
     check: bool,
 }
@@ -47,7 +47,7 @@ fn sync(root: &Path, check: bool) -> Result<()> {
     Ok(())
 }
 
-/// The files under a folder, by their paths within it, in order.
+/// Returns the files under a folder in order, by their paths within it.
 fn files(folder: &Path) -> Result<Vec<(PathBuf, Vec<u8>)>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];

@@ -17,15 +17,15 @@ pub(crate) struct Args {
     /// Use this instance, which stays up, instead of a fresh one.
     #[arg(long)]
     instance: Option<String>,
-    /// What is passed on to `cargo test`, such as a test's name.
+    /// Arguments that are passed on to `cargo test`, such as a test's name.
     #[arg(last = true)]
     rest: Vec<String>,
 }
 
-/// Builds, brings the services up, runs the tests.
+/// Builds everything, starts the services and runs the tests.
 pub(crate) fn run(args: &Args) -> Result<()> {
     prerequisites::for_everything()?;
-    // Some tests let a host die at a point that only this feature has.
+    // Some tests make a host die at a point that only this feature has.
     build_weir_for_proofs()?;
     let built = guests::build()?;
     let temporary = Temporary::shared_or_fresh(args.instance.as_deref(), INSTANCE, args.keep, &Service::ALL)?;
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     done
 }
 
-/// The model's own tests: that it knows the rules, and that a comparison fails where it must.
+/// Runs the model's own tests: that it knows the rules, and that a comparison fails when it must.
 fn model(instance: &Instance) -> Result<()> {
     process::run(&mut python::command(&instance.parts, "test_model.py", &[]), "the tests of the model")
 }

@@ -9,7 +9,7 @@ use rig::prerequisites;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A pipeline of its own, with ports that are picked when it is first made.
+    /// A pipeline of its own, whose ports are picked when it is first made.
     #[arg(long, default_value = instance::DEFAULT)]
     instance: String,
 }

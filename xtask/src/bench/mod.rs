@@ -1,6 +1,6 @@
-//! `cargo xtask bench`: what Weir costs, against what MongoDB allows and what people write by hand.
+//! `cargo xtask bench`: what Weir costs, compared with what MongoDB allows and what people write by hand.
 //!
-//! `rig::measure` measures; here is what is asked of it, and how the figures are shown.
+//! `rig::measure` does the measuring. This module decides what to measure and how to show the figures.
 
 mod plot;
 mod table;
@@ -25,31 +25,32 @@ const INSTANCE: &str = "bench";
 #[allow(clippy::struct_excessive_bools, reason = "flags of a command line")]
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A small backlog, one round, fewer samples: shows that it works, and measures nothing.
+    /// Use a small backlog, one round and fewer samples: shows that it works, and measures nothing.
     #[arg(long)]
     quick: bool,
-    /// Rounds, of which the medians are said.
+    /// Rounds, of which the medians are reported.
     #[arg(long)]
     repeat: Option<u32>,
     /// Events of the backlog.
     #[arg(long)]
     events: Option<u64>,
-    /// Some of it: ceiling, weir-1 to weir-3, each of these with -cold behind it, by-hand, latency, empty-call.
+    /// Measure only some of: ceiling, weir-1 to weir-3, each of these with -cold appended, by-hand, latency,
+    /// empty-call.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
     /// Draw a flame graph of a single host (needs Linux's perf).
     #[arg(long)]
     profile: bool,
-    /// Measure the ordinary build: nothing is compiled anew, and figures are lower.
+    /// Measure the ordinary build: nothing is recompiled, and figures are lower.
     #[arg(long)]
     unoptimised: bool,
-    /// A folder of the six handlers, where they need not be built.
+    /// A folder of the six handlers, if they need not be built.
     #[arg(long)]
     handlers: Option<PathBuf>,
-    /// Another build of weir, of which one host runs in the same rounds: what a change is worth.
+    /// Another build of weir, one host of which runs in the same rounds to show what a change is worth.
     #[arg(long)]
     against: Option<PathBuf>,
-    /// Write the plots for README to docs/bench, too.
+    /// Also write the plots for README to docs/bench.
     #[arg(long)]
     plots: bool,
 }
@@ -61,15 +62,15 @@ pub(crate) struct Report {
     optimised: bool,
     events: u64,
     mean_record_bytes: u64,
-    /// By way: a measure for each round.
+    /// The measures of each way, one per round.
     pub(crate) ways: BTreeMap<String, Vec<Measure>>,
     latency: Vec<Latency>,
     empty_call: Option<EmptyCall>,
-    /// Why its figures are none.
+    /// Why its figures do not count.
     void: Vec<String>,
 }
 
-/// Measures what is asked for.
+/// Measures what the arguments ask for.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let only: Vec<&str> = args.only.iter().map(String::as_str).collect();
     let known: Vec<String> =
@@ -138,7 +139,7 @@ fn throughput(stage: &Stage<'_>, args: &Args, ways: &[Way], report: &mut Report)
 }
 
 impl Report {
-    /// Says where its figures are none.
+    /// Notes why its figures do not count, if they do not.
     fn judge(&mut self) {
         for (name, bound) in [("ceiling", QUIET), ("by-hand", QUIET_BY_HAND)] {
             if let Some(rate) = self.rate(name)
@@ -156,7 +157,7 @@ impl Report {
         }
     }
 
-    /// The median of a way's rounds, in events a second.
+    /// Returns the median of a way's rounds, in events per second.
     pub(crate) fn rate(&self, way: &str) -> Option<f64> {
         figures::median(self.ways.get(way)?.iter().map(Measure::rate))
     }

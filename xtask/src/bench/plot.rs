@@ -1,4 +1,4 @@
-//! Plots for README: SVG, drawn by hand, readable on light and dark ground.
+//! Plots for README: SVG, drawn by hand, readable on a light and on a dark background.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -11,7 +11,7 @@ const WIDTH: f64 = 720.0;
 const INK: &str = "#7a869a";
 const COLOURS: [&str; 2] = ["#2f81f7", "#e3902b"];
 
-/// All plots for which there are figures, by file name.
+/// Returns all plots for which there are figures, by file name.
 pub(super) fn all(report: &Report) -> BTreeMap<&'static str, String> {
     let mut plots = BTreeMap::new();
     if report.ways.len() > 1 {
@@ -23,7 +23,7 @@ pub(super) fn all(report: &Report) -> BTreeMap<&'static str, String> {
     plots
 }
 
-/// A bar for each way.
+/// Draws a bar for each way.
 fn throughput(report: &Report) -> String {
     let found = Way::ALL.iter().filter_map(|way| Some((*way, report.rate(&way.name())?)));
     let bars: Vec<(Way, f64)> = found.collect();
@@ -60,11 +60,11 @@ fn label(way: Way) -> String {
     }
 }
 
-/// For each rate the share of samples by the time within which they were there.
+/// Draws the share of samples by the time within which they arrived, for each rate.
 fn latency(found: &[Latency]) -> String {
     const SHARES: [(usize, &str); 5] = [(0, "0"), (500, "50 %"), (900, "90 %"), (990, "99 %"), (999, "99.9 %")];
     let most = found.iter().map(|latency| latency.within_ms(999)).fold(1.0, f64::max);
-    // Shares are spread by their distance from 1, so that the end is seen.
+    // Shares are spaced by their distance from 1, so that the end is visible.
     let x = |per_mille: f64| 60.0 + (-(1.0 - per_mille / 1_000.4).log10() / 3.4) * (WIDTH - 120.0);
     let y = |ms: f64| 300.0 - ms / most * 240.0;
     let mut body = String::new();

@@ -5,12 +5,12 @@ use std::fmt::Write as _;
 use super::Report;
 use super::figures::{Latency, Measure, median};
 
-/// One run in a line.
+/// One run, in a line.
 pub(super) fn run(name: &str, measure: &Measure) -> String {
     format!("{name:<12} {:>7.0} events/s in {:>5.1} s", measure.rate(), measure.seconds)
 }
 
-/// One rate in a line.
+/// One rate, in a line.
 pub(super) fn latency(latency: &Latency) -> String {
     format!(
         "at {:>3.0} events/s: p50 {:.1} ms, p90 {:.1}, p99 {:.1}, most {:.1}, of {} samples",
@@ -23,7 +23,7 @@ pub(super) fn latency(latency: &Latency) -> String {
     )
 }
 
-/// Everything.
+/// The whole report.
 pub(super) fn all(report: &Report) -> String {
     let mut text = String::new();
     if !report.ways.is_empty() {
