@@ -1,5 +1,5 @@
-//! Replays the corpus of the fuzz targets, and every case that they found, through the same functions. `cargo xtask fuzz`
-//! looks for more.
+//! Replays the corpus of the fuzz targets, and every case that they found, through the same functions. `cargo xtask
+//! fuzz` looks for more.
 
 #[allow(unreachable_pub, unused_imports, dead_code, reason = "the fuzz targets' crate, of which this uses a part")]
 #[path = "../../fuzz/src/lib.rs"]
@@ -8,7 +8,7 @@ mod fuzz;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The files of a target, in the order of their names: its corpus, then its cases.
+/// Returns the files of a target, its corpus and then its cases, each sorted by name.
 fn files(target: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
     let mut files = Vec::new();
@@ -24,7 +24,7 @@ fn replay(target: &str, run: impl Fn(&[u8])) {
     let files = files(target);
     assert!(files.len() >= 3, "the corpus of {target} has {} files", files.len());
     for (path, data) in files {
-        // The name of the file stands in the output of a test that fails.
+        // The output of a failing test then names the file.
         eprintln!("{}", path.display());
         run(&data);
     }

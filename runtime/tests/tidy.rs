@@ -1,14 +1,14 @@
-//! Holds the lines that the layout draws: which module may name which, who sees the clients of Kafka, MongoDB and
-//! WebAssembly, what is pure, how long a file may be.
+//! Enforces the layout: which module may name which, who sees the clients of Kafka, MongoDB and WebAssembly, what is
+//! pure, and how long a file may be.
 //!
-//! It reads the sources line by line and knows no Rust beyond comments, so it sees a name wherever it stands. That is
-//! the point: a path spelled out in full is as much a dependency as a `use`.
+//! It reads the sources line by line and understands no Rust beyond comments, so it finds a name anywhere. That is
+//! intended: a path spelled out in full is as much a dependency as a `use`.
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// From the top down; a layer may name those after it.
+/// From the top down. A layer may name those after it.
 const LAYERS: [&[&str]; 11] = [
     &["cli", "main"],
     &["server"],
@@ -23,11 +23,11 @@ const LAYERS: [&[&str]; 11] = [
     &["store"],
 ];
 
-/// The sandbox's wing; it meets the core in `call` and may not name [`CORE`], just as the layers keep the core from naming it.
+/// The sandbox's wing. It meets the core in `call` and may not name [`CORE`]; the layers keep the core from naming it.
 const WING: [&str; 2] = ["sandbox", "host"];
 const CORE: [&str; 2] = ["consumer", "delivery"];
 
-/// Everything may name these; they name none of the layers.
+/// Everything may name these, and they name none of the layers.
 const SHARED: [&str; 9] =
     ["allocator", "clock", "config", "cut", "event", "failpoint", "seeded", "shutdown", "telemetry"];
 
@@ -39,10 +39,10 @@ const CLIENTS: [(&str, &[&str]); 4] = [
     ("mongodb", &["store"]),
 ];
 
-/// What a pure file names neither of.
+/// A pure file may name none of these.
 const IMPURE: [&str; 5] = ["tokio", "rdkafka", "wasmtime", "wasmtime_wasi", "mongodb"];
 
-/// Files that are pure whatever their head says; a file whose `//!` head has the word "Pure" is one too.
+/// Files that are pure whatever their head says. A file whose `//!` head has the word "Pure" is pure too.
 const PURE: [&str; 3] = ["event/", "call/", "documents/"];
 
 const UNBOUNDED: [&str; 6] = [
@@ -105,9 +105,9 @@ fn check(file: &str, text: &str) -> Vec<Fault> {
     faults
 }
 
-/// A path of the machine that this was written on; looked for in every file, comments included.
+/// Finds paths of the machine that this was written on, in every file and in comments too.
 fn machine_paths(file: &str, text: &str) -> Vec<Fault> {
-    // Put together here, so that this file does not find itself.
+    // The paths are assembled here, so that the check does not find this file.
     let paths = ["home", "root", "work", "Users"].map(|folder| format!("/{folder}/"));
     let found = |line: &str| paths.iter().any(|path| starts_somewhere(line, path));
     let lines = text.lines().enumerate().filter(|(_, line)| found(line));
@@ -116,7 +116,7 @@ fn machine_paths(file: &str, text: &str) -> Vec<Fault> {
         .collect()
 }
 
-/// Whether the absolute path stands in the line, and not as the tail of a relative one or of an address.
+/// Returns whether the line contains the absolute path, not as the tail of a relative path or of an address.
 fn starts_somewhere(line: &str, path: &str) -> bool {
     line.match_indices(path).any(|(at, _)| {
         let before = line[..at].chars().next_back();
@@ -151,12 +151,12 @@ fn may_not_name(module: &str, named: &str) -> Option<String> {
     }
 }
 
-/// The lines that hold code, numbered from 1, without comments and without what stands in strings.
+/// Returns the lines that contain code, numbered from 1, without comments and without the contents of strings.
 fn code_lines(text: &str) -> impl Iterator<Item = (usize, String)> {
     text.lines().enumerate().map(|(at, line)| (at + 1, code_of(line))).filter(|(_, code)| !code.trim().is_empty())
 }
 
-/// A string that goes on over several lines is seen as code from its second line on.
+/// From its second line on, a string of several lines is treated as code.
 fn code_of(line: &str) -> String {
     let mut code = String::new();
     let mut rest = line;
@@ -178,7 +178,7 @@ fn code_of(line: &str) -> String {
     code
 }
 
-/// What follows a raw string, from behind its `r`.
+/// Returns the rest after a raw string, given the text after its `r`.
 fn raw_end(text: &str) -> Option<&str> {
     let inner = text.trim_start_matches('#');
     let end = format!("\"{}", "#".repeat(text.len() - inner.len()));
@@ -186,7 +186,7 @@ fn raw_end(text: &str) -> Option<&str> {
     Some(inner.find(&end).map_or("", |at| &inner[at + end.len()..]))
 }
 
-/// What follows a string, from behind its first quote.
+/// Returns the rest after a string, given the text after its first quote.
 fn plain_end(inner: &str) -> &str {
     let mut escaped = false;
     let end = inner.find(|letter| {
@@ -197,7 +197,8 @@ fn plain_end(inner: &str) -> &str {
     end.map_or("", |at| &inner[at + 1..])
 }
 
-/// The top modules named by `crate::x` or, in the binary, `weir::x`; also in a list, `crate::{x, y::z}` on one line.
+/// Returns the top modules named by `crate::x` or, in the binary, `weir::x`, also in a list on one line: `crate::{x,
+/// y::z}`.
 fn modules_named(code: &str) -> Vec<&str> {
     let mut named = Vec::new();
     for root in ["crate::", "weir::"] {
@@ -222,7 +223,7 @@ fn first_word(text: &str) -> &str {
     &text[..text.find(|letter| !is_of_a_word(letter)).unwrap_or(text.len())]
 }
 
-/// Whether the line has a path that begins with the crate, or a `use` of it whole.
+/// Returns whether the line has a path that begins with the crate, or a `use` of the whole crate.
 fn names_crate(code: &str, name: &str) -> bool {
     code.match_indices(name).any(|(at, _)| {
         let (before, after) = (&code[..at], &code[at + name.len()..]);

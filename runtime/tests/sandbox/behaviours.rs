@@ -1,5 +1,4 @@
-//! The guests that misbehave, and some that do not, as `cargo xtask guests` builds them: each meets what it is named
-//! for.
+//! The guests that misbehave, and some that do not, as `cargo xtask guests` builds them. Each ends as its name says.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +27,7 @@ async fn load(name: &str, limits: Limits) -> Handler {
     engine().load(name, &wasm, limits).await.expect("the behaviour loads")
 }
 
-/// Delivers an event of the type that the behaviour wants.
+/// Delivers an event of the type that the behaviour subscribes to.
 async fn deliver_to(handler: &Handler, payload: &str) -> Run {
     let event = Event { event_type: handler.events()[0].clone(), payload: payload.to_owned(), ..event() };
     handler.deliver(call(event).await).await
@@ -44,7 +43,7 @@ fn written(run: &Run) -> Document {
     Document::try_from(&write.statements[0]).expect("a document")
 }
 
-/// The behaviours that are refused at load, and what the refusal says.
+/// The behaviours that are refused at load, and what the refusal must say.
 const REFUSED: &[(&str, &str)] = &[
     ("sockets", "wasi:sockets/tcp@0.2"),
     ("http", "wasi:http/outgoing-handler@0.2.0: a handler has no network"),
@@ -119,7 +118,7 @@ async fn each_is_stopped_by_its_limit() {
         ("spins-in-realloc", "{}", StopKind::Fuel),
     ];
     for (name, payload, kind) in cases {
-        // A busy machine must not turn another limit into the deadline.
+        // On a busy machine, the deadline must not strike before the limit that is tested.
         let deadline_ms = if kind == StopKind::Deadline { 1_000 } else { 60_000 };
         let handler = load(name, Limits { deadline_ms, ..Limits::default() }).await;
         let run = deliver_to(&handler, payload).await;
@@ -228,7 +227,7 @@ async fn surplus_lines_are_dropped_and_counted() {
         assert_eq!(run.log.len() as u64 + run.log_lines_dropped, lines, "{name}");
         let bytes: usize = run.log.iter().map(|line| line.text.len()).sum();
         assert!(bytes as u64 <= Limits::default().log_bytes && run.log.len() > 1, "{name}: {bytes}");
-        // As they are written, each with the event's id and what else stands in a line.
+        // The size of the lines as they are written, with the event's id and everything else in a line.
         let written: usize = run.log.iter().map(|line| serde_json::to_string(&line.text).expect("JSON").len()).sum();
         assert!((written + 200 * run.log.len()) as u64 <= Limits::default().log_bytes, "{name}: {written}");
     }

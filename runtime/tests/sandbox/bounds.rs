@@ -1,4 +1,4 @@
-//! What a guest gives to `documents` is bounded in depth and in bytes, before MongoDB is asked.
+//! Everything that a guest passes to `documents` is bounded in depth and in bytes before MongoDB is asked.
 
 use weir::call::{StopKind, Verdict};
 use weir::documents::Code;
@@ -6,7 +6,7 @@ use weir::sandbox::Limits;
 
 use crate::fixture::{handling, stopped};
 
-/// Where the guest puts a text together, beyond what its `realloc` has given out.
+/// The address at which the guest builds a text, beyond what its `realloc` has handed out.
 const TEXT: u32 = 131_072;
 
 const TOP: &str = r#"
@@ -18,7 +18,7 @@ const TOP: &str = r#"
     (data (i32.const 4400) "{\22a\22:[1,1]}")
 "#;
 
-/// Puts the `length` bytes at `from` down `2^doublings` times, one after the other, from `TEXT` on.
+/// Writes `2^doublings` copies of the `length` bytes at `from`, one after the other, starting at `TEXT`.
 fn repeats(from: u32, length: u32, doublings: u32) -> String {
     let end = length << doublings;
     let copies: Vec<String> = (0..doublings)
@@ -80,7 +80,7 @@ async fn the_boundary_counts_what_is_held() {
     assert_eq!(run.verdict, Verdict::Accepted);
     let bytes = run.writes[0].bytes() as u64;
     assert!(bytes > 4 * (2 << 20), "{bytes}");
-    // The text passes, and what it becomes does not.
+    // The text is within the limit, but its BSON is not.
     let limits = Limits { boundary_bytes: bytes - 1, ..Limits::default() };
     let run = handling(TOP, &inserts_ones()).deliver(limits).await;
     assert_eq!(stopped(&run).kind, StopKind::Boundary);
@@ -91,7 +91,7 @@ async fn the_boundary_counts_what_is_held() {
 async fn documents_are_counted_before_they_are_parsed() {
     let top = r#"(import "documents" "insert-many" (func $insert-many (param i32 i32 i32 i32 i32 i32 i32 i32)))
         (data (i32.const 4096) "usersnot JSON")"#;
-    // Each element of the list is the same text.
+    // Every element of the list is the same text.
     let body = "
         (local $n i32)
         (loop $again
@@ -121,7 +121,7 @@ async fn expressions_are_the_handlers_limits() {
     assert_eq!(refusal.code, Code::Denied);
     assert!(refusal.message.contains("`$range` is not allowed by the handler's setting `expressions"), "{refusal}");
     let all = Limits { expressions: weir::config::Expressions::All, ..Limits::default() };
-    // It goes on to MongoDB, which is not there.
+    // The call reaches MongoDB, which is not there.
     let run = handling(&top, &body).deliver(all).await;
     assert!(matches!(run.verdict, Verdict::Fault(_)), "{:?}", run.verdict);
 }

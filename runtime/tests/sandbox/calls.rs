@@ -1,4 +1,4 @@
-//! What calls of the contract give, and which of them decide a delivery.
+//! What calls of the contract return, and which of them decide a delivery.
 
 use weir::call::{Action, Call, StopKind, Verdict};
 use weir::documents::{Code, Pending};
@@ -8,7 +8,8 @@ use weir::store::{IdKey, Kind, Write};
 
 use crate::fixture::{call, call_after, event, handling, stopped};
 
-/// `users` at 4096, an `_id` filter at 4200, another filter at 4300, a document at 4400, others' collection at 4500.
+/// `users` at 4096, an `_id` filter at 4200, another filter at 4300, a document at 4400, a collection of others at
+/// 4500.
 const TOP: &str = r#"
     (import "documents" "find-one" (func $find-one (param i32 i32 i32 i32 i32 i32 i32 i32)))
     (import "documents" "find" (func $find (param i32 i32 i32 i32 i32 i32 i32 i32)))
@@ -79,7 +80,7 @@ async fn an_invalid_call_decides_too_and_the_first_one_is_told() {
 #[tokio::test]
 async fn after_a_refused_call_nothing_is_asked_of_mongodb() {
     let denied = format!("(call $insert (i32.const 4500) (i32.const 7) (i32.const 4400) (i32.const 23) {REST})");
-    // There is no MongoDB here, so whatever reaches it is a fault; and an effect needs a transaction.
+    // There is no MongoDB here, so whatever reaches it is a fault. An effect needs a transaction.
     let effect = "(call $effect-of (i32.const 0) (i32.const 64))";
     for after in [read_by_id(), query(), format!("{}{effect}", insert())] {
         let run = deliver(&format!("{}{denied}{after}", insert())).await;
@@ -141,7 +142,7 @@ async fn a_read_of_what_is_pending_needs_a_commit() {
 
 #[tokio::test]
 async fn random_bytes_are_the_same_for_every_run_of_a_delivery() {
-    // Logs what `random` gave, as text: 16 bytes, each made a letter.
+    // Logs what `random` returned, as text: 16 bytes, each turned into a letter.
     let body = "
         (local $n i32) (local $at i32)
         (call $random (i32.const 16) (i32.const 64))
@@ -181,7 +182,7 @@ async fn now_and_attempt_are_those_of_the_delivery() {
 
 #[tokio::test]
 async fn the_event_arrives_as_it_is() {
-    // The record's fields in memory: id at 0, sequence at 8, event type at 20, then two texts more, payload at 44,
+    // The record's fields in memory: id at 0, sequence at 8, event type at 20, then two more texts, payload at 44,
     // created at at 56, headers at 64, columns at 72.
     let body = "
         (if (i32.ne (i32.load offset=4 (local.get 0)) (i32.const 36)) (then unreachable))
@@ -198,8 +199,8 @@ async fn the_event_arrives_as_it_is() {
 
 #[tokio::test]
 async fn what_the_handler_returns_is_told() {
-    // The failure stands behind the result's tag: action at 20, error type at 24, message at 32, trace at 40 and
-    // after-ms at 52.
+    // The failure follows the result's tag: action at 20, error type at 24, message at 32, trace at 40 and after-ms at
+    // 52.
     let top = r#"(data (i32.const 4096) "TooEarly") (data (i32.const 4200) "not yet")"#;
     let body = "
         (i32.store8 (i32.const 16) (i32.const 1))

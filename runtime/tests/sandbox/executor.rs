@@ -16,7 +16,7 @@ const TOP: &str = r#"
     (import "wasi" "write" (func $write (param i32 i32 i32 i32)))
 "#;
 
-/// How often a timer of a millisecond fires on the one thread on which the guest runs for half a second.
+/// Returns how often a timer of a millisecond fires on a single thread on which the guest also runs for half a second.
 fn ticks_beside(body: &str) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
@@ -39,7 +39,7 @@ fn ticks_beside(body: &str) -> u64 {
             boundary_bytes: most,
             ..Limits::default()
         };
-        // Compiled before anything is counted.
+        // Compile before anything is counted.
         let handler = handler.load(limits).await.expect("loads");
         let call = crate::fixture::call(crate::fixture::event()).await;
         ticks.store(0, Relaxed);
@@ -74,8 +74,8 @@ fn a_timer_fires_while_a_guest_floods() {
     ];
     for (what, body) in cases {
         let ticks = ticks_beside(body);
-        // The epoch moves every 2 ms, so that the guest could give way 250 times; a busy machine takes most of them away.
-        // A guest that does not give way lets the timer fire once or never.
+        // The epoch moves every 2 ms, so the guest can yield 250 times, of which a busy machine takes most away. A
+        // guest that does not yield lets the timer fire once or never.
         assert!(ticks >= 10, "while a guest {what}, a timer fired {ticks} times");
     }
 }

@@ -9,21 +9,21 @@ use weir::event::Event;
 use weir::sandbox::{Compiler, Engine, EngineSettings, Handler, Limits, LoadError};
 use weir::store::{self, Address, Driver, Reader, Store};
 
-/// What the guest's `describe` gives where a test does not care.
+/// What the guest's `describe` returns if a test does not care.
 const DESCRIPTION: &str = r#"{"events": ["Test"], "grants": {"users": ["read", "write"]}}"#;
 
-/// A component of the contract with places for what a guest does.
+/// A component of the contract with placeholders for what a guest does.
 const GUEST: &str = include_str!("../../../guest-handlers/behaviours/frame.wat");
 
-/// A guest to be made into a component.
+/// A guest from which a component is made.
 pub(crate) struct Guest<'a> {
-    /// Imports and whatever else stands at the top of the core module.
+    /// Imports, and whatever else is at the top of the core module.
     pub(crate) top: &'a str,
     /// What `handle` does before it returns success. The event is at local 0.
     pub(crate) handle: &'a str,
     /// What `describe` does before it returns.
     pub(crate) describe: &'a str,
-    /// What `describe` gives.
+    /// What `describe` returns.
     pub(crate) description: &'a str,
 }
 
@@ -34,7 +34,7 @@ impl Default for Guest<'_> {
 }
 
 impl Guest<'_> {
-    /// The component: texts that a guest needs stand from 4096 on, results of calls from 64 on.
+    /// Returns the component. Texts that a guest needs are from address 4096 on, results of calls from 64 on.
     pub(crate) fn component(&self) -> Vec<u8> {
         let Self { top, handle, describe, description } = self;
         let data = description.replace('"', "\\22");
@@ -50,7 +50,6 @@ impl Guest<'_> {
         wat::parse_str(&text).expect("the guest's text is right")
     }
 
-    /// The handler.
     pub(crate) async fn load(&self, limits: Limits) -> Result<Handler, LoadError> {
         engine().load("guest", &self.component(), limits).await
     }
@@ -62,12 +61,12 @@ impl Guest<'_> {
     }
 }
 
-/// A guest whose `handle` does something.
+/// Returns a guest with this `handle`.
 pub(crate) fn handling<'a>(top: &'a str, handle: &'a str) -> Guest<'a> {
     Guest { top, handle, ..Guest::default() }
 }
 
-/// The engine of this process.
+/// Returns the engine of this process.
 pub(crate) fn engine() -> &'static Engine {
     static ENGINE: OnceLock<Engine> = OnceLock::new();
     ENGINE.get_or_init(|| {
@@ -76,7 +75,7 @@ pub(crate) fn engine() -> &'static Engine {
     })
 }
 
-/// Some event.
+/// Returns an event.
 pub(crate) fn event() -> Event {
     Event {
         id: "6b0f1c6e-0000-4000-8000-000000000001".to_owned(),
@@ -93,12 +92,12 @@ pub(crate) fn event() -> Event {
     }
 }
 
-/// Its delivery in a batch in which nothing is pending, with a MongoDB that is not there.
+/// Returns its delivery in a batch in which nothing is pending, with a MongoDB that is not there.
 pub(crate) async fn call(event: Event) -> Call {
     call_after(event, Pending::default()).await
 }
 
-/// As [`call`], after deliveries that have written.
+/// The same as [`call`], after deliveries that have written.
 pub(crate) async fn call_after(event: Event, pending: Pending) -> Call {
     Call {
         event: Arc::new(event),
@@ -109,7 +108,7 @@ pub(crate) async fn call_after(event: Event, pending: Pending) -> Call {
     }
 }
 
-/// A reader without a server behind it: every read is a fault.
+/// Returns a reader without a server behind it: every read is a fault.
 async fn no_mongodb() -> Reader {
     let address = Address {
         uri: "mongodb://127.0.0.1:1/?directConnection=true".to_owned(),
@@ -126,7 +125,7 @@ async fn no_mongodb() -> Reader {
     Store::new(Arc::new(Arc::new(driver)), &options).reader()
 }
 
-/// The kind and message of what stopped a run.
+/// Returns what stopped a run.
 pub(crate) fn stopped(run: &Run) -> &weir::call::Stop {
     match &run.verdict {
         Verdict::Stopped(stop) => stop,

@@ -1,4 +1,4 @@
-//! Every limit stops what it is for, and names itself.
+//! Every limit stops what it is meant for, and the error names the limit.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::fixture::{Guest, call, event, handling, stopped};
 const LOG: &str = r#"(import "log" "log" (func $log (param i32 i32 i32 i32 i32 i32)))"#;
 const SPIN: &str = "(loop $forever (br $forever))";
 
-/// A body that logs the first `length` bytes of memory `times` times.
+/// Returns a body that logs the first `length` bytes of memory `times` times.
 fn logs(times: u32, length: u32) -> String {
     format!(
         "(local $n i32)
@@ -59,7 +59,7 @@ async fn memory_of_all_memories_together() {
     let top = "(memory $other 1)";
     let grow = "(drop (memory.grow $other (i32.const 10))) (drop (memory.grow $other (i32.const 10)))";
     let enough = Limits { memory_bytes: 23 << 16, ..Limits::default() };
-    // The text's first memory is the other one, so that the exported one is the second.
+    // The first memory in the text is the other one, so the exported one is the second.
     let guest = handling(top, grow);
     assert_eq!(guest.deliver(enough).await.verdict, Verdict::Accepted);
     let run = guest.deliver(Limits { memory_bytes: 22 << 16, ..Limits::default() }).await;

@@ -1,4 +1,4 @@
-//! What cannot be loaded is refused, and the error says what to change.
+//! Components that cannot be loaded are refused, and the error says what to change.
 
 use weir::sandbox::{Limits, Reason};
 

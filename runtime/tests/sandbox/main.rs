@@ -1,4 +1,4 @@
-//! The sandbox from outside: components go in, what came of a call comes out. No service is needed.
+//! The sandbox from outside: components go in, results of calls come out. No service is needed.
 
 mod behaviours;
 mod bounds;

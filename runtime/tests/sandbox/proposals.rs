@@ -1,4 +1,4 @@
-//! What wasmtime could run and components here may not use, whatever wasmtime is built with.
+//! Proposals that wasmtime could run and that components here may not use, whatever wasmtime is built with.
 
 use weir::sandbox::Limits;
 
@@ -37,7 +37,7 @@ async fn every_proposal_that_is_off_is_refused() {
 
 #[tokio::test]
 async fn what_languages_compile_to_is_not_refused() {
-    // It ends where the handler is looked for, so that it has been compiled.
+    // It fails only where the handler is looked up, so it has been compiled.
     for text in [
         "(core module (func (drop (i32x4.splat (i32.const 1)))))",
         "(core module (func (drop (f32x4.relaxed_madd (v128.const i32x4 0 0 0 0) (v128.const i32x4 0 0 0 0)

@@ -1,4 +1,4 @@
-//! A trap's trace, whatever the component's names and debug information are made of.
+//! A trap's trace, whatever the component's names and debug information contain.
 
 use weir::call::{Run, StopKind};
 use weir::sandbox::Limits;
@@ -15,14 +15,14 @@ fn trace(run: &Run) -> &str {
     stopped(run).backtrace.as_deref().expect("a trace")
 }
 
-/// A function of this name, which traps.
+/// Returns a function of this name, which traps.
 fn named(name: &str) -> String {
     format!("(func $traps (@name \"{name}\") unreachable)")
 }
 
 #[tokio::test]
 async fn names_that_grow_when_they_are_demangled_stay_small() {
-    // Each step names the one before it twice; 30 of them would be 18 GB of C++.
+    // Each step names the one before it twice. The 30 steps would be 18 GB of C++.
     let cpp: String = (0..30).map(|step| format!("S_IS{step}_S{step}_E")).collect::<Vec<_>>().concat();
     for name in [format!("_Z1f1PIiiE{cpp}"), "n".repeat(90_000), format!("_RINvC1a1f{}E", "TB7_B7_E".repeat(50))] {
         let run = trap(&named(&name), "(call $traps)").await;
@@ -44,8 +44,8 @@ async fn a_deep_stack_of_long_names_is_cut() {
     assert_eq!(trace(&run).lines().count(), 32);
 }
 
-/// The sections of debug information that nests a million inlined functions, with a name of 4 MB each: to read it takes
-/// a stack of hundreds of megabytes, or as many gigabytes of names.
+/// Returns sections of debug information that nest a million inlined functions with a name of 4 MB each. Reading them
+/// takes a stack of hundreds of megabytes, or as many gigabytes of names.
 fn nested_debug_information() -> String {
     // 1: a unit, 2: a function with an address, 3: an inlined function with a name.
     let abbreviations = r"\01\11\01\00\00\02\2e\01\11\01\12\06\00\00\03\1d\01\03\0e\00\00\00";

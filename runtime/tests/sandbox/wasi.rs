@@ -1,4 +1,4 @@
-//! What standard libraries get: an empty world, the delivery's time, its randomness.
+//! What standard libraries get: an empty world, and the delivery's time and randomness.
 
 use std::time::{Duration, Instant};
 
@@ -87,7 +87,7 @@ async fn there_are_no_arguments() {
 
 #[tokio::test]
 async fn the_random_numbers_of_a_language_are_those_of_the_delivery() {
-    // A number's low four bits, as a letter, sixteen times.
+    // A number's low four bits as a letter, sixteen times.
     let body = "
         (local $n i32)
         (loop $again

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::world::{World, row, until};
 
-/// So many dead owners make a partition's events run singly, and so many more cost the delivery its life.
+/// After this many dead owners a partition's events run singly, and after this many more the delivery is dead.
 const DEATHS: usize = 3 + 2;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,7 +46,7 @@ async fn an_owner_that_was_only_paused_is_not_dead() {
     world.handlers(&["echo"]);
     let paused = world.host(&[]).await;
     paused.pause();
-    // Kafka misses it after 6 s.
+    // Kafka notices its absence after 6 s.
     let successor = world.start(&[]);
     let progress = async || world.own("progress").find_one(doc! {}).await.expect("mongodb").expect("progress");
     until("the partition is taken over", async || progress().await.get_i64("epoch").ok() == Some(2)).await;

@@ -1,4 +1,4 @@
-//! What is dead at once, what is kept of it, and that its neighbours go on.
+//! Deliveries that are dead without a retry: what is kept of them, and that their neighbours go on.
 
 use bson::{Document, doc};
 use serde_json::json;

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::world::{Row, World, given, row, until};
 
-/// A collection of a database that an embedded run has for itself.
+/// Returns a collection of a database that an embedded run has to itself.
 async fn own(world: &World, database: &str, collection: &str) -> Collection<Document> {
     let client = Client::with_uri_str(given("WEIR_TEST_MONGODB")).await.expect("a connection string");
     let database = if database == "data" { world.data.name() } else { world.own.name() };
@@ -24,7 +24,7 @@ async fn records_of_a_file_become_documents_and_nobody_elses_are_touched() {
     let stray = own(&world, "data", "stray").await;
     let count = async || echo.count_documents(doc! {}).await.expect("mongodb");
     for _ in 0..2 {
-        // What an earlier trial has left goes, so that each is as the first.
+        // Each trial removes what an earlier one has left, so that it starts like the first.
         stray.insert_one(doc! { "_id": 1 }).await.expect("mongodb");
         let host = world.embedded(&lines);
         host.until_ready().await;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::world::{Host, Row, World, row};
 
-/// One delivery that cannot succeed, among events of another handler in the same partition and in another.
+/// Sends one delivery that cannot succeed, among events of another handler in the same partition and in another one.
 async fn parks(world: &World, settings: &[(&str, &str)], bad: &Row, reason: &str) -> (Host, Document) {
     let good: Vec<_> = (0..6).map(|number| row("Echo", format!("g{number}"), json!({}))).collect();
     let records = [(0, &good[0]), (0, bad), (0, &good[1]), (1, &good[2]), (1, &good[3]), (0, &good[4]), (1, &good[5])];
@@ -22,7 +22,7 @@ async fn parks(world: &World, settings: &[(&str, &str)], bad: &Row, reason: &str
     (host, parked)
 }
 
-/// Documents that take MongoDB a while to count and longer to update.
+/// Writes documents that MongoDB needs a while to count and longer to update.
 async fn large(world: &World) {
     for thousands in 0..60 {
         let documents = (0..1_000).map(|number| doc! { "_id": thousands * 1_000 + number, "n": number });
@@ -75,7 +75,7 @@ async fn a_write_in_a_transaction_that_takes_too_long_is_the_fault_of_the_delive
     takes_too_long("write").await;
 }
 
-/// As another program stores it, whose language does not check texts.
+/// Returns a document as a program stores it whose language does not check texts.
 fn not_utf8(id: &str) -> RawDocumentBuf {
     let mut bytes = rawdoc! { "_id": id, "text": "xx" }.into_bytes();
     let at = bytes.windows(2).position(|two| two == b"xx").expect("the text");

@@ -1,4 +1,4 @@
-//! A delivery that fails is parked with its reason, alone.
+//! A delivery that fails is parked with its reason, and nothing else is parked.
 
 use bson::doc;
 use mongodb::IndexModel;
@@ -32,7 +32,7 @@ async fn a_write_that_matches_nothing_parks_its_delivery_alone() {
     assert_eq!(host.stats().await["handlers"]["user-updated"]["parked"], 1);
 }
 
-/// With a handler of which MongoDB refuses each value that is there already.
+/// Makes a world with a handler for which MongoDB refuses every value that is already there.
 async fn with_unique_values() -> World {
     let world = World::new(1).await;
     world.handlers(&["unique-value"]);
@@ -80,7 +80,7 @@ async fn where_many_fail_what_is_known_to_succeed_is_committed_first() {
     let parked: Vec<_> = parked.iter().filter_map(|each| each.get_str("event_id").ok()).collect();
     let failed = || rows.iter().zip(0..).filter(|(_, number)| fails(*number)).map(|(row, _)| row.id.as_str());
     assert_eq!(parked, failed().collect::<Vec<_>>());
-    // Each culprit costs two transactions more of all that is in the batch: so there are never more than two in one.
+    // Each culprit costs two more transactions for its whole batch, so a batch never contains more than two culprits.
     let progress = world.find(&world.own("progress"), doc! {}).await;
     assert!(progress[0].get_i64("commits").expect("a count") >= 30);
 }

@@ -1,4 +1,4 @@
-//! A host's life: start, stop, and what it says of itself.
+//! A host's life: start, stop, and what it reports about itself.
 
 use bson::doc;
 use serde_json::json;

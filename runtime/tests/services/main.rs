@@ -1,7 +1,7 @@
-//! The real binary against the real services: what MongoDB, Kafka and HTTP show of it.
+//! The real binary against the real services, judged by what MongoDB, Kafka and HTTP show.
 //!
-//! `cargo xtask test` brings the services up and says where they are; without that each test fails and says so. Every
-//! test has a topic, a group, databases and handlers of its own.
+//! `cargo xtask test` starts the services and says where they are. Without them each test fails and says so. Every test
+//! has a topic, a group, databases and handlers of its own.
 
 mod crashes;
 mod dead;

@@ -12,11 +12,11 @@ async fn the_same_event_at_new_offsets_takes_effect_once() {
     let world = World::new(2).await;
     world.handlers(&["user-statistics"]);
     let (first, second) = (row(USER, "a", json!({})), row(USER, "b", json!({})));
-    // Twice in one batch, since no host runs yet.
+    // Twice in one batch, because no host runs yet.
     world.send([(0, first.created()), (0, first.created()), (1, second.created())]).await;
     let host = world.host(&[]).await;
     world.until_passed(3).await;
-    // And again, when it is long committed.
+    // And again, long after it was committed.
     world.send([(0, first.created()), (1, second.created())]).await;
     world.until_passed(5).await;
     let counted = world.data("statistics").find_one(doc! { "_id": "global_stats" }).await.expect("mongodb");
@@ -52,7 +52,7 @@ async fn a_killed_host_loses_nothing_and_doubles_nothing() {
             .send((0..500).map(|number| (number % 4, row(USER, format!("{round}-{number}"), json!({})).created())))
             .await;
         let host = world.host(&settings).await;
-        // Killed with lag and a batch open.
+        // Kill the host while it lags and has a batch open.
         let done = 500 * round + 100;
         world.until_passed(done).await;
         host.kill();

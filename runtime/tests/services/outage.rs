@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::proxy::Proxy;
 use crate::world::{World, given, row, until};
 
-/// What a stop may take beyond `SHUTDOWN_TIMEOUT_SECONDS`: to give up, for Kafka, for a slow machine.
+/// How much longer than `SHUTDOWN_TIMEOUT_SECONDS` a stop may take: to give up, for Kafka, and for a slow machine.
 const BEYOND: Duration = Duration::from_secs(20);
 
 async fn stops_in_time(partitions: i32, cut: impl FnOnce(&Proxy), with_work: bool) {
@@ -96,7 +96,7 @@ async fn what_comes_while_nothing_can_be_committed_is_paused_and_read_later() {
     let settings = [("MONGODB_URI", uri.as_str()), ("MONGODB_SERVER_SELECTION_TIMEOUT_MS", "2000")];
     let _host = world.host(&settings).await;
     proxy.close();
-    // More than what is held: 30 MB.
+    // 30 MB, which is more than a host holds in memory.
     let payload = json!({ "text": "x".repeat(10_000) });
     world.send((0..3_000).map(|number| (number % 3, row("Echo", "a", payload.clone()).created()))).await;
     until("reading is paused", async || world.log().contains("reading_paused")).await;

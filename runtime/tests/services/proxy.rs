@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 
 use rig::proxy::{self, Direction};
 
-/// The rig's proxy, as the replica set's only member.
+/// The rig's proxy, in the place of the replica set's only member.
 pub(crate) struct Proxy {
     proxy: proxy::Proxy,
     address: SocketAddr,
 }
 
 impl Proxy {
-    /// A proxy before the first server of the connection string.
+    /// Puts a proxy before the first server of the connection string.
     pub(crate) fn before(uri: &str) -> Self {
         let server = uri.trim_start_matches("mongodb://").split(['/', ',']).next().expect("a server");
         let proxy = proxy::Proxy::new();
@@ -19,7 +19,8 @@ impl Proxy {
         Self { proxy, address }
     }
 
-    /// The connection string of the proxy. Direct, since the replica set's members tell where they really are.
+    /// Returns the connection string of the proxy. It is direct, because the replica set's members would give the
+    /// client their real addresses.
     pub(crate) fn uri(&self) -> String {
         format!("mongodb://{}/?directConnection=true", self.address)
     }
@@ -28,13 +29,13 @@ impl Proxy {
         self.proxy.open();
     }
 
-    /// Connections stay, and nothing comes through them any more.
+    /// Keeps connections open, but lets nothing pass through them any more.
     pub(crate) fn hold(&self) {
         self.proxy.hang(Direction::ToServer);
         self.proxy.hang(Direction::ToClient);
     }
 
-    /// Connections break, and new ones are broken at once.
+    /// Breaks connections, and breaks new ones immediately.
     pub(crate) fn close(&self) {
         self.proxy.close();
     }

@@ -15,7 +15,7 @@ async fn to_read_change_and_write_back_loses_no_update() {
     let events = (0..300).map(|number| (number % 3, row("Counter", format!("c{}", number % 5), json!({})).created()));
     world.send(events).await;
     let first = world.host(&[("PROCESSING_BATCH_SIZE", "50")]).await;
-    // Somebody else counts in the same documents meanwhile.
+    // Another program counts in the same documents meanwhile.
     for _ in 0..50 {
         let other = doc! { "$inc": { "n": 1 } };
         world.data("counters").update_one(doc! { "_id": "c0" }, other).upsert(true).await.expect("mongodb");

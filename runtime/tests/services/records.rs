@@ -106,15 +106,15 @@ async fn a_flattened_row_of_another_shape_runs_once_and_the_log_says_what_is_mis
     assert_eq!(said, 1, "said once, not {said} times");
 }
 
-/// Headers of these names, which the client library takes as text only.
+/// Returns headers with these names. The client library accepts names only as text.
 #[allow(unsafe_code, reason = "the client library has no way to write a header whose name is not UTF-8")]
 fn headers(named: &[(&[u8], &[u8])]) -> OwnedHeaders {
     let headers = OwnedHeaders::new();
-    // The address of the borrowed form is that of librdkafka's list.
+    // The address of the borrowed form is the address of librdkafka's list.
     let list = std::ptr::from_ref(headers.as_borrowed()).cast_mut().cast::<rdsys::rd_kafka_headers_t>();
     for (name, value) in named {
         let (name_size, value_size) = (name.len().cast_signed(), value.len().cast_signed());
-        // SAFETY: the list is alive, and librdkafka copies both, of which it is told the lengths.
+        // SAFETY: the list is alive, and librdkafka copies both, whose lengths it gets.
         let added = unsafe {
             rdsys::rd_kafka_header_add(list, name.as_ptr().cast(), name_size, value.as_ptr().cast(), value_size)
         };
@@ -149,7 +149,7 @@ async fn a_batch_that_expands_too_far_is_named_and_waits() {
     let world = World::new(1).await;
     world.handlers(&["echo"]);
     let topic = format!("{}-compressed", world.topic);
-    // Kafka compresses it anew, to less than the client takes.
+    // Kafka recompresses it, to less than the client accepts.
     world.create(&topic, 1, &[("compression.type", "zstd")]).await;
     let event = row("Echo", "a", json!({}));
     let padded = format!("{}{}", event.created().expect("a value"), " ".repeat(900_000));

@@ -1,4 +1,4 @@
-//! What keeps a host from starting.
+//! Reasons why a host does not start.
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -76,7 +76,7 @@ async fn a_server_without_transactions_is_refused_with_what_to_do() {
     assert!(said.contains("--replSet"), "{said}");
 }
 
-/// Says to everything what a mongod that is no member of a replica set says to `hello`.
+/// Answers everything like a mongod that answers `hello` and is not a member of a replica set.
 fn answer_as_standalone(mut client: TcpStream) {
     const REPLY: i32 = 1;
     const QUERY: i32 = 2004;

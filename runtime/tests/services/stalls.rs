@@ -1,4 +1,4 @@
-//! The loop goes on whatever stands still beside it.
+//! The loop goes on, whatever stalls beside it.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::world::{World, row, until};
 
-/// What a stop may take beyond `SHUTDOWN_TIMEOUT_SECONDS`.
+/// How much longer than `SHUTDOWN_TIMEOUT_SECONDS` a stop may take.
 const GOODBYES: Duration = Duration::from_secs(15);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -15,13 +15,14 @@ async fn a_handler_that_takes_minutes_keeps_the_host_from_no_probe_and_no_signal
     let world = World::new(2).await;
     world.handlers(&["sleeps", "echo"]);
     world.toml("[handlers.sleeps]\ndeadline_ms = 300000");
-    // A look every tenth of a second: advice for the committer piles up in one second, and not in a minute and a half.
+    // With a look every tenth of a second, advice for the committer piles up in one second rather than in a minute and
+    // a half.
     let host = world.host(&[("SHUTDOWN_TIMEOUT_SECONDS", "1"), ("WEIR_IDLE_MS", "100")]).await;
     let event = row("Sleeps", "a", json!({ "naps": 1, "nap_ms": 200_000 }));
     world.send([(0, event.created())]).await;
     until("the event is with its handler", async || host.stats().await["records"]["event"] == 1).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    // What comes now is heard, which a loop that waits for the committer would not.
+    // The loop still receives records, which a loop that waits for the committer would not.
     world.send([(1, row("Echo", "b", json!({})).created())]).await;
     until("the loop reads on", async || host.stats().await["records"]["event"] == 2).await;
     assert_eq!(host.get("/livez").await.expect("it answers").0, 200);
@@ -40,7 +41,7 @@ async fn a_log_that_nobody_reads_holds_up_nothing() {
     world.handlers(&["floods-log"]);
     let host = world.unread(&[("SHUTDOWN_TIMEOUT_SECONDS", "5")]);
     host.until_ready().await;
-    // Each says 64 KiB, which is as much as a delivery may. A pipe holds 64 KiB, and 8 MiB wait.
+    // Each logs 64 KiB, which is the most that a delivery may. A pipe holds 64 KiB, and 8 MiB wait.
     world.send((0..300).map(|_| (0, row("FloodsLog", "a", json!({ "lines": 5_000 })).created()))).await;
     world.until_passed(300).await;
     until("log lines are lost", async || {
@@ -60,13 +61,13 @@ async fn a_record_that_is_read_in_another_way_stops_no_partition() {
     let world = World::new(1).await;
     world.handlers(&["echo"]);
     let echoed = async || world.data("echo").count_documents(doc! {}).await.expect("mongodb");
-    // An event of a snapshot, which is none without the setting.
+    // A snapshot's event, which does not count as an event without the setting.
     world.send([(0, Some(row("Echo", "a", json!({})).op("r")))]).await;
     let host = world.host(&[("SNAPSHOT_EVENTS", "true")]).await;
     world.until_passed(1).await;
     assert_eq!(echoed().await, 1);
     host.stop().await;
-    // With columns that the table has not got, it cannot be read.
+    // It cannot be read with columns that the table does not have.
     let host = world.host(&[("OUTBOX_COLUMNS", "event_id=id")]).await;
     world.send([(0, row("Echo", "a", json!({})).created())]).await;
     world.until_passed(2).await;

@@ -19,7 +19,7 @@ async fn a_predecessors_offset_goes_first_and_progress_before_every_offset() {
     world.until_passed(10).await;
     assert_eq!(echoed(&world).await, 6);
     host.stop().await;
-    // What somebody sets in Kafka afterwards changes nothing.
+    // An offset that is set in Kafka afterwards changes nothing.
     world.commit(0, 0).await;
     world.send([(0, row("Echo", "a", json!({})).created())]).await;
     let host = world.host(&[]).await;
@@ -57,7 +57,7 @@ async fn a_log_that_ends_before_progress_stops_the_partition() {
     })
     .await;
     assert_eq!(echoed(&world).await, 5);
-    // The running host goes on from where a person says.
+    // The running host goes on from the offset that a person sets.
     world.set_progress(0, 0);
     until("the new topic's record is accounted for", async || echoed(&world).await == 6).await;
     host.until_ready().await;

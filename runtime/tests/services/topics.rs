@@ -1,4 +1,4 @@
-//! More than one topic: a list, and a pattern that comes to hold more.
+//! More than one topic: a list, and a pattern that later matches more topics.
 
 use bson::doc;
 use serde_json::json;
@@ -52,13 +52,13 @@ async fn a_topic_that_comes_to_match_starts_at_its_beginning_and_the_rest_where_
     let host = world.host(&settings).await;
     world.send([(0, event())]).await;
     until_echoed(&world, 1).await;
-    // Its records are there before any host knows it.
+    // Its records are there before any host knows the topic.
     let later = format!("{}.later", world.topic);
     world.create(&later, 1, &[]).await;
     world.send_to(&later, (0..5).map(|_| (0, event()))).await;
     until_echoed(&world, 6).await;
     host.stop().await;
-    // One that comes while no host runs is as new.
+    // A topic that is created while no host runs counts as new too.
     let meanwhile = format!("{}.meanwhile", world.topic);
     world.create(&meanwhile, 1, &[]).await;
     world.send_to(&meanwhile, (0..2).map(|_| (0, event()))).await;
@@ -123,7 +123,7 @@ async fn marks_of_transactions_that_retention_removes_stop_nothing() {
     let settings = [("WEIR_IDLE_MS", "200")];
     let host = world.host(&settings).await;
     let values = |count| (0..count).filter_map(|_| event()).collect();
-    // Offsets 0 to 2 and a mark, then two records that nobody is given and a mark.
+    // Offsets 0 to 2 and a marker, then two aborted records and a marker.
     world.transact(values(3), true).await;
     world.transact(values(2), false).await;
     until_echoed(&world, 3).await;

@@ -61,12 +61,12 @@ impl World {
         self.create(&self.topic, partitions, &[]).await;
     }
 
-    /// A topic of another name, which should begin with the test's own.
+    /// Makes a topic with another name, which should begin with the test's own.
     pub(crate) async fn create(&self, name: &str, partitions: i32, settings: &[(&str, &str)]) {
         self.rig.kafka.create(name, partitions, settings).await.expect("the topic is made");
     }
 
-    /// Whether the topic could be made: one that was deleted goes a little later.
+    /// Returns whether the topic could be made. Kafka removes a deleted topic a little later.
     pub(crate) async fn remade(&self, partitions: i32) -> bool {
         self.rig.kafka.create(&self.topic, partitions, &[]).await.is_ok()
     }
@@ -75,29 +75,29 @@ impl World {
         self.rig.kafka.delete(&self.topic).await.expect("the topic is deleted");
     }
 
-    /// Puts components into the hosts' folder: one of the six handlers, or a behaviour.
+    /// Puts components into the hosts' folder, each one of the six handlers or a behaviour.
     pub(crate) fn handlers(&self, names: &[&str]) {
         let [handlers, behaviours] =
             ["WEIR_TEST_HANDLERS", "WEIR_TEST_BEHAVIOURS"].map(|name| PathBuf::from(given(name)));
         Guests { handlers, behaviours }.put(&self.rig.handlers, names.iter().copied()).expect("they are built");
     }
 
-    /// What the hosts' `weir.toml` says.
+    /// Writes the hosts' `weir.toml`.
     pub(crate) fn toml(&self, text: &str) {
         std::fs::write(self.rig.handlers.join("weir.toml"), text).expect("a file");
     }
 
-    /// The path of a component in the hosts' folder.
+    /// Returns the path of a component in the hosts' folder.
     pub(crate) fn component(&self, name: &str) -> PathBuf {
         self.rig.handlers.join(format!("{name}.wasm"))
     }
 
-    /// Gives a file in the hosts' folder another name.
+    /// Renames a file in the hosts' folder.
     pub(crate) fn rename(&self, from: &str, to: &str) {
         std::fs::rename(self.rig.handlers.join(from), self.rig.handlers.join(to)).expect("a new name");
     }
 
-    /// Sends records, in their order.
+    /// Sends records in their order.
     pub(crate) async fn send(&self, records: impl IntoIterator<Item = (i32, Option<String>)>) {
         self.send_to(&self.topic, records).await;
     }
@@ -112,7 +112,7 @@ impl World {
         self.rig.kafka.transact(&self.topic, 0, values, commits).await.expect("the transaction ends");
     }
 
-    /// Has Kafka delete what stands before an offset of partition 0.
+    /// Makes Kafka delete the records before an offset of partition 0.
     pub(crate) async fn delete_before(&self, offset: i64) {
         self.rig.kafka.delete_before(&self.topic, 0, offset).await.expect("kafka deletes them");
     }
@@ -136,7 +136,7 @@ impl World {
         command
     }
 
-    /// `weir progress set`, as a person runs it.
+    /// Runs `weir progress set`, as a person would.
     pub(crate) fn set_progress(&self, partition: i32, offset: i64) {
         let status = Command::new(given("WEIR_TEST_BIN"))
             .current_dir(self.folder.path())
@@ -151,24 +151,24 @@ impl World {
         assert!(status.success());
     }
 
-    /// A host that is ready.
+    /// Starts a host, and waits until it is ready.
     pub(crate) async fn host(&self, settings: &[(&str, &str)]) -> Host {
         let host = self.start(settings);
         host.until_ready().await;
         host
     }
 
-    /// A host that has only been started.
+    /// Starts a host without waiting for it.
     pub(crate) fn start(&self, settings: &[(&str, &str)]) -> Host {
         self.launch(self.command(settings))
     }
 
-    /// The same, of which nobody reads what it says.
+    /// The same, but nothing reads its output.
     pub(crate) fn unread(&self, settings: &[(&str, &str)]) -> Host {
         self.launch_by(Weir::launch_unread, self.command(settings))
     }
 
-    /// A host on an embedded Kafka that holds these lines, with no other Kafka to be had.
+    /// Starts a host on an embedded Kafka that holds these lines. No other Kafka is available to it.
     pub(crate) fn embedded(&self, lines: &str) -> Host {
         let file = self.folder.path().join("records.jsonl");
         std::fs::write(&file, lines).expect("a file");
@@ -196,7 +196,7 @@ impl World {
         Daemon::new(&format!("weir-{number}"), self.folder.path())
     }
 
-    /// What all hosts of this world have said, one after the other.
+    /// Returns the output of all hosts of this world, one after the other.
     pub(crate) fn log(&self) -> String {
         let mut said = String::new();
         for number in 0..self.hosts.load(Ordering::Relaxed) {
@@ -206,7 +206,7 @@ impl World {
         said
     }
 
-    /// Runs a host that is to end by itself, and gives its status and what it said.
+    /// Runs a host that must end by itself. Returns its status and its output.
     pub(crate) fn fails(&self, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
         let output = self
             .command(settings)
@@ -232,7 +232,7 @@ impl World {
         clients::find(collection, filter).await.expect("mongodb answers")
     }
 
-    /// Waits until progress has passed that many records in all partitions together.
+    /// Waits until all partitions together have advanced past that many records.
     pub(crate) async fn until_passed(&self, records: i64) {
         let progress = self.own("progress");
         until(&format!("{records} records are accounted for"), async || {
@@ -242,7 +242,7 @@ impl World {
         .await;
     }
 
-    /// The offset that the group has committed in Kafka.
+    /// Returns the offset that the group has committed in Kafka.
     pub(crate) async fn committed(&self, partition: i32) -> Option<i64> {
         self.rig.kafka.committed(&self.group, &self.topic, partition).await.expect("kafka answers")
     }
@@ -253,7 +253,7 @@ impl World {
     }
 }
 
-/// Polls until it is so.
+/// Polls until the condition holds.
 pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !holds().await {
@@ -262,14 +262,14 @@ pub(crate) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     }
 }
 
-/// A host; it is killed when the value goes.
+/// A host. It is killed when the value is dropped.
 pub(crate) struct Host {
     weir: Arc<Weir>,
     address: String,
 }
 
 impl Host {
-    /// Status and body of what it serves.
+    /// Returns the status and body of what it serves.
     pub(crate) async fn get(&self, path: &str) -> Option<(u16, String)> {
         let (weir, path) = (Arc::clone(&self.weir), path.to_owned());
         tokio::task::spawn_blocking(move || weir.get(&path).ok()).await.expect("no panic")
@@ -279,7 +279,7 @@ impl Host {
         until("the host is ready", async || self.get("/readyz").await.is_some_and(|(status, _)| status == 200)).await;
     }
 
-    /// How `weir health` ends that is asked about it.
+    /// Returns the exit status of a `weir health` that asks this host.
     pub(crate) fn health(&self) -> Option<i32> {
         let mut command = Command::new(given("WEIR_TEST_BIN"));
         command.arg("health").env("ADMIN_LISTEN", &self.address).env("MONGODB_URI", given("WEIR_TEST_MONGODB"));
@@ -291,12 +291,12 @@ impl Host {
         serde_json::from_str(&body).expect("an object")
     }
 
-    /// kill -9.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(self) {
         self.weir.kill().expect("it runs");
     }
 
-    /// It stands still, with everything open.
+    /// Pauses it, with everything open.
     pub(crate) fn pause(&self) {
         self.weir.signal(Signal::SIGSTOP).expect("it runs");
     }
@@ -305,13 +305,13 @@ impl Host {
         self.weir.signal(Signal::SIGCONT).expect("it runs");
     }
 
-    /// SIGTERM, and its exit status.
+    /// Sends SIGTERM, and returns its exit status.
     pub(crate) async fn stop(self) -> ExitStatus {
         self.weir.signal(Signal::SIGTERM).expect("it runs");
         self.ended().await
     }
 
-    /// The exit status of one that ends, by itself or since it was asked to.
+    /// Waits for a host that ends, by itself or because it was asked to. Returns its exit status.
     pub(crate) async fn ended(self) -> ExitStatus {
         let begun = Instant::now();
         loop {
@@ -325,7 +325,7 @@ impl Host {
     }
 }
 
-/// An event, as Debezium's envelope has it.
+/// An event, as Debezium's envelope contains it.
 #[derive(Clone)]
 pub(crate) struct Row {
     pub(crate) id: String,
@@ -348,7 +348,7 @@ impl Row {
         json!({ "before": null, "after": after, "source": { "connector": "postgresql" }, "op": op }).to_string()
     }
 
-    /// The value of its record, where a tombstone has none.
+    /// Returns the value of its record. A tombstone has none.
     #[expect(clippy::unnecessary_wraps, reason = "what `send` takes")]
     pub(crate) fn created(&self) -> Option<String> {
         Some(self.op("c"))
