@@ -26,7 +26,7 @@ const FAILPOINTS: [(&str, u64, u64); 6] = [
 const AT_ANY_TIME: usize = 2;
 const ANY_TIME: &str = "any time";
 
-/// After this many claims without a commit in between, nobody is killed until there is a commit.
+/// After this many claims without a commit in between, no host is killed until there is a commit.
 const CALM: i64 = 2;
 /// After this many, failpoints that have not struck yet are removed.
 const DISARM: i64 = 3;

@@ -74,7 +74,7 @@ fn outage(
     progress.done();
     println!("  stopping {service:?}");
     run.instance.stop(service)?;
-    // What was in flight when the service went away may still be counted.
+    // Events that were in flight when the service went away may still be counted.
     watch(weir, rows, Duration::from_secs(1), progress)?;
     let before = weir.stats()?.total_processed;
     watch(weir, rows, away.saturating_sub(Duration::from_secs(1)), progress)?;

@@ -89,7 +89,7 @@ impl<'a> ReplicaSet<'a> {
 
 impl Drop for ReplicaSet<'_> {
     fn drop(&mut self) {
-        // Nobody needs their data, and a primary would wait for its clients.
+        // Their data is not needed any more, and a primary would wait for its clients.
         for member in &self.members {
             let _ = member.daemon.signal(Signal::SIGKILL);
         }

@@ -1,8 +1,8 @@
 """The reference mix for measurements: backlog.py SETTINGS, a JSON object of what `main` takes.
 
-Writes `events` records of envelopes to a file, spread evenly over the partitions with every aggregate in one of them, and
-sends them to a topic where one is named; or writes `rows` for the outbox to a file, a line of JSON each. Says how many
-there are, and how many bytes a record has on average.
+Writes `events` records of envelopes to a file, spread evenly over the partitions with every aggregate in one of them,
+and sends them to a topic if one is named. Or writes `rows` for the outbox to a file, one line of JSON each. Prints how
+many there are, and how many bytes a record has on average.
 """
 
 import json

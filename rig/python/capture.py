@@ -1,4 +1,4 @@
-"""Records what Debezium writes: capture.py SETTINGS, with the settings as JSON: where the services are, which set of
+"""Records what Debezium writes: capture.py SETTINGS. The settings are JSON: where the services are, which set of
 captures, which names of it, and the folder to write to."""
 
 import json
@@ -15,13 +15,13 @@ from outbox import connect
 
 SLOT = "capture_slot"
 PATIENCE_S = 60
-# What is still under way comes in this time.
+# Whatever is in flight arrives within this time.
 QUIET_S = 3
 INTERNAL = ("__consumer_offsets", "__transaction_state", "__share_group_state", "connect-")
 
 
 def rest(url: str, method: str, body: dict | None = None) -> dict:
-    """Connect's answer. While it shares its work out anew it refuses, or fails, for a moment."""
+    """Returns Connect's answer. During a rebalance Connect refuses, or fails, for a moment."""
     data = json.dumps(body).encode() if body is not None else None
     end = time.monotonic() + PATIENCE_S
     while True:
@@ -50,7 +50,7 @@ def topics(admin: AdminClient) -> list[str]:
 
 
 def fresh(there: dict, table: str, admin: AdminClient) -> None:
-    """Takes away what an earlier capture has left."""
+    """Removes what an earlier capture has left."""
     for connector in rest(f"{there['connect']}/connectors", "GET"):
         rest(f"{there['connect']}/connectors/{connector}", "DELETE")
     with connect(there["postgres"]) as postgres:
@@ -77,7 +77,7 @@ def start(there: dict, name: str, settings: dict, key: str) -> None:
     if key == "event_id":
         del config["message.key.columns"]
     config |= settings
-    # Connect keeps offsets by this name, and each capture is to begin anew.
+    # Connect keeps offsets by this name, and each capture must begin from scratch.
     url = f"{there['connect']}/connectors/capture-{name}"
     rest(f"{url}/config", "PUT", config)
 
@@ -94,7 +94,7 @@ def start(there: dict, name: str, settings: dict, key: str) -> None:
 
 
 def records(there: dict, admin: AdminClient, most: int) -> list[dict]:
-    """What is in all topics, once nothing more comes or that many have come."""
+    """Returns what is in all topics, once nothing more comes or that many records have come."""
     found, positions, quiet = [], {}, time.monotonic() + PATIENCE_S
     consumer = Consumer({"bootstrap.servers": there["kafka"], "group.id": "capture", "enable.auto.commit": False})
     while time.monotonic() < quiet:

@@ -1,7 +1,7 @@
-"""What `cargo xtask capture` records: for each capture the connector's settings, the tables and the statements.
+"""What `cargo xtask capture` records: the connector's settings, the tables and the statements of each capture.
 
-Every id, time and payload is written out here, so that expectations can be written from it. Keys and values are those of
-Debezium's documentation; what is not set is as in deploy/debezium.
+Every id, time and payload is written out here, so that expectations can be written from it. Keys and values are those
+of Debezium's documentation. Settings that are not given are those of deploy/debezium.
 """
 
 JSON = "org.apache.kafka.connect.json.JsonConverter"
@@ -25,7 +25,7 @@ CREATE TABLE activity.event_outbox (
 ALTER TABLE activity.event_outbox ALTER COLUMN payload SET STORAGE EXTERNAL;
 """
 
-# As the EventRouter's documentation has it.
+# The table of the EventRouter's documentation.
 OTHER_SHAPE = """
 CREATE TABLE activity.event_outbox (
     id            uuid         PRIMARY KEY,
@@ -135,7 +135,7 @@ FAR_TIMES = [
     for n, at in enumerate(["0044-03-15 12:00:00+00 BC", "4713-01-01 00:00:00+00 BC", "20000-01-01 00:00:00+00", "294246-12-31 23:59:59.999999+00"])
 ]
 
-# Every kind of value of which Debezium says that a change left it out, because it is stored apart.
+# Every kind of value that Debezium can report as left out of a change, because it is stored apart.
 KINDS_APART = {
     "attrs": ("hstore", "hstore('k', repeat('x', 2100))"),
     "label": ("text", "repeat('x', 2100)"),
@@ -150,7 +150,8 @@ KINDS_APART = {
 
 
 def apart(*columns: str) -> tuple[str, list[str]]:
-    """A table of these columns, and statements that leave each out alone: its row's key changes, and nothing else."""
+    """Returns a table of these columns, and statements that leave out one column at a time: only the row's key
+    changes."""
     kinds = "".join(f",\n    {column} {KINDS_APART[column][0]}" for column in columns)
     storage = ", ".join(f"ALTER {column} SET STORAGE EXTERNAL" for column in columns)
     table = f"""
@@ -183,7 +184,7 @@ WITH_SCHEMAS = {"key.converter.schemas.enable": "true", "value.converter.schemas
 
 
 def route(**more: str) -> dict[str, str]:
-    """The EventRouter on the outbox table's columns."""
+    """Returns the EventRouter, set to the outbox table's columns."""
     own = {
         "type": ROUTER,
         "route.by.field": "aggregate_type",
@@ -195,7 +196,7 @@ def route(**more: str) -> dict[str, str]:
 
 
 def transforms(**all_of_them: dict[str, str]) -> dict[str, str]:
-    """Transforms in their order, instead of deploy/debezium's."""
+    """Returns transforms in their order, which replace deploy/debezium's."""
     found = {"transforms": ",".join(all_of_them)}
     for name, settings in all_of_them.items():
         found |= {f"transforms.{name}.{setting}": value for setting, value in settings.items()}
@@ -203,7 +204,7 @@ def transforms(**all_of_them: dict[str, str]) -> dict[str, str]:
 
 
 def capture(settings: dict[str, str], table: str, *statements: str, key: str = "aggregate_id", most: int = 12) -> dict:
-    """A capture of the statements, each a transaction of its own. A heartbeat does not end, so `most` ends it."""
+    """Returns a capture of the statements, each in its own transaction. A heartbeat never ends, so `most` ends it."""
     return {"settings": settings, "table": table, "statements": statements, "key": key, "most": most}
 
 
@@ -222,7 +223,7 @@ CURRENT = {
             "header.converter.schemas.enable": "true",
         }
         | transforms(
-            # The converter reads what the source says from a header.
+            # The converter reads the source's data from a header.
             source={
                 "type": "org.apache.kafka.connect.transforms.HeaderFrom$Value",
                 "fields": "source,op,transaction",
@@ -235,14 +236,14 @@ CURRENT = {
                 "table.field.event.id": "event_id",
                 "table.field.event.key": "aggregate_id",
                 "table.fields.additional.placement": "event_type:header:type,aggregate_type:header:dataSchemaName",
-                # The converter takes objects only.
+                # The converter accepts only objects.
                 "table.expand.json.payload": "true",
             },
         ),
         OUTBOX,
         ACTIVITY,
     ),
-    # Debezium's converter writes structured events only; these are made of what the EventRouter places in headers.
+    # Debezium's converter writes only structured events. These are made from what the EventRouter puts into headers.
     "cloud_events_binary": capture(
         transforms(
             outbox={
@@ -330,5 +331,5 @@ OLD = {
 }
 
 for each in OLD.values():
-    # What 3 calls no_data.
+    # The name of version 3's no_data.
     each["settings"]["snapshot.mode"] = "never"

@@ -1,7 +1,7 @@
 """Certificates for a test: certificates.py FOLDER.
 
-Writes the authority's `ca.pem`, another one's `other-ca.pem`, and for `server` and for `weir` a certificate, its key and
-both in one file: `NAME.crt`, `NAME.key`, `NAME.pem`.
+Writes the authority's `ca.pem` and another authority's `other-ca.pem`. For `server` and for `weir` it writes a
+certificate, its key, and both in one file: `NAME.crt`, `NAME.key`, `NAME.pem`.
 """
 
 import sys
@@ -70,7 +70,7 @@ def main(folder: Path) -> None:
     (folder / "ca.pem").write_bytes(pem(certificate))
     (folder / "other-ca.pem").write_bytes(pem(authority("another-ca")[1]))
     both = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
-    # MongoDB takes a certificate for a member's where both names have the same organisation.
+    # MongoDB treats a client's certificate as a member's if both names have the same organisation.
     for file, subject, usage in [
         ("server", name("localhost", "weir-test-servers"), both),
         ("weir", name("weir", "weir-test-clients"), [ExtendedKeyUsageOID.CLIENT_AUTH]),

@@ -1,11 +1,11 @@
-"""Compares what stands in MongoDB with what the outbox's rows must lead to: check.py POSTGRES MONGODB SINCE_MS DATA OWN,
-where DATA is the handlers' database and OWN is Weir's; or with what the records of a file must, as generate.py writes
-them: check.py FILE.jsonl MONGODB SINCE_MS DATA OWN.
+"""Compares MongoDB with what the outbox's rows must lead to: check.py POSTGRES MONGODB SINCE_MS DATA OWN, where DATA is
+the handlers' database and OWN is Weir's. Or compares it with what the records of a file, as written by generate.py,
+must lead to: check.py FILE.jsonl MONGODB SINCE_MS DATA OWN.
 
-Every document of users, statistics and activities is compared field by field with the model's, types included and the
-order of fields aside, and so are the parked deliveries of the events that the model knows. Times of processing must
-be dates from SINCE_MS until now. Writes one JSON object: what was compared, how many differences there are, the first
-of them, and one document to show.
+Every document of users, statistics and activities is compared with the model's, field by field, including types but not
+the order of fields. So are the parked deliveries of the events that the model knows. Times of processing must be dates
+between SINCE_MS and now. Writes one JSON object: what was compared, how many differences there are, the first of them,
+and one document to show.
 """
 
 import functools
@@ -117,7 +117,7 @@ class Comparison:
 
 
 def reference(comparison: Comparison, client: pymongo.MongoClient, model: Model, data: str) -> dict[str, int]:
-    """Compares the collections of the six handlers; gives how many documents each holds."""
+    """Compares the collections of the six handlers. Returns how many documents each holds."""
     database = client.get_database(data, codec_options=AWARE)
     return {
         name: comparison.documents(name, database[name].find(), expected)

@@ -1,8 +1,8 @@
 """One event in 500 whose write always fails: culprit.py prepare SETTINGS | run SETTINGS.
 
-`prepare` gives a collection a unique index and a value that is taken. `run` fills whole batches, each with one event
-that wants this value at a place of chance: while a delivery sleeps, 500 records come to wait behind it. Writes what
-each round cost and what was wrong.
+`prepare` gives a collection a unique index and a value that is taken. `run` fills whole batches, each with one event at
+a random place that wants this value: while a delivery sleeps, 500 records queue up behind it. Writes what each round
+cost and what was wrong.
 """
 
 import json
@@ -57,7 +57,7 @@ class Rounds:
         self.until("the sleeper is read", lambda: self.metrics()["records"] > before["records"])
         self.send(partition, events)
         self.until("all is accounted for", lambda: self.next(partition) >= self.ends[partition])
-        # What is counted after the commit may come a moment later.
+        # Counts that are made after the commit may arrive a moment later.
         self.until("all is counted", lambda: self.metrics()["events"] >= before["events"] + BATCH + 1)
         after = self.metrics()
         cost = {name: after[name] - before[name] for name in after}

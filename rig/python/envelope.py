@@ -1,6 +1,7 @@
 """Records as Debezium writes them for rows of the outbox, made without PostgreSQL and Connect.
 
-The form is that of the connector in deploy/debezium: an envelope without a schema, keyed by the aggregate.
+They have the form that the connector in deploy/debezium gives them: an envelope without a schema, keyed by the
+aggregate.
 """
 
 import json
@@ -38,7 +39,7 @@ class Outbox:
         payload: str,
         created: datetime | None = None,
     ) -> Record:
-        """The record of a row; it is of now unless a time is given."""
+        """Returns the record of a row. Its time is now unless one is given."""
         self.sequence += 1
         now_ns = time.time_ns()
         now_us, now_ms = now_ns // 1_000, now_ns // 1_000_000

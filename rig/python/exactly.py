@@ -1,8 +1,8 @@
-"""Compares what stands in MongoDB with what the records in Kafka must lead to: exactly.py KAFKA MONGODB TOPIC SINCE_MS
-DATA OWN, where DATA is the handlers' database and OWN is Weir's.
+"""Compares MongoDB with what the records in Kafka must lead to: exactly.py KAFKA MONGODB TOPIC SINCE_MS DATA OWN, where
+DATA is the handlers' database and OWN is Weir's.
 
-Every event counts once, at its first offset. The documents of the six handlers are compared with the model, those of
-`tallies` and `counters` with the events counted here; nothing may be parked. Writes one JSON object.
+Every event counts once, at its first offset. The documents of the six handlers are compared with the model, and those
+of `tallies` and `counters` with the events counted here. Nothing may be parked. Writes one JSON object.
 """
 
 import json
@@ -20,8 +20,8 @@ from model import EPOCH, Event, Model
 
 
 def values(bootstrap: str, topic: str) -> Iterator[bytes]:
-    """Every record's value; those of a partition in its order."""
-    # The group's name is never used: partitions are assigned by hand and nothing is committed.
+    """Yields every record's value. Those of a partition are in its order."""
+    # The group's name is never used, because partitions are assigned by hand and nothing is committed.
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "exactly", "enable.auto.commit": False})
     partitions = list(consumer.list_topics(topic, timeout=30).topics[topic].partitions)
     left = 0
@@ -68,7 +68,7 @@ class Expected:
 
 
 def tallies(comparison: Comparison, found: dict[str, dict], expected: dict[str, list[int]]) -> dict[str, int]:
-    """Effects on aggregates that are lost, done more than once, or done before an earlier one."""
+    """Counts effects on aggregates: those lost, those done more than once, and those done before an earlier one."""
     totals = Counter(aggregates=len(expected), lost=0, doubled=0, out_of_order=0)
     for key in found.keys() | expected.keys():
         document = found.get(key, {"n": 0, "seen": []})
@@ -85,7 +85,7 @@ def tallies(comparison: Comparison, found: dict[str, dict], expected: dict[str, 
 
 
 def counters(comparison: Comparison, found: dict[str, dict], expected: Counter) -> dict[str, int]:
-    """Updates that somebody else has overwritten, and updates made more than once."""
+    """Counts updates that another one has overwritten, and updates made more than once."""
     lost = doubled = 0
     for key in found.keys() | expected.keys():
         counted = found.get(key, {"n": 0})["n"]

@@ -1,6 +1,6 @@
-"""A flame graph of what `perf script` writes: flame.py SCRIPT SVG TITLE. Says which functions cost most, as JSON.
+"""A flame graph of the output of `perf script`: flame.py SCRIPT SVG TITLE. Prints as JSON which functions cost most.
 
-Frames of WebAssembly have no names that perf knows; they are shown as `[guest or unknown]`.
+perf knows no names for frames of WebAssembly, so they are shown as `[guest or unknown]`.
 """
 
 import html
@@ -34,7 +34,7 @@ def stacks(file: str):
                     yield stack[::-1]
                 stack = []
             else:
-                # A sample's head: the thread's name, and its id.
+                # The head of a sample: the thread's name, and its id.
                 stack = []
     if stack:
         yield stack[::-1]

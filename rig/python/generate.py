@@ -1,11 +1,11 @@
-"""Inserts rows into the outbox: generate.py --uri URI --events N [--rate N] [--seed N]; or writes to a file, a line of
-JSON each, the records that Debezium would make of them: generate.py --records FILE --events N [--seed N].
+"""Inserts rows into the outbox: generate.py --uri URI --events N [--rate N] [--seed N]. Or writes the records that
+Debezium would make from them to a file, one line of JSON each: generate.py --records FILE --events N [--seed N].
 
-The mix is UserCreated 20 %, UserUpdated 20 %, ActivityCreated 20 %, ParticipantJoined 30 %, ActivityUpdated 10 %; what
-changes a user or an activity comes after what creates it. The seed decides all but the times. Payloads are what such
-a system would hold, and what tends to break: text of many scripts, text that looks like an operator or a path, keys
-that are missing, users who join twice, numbers of every size. Says as a line of JSON how many rows are in, a few
-times a second.
+The mix is UserCreated 20 %, UserUpdated 20 %, ActivityCreated 20 %, ParticipantJoined 30 %, ActivityUpdated 10 %. An
+event that changes a user or an activity comes after the one that creates it. The seed decides everything except the
+times. Payloads are those of a realistic system, and contain what tends to break: text of many scripts, text that looks
+like an operator or a path, missing keys, users who join twice, numbers of every size. Prints as a line of JSON how many
+rows are inserted, a few times per second.
 """
 
 import argparse
@@ -78,7 +78,7 @@ class Generator:
             "end_date": f"2027-03-{day:02}T21:00:00+01:00",
             "timezone": self.random.choice(ZONES),
             "max_participants": self.random.choice([2, 8, 12, 50, 2_147_483_647, 2_147_483_648, 5_000_000_000]),
-            # Keys that no handler asks for.
+            # Keys that no handler reads.
             "price": round(self.random.uniform(0, 90), 2),
             "reference": 12_345_678_901_234_567_890,
         }
@@ -137,7 +137,7 @@ class Generator:
         return " ".join(self.random.choices(WORDS, k=self.random.randint(max(1, words // 2), words + words // 2)))
 
     def recent(self, ids: list[str]) -> str:
-        """Most changes are of what is new, some of what is old."""
+        """Picks an id. Most changes are to recent ones, some to old ones."""
         if self.random.random() < 0.8:
             return ids[-1 - self.random.randrange(min(len(ids), 200))]
         return self.random.choice(ids)

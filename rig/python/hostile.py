@@ -1,7 +1,7 @@
-"""Inserts rows that hostile handlers want: hostile.py URI KINDS SEED.
+"""Inserts rows for hostile handlers: hostile.py URI KINDS SEED.
 
-KINDS is an array of objects with aggregate_type, event_type, payload and count. The rows go in by small transactions,
-in an order that the seed decides.
+KINDS is an array of objects with aggregate_type, event_type, payload and count. The rows are inserted in small
+transactions, in an order that the seed decides.
 """
 
 import json

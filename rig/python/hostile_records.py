@@ -1,7 +1,7 @@
 """The records of `prove hostile-records`: hostile_records.py topic|write|wait|judge SETTINGS, as JSON.
 
-`topic` makes a topic. `write` puts the records into it, and what must become of each into a file. `wait` waits until a
-group has accounted for all of them, and `judge` compares the databases with the file.
+`topic` makes a topic. `write` writes the records to it, and writes what must become of each to a file. `wait` waits
+until a group has accounted for all of them, and `judge` compares the databases with the file.
 """
 
 import json
@@ -71,19 +71,19 @@ def every(copies: int, large: int) -> list[Record]:
 
 
 def all_partitions(settings: dict) -> int:
-    """Each copy has a lane that is apart."""
+    """Returns the number of partitions: the shared ones, and one for each copy's lane that is apart."""
     return settings["partitions"] + settings["copies"]
 
 
 def made(settings: dict) -> None:
-    """Makes a topic of a name that nobody has used."""
+    """Makes a topic with a name that nobody has used."""
     name = f"hostile_{time.time_ns():x}"
     topic(settings["kafka"], f"{name}.records", all_partitions(settings))
     print(json.dumps({"name": name, "topic": f"{name}.records"}))
 
 
 def written(settings: dict) -> None:
-    """Writes every record among good ones, and keeps where each came to stand."""
+    """Writes every record among good ones, and notes the partition and offset of each."""
     route = settings["topic"].rsplit(".", 1)[-1]
     records = every(settings["copies"], settings["large_bytes"])
     assert len(apart(records)) == settings["copies"]
@@ -122,7 +122,7 @@ def waited(settings: dict) -> None:
 
 
 def judged(settings: dict) -> None:
-    """Compares what the databases hold with what the records must have become."""
+    """Compares the databases with what the records must have become."""
     lines = read(settings["file"])
     judge = Judge(settings, lines)
     with pymongo.MongoClient(settings["mongodb"], serverSelectionTimeoutMS=30_000) as client:

@@ -1,7 +1,7 @@
 """Keeps Weir behind: load.py SETTINGS, a JSON object of what `main` takes.
 
-Every partition is given records so that `lag` of them are left, until `events` are out or a line on stdin says to
-stop; ends when stdin does. Writes a line of JSON every `step_ms`: what was sent, and where each partition is.
+Sends records so that every partition has `lag` of them left, until `events` are sent or a line on stdin asks it to
+stop. Ends when stdin ends. Writes a line of JSON every `step_ms`: what was sent, and where each partition is.
 """
 
 import json
@@ -32,7 +32,7 @@ class Load:
         )
         self.topic, self.lag, self.events = topic, lag, events
         self.streams = [Stream(mix, seed * 1_000 + partition) for partition in range(partitions)]
-        # Offsets: what is there already counts as sent.
+        # These are offsets, so records that are already there count as sent.
         self.ends = ends(kafka, topic, partitions)
         self.sent = list(self.ends)
         self.failed: str | None = None
@@ -42,7 +42,8 @@ class Load:
         return sum(stream.events for stream in self.streams)
 
     def fill(self, partitions: list[dict]) -> None:
-        """Sends what each partition may be given now; all that was to come again, once no new events are wanted."""
+        """Sends what each partition may get now. Once no new events are wanted, sends all repeats that are still
+        due."""
         ending = self.stopped.is_set() or 0 < self.events <= self.total()
         for number, stream in enumerate(self.streams):
             if ending:

@@ -1,7 +1,7 @@
 """A replica set of several members: members.py initiate PORT HOST,... | stepdown URI | primary URI.
 
-`initiate` makes the set rs0 of members that are called by other names than their own ports, and waits for its primary;
-`stepdown` makes the primary stand back; `primary` says who it is.
+`initiate` makes the set rs0 from members that are known by other names than their own ports, and waits for its primary.
+`stepdown` makes the primary step down. `primary` prints its address.
 """
 
 import sys
@@ -11,7 +11,7 @@ import pymongo
 from pymongo.errors import PyMongoError
 
 PATIENCE_S = 60
-# An election takes a second or two, and not ten.
+# With these, an election takes a second or two rather than ten.
 SETTINGS = {"electionTimeoutMillis": 2_000, "heartbeatIntervalMillis": 500}
 
 

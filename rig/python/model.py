@@ -1,11 +1,11 @@
 """The documents that the outbox's events must lead to.
 
-Independent of Weir: written from the description of the six handlers alone, in another language, sharing no code with
-the runtime, the handlers or their SDK. It knows nothing of Kafka, batches or retries: events go in by their order in
-the outbox, documents and the failures that must be parked come out.
+The model is independent of Weir. It was written from the description of the six handlers alone, in another language,
+and shares no code with the runtime, the handlers or their SDK. It knows nothing of Kafka, batches or retries: events go
+in in the order of the outbox, and documents and the failures that must be parked come out.
 
-Types are MongoDB's: a whole number is an int32 where it fits and an int64 where not, any other number a double, and
-times are dates. A time of processing cannot be known; PROCESSED stands for it.
+Types are MongoDB's: a whole number is an int32 if it fits and otherwise an int64, any other number is a double, and
+times are dates. The model cannot know a time of processing, so PROCESSED represents it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class Processed:
-    """A date between the begin of the run and its check."""
+    """A date between the beginning of the run and its check."""
 
     def __repr__(self) -> str:
         return "(a time of processing)"
@@ -34,7 +34,7 @@ PROCESSED = Processed()
 
 @dataclass
 class Event:
-    """A row of the outbox; created_at in whole milliseconds, rounded down."""
+    """A row of the outbox. created_at is in whole milliseconds, rounded down."""
 
     id: str
     aggregate_id: str
@@ -49,12 +49,12 @@ class Event:
 
 @dataclass
 class Model:
-    """What the database must hold after the events given so far."""
+    """What the database must hold after the events applied so far."""
 
     users: dict[str, dict] = field(default_factory=dict)
     statistics: dict[str, dict] = field(default_factory=dict)
     activities: dict[str, dict] = field(default_factory=dict)
-    # The deliveries that must have been parked: event and reason.
+    # The deliveries that must have been parked, by event and reason.
     parked: set[tuple[str, str]] = field(default_factory=set)
 
     def apply(self, event: Event) -> None:
@@ -178,7 +178,7 @@ def touch(document: dict, event: Event) -> None:
 
 
 def stored(value: Any) -> Any:
-    """A value of the payload, parsed with decimals, as MongoDB is to hold it."""
+    """Returns a value of the payload, parsed with decimals, as MongoDB must hold it."""
     match value:
         case None | bool() | str():
             return value

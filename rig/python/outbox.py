@@ -9,7 +9,7 @@ PATIENCE_S = 60
 
 
 def connect(uri: str) -> psycopg.Connection:
-    """A server that has just opened its port may refuse for a moment more."""
+    """Connects. A server that has just opened its port may refuse for another moment."""
     end = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -21,7 +21,7 @@ def connect(uri: str) -> psycopg.Connection:
 
 
 def prepare(uri: str, *files: str) -> None:
-    """The database; the outbox table, its publication and Debezium's role, of files of SQL."""
+    """Makes the database, and in it the outbox table, its publication and Debezium's role from files of SQL."""
     server, name = uri.rsplit("/", 1)
     with connect(f"{server}/postgres") as connection:
         if connection.execute("SELECT FROM pg_database WHERE datname = %s", [name]).fetchone() is None:
@@ -33,7 +33,7 @@ def prepare(uri: str, *files: str) -> None:
 
 
 def sql(uri: str, statement: str) -> None:
-    """One statement; says how many rows it touched."""
+    """Runs one statement. Prints how many rows it affected."""
     with connect(uri) as connection:
         print(connection.execute(statement).rowcount)
 

@@ -1,6 +1,7 @@
 """Sends events that the predecessor handles as Weir does: plain_backlog.py KAFKA TOPIC EVENTS SEED.
 
-Of what is generated, what the predecessor gets wrong is left out: a change of one of two names, and a second join.
+It leaves out the generated events that the predecessor gets wrong: a change of only one of two names, and a second
+join.
 """
 
 import json

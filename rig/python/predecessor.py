@@ -1,8 +1,8 @@
-"""A processor as the one that Weir replaces: predecessor.py KAFKA MONGODB GROUP TOPIC DATABASE DIES AFTER.
+"""A processor like the one that Weir replaces: predecessor.py KAFKA MONGODB GROUP TOPIC DATABASE DIES AFTER.
 
-Consumes message by message, runs the handlers one after the other, each with one operation of MongoDB's, then commits
+Consumes message by message, runs the handlers one after the other, each with one MongoDB operation, and then commits
 the message's offset. DIES says where it kills itself once AFTER messages are done: `between-handlers` (the user is
-inserted and not counted), `before-commit` (all is written) or `before-handlers`.
+inserted and not counted), `before-commit` (everything is written) or `before-handlers`.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""How far Weir is in each partition, read again and again."""
+"""Weir's progress in each partition, polled."""
 
 import threading
 import time
@@ -26,7 +26,7 @@ class Progress(threading.Thread):
                 for found in progress.find(self.filter):
                     self.found(found)
             except PyMongoError:
-                pass  # It is away for a while: that is what the run is about.
+                pass  # MongoDB is away for a while: that is what the run is about.
             time.sleep(self.step_s)
 
     def found(self, document: dict) -> None:

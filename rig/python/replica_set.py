@@ -1,4 +1,4 @@
-"""Makes mongod the only member of the replica set rs0, and waits until it takes writes: replica_set.py PORT."""
+"""Makes mongod the only member of the replica set rs0, and waits until it accepts writes: replica_set.py PORT."""
 
 import sys
 import time

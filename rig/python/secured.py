@@ -1,7 +1,7 @@
 """The services' side of the proof `secured`: secured.py VERB JSON.
 
-`kafka` makes the topic and the SCRAM users, over a listener of the tests' own; `mongodb` makes the replica set, the
-role from deploy/roles and the users; `send` sends events; `seen` says what MongoDB holds; `token` writes a token.
+`kafka` makes the topic and the SCRAM users, through a listener of the tests' own. `mongodb` makes the replica set, the
+role from deploy/roles and the users. `send` sends events, `seen` prints what MongoDB holds, and `token` writes a token.
 """
 
 import base64
@@ -39,7 +39,7 @@ def kafka(bootstrap: str, topic: str, users: dict) -> None:
 
 
 def mongodb(port: int, ca: str, role: str, subject: str, password: str) -> None:
-    """The first users are made by who connects from the same machine while there is none."""
+    """Makes the first users, which a client on the same machine may do as long as there are none."""
     plain = {"directConnection": True, "tls": True, "tlsCAFile": ca, "serverSelectionTimeoutMS": 30_000}
     with pymongo.MongoClient("127.0.0.1", port, **plain) as client:
         member = {"_id": 0, "host": f"127.0.0.1:{port}"}
@@ -79,11 +79,11 @@ def seen(mongodb: str) -> None:
 
 
 def token(path: str, subject: str, seconds: int) -> None:
-    """One without a signature, which a broker takes that is set to."""
+    """Writes a token without a signature, which a broker accepts if it is set to."""
     now = int(time.time())
     parts = [{"alg": "none"}, {"sub": subject, "iat": now, "exp": now + seconds}]
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode() for part in parts]
-    # What is read is the old token or the new one, never a piece.
+    # A reader gets the old token or the new one, never a part of one.
     unfinished = Path(f"{path}.part")
     unfinished.write_text(".".join([*encoded, ""]), encoding="utf-8")
     unfinished.rename(path)

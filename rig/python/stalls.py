@@ -1,8 +1,9 @@
-"""Events for `prove stalls`, what stands still in Kafka and MongoDB, and what came of it: stalls.py VERB SETTINGS.
+"""Events for `prove stalls`, a stall of MongoDB, and the results: stalls.py VERB SETTINGS.
 
-`topic` makes a topic with a leader for each partition. `send` gives each partition one event after the other until its
-stdin ends, waits until Kafka has all of them, and says how many. `lock` keeps MongoDB from writing, but not from reading,
-until `unlock`. `compare` waits until all is accounted for, and says what is missing and what was parked.
+`topic` makes a topic with a leader for each partition. `send` sends one event after the other to each partition until
+its stdin ends, waits until Kafka has all of them, and prints how many there were. `lock` keeps MongoDB from writing,
+but not from reading, until `unlock`. `compare` waits until everything is accounted for, and prints what is missing and
+what was parked.
 """
 
 import json

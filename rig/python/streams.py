@@ -1,7 +1,7 @@
-"""What each partition of a chaos run is given: rows of a mix, and one record in twenty again at a new offset.
+"""What each partition of a chaos run gets: rows of a mix, with one record in twenty repeated at a new offset.
 
-A record comes again directly after itself, a few records later, much later, or in a run of what came last, as it is
-after a crash of the connector.
+A record is repeated directly after itself, a few records later, much later, or in a run of the latest records, as after
+a crash of the connector.
 """
 
 import heapq
@@ -17,7 +17,7 @@ COUNTERS = 100
 
 
 class Stream:
-    """The records of one partition, in their order. All events of an aggregate are here."""
+    """The records of one partition, in their order. All events of an aggregate are in the same partition."""
 
     def __init__(self, mix: str, seed: int):
         self.random = random.Random(seed)
@@ -49,7 +49,7 @@ class Stream:
         return record
 
     def left(self) -> bool:
-        """Whether records that were to come again have not yet."""
+        """Returns whether repeats are still due."""
         return bool(self.again or self.later)
 
     def repeat(self) -> Record:
@@ -60,7 +60,8 @@ class Stream:
         heapq.heappush(self.later, (self.events + self.random.randint(least, most), self.events, record))
 
     def tallied(self) -> tuple:
-        """The reference mix, and three of ten events that are counted and numbered for each aggregate."""
+        """Returns a row of the reference mix, or in three of ten cases one that is counted and numbered for its
+        aggregate."""
         if self.random.random() < 0.7:
             return self.generator.row()
         aggregate = self.random.choice(list(self.tallies))
@@ -69,7 +70,7 @@ class Stream:
         return self.generator.id(), aggregate, "Tally", "Tallies", payload
 
     def counter(self) -> tuple:
-        """One more in one of the documents that all partitions share."""
+        """Returns a row that adds one to a document that all partitions share."""
         aggregate = self.random.choice(list(self.tallies))
         payload = json.dumps({"counter": f"c{self.random.randrange(COUNTERS)}"})
         return self.generator.id(), aggregate, "Counter", "Counter", payload

@@ -1,4 +1,4 @@
-"""Tests of the model's rules, and that a comparison finds every kind of difference."""
+"""Tests the model's rules, and that a comparison finds every kind of difference."""
 
 import copy
 import unittest

@@ -1,4 +1,4 @@
-"""Makes a topic where it does not exist: topic.py BOOTSTRAP TOPIC PARTITIONS."""
+"""Makes a topic if it does not exist: topic.py BOOTSTRAP TOPIC PARTITIONS."""
 
 import sys
 

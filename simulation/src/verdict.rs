@@ -1,4 +1,4 @@
-//! What must hold. During the run, progress never goes back. At the end, the collections are what the logs say.
+//! The invariants. During the run, progress never goes back. At the end, the collections are what the logs say.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

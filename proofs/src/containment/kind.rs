@@ -12,7 +12,7 @@ pub(super) enum End {
     Dead(&'static str),
     /// Parked, for this reason.
     Parked(&'static str),
-    /// Committed, because what it does is allowed or harms nobody.
+    /// Committed, because what it does is allowed or harmless.
     Committed,
     /// Committed, with lines of its log dropped and counted.
     CommittedWithLinesDropped,

@@ -248,7 +248,7 @@ impl<'a> Scene<'a> {
         Weir::launch(self.run.instance.daemon("weir-stays"), self.ports[0], &mut command)
     }
 
-    /// Starts the host that is stopped and restarted, and whose log nobody reads.
+    /// Starts the host that is stopped and restarted, and whose log is not read.
     fn leaves(&self) -> Result<Weir> {
         let mut command = self.unread.instead_of(&self.command());
         self.settings(&mut command);
@@ -267,7 +267,7 @@ impl<'a> Scene<'a> {
             .env("SHUTDOWN_TIMEOUT_SECONDS", SHUTDOWN.as_secs().to_string())
             .env("LOG_LEVEL", "TRACE");
         if self.run.quick {
-            // What piles up while nothing is committed then does so in seconds rather than minutes.
+            // Work that piles up while nothing is committed then does so in seconds rather than minutes.
             command.env("WEIR_IDLE_MS", "200");
         }
     }

@@ -1,7 +1,7 @@
 """What a hostile record is, and what must become of it.
 
-Independent of Weir: written from docs/records.md alone, in another language, sharing no code with the decoder. An
-expectation is made from the same description as the record, never from what came out of a run.
+This is independent of Weir. It was written from docs/records.md alone, in another language, and shares no code with the
+decoder. An expectation is made from the same description as its record, never from the result of a run.
 """
 
 from __future__ import annotations
@@ -15,29 +15,29 @@ from typing import Any
 Bytes = bytes | None
 Headers = list[tuple[bytes, Bytes]]
 
-# The topic's last part, which the EventRouter's records have as type where nothing else says one.
+# The topic's last part, which is the type of the EventRouter's records if nothing else gives one.
 ROUTE = "(the topic's last part)"
-# Handlers are given these of the row's other columns (OUTBOX_OTHER_COLUMNS).
+# The row's other columns that handlers get (OUTBOX_OTHER_COLUMNS).
 OTHERS = ["attrs", "amount", "numbers", "day", "at_ms", "at_us", "at_ns", "blob", "label", "list", "extra"]
-# The event type that the handler `verbatim` takes, among others; it stores what it is given as texts.
+# An event type that the handler `verbatim` subscribes to. It stores what it gets as texts.
 VERBATIM = "Verbatim"
 
 
-# A lane of a name that ends so shares its partition with nobody.
+# A lane whose name ends like this shares its partition with no other.
 APART = "-apart"
 # A record with more bytes is neither read nor kept.
 RECORD_BYTES = 32 << 20
-# An event of more bytes is dead (`event_bytes`).
+# An event with more bytes is dead (`event_bytes`).
 EVENT_BYTES = 1 << 20
 
 
 def quoted(text: str) -> str:
-    """A JSON string; what is not ASCII stands as it is."""
+    """Returns a JSON string in which characters outside ASCII are not escaped."""
     return json.dumps(text, ensure_ascii=False)
 
 
 def obj(members: dict[str, str] | list[tuple[str, str]]) -> str:
-    """A JSON object of members whose values are JSON text. A list may have a name twice."""
+    """Returns a JSON object of members whose values are JSON text. A list may contain a name twice."""
     pairs = members.items() if isinstance(members, dict) else members
     return "{" + ",".join(f"{quoted(name)}:{value}" for name, value in pairs) + "}"
 
@@ -51,13 +51,13 @@ class Row:
     event_type: str = VERBATIM
     aggregate_type: str = "Thing"
     payload: str = '{"n": 1.50}'
-    # RFC 3339, and the same in milliseconds; without one the record's time counts.
+    # RFC 3339, and the same in milliseconds. Without one, the record's time counts.
     created_at: str | None = None
     created_ms: int | None = None
     sequence: str | None = None
 
     def columns(self, **changes: str | None) -> dict[str, str]:
-        """The columns as JSON; a change gives another value, None takes the column out."""
+        """Returns the columns as JSON. A change gives another value, or removes the column if it is None."""
         columns = {
             "event_id": quoted(self.id),
             "sequence_id": self.sequence or "null",
@@ -72,7 +72,7 @@ class Row:
         return {name: value for name, value in columns.items() if value is not None}
 
     def event(self, **changes: Any) -> dict[str, Any]:
-        """What the handler must be given."""
+        """Returns what the handler must get."""
         event = {
             "id": self.id,
             "sequence": self.sequence,
@@ -80,7 +80,7 @@ class Row:
             "aggregate_type": self.aggregate_type,
             "aggregate_id": self.aggregate_id,
             "payload": self.payload,
-            # None stands for the record's own time.
+            # None means the record's own time.
             "created_ms": self.created_ms,
             "headers": [],
             "columns": "{}",
@@ -92,12 +92,12 @@ class Row:
 
 
 def dead(message: str, reason: str = "undecodable", handler: str | None = None, **known: str | None) -> dict[str, Any]:
-    """Kept with its bytes, under a reason whose message has these words."""
+    """Kept with its bytes, under a reason whose message contains these words."""
     return {"is": "dead", "reason": reason, "message": message, "handler": handler} | known
 
 
 def left_out(record_bytes: int) -> dict[str, Any]:
-    """Too large to be read and kept: what is left is how many bytes it has."""
+    """Too large to be read and kept. Only the number of its bytes is left."""
     return dead("at most 33554432 are read and kept") | {"left_out_bytes": record_bytes}
 
 
@@ -116,13 +116,13 @@ class Record:
     value: Bytes
     headers: Headers
     expect: dict[str, Any]
-    # Records of one lane are written in their order into one partition; without a lane the order is free.
+    # Records of one lane are written in their order into one partition. Without a lane the order is free.
     lane: str | None = None
     compression: str = "none"
     transaction: str | None = None
 
     def line(self, route: str) -> dict[str, Any]:
-        """As JSON, with the topic's last part in the place of ROUTE."""
+        """Returns the record as JSON, with the topic's last part in place of ROUTE."""
         def text(value: Bytes) -> str | None:
             return None if value is None else base64.b64encode(value).decode()
 
@@ -130,7 +130,7 @@ class Record:
         return {
             "family": self.family,
             "key": text(self.key),
-            # What is not kept need not be compared.
+            # A value that is not kept need not be compared.
             "value": None if "left_out_bytes" in self.expect else text(self.value),
             "headers": [[text(name), text(value)] for name, value in self.headers],
             "expect": self.expect | routed,
@@ -143,19 +143,19 @@ class Family:
 
     name: str
     tag: str
-    # About how large its largest records are.
+    # The approximate size of its largest records.
     large: int = 1 << 20
     records: list[Record] = field(default_factory=list)
     rows: int = 0
 
     def row(self, **changes: Any) -> Row:
-        """A row that no other record has."""
+        """Returns a row that no other record has."""
         self.rows += 1
         name = f"{self.tag}-{self.name}-{self.rows}"
         return Row(id=name, aggregate_id=f"a-{name}").with_(**changes)
 
     def number(self) -> int:
-        """A number of ten digits that no other family has."""
+        """Returns a number of ten digits that no other family has."""
         return 10**9 + zlib.crc32(f"{self.tag}-{self.name}".encode())
 
     def add(

@@ -1,4 +1,4 @@
-"""The forms in which a row comes to Kafka: Debezium's, the EventRouter's, and CloudEvents."""
+"""The forms in which a row arrives in Kafka: Debezium's, the EventRouter's, and CloudEvents."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def wrapped(schema: str, payload: str) -> str:
 
 
 def with_schema(columns: dict[str, str], *fields: str) -> str:
-    """The envelope beside a schema of some of the columns."""
+    """Returns the envelope beside a schema of some of the columns."""
     return wrapped(schema_of_envelope(*fields), envelope(columns))
 
 
@@ -57,12 +57,12 @@ def router_headers(row: Row, *more: tuple[str, str]) -> list[tuple[str, str]]:
 
 
 def routed(row: Row, *more: tuple[str, str]) -> dict:
-    """Headers and key of a record that the EventRouter writes, and what its event has from them."""
+    """Returns the headers and key of a record that the EventRouter writes, and what its event gets from them."""
     return {"headers": router_headers(row, *more), "key": row.aggregate_id}
 
 
 def given(headers: list[tuple[str, str]]) -> list[list[str]]:
-    """The headers as a handler has them."""
+    """Returns the headers as a handler gets them."""
     return [[name, value] for name, value in headers]
 
 
@@ -81,7 +81,7 @@ def cloud_event(row: Row, data: str | None, **changes: str | None) -> str:
 
 
 def cloud_change(row: Row, data: str, op: str | None = '"c"', **changes: str | None) -> str:
-    """What Debezium's CloudEventsConverter writes."""
+    """Returns what Debezium's CloudEventsConverter writes."""
     members = {
         "specversion": '"1.0"',
         "id": '"name:p;lsn:1;txId:2"',

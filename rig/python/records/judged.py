@@ -1,4 +1,4 @@
-"""What MongoDB holds after a run against what each record must have become."""
+"""Compares what MongoDB holds after a run with what each record must have become."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pymongo
 from bson.codec_options import CodecOptions, DatetimeConversion
 
-# Dates beyond year 9999 are as good as others.
+# Dates beyond the year 9999 must be readable too.
 OPTIONS = CodecOptions(datetime_conversion=DatetimeConversion.DATETIME_MS)
 FIELDS = ["event_type", "aggregate_type", "aggregate_id", "payload", "sequence", "headers", "columns"]
 Place = tuple[int, int]
@@ -75,7 +75,7 @@ class Judge:
         yield from self.kept(line, at)
 
     def kept(self, line: dict, at: Place):
-        """The record's bytes, from as many documents as they take."""
+        """Reads the record's bytes, from as many documents as they take. Yields what is wrong."""
         parts = sorted(self.records.pop(at, []), key=lambda found: found["_id"].get("part", 1))
         if not parts:
             yield "its bytes are not kept"
@@ -87,7 +87,7 @@ class Judge:
             found = None if pieces in ([None], []) else b"".join(pieces)
             if found != line[name]:
                 yield f"the {name} that is kept is {short(found)} and not {short(line[name])}"
-        # A name ends at its first NUL for every client of Kafka's that is made with librdkafka.
+        # For every client of Kafka that is built on librdkafka, a name ends at its first NUL.
         expected = [(name.split(b"\0")[0], value) for name, value in line["headers"]]
         found = headers(parts)
         if found != expected:
@@ -132,7 +132,7 @@ def short(value: Any) -> str:
 
 
 def counted(written: list[dict], text: str) -> list[str]:
-    """What the host counted of each kind of record, against what was written."""
+    """Compares what the host counted of each kind of record with what was written."""
     expected: Counter[str] = Counter()
     for line in written:
         expect = line["expect"]

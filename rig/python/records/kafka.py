@@ -1,4 +1,4 @@
-"""Families of what stands around a value in Kafka, and of what becomes of an event that comes more than once."""
+"""Families of what surrounds a value in Kafka, and of events that come more than once."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def headers(family: Family) -> None:
     trace = ("traceparent", "00-ab-cd-01")
     for name in [b"\xff", b"\xc3\x28", b"ok\xfe", b"\xed\xa0\x80", b"\x80" * 300]:
         with_headers([(name, "v"), trace], [list(trace)])
-        # The bytes of a record that is kept are its own, names and all.
+        # A record that is kept has its own bytes, including names.
         family.add("no json", dead("the value is not JSON"), headers=[(name, "v"), (name, None), trace])
     for value in [b"\xff", b"\x80\x81", b"\xed\xa0\x80", b"\x00\xff", None]:
         with_headers([("binary", value), trace], [list(trace)])
         family.add("no json", dead("the value is not JSON"), headers=[("binary", value), trace])
-    # Clients of Kafka's that are made with librdkafka see a name up to its first NUL.
+    # Clients of Kafka that are built on librdkafka see a name up to its first NUL.
     with_headers([(b"nul\0rest", "v")], [["nul", "v"]])
     family.add("no json", dead("the value is not JSON"), headers=[(b"nul\0rest", "v")])
     for name, value in [("", "v"), ("empty", ""), ("ü ✓", "ü ✓"), ("a\n\x1b[31m", "\x00\n\x1b"), ("n" * 2000, "v"), ("v", "v" * 100_000), ("json", '{"a":1}')]:
@@ -66,7 +66,7 @@ def keys(family: Family) -> None:
 
 
 def conflicts(family: Family) -> None:
-    """Each of these pairs in one lane: what comes second is told by the first."""
+    """Writes each of these pairs in one lane, because the first decides what becomes of the second."""
     def second(expect: dict | str, change=lambda row: row, form=lambda row: envelope(row.columns()), **more) -> None:
         row = family.row(created_at=None)
         lane = f"{family.tag}-conflict-{family.rows}"
@@ -98,7 +98,7 @@ def conflicts(family: Family) -> None:
 
 
 def large(family: Family) -> None:
-    """Values that are large in every place that may be."""
+    """Values that are large in every place where they may be."""
     size, event = family.large, min(family.large, EVENT_BYTES // 2)
     row = family.row(payload=quoted("x" * event))
     family.add(envelope(row.columns()), row.event())
@@ -109,13 +109,13 @@ def large(family: Family) -> None:
     family.add(row.payload, row.event(headers=given(more["headers"]), aggregate_type=ROUTE), **more)
     row = family.row(payload=quoted("x" * max(size, EVENT_BYTES)))
     family.add(envelope(row.columns()), dead("event_bytes", "event-size", handler="verbatim", event_id=row.id))
-    # What is in the row and nobody asks for costs nothing but its bytes.
+    # Columns in the row that nobody asks for cost nothing but their bytes.
     row = family.row()
     family.add(envelope(obj([*row.columns().items(), *((f"c{n}", "0") for n in range(size // 12))])), row.event())
     row = family.row()
     value = "[" + ",".join(["0"] * (event // 4)) + "]"
     family.add(envelope(row.columns(extra=value)), row.event(columns=obj({"extra": value})))
-    # As many fields in the schema as columns in the row: each is looked up.
+    # As many fields in the schema as columns in the row, each of which is looked up.
     row = family.row()
     names = [f"c{n}" for n in range(min(size // 400, 2000))]
     fields = [field(name, "int32", "io.debezium.time.Date") for name in names]
@@ -135,7 +135,7 @@ def large(family: Family) -> None:
 
 
 def compression(family: Family) -> None:
-    """Each kind in batches of its own, good and bad ones side by side."""
+    """Each kind of compression in batches of its own, with good and bad records together."""
     for kind in ["gzip", "snappy", "lz4", "zstd"]:
         for n in range(4):
             row = family.row(payload=f'{{"n":{n},"text":"{"x" * 1000}"}}')
@@ -144,7 +144,7 @@ def compression(family: Family) -> None:
 
 
 def expanded(family: Family) -> None:
-    """Little to Kafka and much to whoever reads it: an event with as many bytes as may be, and records with more."""
+    """Small for Kafka and large for a reader: an event with as many bytes as allowed, and records with more."""
     for kind, more in [("gzip", 0), ("gzip", 1), ("zstd", RECORD_BYTES)]:
         row = family.row()
         text = envelope(row.columns())
@@ -155,14 +155,14 @@ def expanded(family: Family) -> None:
 
 
 def transactions(family: Family) -> None:
-    """What a producer took back was never there; what it committed is as any other."""
+    """Records that a producer aborted were never there. Those that it committed are like any other."""
     for n in range(4):
         for kind in ["none", "zstd"]:
             name = f"{family.tag}-{n}-{kind}"
             row = family.row()
             family.add(envelope(row.columns()), ABORTED | {"id": row.id}, transaction=f"aborted-{name}", compression=kind)
             family.add("no json", ABORTED, transaction=f"aborted-{name}", compression=kind)
-            # The same event, taken back first and committed then.
+            # The same event, first aborted and then committed.
             family.add(envelope(row.columns()), row.event(), transaction=f"committed-{name}", compression=kind)
             family.add("no json", dead("the value is not JSON"), transaction=f"committed-{name}", compression=kind)
             assert row.event_type == VERBATIM

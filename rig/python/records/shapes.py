@@ -1,4 +1,4 @@
-"""Families of the forms in which a row comes, and what only looks like them."""
+"""Families of the forms in which a row arrives, and of what only looks like them."""
 
 from __future__ import annotations
 
@@ -117,14 +117,14 @@ def flat(family: Family) -> None:
     for header, value, kind in [("__op", "u", "update"), ("__deleted", "true", "delete"), ("__op", '"d"', "delete")]:
         row = family.row()
         family.add(flattened(row), ignored(kind), headers=[(header, value)])
-    # The first of two headers counts; a member goes before a header.
+    # The first of two headers counts. A member takes precedence over a header.
     row = family.row()
     family.add(flattened(row), row.event(headers=[["__op", "c"], ["__op", "d"]]), headers=[("__op", "c"), ("__op", "d")])
     row = family.row()
     family.add(flattened(row, ("__op", '"c"')), row.event(headers=[["__op", "d"]]), headers=[("__op", "d")])
     row = family.row()
     family.add(flattened(row), dead("the header __op is not UTF-8"), headers=[("__op", b"\xff")])
-    # Columns of these names make no envelope of a row.
+    # Columns with these names do not make a row an envelope.
     for more in [[("op", '"d"'), ("source", '"web"')], [("op", '"u"'), ("message", '"m"')], [("op", '"t"'), ("source", '{"a":1}')]]:
         row = family.row()
         family.add(flattened(row, *more), row.event())

@@ -1,4 +1,4 @@
-"""Families of bytes that are no JSON, or unusual JSON."""
+"""Families of bytes that are not JSON, or that are unusual JSON."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def truncated(family: Family) -> None:
     row = family.row(payload='{"name": "Ünïcödé ✓ 😀"}')
     whole = wrapped(schema_of_envelope(field("event_id")), envelope(row.columns())).encode()
     marks = [at for at, byte in enumerate(whole) if byte in b'{}[]",:\\' or byte >= 0x80]
-    # At most one for each mark, spread over all of it; the whole is not among them.
+    # At most one cut per mark, spread over the whole text, which itself is not among them.
     for at in sorted(set(marks[:: max(1, len(marks) // 40)] + [1, len(whole) - 1])):
         cut = whole[:at]
         try:
@@ -110,7 +110,7 @@ def nesting(family: Family) -> None:
     family.add(flattened(row, ("deep", bomb), ("__op", '"c"')), row.event())
     row = family.row()
     family.add(cloud_event(row, row.payload, extension=bomb), row.event())
-    # A schema is read where a number of time cannot be understood without it, and only there.
+    # A schema is read only if a number that is a time cannot be understood without it.
     deep_schema = '{"type":"struct","fields":[' * 1000 + "]}" * 1000
     row = family.row(created_at=None)
     family.add(wrapped(deep_schema, envelope(row.columns())), row.event())
@@ -120,12 +120,12 @@ def nesting(family: Family) -> None:
 
 
 def characters(family: Family) -> None:
-    """Texts that are JSON, and are to come out as they went in."""
+    """Texts that are JSON and must come out as they went in."""
     for payload in [
         '{"a":"\\u0000"}', '{"\\u0000":1}', '{"a":"\\ud83d\\ude00"}', '{"a":"\\ufeff"}', '{"a":"\ufeff"}', '{"a":"\u2028\u2029"}',
         '{"a":"\u202e\u200b\u0085"}', '{"a":"\x7f"}', '{"a":"\\/\\b\\f\\n\\r\\t"}', '{"a":"e\u0301"}', '{"a":"\u00e9"}',
         '{"":""}', '{" ":" "}', '{"a.b":{"$c":1}}', '{"__proto__":1}', ' {"a" : 1 } ', '\n[\t1\r]\n', '{"a":"\U0010ffff"}',
-        # Half of a pair is JSON, though no text.
+        # Half of a surrogate pair is JSON, but not text.
         '{"a":"\\ud83d"}', '{"a":"\\ude00\\ud83d"}', '{"a":"<script>\'\\"&"}', '{"a":"%s%n{}${jndi:x}"}',
     ]:
         row = family.row(payload=payload)

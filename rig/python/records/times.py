@@ -13,7 +13,7 @@ ERA_DAYS = 146_097
 
 
 def days(year: int, month: int, day: int) -> int:
-    """Days since 1970, for any year: the calendar repeats itself every 400 years."""
+    """Returns the days since 1970, for any year. The calendar repeats every 400 years."""
     eras, like = divmod(year - 2000, 400)
     return (date(2000 + like, month, day) - EPOCH).days + eras * ERA_DAYS
 
@@ -23,13 +23,13 @@ def millis(year: int, month: int = 1, day: int = 1, seconds: float = 0) -> int:
 
 
 MS, US, NS = "io.debezium.time.Timestamp", "io.debezium.time.MicroTimestamp", "io.debezium.time.NanoTimestamp"
-# What PostgreSQL's driver has for infinity, in milliseconds.
+# The values of PostgreSQL's driver for infinity, in milliseconds.
 DRIVERS = {"infinity": 9_223_372_036_825_200_000, "-infinity": -9_223_372_036_832_400_000}
-# What Debezium makes of that as a text.
+# The texts that Debezium makes from them.
 ISO = {"infinity": "+292278994-08-16T23:00:00Z", "-infinity": "-292275055-05-16T23:00:00Z"}
 LONGEST = {"infinity": 2**63 - 1, "-infinity": -(2**63)}
 
-# Texts and the milliseconds that they stand for, rounded down.
+# Texts, and the milliseconds that they represent, rounded down.
 TEXTS = [
     ("-4712-01-01T00:00:00Z", millis(-4712)),
     ("-0043-03-15T12:00:00Z", millis(-43, 3, 15, 43_200)),
@@ -48,9 +48,9 @@ TEXTS = [
     ("+20000-02-29T23:30:00.5-01:00", millis(20_000, 3, 1, 1800.5)),
     ("+294246-12-31T23:59:59.999Z", millis(294_247) - 1),
 ]
-# Whole numbers without a schema: by their size.
+# Whole numbers without a schema. Their size decides the unit.
 SIZES = [("0", 0), ("-1", -1), ("1795417750123", 1_795_417_750_123), ("1795417750123456", 1_795_417_750_123), ("1795417750123456789", 1_795_417_750_123)]
-# With one: its unit.
+# Whole numbers with a schema, which gives the unit.
 UNITS = [(MS, "5", 5), ("org.apache.kafka.connect.data.Timestamp", "-5", -5), (US, "5999", 5), (US, "-1", -1), (NS, "5999999", 5), (NS, "-1", -1)]
 
 NO_TIMES = ["", "yesterday", "2026-11-23", "2026-11-23T07:09:10", "2026-13-23T07:09:10Z", "2026-02-30T00:00:00Z", "-0043-02-29T00:00:00Z",
@@ -58,7 +58,7 @@ NO_TIMES = ["", "yesterday", "2026-11-23", "2026-11-23T07:09:10", "2026-13-23T07
 
 
 def times(family: Family) -> None:
-    """In a partition of their own, the earliest first: an event is not to be far behind its partition's latest one."""
+    """Times in a partition of their own, the earliest first, because an event must not be far behind the latest one."""
     lane, found = f"{family.tag}-times{APART}", []
     for text, ms in TEXTS:
         row = family.row(created_ms=ms)
@@ -139,7 +139,7 @@ DATA = [quoted("a " + UNSENT), f'["a",{quoted(UNSENT)}]', obj({"a": quoted(UNSEN
 
 
 def not_sent(family: Family) -> None:
-    """What Debezium writes for a value that PostgreSQL did not send is never data."""
+    """The placeholder that Debezium writes for a value that PostgreSQL did not send is never data."""
     for value in NOT_SENT.values():
         for column in ["payload", "attrs"]:
             row = family.row()
@@ -148,7 +148,7 @@ def not_sent(family: Family) -> None:
         family.add(value, dead("the row's payload is Debezium's placeholder", event_id=row.id), **routed(row))
         row = family.row()
         family.add(envelope(row.columns(payload=value), op='"u"'), ignored("update"))
-        # The first of them is known to the ledger when the second comes.
+        # The ledger knows the first of them when the second comes.
         row, lane = family.row(created_at="2026-11-23T07:09:10Z"), f"{family.tag}-unsent-{family.rows}"
         row = row.with_(created_at=None)
         family.add(envelope(row.columns()), row.event(), lane=lane)

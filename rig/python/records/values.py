@@ -12,13 +12,13 @@ VARIABLE = "io.debezium.data.VariableScaleDecimal"
 
 
 def decimal_bytes(unscaled: int, length: int | None = None) -> str:
-    """The bytes of Java's BigInteger.toByteArray as base64 in a JSON string."""
+    """Returns the bytes of Java's BigInteger.toByteArray as base64 in a JSON string."""
     length = length or (unscaled if unscaled >= 0 else ~unscaled).bit_length() // 8 + 1
     return quoted(base64.b64encode(unscaled.to_bytes(length, "big", signed=True)).decode())
 
 
 def digits(unscaled: int, scale: int) -> str:
-    """What a decimal is written as: all its digits, the last `scale` behind a point."""
+    """Returns a decimal as text: all its digits, the last `scale` of them after a point."""
     text = as_text(abs(unscaled))
     if scale > 0:
         text = text.rjust(scale + 1, "0")
@@ -29,7 +29,7 @@ def digits(unscaled: int, scale: int) -> str:
 
 
 def as_text(number: int) -> str:
-    """Python refuses to write very long numbers at once."""
+    """Writes a number in parts, because Python refuses to write very long numbers in one go."""
     parts, ten = [], 10**4000
     while number >= ten:
         number, part = divmod(number, ten)
@@ -174,7 +174,7 @@ RAW, NUMBER = "$serde_json::private::RawValue", "$serde_json::private::Number"
 
 
 def private_keys(family: Family) -> None:
-    """Names that a library of JSON takes for its own are data like any other."""
+    """Names that a JSON library uses internally are data like any other."""
     for name, value in [(RAW, '"[1,2]"'), (RAW, '"{\\"$date\\":0}"'), (RAW, "7"), (NUMBER, '"12"'), (NUMBER, '"1e5"'), (NUMBER, "{}")]:
         own = obj({name: value})
         for payload in [own, f'{{"v":{own}}}', f"[{own}]"]:
@@ -188,7 +188,8 @@ def private_keys(family: Family) -> None:
         expect = row.event(headers=[["id", row.id], ["eventType", "Verbatim"]], aggregate_type=ROUTE)
         family.add(own, expect, **routed(row))
         family.add(own, dead("the value is an object of no form that is known"))
-        # The SDK's own handlers refuse them by name: what is read into a value of any kind would be another one.
+        # The SDK's own handlers refuse them by name, because a value of any kind that is read would become a different
+        # one.
         row = family.row(payload=own, event_type="Echo")
         family.add(envelope(row.columns()), dead(name, "reject", handler="echo", event_id=row.id))
     for column in ["event_id", "aggregate_id", "sequence_id", "created_at"]:
@@ -219,7 +220,7 @@ def kinds(family: Family) -> None:
         family.add(envelope(row.columns(payload=quoted(payload))), expect)
     for after, kind in [("7", "a number"), ("1.5", "a number"), ("-0", "a number"), ("1" * 40, "a number"), ("true", "a boolean"), ('"row"', "a text"), ("[1]", "an array")]:
         family.add(envelope(after), dead(f"the envelope's after is {kind}, not a row"))
-        # What is taken for a delete is passed over, so it has to be one.
+        # A record that is taken for a delete is skipped, so it must really be one.
         family.add(obj({"op": '"d"', "after": after}), dead(f"the envelope's after is {kind}, not a row"))
     family.add(envelope("null"), dead("the envelope's op is c and it has no row in after"))
     for op, kind in [("7", "a number"), ("null", "null"), ("true", "a boolean"), ('["c"]', "an array"), ("{}", "an object"), ("1.5", "a number")]:
@@ -259,7 +260,7 @@ def operations(family: Family) -> None:
         family.add(flattened(row, ("__op", quoted(op))), dead("is not known", event_id=row.id))
 
 
-# What the handler asks for besides; a type may be longer, and then nobody can ask for it.
+# Other types that the handler subscribes to. A type may be longer, but then nobody can subscribe to it.
 TYPES = ["with space", "Ünï-✓", "x" * 200]
 
 

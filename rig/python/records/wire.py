@@ -1,7 +1,7 @@
-"""One partition's records to Kafka by its protocol: for names of headers that no client library sends.
+"""Sends one partition's records to Kafka by its protocol, because no client library sends such header names.
 
-Produce v7 and batches of version 2, as the protocol's guide has them. It speaks to one broker, which is every
-partition's leader here.
+It uses Produce v7 and batches of version 2, as described in the protocol's guide. It speaks to one broker, which is
+every partition's leader here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def crc32c(data: bytes) -> int:
 
 
 def varint(number: int) -> bytes:
-    """Zigzag, seven bits a byte."""
+    """Returns a zigzag number with seven bits per byte."""
     number = number << 1 ^ number >> 63
     found = bytearray()
     while number > 0x7F:
@@ -54,7 +54,7 @@ def record(place: int, delta: int, key: bytes | None, value: bytes | None, heade
 
 
 def batch(records: list[tuple], timestamp: int) -> bytes:
-    """Of key, value and headers each."""
+    """Returns a batch of records, each given as key, value and headers."""
     parts = b"".join(record(place, 0, *one) for place, one in enumerate(records))
     last = len(records) - 1
     body = struct.pack(">hiqqqhii", 0, last, timestamp, timestamp, -1, -1, -1, len(records)) + parts
@@ -67,7 +67,7 @@ def text(value: str | None) -> bytes:
 
 
 def produce(bootstrap: str, topic: str, partition: int, records: list[tuple], timestamp: int) -> int:
-    """Writes the records, and gives the offset of the first."""
+    """Writes the records, and returns the offset of the first."""
     data = batch(records, timestamp)
     request = struct.pack(">hhi", PRODUCE, VERSION, 1) + text("hostile") + text(None) + struct.pack(">hii", -1, 30_000, 1)
     request += text(topic) + struct.pack(">iii", 1, partition, len(data)) + data

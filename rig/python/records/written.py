@@ -1,4 +1,4 @@
-"""The records on their way into Kafka: where each goes, and by which client."""
+"""Writes the records to Kafka, and decides where each goes and by which client."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from described import APART, RECORD_BYTES, Family, Record
 from forms import envelope
 
 LARGEST = 8 << 20
-# The family of the records that are as any other.
+# The family of ordinary records.
 GOOD = "good"
-# A part of them, so that other clients write in between.
+# The plain records are written in this many parts, so that other clients write in between.
 PARTS = 4
 
 
@@ -28,9 +28,9 @@ def topic(kafka: str, name: str, partitions: int) -> None:
 
 
 def places(records: list[Record], partitions: int, seed: int) -> list[tuple[Record, int]]:
-    """Each record's partition, in an order that the seed decides. A good record follows each.
+    """Returns each record with its partition, in an order that the seed decides. A good record follows each.
 
-    A lane keeps its own order. One that is apart has a partition for itself, behind the others.
+    A lane keeps its own order. One that is apart has a partition to itself, after the others.
     """
     chance = random.Random(seed)
     lanes: dict[str, list[Record]] = {}
@@ -47,12 +47,12 @@ def places(records: list[Record], partitions: int, seed: int) -> list[tuple[Reco
         found.append((record, partition))
         if partition < partitions:
             found.append((one_more(good), partition))
-    # The mark that ends a transaction is no record, so a partition's log is to end with something else.
+    # The marker that ends a transaction is not a record, so a partition's log must end with something else.
     return found + [(one_more(good), partition) for partition in range(partitions)]
 
 
 def apart(records: list[Record]) -> list[str]:
-    """The lanes that share a partition with nobody."""
+    """Returns the lanes that share a partition with no other."""
     return sorted({record.lane for record in records if record.lane and record.lane.endswith(APART)})
 
 
@@ -63,7 +63,7 @@ def one_more(good: Family) -> Record:
 
 
 def is_plain(record: Record) -> bool:
-    """Whether a client library can send it: it takes names of headers as texts that end with NUL."""
+    """Returns whether a client library can send it. Libraries take header names as texts that end with NUL."""
     def is_text(name: bytes) -> bool:
         try:
             return "\0" not in name.decode()
@@ -74,7 +74,7 @@ def is_plain(record: Record) -> bool:
 
 
 class Writer:
-    """Writes to one topic, and remembers where each record came to stand."""
+    """Writes to one topic, and remembers the partition and offset of each record."""
 
     def __init__(self, kafka: str, topic: str) -> None:
         self.kafka, self.topic = kafka, topic
@@ -100,7 +100,7 @@ class Writer:
         return Producer({
             "bootstrap.servers": self.kafka,
             "enable.idempotence": True,
-            # As the records are before they are compressed.
+            # The size that records have before they are compressed.
             "message.max.bytes": 4 * RECORD_BYTES,
             "linger.ms": 5,
             **settings,
@@ -138,7 +138,7 @@ class Writer:
             producer = self.producer(**{"transactional.id": f"{self.topic}-{kind}", "compression.type": kind})
             producer.init_transactions(60)
             of_kind = [each for each in chosen if each[0].compression == kind]
-            # What is taken back comes before what is committed, of each pair.
+            # Of each pair, the aborted transaction comes before the committed one.
             for name in sorted({record.transaction for record, _ in of_kind}):
                 producer.begin_transaction()
                 self.send(producer, [each for each in of_kind if each[0].transaction == name])
