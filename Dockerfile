@@ -1,19 +1,19 @@
-# Weir and the six example handlers. docs/docker.md says how to use the image, and what of it was tried.
+# Weir and the six example handlers. docs/docker.md says how to use the image, and which parts of it were tested.
 #
-# Both bases can be replaced, by a mirror's or by ones of one's own; they must be of the same Debian release, since the
-# program is linked against its C library.
+# You can replace both bases, with those of a mirror or with your own. They must be of the same Debian release, because
+# the program is linked against its C library.
 ARG RUST_IMAGE=docker.io/library/rust:1.95.0-slim-bookworm
 ARG BASE_IMAGE=docker.io/library/debian:bookworm-slim
 
 FROM ${RUST_IMAGE} AS build
-# What the Kafka client's and the cryptography's C code are built with.
+# The tools that build the C code of the Kafka client and the cryptography.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates cmake g++ libssl-dev make perl pkg-config \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY . .
 RUN [ -d "$(rustc --print sysroot)/lib/rustlib/wasm32-wasip2" ] || rustup target add wasm32-wasip2
-# The handlers are those packages of guest-handlers that are no tests' guests; the file's name is the handler's.
+# The handlers are the packages of guest-handlers that are not guests of tests. A file's name is the handler's name.
 RUN set -eu; \
     export CARGO_INCREMENTAL=0 CARGO_PROFILE_RELEASE_STRIP=symbols; \
     cargo build --locked --release --package weir --bin weir; \
@@ -30,17 +30,17 @@ RUN set -eu; \
     cp "$libraries/libssl.so.3" "$libraries/libcrypto.so.3" "/out$libraries/"; \
     /out/usr/local/bin/weir version
 
-# Nothing is run in this stage, so a base without a shell will do as well.
+# Nothing runs in this stage, so a base without a shell will do.
 FROM ${BASE_IMAGE}
 COPY --from=build /out/ /
-# By number, so that an orchestrator can see that it is not root.
+# A number, so that an orchestrator can see that it is not root.
 USER 1000:1000
-# Nothing is written: the root file system may be read-only.
+# Nothing is written, so the root file system may be read-only.
 WORKDIR /
 ENV HANDLERS=/handlers ADMIN_LISTEN=0.0.0.0:7070
 EXPOSE 7070
 STOPSIGNAL SIGTERM
-# Waits for Kafka, MongoDB and the first assignment are no failure of the process for the first minute.
+# Waiting for Kafka, MongoDB and the first assignment is not a failure in the first minute.
 HEALTHCHECK --interval=10s --timeout=6s --start-period=60s --retries=3 CMD ["/usr/local/bin/weir", "health"]
 ENTRYPOINT ["/usr/local/bin/weir"]
 CMD ["run"]

@@ -1,9 +1,10 @@
-"""Registers a connector with Connect, or changes it to what its file says: register.py FILE.
+"""Registers a connector with Connect, or updates it to what its file says: register.py FILE.
 
-CONNECT_URL says where Connect is. POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB and POSTGRES_USER go before what the file
-says, where they are set. Ends with 0 once the connector has read the log, so that what is written from now on is sent, or
-is paused or stopped as somebody left it, and with 1 and the reason where it or its task has failed, Connect refuses the
-settings, or nothing has come of it in two minutes. Needs nothing but Python.
+CONNECT_URL says where Connect is. POSTGRES_HOST, POSTGRES_PORT, POSTGRES_DB and POSTGRES_USER override the file if they
+are set. The script ends with 0 once the connector has read the log, so that everything written from now on is sent, or
+once the connector is paused or stopped because somebody left it so. It ends with 1 and the reason if the connector or
+its task has failed, if Connect refuses the settings, or if the connector is not ready within two minutes. It needs
+nothing but Python.
 """
 
 import json
@@ -31,7 +32,7 @@ def ask(method: str, url: str, body: dict | None = None) -> dict:
 
 
 def register(url: str, settings: dict) -> None:
-    """A worker that has just started, or is in the middle of a rebalance, refuses for a moment."""
+    """Calls Connect. A worker that has just started, or is in a rebalance, refuses for a moment."""
     end = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -48,7 +49,8 @@ def register(url: str, settings: dict) -> None:
 
 
 def wait(url: str, before: list) -> str:
-    """What the connector and its task do, once they do it; `before` is what it had read before it was registered."""
+    """Waits until the connector and its task are in a final state, and returns it. `before` is what the connector had
+    read before it was registered."""
     begin = time.monotonic()
     seen, failed_since = "nothing yet", None
     while time.monotonic() - begin < PATIENCE_S:
@@ -56,7 +58,7 @@ def wait(url: str, before: list) -> str:
             status = ask("GET", f"{url}/status")
             parts = [status["connector"], *status["tasks"]]
             states = {part["state"] for part in parts}
-            # What stood there before the settings were changed stands there for a moment more.
+            # States from before the settings were changed remain visible for a moment.
             settled = time.monotonic() - begin > SETTLED_S
             if states == {"STOPPED"} or len(parts) > 1 and states == {"PAUSED"}:
                 return states.pop().lower()
@@ -77,8 +79,8 @@ def wait(url: str, before: list) -> str:
 
 
 def offsets(url: str) -> list | None:
-    """How far it has read: a task runs before it has a slot, and has offsets from its first heartbeat or row on. None
-    where Connect is older than 3.6 and does not say."""
+    """Returns how far it has read. A task runs before it has a slot, and has offsets from its first heartbeat or row
+    on. Returns None if Connect is older than 3.6 and does not say."""
     try:
         return ask("GET", f"{url}/offsets")["offsets"]
     except urllib.error.HTTPError as error:

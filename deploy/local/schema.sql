@@ -1,4 +1,4 @@
--- The outbox, and what Debezium reads it by. Can be run again.
+-- The outbox, and the publication that Debezium reads. This can be run again.
 CREATE SCHEMA IF NOT EXISTS activity;
 
 CREATE TABLE IF NOT EXISTS activity.event_outbox (

@@ -1,5 +1,5 @@
-// The health check of the compose file's MongoDB: makes its only member a replica set where it is none yet, since a
-// standalone mongod has no transactions; ends with 0 once it takes writes. The name is the one that others find it by.
+// The health check of the compose file's MongoDB. It makes the only member a replica set if it is none yet, because a
+// standalone mongod has no transactions, and ends with 0 once the member accepts writes. Others find it by this name.
 try {
   rs.status();
 } catch (error) {

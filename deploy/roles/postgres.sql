@@ -1,6 +1,6 @@
--- What Debezium's user may do in PostgreSQL, and no more; run in the outbox's database by its owner, after the schema.
--- Can be run again. The publication and the table are made by deploy/local/schema.sql, so that the user needs to own
--- neither. Set the password afterwards: \password debezium
+-- The rights that Debezium's user has in PostgreSQL, and no others. Run this in the outbox's database as its owner,
+-- after the schema. It can be run again. deploy/local/schema.sql makes the publication and the table, so that the user
+-- need not own either. Set the password afterwards: \password debezium
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'debezium') THEN
@@ -16,5 +16,5 @@ END
 $$;
 
 GRANT USAGE ON SCHEMA activity TO debezium;
--- Snapshots read the table; the stream comes from the write-ahead log.
+-- Snapshots read the table. The stream comes from the write-ahead log.
 GRANT SELECT ON activity.event_outbox TO debezium;

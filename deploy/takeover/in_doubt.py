@@ -1,11 +1,11 @@
-"""What a predecessor that was killed has written and not committed: in_doubt.py --help.
+"""Finds what a predecessor that was killed has written but not committed: in_doubt.py --help.
 
-The predecessor writes an event's documents, then commits its offset. One that was killed between the two has left at
-most one event a partition in doubt: the first that is not committed. This looks each of them up in MongoDB, by the
-event ids that the six handlers leave in their documents, and prints the commands that let Weir start behind those
-that are there. What it prints is a shell script; nothing is changed, unless --repair is given.
+The predecessor writes an event's documents, then commits its offset. If it was killed between the two, it has left at
+most one event per partition in doubt: the first that is not committed. This script looks each of them up in MongoDB, by
+the event ids that the six handlers leave in their documents, and prints the commands that let Weir start behind those
+that are there. Its output is a shell script. It changes nothing, unless --repair is given.
 
-Needs the packages confluent-kafka and pymongo.
+It needs the packages confluent-kafka and pymongo.
 """
 
 import argparse
@@ -16,7 +16,7 @@ import pymongo
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-# Where the predecessor's handlers leave the id of the event: collection and field.
+# The places in which the predecessor's handlers leave the event's id: collection and field.
 TRACES = {
     "UserCreated": ("users", "metadata.source_event_id"),
     "UserUpdated": ("users", "metadata.last_event_id"),
@@ -28,7 +28,7 @@ SECONDS = 30
 
 
 def first_records(bootstrap: str, group: str, topic: str) -> dict[int, tuple[int, bytes | None]]:
-    """By partition, the first record that the group has not committed, and its offset."""
+    """Returns, by partition, the first record that the group has not committed, and its offset."""
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False})
     try:
         partitions = consumer.list_topics(topic, timeout=SECONDS).topics[topic].partitions
@@ -50,7 +50,7 @@ def first_records(bootstrap: str, group: str, topic: str) -> dict[int, tuple[int
 
 
 def event_of(value: bytes | None) -> dict | None:
-    """The row, where the record is one that the predecessor's handlers are given."""
+    """Returns the row, if the record is one that the predecessor's handlers get."""
     envelope = json.loads(value or b"null") or {}
     envelope = envelope.get("payload", envelope) if "schema" in envelope else envelope
     return envelope.get("after") if envelope.get("op") in ("c", "u") else None
@@ -64,7 +64,8 @@ def is_written(database, row: dict) -> bool:
 
 
 def uncounted(database) -> int:
-    """Users that are not in the statistics: each was written by a UserCreatedHandler whose process was then killed."""
+    """Counts users missing from the statistics: each was written by a UserCreatedHandler whose process was then
+    killed."""
     statistics = database["statistics"].find_one({"_id": "global_stats"}) or {}
     return database["users"].count_documents({}) - statistics.get("total_users", 0)
 
