@@ -73,11 +73,11 @@ fn flaws(document: &Document, records: &BTreeSet<String>) -> Vec<String> {
     let mut found: Vec<String> =
         MEMBERS.iter().filter(|path| is_missing(path)).map(|path| format!("has no {path}")).collect();
     if document.get("holds") != Some(&Bson::Boolean(false)) {
-        found.push(format!("holds is {:?} and not false", document.get("holds")));
+        found.push(format!("holds is {:?} instead of false", document.get("holds")));
     }
     let attempts = document.get_array("attempts").map_or(0, Vec::len);
     if attempts != 1 {
-        found.push(format!("has {attempts} attempts and not one"));
+        found.push(format!("has {attempts} attempts instead of one"));
     }
     if key(document.get("record")).is_none_or(|key| !records.contains(&key)) {
         found.push("its raw record is not kept".to_owned());

@@ -43,7 +43,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let begin = Instant::now();
     let said = python::json(&run.instance.parts, "culprit.py", &["run", &settings.to_string()])?;
     let seconds = begin.elapsed().as_secs_f64();
-    let found: Vec<Round> = serde_json::from_value(said).context("culprit.py gave another form")?;
+    let found: Vec<Round> = serde_json::from_value(said).context("culprit.py wrote an unexpected form")?;
     hosts.stop()?;
 
     let wrong: Vec<&String> = found.iter().flat_map(|round| &round.wrong).collect();
@@ -54,7 +54,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     Ok(Verdict {
         holds: wrong.is_empty() && found.len() == rounds,
         figure: format!(
-            "{} batches of 500 with a culprit each: {} things were wrong; {redone} transactions were begun anew to find \
+            "{} batches of 500 with a culprit each: {} things were wrong; {redone} transactions were redone to find \
              it and leave it out",
             found.len(),
             wrong.len()

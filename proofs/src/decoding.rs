@@ -40,7 +40,7 @@ pub(crate) fn run() -> Result<Verdict> {
         done?;
         bail!("the test of the captures wrote no report");
     };
-    let report: Report = serde_json::from_str(&text).context("the report has another form")?;
+    let report: Report = serde_json::from_str(&text).context("the report has an unexpected form")?;
     for wrong in report.wrong.iter().take(10) {
         println!("  {wrong}");
     }
@@ -52,7 +52,7 @@ pub(crate) fn run() -> Result<Verdict> {
     Ok(Verdict {
         holds: done.is_ok() && counted && events > 0,
         figure: format!(
-            "{} records of {} captures were compared, {} times in all: {} decoded otherwise than expected",
+            "{} records of {} captures were compared, {} times in all: {} decoded differently than expected",
             report.records,
             report.captures,
             report.decoded.values().sum::<u64>(),

@@ -48,7 +48,7 @@ pub(crate) fn compare(run: &Run<'_>, pipeline: &Pipeline, since_ms: u128) -> Res
     let Pipeline { kafka, mongodb, topic, data, own, .. } = pipeline;
     let arguments = [&**kafka, mongodb, topic, &since_ms.to_string(), data, own];
     let said = python::json(&run.instance.parts, "exactly.py", &arguments)?;
-    let found: Exactly = serde_json::from_value(said).context("exactly.py gave another form")?;
+    let found: Exactly = serde_json::from_value(said).context("exactly.py wrote an unexpected form")?;
     for difference in &found.first {
         println!("  {difference}");
     }

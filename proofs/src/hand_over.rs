@@ -34,7 +34,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
         println!("  {command}");
         follow(run, command)?;
     }
-    ensure!(commands.len() >= 2, "two processes died after they had written, and this was found:\n{script}");
+    ensure!(commands.len() >= 2, "two processes died after they had written, but the script found this:\n{script}");
     ensure!(script.contains("added to total_users"), "the user who was not counted was not found:\n{script}");
 
     let weir = run.host(&run.handlers([])?)?;

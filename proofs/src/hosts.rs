@@ -130,7 +130,7 @@ impl<'a> Hosts<'a> {
 impl Host {
     /// Returns its name for people.
     pub(crate) fn name(&self) -> String {
-        format!("host {} in its life {}", self.number, self.life)
+        format!("host {} (life {})", self.number, self.life)
     }
 
     pub(crate) fn weir(&self) -> Result<&Weir> {
@@ -186,7 +186,7 @@ impl Host {
                 Some(WaitStatus::Exited(_, 0)) => return Ok(()),
                 Some(status) => {
                     let tail = process::tail(&self.weir()?.log());
-                    bail!("{} did not stop well, {status:?}; the end of its log:\n{tail}", self.name())
+                    bail!("{} did not stop cleanly, {status:?}; the end of its log:\n{tail}", self.name())
                 }
                 None if begin.elapsed() > STOP => {
                     let tail = process::tail(&self.weir()?.log());

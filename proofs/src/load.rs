@@ -135,7 +135,7 @@ impl Load {
 
     /// Stops new events. Repeats that are still due are sent.
     pub(crate) fn stop(&mut self) -> Result<()> {
-        let stdin = self.stdin.as_mut().context("load.py was told to end")?;
+        let stdin = self.stdin.as_mut().context("load.py was already asked to end")?;
         stdin.write_all(b"stop\n").and_then(|()| stdin.flush()).context("load.py does not listen")
     }
 
@@ -179,7 +179,7 @@ fn follow(stdout: ChildStdout, said: &Mutex<(u64, State)>) {
                 let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
                 *said = (said.0 + 1, state);
             }
-            Err(error) => eprintln!("load.py said what is no state: {error}: {line}"),
+            Err(error) => eprintln!("load.py wrote a line that is no state: {error}: {line}"),
         }
     }
 }

@@ -8,8 +8,8 @@
 //!    measured, and the bound for it. An error counts as a failure too, so use `?` and `ensure!` freely.
 //! 2. One row in [`table::PROOFS`]: the name, the promise in one sentence, and how it is run ([`table::Way`]): most proofs
 //!    name the services that they need and share them with the other proofs of the run.
-//! 3. A quick form (`run.quick`) that takes at most 30 seconds besides the services' start and still fails if the promise
-//!    is broken. It need not measure time.
+//! 3. A quick form (`run.quick`) that takes at most 30 seconds besides the services' start and still fails if the
+//!    promise is broken. It need not measure time.
 //!
 //! # What a proof works with
 //!

@@ -82,14 +82,14 @@ fn outage(
     ensure!(during > 0, "no rows came in while {service:?} was away: the proof shows nothing");
     let at_end = weir.stats()?.total_processed;
     progress.done();
-    println!("  starting {service:?}; {during} rows came in meanwhile");
+    println!("  starting {service:?}; {during} rows came in during the outage");
     let begin = Instant::now();
     run.instance.start(service)?;
     let started = begin.elapsed().as_secs_f64();
     while weir.stats()?.total_processed <= at_end {
         ensure!(
             begin.elapsed() < PATIENCE,
-            "nothing was processed {} s after {service:?} was there again",
+            "nothing was processed within {} s after {service:?} was back",
             PATIENCE.as_secs()
         );
         watch(weir, rows, Duration::from_millis(200), progress)?;

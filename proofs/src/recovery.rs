@@ -81,13 +81,14 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     Ok(Verdict {
         holds: found.holds() && wrong.is_empty() && again == 0.0 && in_time,
         figure: format!(
-            "committed for again {:.1} s after a stop and {:.1} s after a kill in the middle of a transaction, the longest \
-             of {trials} each; {again} deliveries done again after {trials} stops; {} differences from the model",
+            "the other host committed within {:.1} s of a stop and {:.1} s of a kill in the middle of a transaction, \
+             the longest of {trials} each; {again} deliveries ran again after {trials} stops; {} differences from \
+             the model",
             stopped.as_secs_f64(),
             killed.as_secs_f64(),
             found.differences
         ),
-        bound: format!("{} s after a stop, {} s after a kill; none again", STOPPED.as_secs(), KILLED.as_secs()),
+        bound: format!("{} s after a stop, {} s after a kill; none ran again", STOPPED.as_secs(), KILLED.as_secs()),
         details: json!({
             "stops": seconds(&stops), "kills": seconds(&kills), "runs": counts.runs, "committed": counts.committed,
             "found": found,
@@ -112,13 +113,13 @@ fn stop(hosts: &mut Hosts<'_>, load: &mut Load, index: usize, counts: &mut Count
         }
         interrupt::sleep(Duration::from_millis(2))?;
     }
-    let (runs, committed) = last.context("a host that was asked to stop said nothing more")?;
+    let (runs, committed) = last.context("a host that was asked to stop answered nothing more")?;
     counts.add(runs, committed);
     let stopped = since.elapsed();
     hosts.all[index].stopped()?;
     let takeover = takeover::by_the_other(load, &before, since)?;
     println!(
-        "  stopped in {:.1} s; {} partitions committed for again after {:.1} s",
+        "  stopped in {:.1} s; the other host committed for {} partitions after {:.1} s",
         stopped.as_secs_f64(),
         takeover.partitions,
         takeover.took.as_secs_f64()
@@ -140,7 +141,7 @@ fn kill(hosts: &mut Hosts<'_>, load: &mut Load, index: usize) -> Result<Takeover
     }
     let takeover = takeover::by_the_other(load, &before, Instant::now())?;
     println!(
-        "  killed before a commit; {} partitions committed for again after {:.1} s",
+        "  killed before a commit; the other host committed for {} partitions after {:.1} s",
         takeover.partitions,
         takeover.took.as_secs_f64()
     );

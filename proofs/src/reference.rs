@@ -42,9 +42,9 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     run.settled(ROWS_BEFORE + 1, LIMIT)?;
     let compared = comparison::compare(run.instance, run.pipeline(), since)?;
     let more = total_users(run)? - users;
-    ensure!(more == 1, "total_users is {more} more and not 1");
+    ensure!(more == 1, "total_users is {more} more instead of 1");
     let inserted = documents(run)?;
-    println!("  the row gave its document, and total_users 1 more");
+    println!("  the row produced its document, and total_users is 1 more");
 
     for status in ["processing", "processed"] {
         touch_one(run, &format!("UPDATE activity.event_outbox SET status = '{status}' WHERE {THE_ROW}"))?;
@@ -62,7 +62,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     Ok(Verdict {
         holds: true,
         figure: format!(
-            "{} documents equal to the model, 1 user more, nothing changed by 2 updates and a delete",
+            "{} documents equal to the model, 1 more user, nothing changed by 2 updates and a delete",
             compared.total()
         ),
         bound: "every document equal, exactly 1 more, nothing changed".to_owned(),
@@ -72,7 +72,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
 
 fn touch_one(run: &Run<'_>, statement: &str) -> Result<()> {
     let touched = rows::sql(run.instance, run.pipeline(), statement)?;
-    ensure!(touched == 1, "the statement touched {touched} rows and not one: {statement}");
+    ensure!(touched == 1, "the statement affected {touched} rows instead of one: {statement}");
     Ok(())
 }
 

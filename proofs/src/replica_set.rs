@@ -66,7 +66,7 @@ impl<'a> ReplicaSet<'a> {
     pub(crate) fn restart_primary(&self, signal: Signal) -> Result<()> {
         let primary = python::run(&self.instance.parts, "members.py", &["primary", &self.uri])?;
         let is_primary = |member: &&Member| primary.trim().ends_with(&format!(":{}", member.called));
-        let member = self.members.iter().find(is_primary).context("the primary is none of the members")?;
+        let member = self.members.iter().find(is_primary).context("the primary is not one of the members")?;
         member.daemon.signal(signal)?;
         let begin = Instant::now();
         while member.daemon.ended().is_none() {

@@ -17,7 +17,7 @@ const SEEDS_FOR_A_BUG: u64 = 4_000;
 pub(crate) fn seeds(quick: bool) -> Result<Verdict> {
     let seeds: u64 = if quick { 600 } else { 10_000 };
     let found = simulate(&["--seeds", &seeds.to_string()])?;
-    let seconds = found["seconds"].as_f64().context("the simulation gave no time")?;
+    let seconds = found["seconds"].as_f64().context("the simulation reported no time")?;
     let failed = found["failed"].as_array().map_or(0, Vec::len);
     let missing = found["missing"].as_array().map_or(0, Vec::len);
     Ok(Verdict {
@@ -53,7 +53,7 @@ fn simulate(arguments: &[&str]) -> Result<Value> {
     command.args(arguments).arg("--report").arg(&report);
     let status = command.status().context("the simulation cannot be run")?;
     let text = fs::read_to_string(&report).with_context(|| format!("the simulation gave {status} and no report"))?;
-    let found = serde_json::from_str(&text).context("the simulation's report is none")?;
+    let found = serde_json::from_str(&text).context("the simulation's report is not valid")?;
     paths::remove(&report)?;
     Ok(found)
 }

@@ -38,17 +38,17 @@ const WITHOUT_OUTBOX: [Service; 2] = [Service::Kafka, Service::Mongod];
 pub(crate) const PROOFS: &[Proof] = &[
     Proof {
         name: "decoding",
-        promise: "every record that Debezium was recorded to write decodes as the row says that was inserted",
+        promise: "every recorded Debezium record decodes to what the inserted row contains",
         way: Way::Alone(|_| decoding::run()),
     },
     Proof {
         name: "reference",
-        promise: "a row inserted by SQL gives its documents once; updates and a delete of it change nothing",
+        promise: "a row inserted by SQL produces its documents once, and updating or deleting the row changes nothing",
         way: Way::Real(&Service::ALL, reference::run),
     },
     Proof {
         name: "containment",
-        promise: "what a handler does wrong meets its limit, and harms neither the host nor another handler",
+        promise: "a handler that misbehaves is stopped by a limit, and harms neither the host nor another handler",
         way: Way::Real(&Service::ALL, containment::run),
     },
     Proof {
@@ -58,47 +58,47 @@ pub(crate) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "outage",
-        promise: "Kafka or MongoDB being away changes no document and costs no delivery an attempt",
+        promise: "an outage of Kafka or MongoDB changes no document and costs no delivery an attempt",
         way: Way::Real(&Service::ALL, outage::run),
     },
     Proof {
         name: "stalls",
-        promise: "whatever stands still, a host answers probes and signals, parks nothing, and goes on by itself afterwards",
+        promise: "whatever stalls, a host answers probes and signals, parks nothing, and goes on by itself afterwards",
         way: Way::Apart(&WITHOUT_OUTBOX, stalls::run),
     },
     Proof {
         name: "exactly-once",
-        promise: "each event takes effect once and in its aggregate's order, whatever is killed and whatever comes twice",
+        promise: "each event takes effect once and in its aggregate's order, whatever is killed or sent twice",
         way: Way::Real(&WITHOUT_OUTBOX, exactly_once::run),
     },
     Proof {
         name: "faults",
-        promise: "each event takes effect once and in order, whoever stands still, restarts or loses a connection",
+        promise: "each event takes effect once and in order, whatever stalls, restarts or loses a connection",
         way: Way::Real(&[Service::Kafka], faults::run),
     },
     Proof {
         name: "recovery",
-        promise: "when a host dies or is stopped, another goes on soon; a stop makes no delivery run again",
+        promise: "when a host dies or is stopped, another soon takes over; a stop makes no delivery run again",
         way: Way::Real(&WITHOUT_OUTBOX, recovery::run),
     },
     Proof {
         name: "reads",
-        promise: "to read a document, change it and write it back loses no update; the reference mix runs in batches",
+        promise: "reading, changing and writing back a document loses no update; the reference mix runs in batches",
         way: Way::Real(&WITHOUT_OUTBOX, reads::run),
     },
     Proof {
         name: "hand-over",
-        promise: "where a predecessor was killed between its writes and its commit, Weir goes on and doubles nothing",
+        promise: "if a predecessor was killed between its writes and its commit, Weir goes on and doubles nothing",
         way: Way::Real(&WITHOUT_OUTBOX, hand_over::run),
     },
     Proof {
         name: "culprit",
-        promise: "a write that always fails is found in its batch, parked alone, and costs the rest one transaction",
+        promise: "a write that always fails is found in its batch and parked alone, and costs the rest one transaction",
         way: Way::Real(&WITHOUT_OUTBOX, culprit::run),
     },
     Proof {
         name: "ledger-floor",
-        promise: "whatever the retention is set to, nothing is doubled, and nothing refused that a new group may read",
+        promise: "whatever the retention is, nothing is doubled and nothing is refused that a new group may read",
         way: Way::Real(&WITHOUT_OUTBOX, ledger_floor::run),
     },
     Proof {
@@ -108,12 +108,12 @@ pub(crate) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "seeded-bugs",
-        promise: "the simulation finds what is wrong: each bug that is put in is caught, by a seed that passes without it",
+        promise: "the simulation finds errors: each seeded bug is caught, by a seed that passes without the bug",
         way: Way::Alone(simulated::bugs),
     },
     Proof {
         name: "secured",
-        promise: "TLS, logins and certificates work with the rights of deploy/roles, and what is refused is said",
+        promise: "TLS, logins and certificates work with the rights of deploy/roles, and every refusal is reported",
         way: Way::Own(secured::run),
     },
     Proof {
@@ -123,7 +123,7 @@ pub(crate) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "latency",
-        promise: "a committed row is a readable document soon, with every commit on the disk",
+        promise: "a committed row soon is a readable document, with every commit synced to the disk",
         way: Way::Real(&Service::ALL, latency::run),
     },
 ];

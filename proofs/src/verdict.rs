@@ -56,7 +56,7 @@ impl<'a> Report<'a> {
     /// Returns the result in a line, for people.
     pub(crate) fn in_a_line(&self) -> String {
         let (name, seconds) = (self.name, self.seconds);
-        let times = if self.quick { "; quick: times are not held to" } else { "" };
+        let times = if self.quick { "; quick: no bound on time" } else { "" };
         let word = if self.holds() { "holds" } else { "FALLS SHORT" };
         let found = match &self.verdict {
             Some(Verdict { figure, bound, .. }) => format!("{figure} (bound: {bound}; {seconds:.0} s{times})"),

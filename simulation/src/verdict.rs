@@ -91,9 +91,9 @@ pub(crate) fn judge(world: &World) -> Result<(), String> {
     letters(world, &parked, &expected)
 }
 
-/// Returns the time before which an event may be forgotten. An event is not forgotten until every partition of its topic
-/// has passed it by the retention, and no partition passes the newest event that the topic had before the record in
-/// question.
+/// Returns the time before which an event may be forgotten. An event is not forgotten until every partition of its
+/// topic has passed it by the retention, and no partition passes the newest event that the topic had before the record
+/// in question.
 fn forgotten_before_ms(world: &World, partition: usize, at_ms: i64) -> i64 {
     let topic = |partition: usize| id(i32::try_from(partition).unwrap_or(-1)).topic;
     let same = world.logs.iter().enumerate().filter(|(other, _)| topic(*other) == topic(partition));

@@ -81,7 +81,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let parked = counts::parked(run)?;
     let outcome = Outcome { sent: &sent.counts, parked: &parked, stats: &stats, dropped: &dropped, log: &log };
     let wrong = outcome.flaws();
-    ensure!(wrong.is_empty(), "hostile handlers met something else:\n  {}", wrong.join("\n  "));
+    ensure!(wrong.is_empty(), "hostile handlers did not end as they must:\n  {}", wrong.join("\n  "));
     let longest = log.lines().map(str::len).max().unwrap_or_default();
     ensure!(longest < LOG_LINE, "a line of the host's log has {longest} bytes");
     let (growth, above) = (after.saturating_sub(before), peak.saturating_sub(before));
@@ -89,7 +89,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     Ok(Verdict {
         holds: growth <= GROWTH && above <= PEAK,
         figure: format!(
-            "{deliveries} hostile deliveries of {} kinds in {} families met what they must and {} components were \
+            "{deliveries} hostile deliveries of {} kinds in {} families ended as they must, {} components were \
              refused at load; {} documents of the six handlers equal to the model; the host grew by {:.1} MiB, and by \
              {:.1} MiB at most meanwhile; no cursor was left; its longest log line had {longest} bytes",
             sent.counts.len(),

@@ -103,13 +103,13 @@ fn first_group_alone(scene: &mut Scene<'_>, a: &mut Group) -> Result<()> {
     a.start(scene.run, 1)?;
     scene.step(&[-30, -20, -12, -5, 0], &mut [(a, Runs, Some(-8))])?;
     a.stop()?;
-    println!("  the retention is raised: what is forgotten stays so");
+    println!("  the retention is raised: forgotten events stay forgotten");
     a.start(scene.run, 48)?;
     scene.again(&[-30, -20, -12], &mut [(a, Refused, Some(-8))])?;
     scene.again(&[-5, 0], &mut [(a, Known, Some(-8))])?;
     scene.step_late(&[-13], &mut [(a, Refused, Some(-8))])?;
     scene.step_late(&[-6], &mut [(a, Runs, Some(-8))])?;
-    println!("  more is remembered from then on");
+    println!("  from then on more events are remembered");
     scene.step(&[1, 10, 20, 30, 40], &mut [(a, Runs, Some(-8))])?;
     scene.again(&[-6, -5, 1, 10], &mut [(a, Known, Some(-8))])?;
     a.stop()?;
@@ -129,11 +129,11 @@ fn with_a_new_group(scene: &mut Scene<'_>, a: &mut Group, b: &mut Group) -> Resu
     b.start(scene.run, 24)?;
     b.done = scene.sent.iter().cloned().collect();
     scene.step(&[], &mut [(b, Runs, None)])?;
-    println!("  and remembers longer than the first one does");
+    println!("  the new group remembers longer than the first one");
     scene.again(&[1, 10, 20, 30], &mut [(a, Refused, Some(32)), (b, Known, None)])?;
     scene.again(&[33, 40], &mut [(a, Known, Some(32)), (b, Known, None)])?;
     scene.step(&[50, 70], &mut [(a, Runs, Some(40)), (b, Runs, Some(40))])?;
-    println!("  what one group needs is kept for both, and what none needs is forgotten by both");
+    println!("  events that one group needs are kept for both, and others are forgotten by both");
     scene.again(&[50, 70], &mut [(a, Known, Some(40)), (b, Known, Some(40))])?;
     scene.again(&[-30, 30, 33], &mut [(a, Refused, Some(40)), (b, Refused, Some(40))])?;
     scene.step_late(&[39], &mut [(a, Refused, Some(40)), (b, Refused, Some(40))])?;
@@ -189,19 +189,19 @@ impl<'a> Scene<'a> {
         for id in wanted.keys().chain(effects.keys()).collect::<BTreeSet<_>>() {
             if wanted.get(*id) != effects.get(*id) {
                 let times = |of: &BTreeMap<&String, i64>| of.get(*id).copied().unwrap_or(0);
-                wrong.push(format!("{name}: {id} took effect {} times and not {}", times(&effects), times(&wanted)));
+                wrong.push(format!("{name}: {id} took effect {} times instead of {}", times(&effects), times(&wanted)));
             }
         }
         for id in group.refused.keys().chain(found.refused.keys()).collect::<BTreeSet<_>>() {
             let times = |of: &BTreeMap<String, i64>| of.get(id).copied().unwrap_or(0);
             let (wanted, refused) = (times(&group.refused), times(&found.refused));
             if wanted != refused {
-                wrong.push(format!("{name}: {id} was refused {refused} times and not {wanted}"));
+                wrong.push(format!("{name}: {id} was refused {refused} times instead of {wanted}"));
             }
         }
         wrong.extend(found.others.iter().map(|other| format!("{name}: {other}")));
         if found.floor_ms != floor.map(|hours| hours * 3_600_000) {
-            wrong.push(format!("{name}: the floor is at {:?} ms and not at {floor:?} h", found.floor_ms));
+            wrong.push(format!("{name}: the floor is at {:?} ms instead of {floor:?} h", found.floor_ms));
         }
         self.wrong.extend(wrong);
     }
@@ -246,7 +246,7 @@ impl Group {
             match host.ended() {
                 Some(WaitStatus::Exited(_, 0)) => return Ok(()),
                 None if begun.elapsed() < STOP => interrupt::sleep(Duration::from_millis(10))?,
-                ended => bail!("{} did not stop well, {ended:?}:\n{}", self.name, process::tail(&host.log())),
+                ended => bail!("{} did not stop cleanly, {ended:?}:\n{}", self.name, process::tail(&host.log())),
             }
         }
     }

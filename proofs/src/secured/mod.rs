@@ -69,7 +69,7 @@ pub(crate) fn run(quick: bool) -> Result<Verdict> {
     Ok(Verdict {
         holds,
         figure: format!(
-            "{} ways in, {} events, {} documents, {} parked; {} refusals said and stopped at, 1 said and waited for",
+            "{} ways in, {} events, {} documents, {} parked; {} refusals reported at a stop, 1 while waiting",
             ways.len(),
             proof.sent,
             seen["documents"],
@@ -214,14 +214,14 @@ impl Proof {
                 break status;
             }
             if begin.elapsed() > PATIENCE {
-                bail!("{name}: it runs on; its log:\n{}", fs::read_to_string(weir.log())?);
+                bail!("{name}: it still runs; its log:\n{}", fs::read_to_string(weir.log())?);
             }
             interrupt::sleep(STEP)?;
         };
         ensure!(matches!(status, WaitStatus::Exited(_, 1)), "{name}: it ended with {status:?}");
         let line = last_error(&weir.log())?;
-        ensure!(line.contains(says), "{name}: it says {line:?} and nothing of {says:?}");
-        ensure!(!line.contains(PASSWORD), "{name}: it says the password");
+        ensure!(line.contains(says), "{name}: it says {line:?}, which does not contain {says:?}");
+        ensure!(!line.contains(PASSWORD), "{name}: its output contains the password");
         Ok(line)
     }
 

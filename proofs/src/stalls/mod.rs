@@ -54,7 +54,7 @@ enum Stall {
 impl Stall {
     const fn name(self) -> &'static str {
         match self {
-            Self::Writes => "MongoDB takes no writes",
+            Self::Writes => "MongoDB accepts no writes",
             Self::Commits => "commits hang",
             Self::Leader => "a partition's leader is away",
         }
@@ -158,7 +158,7 @@ fn stand_still(
     let stood = begun.elapsed().as_secs_f64();
     let went_on_after = moves(stays)?;
     let alive = lived(watch)?;
-    println!("  {} for {stood:.1} s, and on {went_on_after:.1} s later", stall.name());
+    println!("  {} for {stood:.1} s; the host went on {went_on_after:.1} s later", stall.name());
     Ok(json!({
         "stall": stall.name(), "seconds": stood, "asked_and_alive": alive, "stopped_after_seconds": stopped_after,
         "joined_after_seconds": joined_after, "went_on_after_seconds": went_on_after,
@@ -210,7 +210,7 @@ fn ended(host: &Weir, begun: Instant) -> Result<f64> {
     loop {
         match host.ended() {
             Some(WaitStatus::Exited(_, 0)) => return Ok(begun.elapsed().as_secs_f64()),
-            Some(status) => bail!("a host did not stop well: {status:?}; its log:\n{}", process::tail(&host.log())),
+            Some(status) => bail!("a host did not stop cleanly: {status:?}; its log:\n{}", process::tail(&host.log())),
             None => {}
         }
         let bound = SHUTDOWN + GOODBYES;
@@ -221,8 +221,8 @@ fn ended(host: &Weir, begun: Instant) -> Result<f64> {
 
 impl<'a> Scene<'a> {
     fn set(run: &'a Run<'a>) -> Result<Self> {
-        // This gives the groups to the first broker before the second starts: a partition's leader must go away, not the
-        // groups' coordinator.
+        // This gives the groups to the first broker before the second starts. A partition's leader must go away, not
+        // the groups' coordinator.
         let Pipeline { topic, group, .. } = run.pipeline();
         run.block(run.world.kafka.commit(group, topic, 0, 0))?;
         let broker = (!run.quick).then(|| Broker::start(run.instance)).transpose()?;
