@@ -1,5 +1,5 @@
-//! Weir's promises. Each is tested on the real services or the simulated ones, and has a figure and a bound. `cargo
-//! xtask prove NAME` builds what is needed and runs this program.
+//! Weir's promises. Each is tested on the real services or the simulated ones, and has a figure and a bound.
+//! `cargo xtask prove NAME` builds what is needed and runs this program.
 //!
 //! # How to add a proof
 //!

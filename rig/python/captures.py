@@ -331,5 +331,5 @@ OLD = {
 }
 
 for each in OLD.values():
-    # The name of version 3's no_data.
+    # Version 3 calls this no_data.
     each["settings"]["snapshot.mode"] = "never"

@@ -13,8 +13,8 @@ pub fn cargo() -> Command {
     cargo_in(&paths::root())
 }
 
-/// Cargo, run in a folder, without the variables that the cargo running this task has set. Build scripts that look at
-/// such variables would run again, and everything that depends on them would be recompiled.
+/// Cargo, run in a folder, without the package variables that the cargo running this task has set. Build scripts that
+/// look at such variables would run again, and everything that depends on them would be recompiled.
 pub fn cargo_in(folder: &Path) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(folder);

@@ -1,5 +1,5 @@
-//! Replays the corpus of the fuzz targets, and every case that they found, through the same functions. `cargo xtask
-//! fuzz` looks for more.
+//! Replays the corpus of the fuzz targets, and every case that they found, through the same functions.
+//! `cargo xtask fuzz` looks for more.
 
 #[allow(unreachable_pub, unused_imports, dead_code, reason = "the fuzz targets' crate, of which this uses a part")]
 #[path = "../../fuzz/src/lib.rs"]

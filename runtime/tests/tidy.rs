@@ -197,8 +197,8 @@ fn plain_end(inner: &str) -> &str {
     end.map_or("", |at| &inner[at + 1..])
 }
 
-/// Returns the top modules named by `crate::x` or, in the binary, `weir::x`, also in a list on one line: `crate::{x,
-/// y::z}`.
+/// Returns the top modules named by `crate::x` or, in the binary, `weir::x`, also in a list on one line:
+/// `crate::{x, y::z}`.
 fn modules_named(code: &str) -> Vec<&str> {
     let mut named = Vec::new();
     for root in ["crate::", "weir::"] {

@@ -135,7 +135,7 @@ impl Simulated {
         }
     }
 
-    /// Asks for an effect in every second event, so that the other half is in a transaction.
+    /// Asks for an effect for every second event, so that the rest of its delivery runs in a transaction.
     async fn some_alone(&self, view: &mut View, number: i64) -> Result<(), Verdict> {
         if number % 2 == 0 {
             let write = update("huge", "alone", &doc! { "$inc": { "n": 1 } }, true, false);

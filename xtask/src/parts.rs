@@ -1,8 +1,8 @@
 //! Behaviours that are written as parts of a component: the contents of their core module. The frame adds the rest.
 //!
-//! A file's first comment says what the behaviour is. Sections follow it, each after a line of its own: `;; @top`, `;;
-//! @handle` and `;; @describe`. `;; @own-realloc` lets the host use the `realloc` that the part exports, `;;
-//! @post-return` its `post-return`, and `;; @grants {…}` is what it asks for. `{repeat 3 text}` is the text three
+//! A file's first comment says what the behaviour is. Sections follow it, each after a line of its own: `;; @top`,
+//! `;; @handle` and `;; @describe`. `;; @own-realloc` lets the host use the `realloc` that the part exports,
+//! `;; @post-return` its `post-return`, and `;; @grants {…}` is what it asks for. `{repeat 3 text}` is the text three
 //! times.
 
 use anyhow::{Context as _, Result, bail};

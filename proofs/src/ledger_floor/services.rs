@@ -68,8 +68,8 @@ fn record(reference_ms: i64, event: &Event) -> Result<Record> {
     Ok((event.partition, Some(value.to_string())).into())
 }
 
-/// Waits until the group has accounted for everything in the topic and, its floor is at `hours` from the
-/// reference, if that is given. Returns what is there then.
+/// Waits until the group has accounted for everything in the topic and, if `hours` is given, its floor is that far
+/// from the reference. Returns what is there then.
 pub(super) fn found(
     run: &Run<'_>,
     reference_ms: i64,

@@ -75,7 +75,7 @@ class Judge:
         yield from self.kept(line, at)
 
     def kept(self, line: dict, at: Place):
-        """Reads the record's bytes, from as many documents as they take. Yields what is wrong."""
+        """Checks the record's bytes, in as many documents as they take. Yields what is wrong."""
         parts = sorted(self.records.pop(at, []), key=lambda found: found["_id"].get("part", 1))
         if not parts:
             yield "its bytes are not kept"

@@ -25,7 +25,7 @@ async fn an_owner_that_was_passed_over_commits_nothing() {
     let host = world.host(&[]).await;
     world.send(rows[..10].iter().map(|row| (0, row.created()))).await;
     world.until_passed(10).await;
-    // Do what another host does that has claimed the partition and accounted for the next five records.
+    // Another host would do this after it claimed the partition and accounted for the next five records.
     let passed = doc! { "$inc": { "epoch": 1_i64, "commits": 1_i64 }, "$set": { "next": 15_i64 } };
     let changed = world.own("progress").update_one(doc! {}, passed).await.expect("mongodb");
     assert_eq!(changed.modified_count, 1);
