@@ -60,7 +60,7 @@ pub(crate) struct World {
     pub(crate) logs: Vec<Vec<Logged>>,
     numbers: i64,
     deadly: bool,
-    /// A partition whose topic is being recreated. Nobody may own it until that is done.
+    /// A partition whose topic is being recreated. No member may own it until that is done.
     renewing: Option<i32>,
     /// Partitions whose progress was set by hand.
     pub(crate) set: BTreeSet<i32>,

@@ -47,7 +47,7 @@ impl World {
         }
     }
 
-    /// Deletes records that nobody has read, while no host holds the partition.
+    /// Deletes unread records while no host holds the partition.
     pub(super) fn outrun(world: &Shared, partition: i32) {
         let it = lock(world);
         let (kernel, next) = (it.kernel.clone(), it.next(partition));
