@@ -37,7 +37,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
             if ready { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) }
         }
         Err(error) => {
-            super::complain(&format!("{error:#}"));
+            super::complain(&super::with_causes(&error));
             ExitCode::from(super::FAILED)
         }
     }

@@ -57,5 +57,18 @@ fn complain(what: &str) {
     log::last_words(format!("weir: {what}\n"));
 }
 
+/// Returns the error with its causes. Some errors name their cause themselves, which is then left out.
+fn with_causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for error in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = error;
+        } else if !text.contains(&error) {
+            text = format!("{text}: {error}");
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests;

@@ -73,7 +73,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            super::complain(&format!("{error:#}"));
+            super::complain(&super::with_causes(&error));
             ExitCode::from(super::FAILED)
         }
     }

@@ -78,8 +78,8 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     };
     let served = serve(settings, matches.get_one::<PathBuf>(EMBEDDED));
     if let Err(error) = &served {
-        tracing::error!(error = format!("{error:#}"), "failed");
-        super::complain(&format!("{error:#}"));
+        tracing::error!(error = super::with_causes(error), "failed");
+        super::complain(&super::with_causes(error));
     }
     telemetry::log::flush(telemetry::log::LAST_LINES);
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) }

@@ -46,3 +46,13 @@ fn version_and_help_are_no_errors() {
     let help = told(&["run", "--help"]).to_string();
     assert!(help.contains("--processing-batch-size <VALUE>"), "{help}");
 }
+
+#[test]
+fn a_cause_is_named_once() {
+    let io = std::io::Error::other("no such file");
+    let names_it = anyhow::Error::new(crate::registry::Error::Unreadable { path: "a".into(), source: io });
+    assert_eq!(
+        with_causes(&names_it.context("the start failed")),
+        "the start failed: HANDLERS: a cannot be read: no such file"
+    );
+}

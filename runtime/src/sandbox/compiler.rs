@@ -157,7 +157,10 @@ fn ended(status: ExitStatus, said: &str, bounds: Bounds) -> Result<(), Reason> {
         (_, Some(Signal::SIGXCPU)) => Err(bounds.too_long()),
         // The system ends processes in this way when its memory, or that of the container, is used up.
         (_, Some(Signal::SIGKILL)) => Err(bounds.too_much_memory()),
-        _ => Err(Reason::Compile(format!("the compiler failed ({status}): {}", said.trim_end()))),
+        _ => {
+            let said: Vec<&str> = said.lines().filter(|line| !line.is_empty() && !line.starts_with("note: ")).collect();
+            Err(Reason::Compile(format!("the compiler failed ({status}): {}", said.join(" "))))
+        }
     }
 }
 
@@ -211,7 +214,7 @@ mod tests {
             (Signal::SIGKILL as i32, "", "more than 1558 MiB of memory"),
             (Signal::SIGABRT as i32, "memory allocation of 4096 bytes failed", "more than 1558 MiB of memory"),
             (3 << 8, "mmap: Cannot allocate memory (os error 12)", "more than 1558 MiB of memory"),
-            (101 << 8, "panicked", "the compiler failed (exit status: 101): panicked"),
+            (101 << 8, "\npanicked at\nwhy\nnote: run", "the compiler failed (exit status: 101): panicked at why"),
         ] {
             let refused = refused(raw, said);
             assert!(refused.contains(expected), "{refused}");
