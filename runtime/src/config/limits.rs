@@ -84,25 +84,25 @@ limits! {
     /// Units of fuel for one `handle`.
     fuel = 100_000_000, 1_000..=1_000_000_000_000;
     /// Bytes over all memories of the instance.
-    memory_bytes = 64 << 20, 65_536..=4 << 30;
+    memory_bytes = 64 << 20, 65_536..=1 << 30;
     /// Milliseconds of running time of one `handle`, without the time in `documents`; sleeping counts.
     deadline_ms = 1_000, 1..=600_000;
-    /// Milliseconds that one delivery may wait in `documents` calls; MongoDB is given what is left of it for each.
+    /// Milliseconds that one delivery may wait in `documents` calls. Each call gives MongoDB the time that is left.
     documents_ms = 10_000, 100..=60_000;
     /// Elements over all tables of the instance.
-    table_elements = 100_000, 1..=10_000_000;
-    /// Calls of the host in one delivery, of the contract and of WASI alike; a line that is printed takes two or three.
+    table_elements = 100_000, 1..=200_000;
+    /// Calls of the host in one delivery, of the contract and of WASI alike. A line that is printed takes two or three.
     host_calls = 10_000, 1..=10_000_000;
     /// Writes in one delivery.
     writes = 1_000, 0..=100_000;
-    /// Documents that one `find` may give.
+    /// Documents that one `find` may return.
     found_documents = 1_000, 0..=100_000;
-    /// Bytes of log lines in one delivery as they are written, stdout and stderr among them; what is over is dropped and
-    /// counted, but for the last line.
+    /// Bytes of log lines in one delivery as they are written, including stdout and stderr. Anything over the limit is
+    /// dropped and counted, except the last line.
     log_bytes = 64 << 10, 0..=64 << 20;
-    /// Log lines in one delivery; what is over is dropped and counted, but for the last line.
+    /// Log lines in one delivery. Anything over the limit is dropped and counted, except the last line.
     log_lines = 1_000, 0..=1_000_000;
-    /// Bytes of the event that is given to the handler.
+    /// Bytes of the event that the handler receives.
     event_bytes = 1 << 20, 1..=64 << 20;
     /// Bytes that cross the boundary in one delivery, in both directions, the event not counted.
     boundary_bytes = 16 << 20, 1..=1 << 30;

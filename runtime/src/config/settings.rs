@@ -72,11 +72,11 @@ settings! {
     "KAFKA_TOPIC" kafka_topic: Topics = check::topics().default("postgres.activity.event_outbox");
     /// The consumer group, and the name under which Weir keeps its progress.
     "KAFKA_GROUP_ID" kafka_group_id: String = check::text().default("event-processor-group");
-    /// Where a group starts that has no progress yet: at the topic's beginning or at its end.
+    /// Where a group without progress starts: at the topic's beginning or at its end.
     "KAFKA_AUTO_OFFSET_RESET" kafka_auto_offset_reset: OffsetReset = check::one_of(OFFSET_RESETS).default("earliest");
     /// Kept from the predecessor; only false is accepted.
     "KAFKA_ENABLE_AUTO_COMMIT" kafka_enable_auto_commit: bool = check::never_auto_commit().default("false");
-    /// The most records of one poll; it bounds no batch.
+    /// The most records of one poll. It does not bound a batch.
     "KAFKA_MAX_POLL_RECORDS" kafka_max_poll_records: usize = check::whole::<usize>(1, 100_000).default("100");
     /// How connections to Kafka are made: with TLS (SSL), with a login (SASL), with both or with neither.
     "KAFKA_SECURITY_PROTOCOL" kafka_security_protocol: SecurityProtocol =
@@ -91,16 +91,16 @@ settings! {
     /// token expires.
     "KAFKA_SASL_OAUTHBEARER_TOKEN_PATH" kafka_sasl_oauthbearer_token_path: Option<PathBuf> =
         check::readable().optional();
-    /// The authorities whose certificates of Kafka are trusted: a file of PEM; without it, the system's.
+    /// A PEM file of the authorities that may sign Kafka's certificate. Without it, the system's authorities are trusted.
     "KAFKA_SSL_CA_LOCATION" kafka_ssl_ca_location: Option<PathBuf> = check::readable().optional();
-    /// The certificate to show to Kafka (mTLS): a file of PEM, with those of its issuers after it.
+    /// The certificate to show to Kafka (mTLS): a PEM file, in which the certificates of its issuers follow.
     "KAFKA_SSL_CERTIFICATE_LOCATION" kafka_ssl_certificate_location: Option<PathBuf> = check::readable().optional();
-    /// The certificate's private key: a file of PEM.
+    /// The certificate's private key: a PEM file.
     "KAFKA_SSL_KEY_LOCATION" kafka_ssl_key_location: Option<PathBuf> = check::readable().optional();
     /// The password of the private key.
     "KAFKA_SSL_KEY_PASSWORD" kafka_ssl_key_password: Option<Secret> = check::password().optional();
 
-    /// The MongoDB replica set that documents and progress are kept in.
+    /// The MongoDB replica set for documents and progress.
     "MONGODB_URI" mongodb_uri: Secret = check::mongodb_uri();
     /// The database of the handlers' collections.
     "MONGODB_DATABASE" mongodb_database: String = check::database().default("activity_read");
@@ -110,7 +110,7 @@ settings! {
     /// How long a call waits for a server that can answer it.
     "MONGODB_SERVER_SELECTION_TIMEOUT_MS" mongodb_server_selection_timeout: Duration =
         check::milliseconds(100, 600_000).default("5000");
-    /// The database of Weir's own collections; another one than `MONGODB_DATABASE`.
+    /// The database of Weir's own collections. It must differ from `MONGODB_DATABASE`.
     "WEIR_DATABASE" weir_database: String = check::database().default("weir");
 
     /// PostgreSQL's host, for the outbox rows' status.
@@ -126,26 +126,26 @@ settings! {
 
     /// The folder of the handlers: every `NAME.wasm` in it is the handler NAME.
     "HANDLERS" handlers: PathBuf = check::folder().default("handlers");
-    /// What a handler may have whose table in `weir.toml` lacks `events` or `grants`: all that it declares, or nothing.
+    /// The ceiling of a handler whose table in `weir.toml` lacks `events` or `grants`: all that it declares, or nothing.
     "HANDLER_DEFAULT_CEILING" handler_default_ceiling: DefaultCeiling =
         check::one_of(DEFAULT_CEILINGS).default("declared");
     /// The most events of one transaction.
     "PROCESSING_BATCH_SIZE" processing_batch_size: usize = check::whole::<usize>(1, 10_000).default("2000");
     /// How often a delivery that may yet succeed is tried again.
     "MAX_RETRIES" max_retries: u32 = check::whole::<u32>(0, 1_000).default("3").later();
-    /// How long until the first retry; it doubles from one to the next.
+    /// The delay before the first retry. It doubles with each retry.
     "RETRY_DELAY_SECONDS" retry_delay: Duration = check::seconds(0, 86_400).default("5").later();
-    /// How long a repeated event is recognised at least; one that is older and forgotten is refused.
+    /// How long a repeated event is recognised at least. An older one that was forgotten is refused.
     "LEDGER_RETENTION_HOURS" ledger_retention: Duration = check::hours(1, 8_760).default("24");
-    /// The outbox table's name in the ledger, so that two tables with equal event ids do not meet.
+    /// The outbox table's name in the ledger, so that equal event ids of two tables do not collide.
     "OUTBOX_SOURCE" outbox_source: String = check::name(63).default("default");
-    /// What the outbox's columns are called where not as the fields of an event: `event_id=id,event_type=type`.
+    /// The names of the outbox's columns that differ from the event's fields: `event_id=id,event_type=type`.
     "OUTBOX_COLUMNS" outbox_columns: Columns = check::columns().absent(Columns::default);
-    /// Which of the outbox's other columns handlers are given, as JSON; `*` for all.
+    /// The other outbox columns that handlers receive, as JSON; `*` for all.
     "OUTBOX_OTHER_COLUMNS" outbox_other_columns: Others = check::other_columns().absent(Others::default);
-    /// Takes the rows of Debezium's snapshots for events too.
+    /// Whether the rows of Debezium's snapshots are events too.
     "SNAPSHOT_EVENTS" snapshot_events: bool = check::truth().default("false");
-    /// How long a stop may take: what runs is finished and committed in this time.
+    /// How long a stop may take. Work in flight is finished and committed in this time.
     "SHUTDOWN_TIMEOUT_SECONDS" shutdown_timeout: Duration = check::seconds(1, 3_600).default("30");
 
     /// How many instances of handlers may exist at once. Each slot reserves address space, not memory: 4 GiB for each of
@@ -154,12 +154,12 @@ settings! {
     /// The WebAssembly stack of one delivery.
     "SANDBOX_STACK_BYTES" sandbox_stack_bytes: usize = check::bytes(65_536, 8_388_608).default("524288");
 
-    /// Where health, metrics and statistics are served.
+    /// The address that serves health, metrics and statistics.
     "ADMIN_LISTEN" admin_listen: SocketAddr = check::listen_address().default("127.0.0.1:7070");
     /// How log lines look: JSON for programs, text for people.
     "LOG_FORMAT" log_format: LogFormat = check::one_of(LOG_FORMATS).default("json");
-    /// The least important lines that are logged. Of libraries, warnings and errors are, unless a level is given for
-    /// one, as in `INFO,rdkafka=DEBUG`.
+    /// The least important lines that are logged. Libraries log warnings and errors, unless one has a level of its own, as
+    /// in `INFO,rdkafka=DEBUG`.
     "LOG_LEVEL" log_level: LogLevel = check::log_level().default("INFO");
 }
 

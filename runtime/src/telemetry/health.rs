@@ -85,7 +85,7 @@ impl Readiness {
     #[must_use]
     pub fn without_reasons(mut self) -> Self {
         for wait in &mut self.waiting_for {
-            "told on the host's own machine, and in its log".clone_into(&mut wait.why);
+            "shown only on the host's own machine and in its log".clone_into(&mut wait.why);
         }
         self
     }

@@ -380,7 +380,7 @@ impl HandlerMetrics {
         self.outcomes[outcome as usize].inc();
     }
 
-    /// Counts a delivery that failed; `reason` is one of few, such as `fuel` or `must_match`.
+    /// Counts a delivery that failed; `reason` is one of few, such as `fuel` or `must-match`.
     pub fn failure(&self, reason: &str) {
         self.failures.get_or_create(&self.and("reason", reason)).inc();
     }
