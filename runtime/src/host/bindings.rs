@@ -1,6 +1,7 @@
-//! What `wit/` says, as Rust. Generated; nothing is written here but how.
+//! The Rust bindings of `wit/`. They are generated; this file only says how.
 //!
-//! Only `documents` waits for anything, so only its functions are async. An event is lowered from borrowed text.
+//! Of the imports, only `documents` waits for anything, so only its functions are async. An event is lowered from
+//! borrowed text.
 #![allow(missing_docs, unreachable_pub, clippy::pedantic, reason = "generated from wit/")]
 #![allow(unsafe_code, reason = "the generated code carries the unsafe marker traits of the component ABI")]
 

@@ -1,11 +1,11 @@
-//! `delivery` of the contract: the same answers for every run of an attempt.
+//! The contract's `delivery` interface, which returns the same values in every run of an attempt.
 
 use super::State;
 use super::bindings::weir::handler::delivery;
 use super::random::Sequence;
 use crate::call::StopKind;
 
-/// What one call of `random` gives at most, as the contract says.
+/// The most bytes that one call of `random` returns, as the contract says.
 const RANDOM_BYTES: u32 = 4_096;
 
 impl delivery::Host for State {

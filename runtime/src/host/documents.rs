@@ -1,4 +1,5 @@
-//! `documents` of the contract: what a handler asks of MongoDB, checked, counted, and kept or passed on.
+//! The contract's `documents` interface. It checks and counts what a handler asks of MongoDB, and keeps it or passes it
+//! on.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -15,7 +16,8 @@ use crate::documents::view::Source;
 use crate::documents::{Code, Refusal, ejson};
 use crate::store::{self, FaultKind, Query, Write};
 
-/// How much longer than its own bound MongoDB's answer may take: bounds are checked now and then, and replies travel.
+/// How much longer than its own time limit MongoDB's reply may take, because MongoDB checks the limit only now and
+/// then, and replies take time to arrive.
 const GRACE: Duration = Duration::from_secs(2);
 
 type Answer<T> = Result<T, CallError>;
@@ -166,7 +168,7 @@ impl State {
         self.write(asked, &name, 1, |call, _| request::delete(call, &filter, options.as_deref())).await
     }
 
-    /// Counts a call and what it brings. Nothing is done for a delivery that is refused already.
+    /// Counts a call and the bytes of its texts. Fails if an earlier call of the delivery was refused.
     fn asked(&mut self, verb: Verb, texts: &[&str], options: Option<&String>) -> Answer<Asked> {
         self.called()?;
         let bytes = texts.iter().map(|text| text.len()).sum::<usize>() + options.map_or(0, String::len);
@@ -187,13 +189,13 @@ impl State {
         request::Call { verb, collection, expressions: self.budget.expressions }
     }
 
-    /// Counts what a call's arguments take as BSON, as far as that is more than their text. The text is gone when the call
-    /// returns, and the BSON may be held until the batch is committed.
+    /// Counts the bytes by which a call's arguments are longer as BSON than as text. The text is gone when the call
+    /// returns, but the BSON may be held until the batch is committed.
     fn holds(&mut self, asked: Asked, bytes: usize) -> wasmtime::Result<()> {
         self.crossed(bytes.saturating_sub(asked.bytes))
     }
 
-    /// Where a query may be answered from, or why the delivery has to be run again.
+    /// Returns where a query may be answered from, or ends the call if the delivery must be run again.
     fn reads_from(&mut self, query: &Query) -> Answer<Source> {
         let source = self.view()?.source(query);
         source.map_err(|needs| self.abandoned(Abandoned::Needs(needs)))
@@ -211,7 +213,7 @@ impl State {
         Ok(found)
     }
 
-    /// Checks a write and keeps it, or lets it act if the delivery is alone. Gives its number.
+    /// Checks a write and keeps it, or executes it at once if the delivery is alone. Returns the write's number.
     async fn write(
         &mut self,
         asked: Asked,
@@ -254,7 +256,7 @@ impl State {
         build(&self.call(verb, collection), &Origin { event, handler, source, write })
     }
 
-    /// What is left of `documents_ms`.
+    /// Returns the time that is left of `documents_ms`.
     fn time_left(&mut self, verb: Verb, name: &str) -> Answer<Duration> {
         let left = self.budget.documents.saturating_sub(self.in_documents);
         if left.is_zero() {
@@ -263,7 +265,7 @@ impl State {
         Ok(left)
     }
 
-    /// Waits for MongoDB, which was given that time, without the wait counting as running time.
+    /// Waits for MongoDB, which was given `time` to answer. The wait does not count as running time.
     async fn wait<T>(
         &mut self,
         verb: Verb,
@@ -278,7 +280,7 @@ impl State {
         answer.map_err(|error| self.unanswered(verb, name, &error))
     }
 
-    /// What an error of MongoDB's makes of the call.
+    /// Turns an error from MongoDB into the error of the call.
     fn unanswered(&mut self, verb: Verb, name: &str, error: &store::Error) -> CallError {
         let called = format_args!("{} in {name}", verb.as_str());
         let refused = |code, message| CallError::Refused(Refusal { code, message });
@@ -310,7 +312,7 @@ impl State {
         self.abandoned(Abandoned::Fault(fault))
     }
 
-    /// A found document as the handler gets it.
+    /// Returns a found document as the text that the handler gets.
     fn give(&mut self, document: &RawDocumentBuf) -> Answer<String> {
         let left = self.boundary_left();
         let text = ejson::to_canonical(document, left).map_err(|error| self.unprintable(&error, left))?;
@@ -318,12 +320,12 @@ impl State {
         Ok(text)
     }
 
-    /// The bytes of text that the delivery may still be given.
+    /// Returns how many more bytes of text the delivery may be given.
     fn boundary_left(&self) -> usize {
         usize::try_from(self.budget.boundary_bytes.saturating_sub(self.boundary_bytes)).unwrap_or(usize::MAX)
     }
 
-    /// Why a document of MongoDB's cannot be given to the handler.
+    /// Returns the error for a document from MongoDB that cannot be given to the handler.
     fn unprintable(&mut self, error: &ejson::Unprintable, left: usize) -> CallError {
         match error {
             ejson::Unprintable::TooLong(_) => match self.crossed(left.saturating_add(1)) {

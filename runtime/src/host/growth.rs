@@ -1,16 +1,16 @@
-//! What an instance holds of memory and tables, over all of them together.
+//! The memory and the table elements that an instance holds, each counted over all its memories or tables.
 //!
-//! A denied growth is a trap, not the -1 that WebAssembly allows: a handler that cannot go on is stopped where it asked
-//! for too much, and the limit is named.
+//! A denied growth traps instead of returning the -1 that WebAssembly allows. So a handler that cannot go on is stopped
+//! at the point at which it asked for too much, and the error names the limit.
 //!
-//! A growth that was allowed counts for good, even if it then fails. wasmtime reports some failures without having asked
-//! before, so to give the last growth back would be a way past the limit.
+//! A growth that was allowed counts for good, even if it then fails. wasmtime reports some failures without having
+//! asked before, so giving the last growth back would be a way around the limit.
 
 use wasmtime::ResourceLimiter;
 
 use crate::call::{Stop, StopKind};
 
-/// The limits of one instance, what it has of them, and what was denied.
+/// The limits of one instance, how much of them it uses, and what was denied.
 #[derive(Debug)]
 pub(crate) struct Growth {
     memory: Quantity,
@@ -26,7 +26,7 @@ struct Quantity {
 }
 
 impl Quantity {
-    /// Takes note of a growth, or gives the total that would pass the limit.
+    /// Records a growth, or returns the total that would exceed the limit.
     fn grow(&mut self, current: usize, desired: usize) -> Result<(), u64> {
         let total = self.held.saturating_add((desired as u64).saturating_sub(current as u64));
         if total > self.limit {
@@ -93,7 +93,7 @@ mod tests {
     fn a_growth_that_failed_stays_counted() {
         let mut growth = Growth::new(100, 10);
         assert!(growth.table_growing(0, 6, None).expect("within the limit"));
-        // As wasmtime does for some kinds of tables: it tells of a failure without having asked.
+        // wasmtime does this for some kinds of tables: it reports a failure without having asked before.
         growth.table_grow_failed(wasmtime::Error::msg("no")).expect("taken note of");
         growth.table_grow_failed(wasmtime::Error::msg("no")).expect("taken note of");
         growth.table_growing(6, 11, None).expect_err("nothing was given back");

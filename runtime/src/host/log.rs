@@ -1,8 +1,8 @@
-//! What a handler logs and prints.
+//! The lines that a handler logs and prints.
 //!
-//! The lines of a delivery are bounded in number and in the bytes that they take where they are written. What is over is
-//! counted and dropped, but for the last line, which most often says why the handler failed; a line that is too long is
-//! cut. Neither `log` nor printing ever fails for any of it.
+//! A delivery's lines are bounded in number and in the bytes that they take when they are written out. Lines over the
+//! limit are dropped and counted, except for the last one, which most often says why the handler failed. A line that is
+//! too long is cut. Neither `log` nor printing ever fails because of these limits.
 
 use std::fmt::Write as _;
 
@@ -12,21 +12,22 @@ use super::State;
 use super::bindings::weir::handler::log;
 use crate::call::{Level, LogLine};
 
-/// Where a handler prints to.
+/// The stream that a handler prints to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Printed {
     Stdout,
     Stderr,
 }
 
-/// What a line takes beside its text, its fields and the event's id: the names of the members, the time, the handler.
+/// The bytes that a line takes besides its text, its fields and the event's id: the names of the members, the time and
+/// the handler.
 const FRAME_BYTES: u64 = 256;
 
-/// The most bytes of a line's text, and of its fields, as they are written.
+/// The most bytes that a line's text, and its fields, may take when they are written out.
 const TEXT_BYTES: usize = 16 << 10;
 const FIELDS_BYTES: usize = 8 << 10;
 
-/// What is kept free for the last line.
+/// The most bytes that are reserved for the last line.
 const LAST_BYTES: u64 = 4 << 10;
 
 /// The lines of one delivery.
@@ -35,9 +36,9 @@ pub(crate) struct LogBuffer {
     lines: Vec<LogLine>,
     lines_left: u64,
     bytes_left: u64,
-    /// What every line takes, whatever it says.
+    /// The bytes that every line takes, whatever its text.
     frame: u64,
-    /// The last line that found no room, and the bytes that are kept for it.
+    /// The last of the lines that did not fit, and the bytes that are reserved for it.
     last: Option<LogLine>,
     last_bytes: u64,
     dropped: u64,
@@ -45,7 +46,7 @@ pub(crate) struct LogBuffer {
     stderr: Partial,
 }
 
-/// The beginning of a printed line that has not ended, and how long the line is.
+/// The beginning of a printed line that has not ended yet, and the length of the line so far.
 #[derive(Debug, Default)]
 struct Partial {
     kept: Vec<u8>,
@@ -61,7 +62,7 @@ impl Partial {
 }
 
 impl LogBuffer {
-    /// For the lines of an event, whose id stands in each of them.
+    /// Creates a buffer for the lines of an event, each of which carries the event's id.
     pub(super) fn new(log_bytes: u64, log_lines: u64, event_id: &str) -> Self {
         let last_bytes = LAST_BYTES.min(log_bytes / 4);
         Self {
@@ -95,13 +96,13 @@ impl LogBuffer {
         }
     }
 
-    /// Keeps the line as the last one, in the place of another, if it says anything.
+    /// Keeps the line as the last one, in place of the one before, unless it is empty or does not fit.
     fn surplus(&mut self, line: LogLine) {
         if line.text.is_empty() && line.fields.is_none() {
             self.dropped += 1;
             return;
         }
-        // An object that fits nowhere is worth less than the text beside it.
+        // The text is worth more than the fields, which are kept only if there is room left for them.
         let most = usize::try_from(self.last_bytes.saturating_sub(self.frame)).unwrap_or(usize::MAX);
         let whole = line.text.len();
         let text = fit(line.text, whole, most);
@@ -113,7 +114,7 @@ impl LogBuffer {
         }
     }
 
-    /// Takes what was printed and keeps the lines that it completes.
+    /// Takes printed bytes and keeps the lines that they complete.
     pub(super) fn print(&mut self, to: Printed, bytes: &[u8]) {
         let mut parts = bytes.split(|byte| *byte == b'\n');
         let last = parts.next_back().unwrap_or_default();
@@ -124,7 +125,7 @@ impl LogBuffer {
         self.partial(to).extend(last);
     }
 
-    /// All lines, those that did not end too, and how many were dropped.
+    /// Returns all lines, including those that did not end, and how many were dropped.
     pub(crate) fn finish(&mut self) -> (Vec<LogLine>, u64) {
         for to in [Printed::Stdout, Printed::Stderr] {
             if self.partial(to).bytes > 0 {
@@ -161,13 +162,13 @@ impl LogBuffer {
     }
 }
 
-/// The bytes that a text takes where it is written, in whichever form takes more: control characters, and those that
-/// change the direction of writing, are escaped.
+/// Returns the bytes that a text takes when it is written out, in whichever log format takes more. Control characters,
+/// and those that change the direction of writing, are escaped.
 fn written(text: &str) -> usize {
     if is_plain(text) { text.len() } else { text.chars().map(written_letter).sum() }
 }
 
-/// Whether nothing of the text is escaped, in either form. Most texts are.
+/// Returns whether nothing in the text is escaped, in either format. This is true of most texts.
 fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\'))
 }
@@ -186,8 +187,8 @@ fn written_line(line: &LogLine) -> u64 {
     (written(&line.text) + line.fields.as_ref().map_or(0, |fields| written(fields.get()))) as u64
 }
 
-/// The text, cut so that it takes at most so many bytes where it is written. `whole` is how long it was before, if this
-/// is its beginning already.
+/// Cuts the text so that it takes at most `most` bytes when it is written out. `whole` is the length of the full text,
+/// of which `text` may already be only the beginning.
 fn fit(mut text: String, whole: usize, most: usize) -> String {
     if whole == text.len() && whole <= most && is_plain(&text) {
         return text;
@@ -206,16 +207,16 @@ fn fit(mut text: String, whole: usize, most: usize) -> String {
         return text;
     }
     text.truncate(end);
-    // What was cut off is not to be held either.
+    // Do not hold the memory of the part that was cut off.
     text.shrink_to_fit();
     let _ = write!(text, "… ({whole} bytes)");
     text
 }
 
-/// What the note on a line that was cut takes at most.
+/// The most bytes that the note on a cut line takes.
 const NOTE_BYTES: usize = 48;
 
-/// An object that is too long becomes the beginning of its text.
+/// Replaces an object that is too long with the beginning of its text.
 fn fit_fields(fields: Box<RawValue>, most: usize) -> Box<RawValue> {
     if fields.get().len() <= most && written(fields.get()) <= most { fields } else { text_of_fields(fields.get()) }
 }
@@ -236,8 +237,8 @@ impl log::Host for State {
     }
 }
 
-/// The fields as an object: what is none, or too long, is kept as the text of the one member `fields`, since logging
-/// never fails.
+/// Returns the fields as an object. Because logging never fails, a text that is not an object, or is too long, becomes
+/// the only member, `fields`, of one.
 fn object(fields: &str) -> Box<RawValue> {
     let may_be_object = fields.len() <= FIELDS_BYTES && fields.trim_start().starts_with('{');
     let parsed = may_be_object.then(|| RawValue::from_string(fields.to_owned()).ok()).flatten();
@@ -245,7 +246,7 @@ fn object(fields: &str) -> Box<RawValue> {
 }
 
 fn text_of_fields(text: &str) -> Box<RawValue> {
-    // A quote within the text takes an escape more where the object is written.
+    // A quote in the text takes one more escape when the object is written out.
     let whole = text.len();
     let kept = text[..text.floor_char_boundary(FIELDS_BYTES)].to_owned();
     let text = fit(kept, whole, FIELDS_BYTES / 2);
@@ -253,7 +254,7 @@ fn text_of_fields(text: &str) -> Box<RawValue> {
     object.unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
-/// Passes the lines of a delivery on to the host's own log.
+/// Writes the lines of a delivery to the host's own log.
 pub(crate) fn emit(handler: &str, event_id: &str, attempt: u32, lines: &[LogLine], dropped: u64) {
     macro_rules! line {
         ($level:ident, $line:expr) => {{
@@ -300,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_last_line_is_kept_and_those_between_are_counted() {
-        // Three quarters hold two lines of 358 bytes, and the rest a short last one.
+        // Three quarters of the buffer hold two lines of 358 bytes, and the rest holds a short last one.
         let mut buffer = buffer(1_100, 100);
         for line in 0..10 {
             buffer.push(Level::Info, format!("{line}{}", "x".repeat(99)), None);

@@ -1,8 +1,8 @@
-//! The running time of one delivery: what its deadline counts.
+//! The running time of one delivery, which its deadline limits.
 //!
 //! Time counts while the handler, or the host on its behalf, computes, and while the handler sleeps. It does not count
-//! while the delivery waits for MongoDB, nor while it has given way to other work of this process. So a handler on a
-//! busy host has the same deadline as on an idle one.
+//! while the delivery waits for MongoDB, or while it has yielded to other work of this process. So a handler on a busy
+//! host has the same deadline as on an idle one.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 const NOT_COUNTING: u64 = u64::MAX;
 
-/// Shared by the store, whose epoch callback reads it, and the loop that polls the call. One delivery is on one thread
-/// at a time, and the executor orders its moves between threads, so relaxed atomics suffice.
+/// The store, whose epoch callback reads the meter, shares it with the loop that polls the call. A delivery runs on one
+/// thread at a time, and the executor orders its moves between threads, so relaxed atomics suffice.
 #[derive(Debug)]
 pub(crate) struct Meter {
     base: Instant,
@@ -33,14 +33,14 @@ impl Meter {
         }
     }
 
-    /// The running time up to now.
+    /// Returns the running time so far.
     pub(crate) fn running(&self) -> Duration {
         let since = self.since_ns.load(Relaxed);
         let now = if since == NOT_COUNTING { 0 } else { self.now_ns().saturating_sub(since) };
         Duration::from_nanos(self.counted_ns.load(Relaxed) + now)
     }
 
-    /// Polls a call and counts the time in which it runs.
+    /// Polls a call and counts the time for which it runs.
     pub(crate) async fn count<F: Future>(&self, call: F) -> F::Output {
         let mut call = pin!(call);
         poll_fn(|context| {
@@ -56,14 +56,14 @@ impl Meter {
         .await
     }
 
-    /// Lets a sleep of the handler's count, although it is not polled.
+    /// Counts a sleep of the handler as running time, although the call is not polled meanwhile.
     pub(crate) async fn sleep(&self, sleep: impl Future) {
         self.asleep.store(true, Relaxed);
         sleep.await;
         self.asleep.store(false, Relaxed);
     }
 
-    /// Lets a wait for MongoDB not count.
+    /// Waits for MongoDB without counting the time.
     pub(crate) async fn wait<F: Future>(&self, wait: F) -> F::Output {
         self.stop();
         self.waiting.store(true, Relaxed);

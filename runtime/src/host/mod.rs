@@ -1,8 +1,7 @@
-//! What a handler may import: documents, log, delivery and an empty WASI. Here WebAssembly's calls become those of
-//! [`crate::documents`].
+//! The interfaces that a handler may import: documents, log, delivery and an empty WASI. This module turns
+//! WebAssembly's calls into calls of [`crate::documents`].
 //!
-//! It knows nothing of how handlers are loaded, called or limited in fuel: it is given a `Budget` and
-//! keeps it.
+//! It does not know how handlers are loaded, called or limited in fuel. It is given a `Budget` and enforces it.
 
 mod bindings;
 mod delivery;
@@ -26,10 +25,10 @@ pub(crate) use wasi::INTERFACES;
 
 use wasmtime::component::{HasSelf, Linker};
 
-/// Everything that a handler may import, and nothing else.
+/// Returns a linker with everything that a handler may import, and nothing else.
 ///
 /// # Errors
-/// Where a name is linked twice.
+/// If a name is linked twice.
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     EventHandler::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)?;

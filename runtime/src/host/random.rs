@@ -1,18 +1,18 @@
-//! The random bytes of a delivery: a sequence that event, handler and installation decide, so that every run of a
-//! delivery gets the same on every host, and nobody who only knows the event can compute it. Pure.
+//! The random bytes of a delivery. The event, the handler and the installation determine the sequence, so every run of
+//! a delivery gets the same bytes on every host, and the event alone is not enough to compute them. Pure.
 //!
-//! They are not for secrets all the same: whoever may read `WEIR_DATABASE` knows the installation's secret.
+//! Even so, they are not for secrets: anyone who may read `WEIR_DATABASE` knows the installation's secret.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::call::HandlerKey;
 
-/// What all sequences of one delivery are derived from.
+/// The seed that all sequences of one delivery are derived from.
 #[derive(Debug, Clone)]
 pub(crate) struct Seed([u8; 32]);
 
 impl Seed {
-    /// Of a delivery.
+    /// Returns the seed of a delivery.
     pub(crate) fn of_delivery(event_id: &str, handler: &HandlerKey) -> Self {
         let mut hash = Sha256::new();
         hash.update(b"delivery");
@@ -25,16 +25,16 @@ impl Seed {
         Self(hash.finalize().into())
     }
 
-    /// Of a call of `describe`.
+    /// Returns the seed of a call of `describe`.
     pub(crate) fn of_description(digest: &str) -> Self {
         Self(Sha256::new().chain_update(b"describe").chain_update(digest).finalize().into())
     }
 }
 
-/// One of a delivery's sequences: block k is the SHA-256 of seed, name and k.
+/// One of a delivery's sequences. Block k is the SHA-256 of seed, name and k.
 ///
-/// Each user has a sequence of its own, so that a language whose maps draw a seed at start does not shift the ids that
-/// its handler derives.
+/// Each use has its own sequence, so a language whose maps draw a seed at start does not shift the ids that its handler
+/// derives.
 #[derive(Debug)]
 pub(crate) struct Sequence {
     seed: Seed,
@@ -49,7 +49,7 @@ impl Sequence {
         Self { seed, name, block: [0; 32], used: 32, next: 0 }
     }
 
-    /// The next bytes.
+    /// Returns the next bytes.
     pub(crate) fn bytes(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(count);
         while bytes.len() < count {
@@ -63,7 +63,7 @@ impl Sequence {
         bytes
     }
 
-    /// The next eight bytes as a number.
+    /// Returns the next eight bytes as a number.
     pub(crate) fn number(&mut self) -> u64 {
         self.bytes(8).into_iter().fold(0, |number, byte| (number << 8) | u64::from(byte))
     }

@@ -1,7 +1,8 @@
-//! What the store of one delivery holds: who is called with what, what it may use, what it has used, and why it ended.
+//! The data in the store of one delivery: the handler and its event, what the delivery may use, what it has used, and
+//! why it ended.
 //!
-//! Invariant: the host records why it ends a delivery here before it raises the trap that carries the reason, and the
-//! first reason stays. Nothing that the guest does or suffers afterwards can hide it.
+//! Invariant: before the host raises a trap that ends a delivery, it records the reason here, and a later reason never
+//! replaces the first. Nothing that the guest does afterwards, or that happens to it, can hide the reason.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -20,7 +21,7 @@ use crate::documents::view::{Needs, View};
 use crate::documents::{Code, Grants, Mode, Refusal};
 use crate::event::Event;
 
-/// What one call may use of the host. See the sandbox's limits for what each means.
+/// The limits of one call. The sandbox's limits say what each one means.
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     pub(crate) deadline: Duration,
@@ -39,14 +40,14 @@ pub(crate) struct Budget {
     pub(crate) expressions: Expressions,
 }
 
-/// Why the host gives up a delivery without it being the handler's doing.
+/// Why the host gave up a delivery through no fault of the handler.
 #[derive(Debug)]
 pub(crate) enum Abandoned {
     Fault(Fault),
     Needs(Needs),
 }
 
-/// Why a delivery ended, as far as the host's side decided it.
+/// Why a delivery ended, if the host decided it.
 #[derive(Debug)]
 enum Cause {
     Abandoned(Abandoned),
@@ -54,13 +55,13 @@ enum Cause {
     Stopped(Stop),
 }
 
-/// A call of `documents` that gave no result.
+/// Why a call of `documents` returned no result.
 #[derive(Debug)]
 #[allow(unreachable_pub, reason = "generated traits, which are public, name it, and nightly checks that")]
 pub enum CallError {
-    /// The handler is told.
+    /// The handler gets the refusal as an error.
     Refused(Refusal),
-    /// The handler is ended; the cause is in the store.
+    /// The call is ended by a trap. The cause is in the store.
     Ended(wasmtime::Error),
 }
 
@@ -76,7 +77,7 @@ impl From<wasmtime::Error> for CallError {
     }
 }
 
-/// What the store shares with the streams, pollables and the loop that polls the call.
+/// The state that the store shares with the streams, the pollables and the loop that polls the call.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) meter: Meter,
@@ -90,21 +91,21 @@ impl Shared {
     }
 }
 
-/// Who is called with what.
+/// The handler that is called, and what it is called with.
 #[derive(Debug)]
 pub(crate) struct Scene {
-    /// The event; none for `describe`.
+    /// `None` for `describe`.
     pub(crate) event: Option<Arc<Event>>,
     pub(crate) handler: HandlerKey,
     pub(crate) attempt: u32,
     pub(crate) now_ms: i64,
     pub(crate) grants: Arc<Grants>,
-    /// How it reaches MongoDB; none for `describe`, which does not.
+    /// How the delivery reaches MongoDB. `None` for `describe`, which does not.
     pub(crate) mode: Option<Mode>,
     pub(crate) seed: Seed,
 }
 
-/// The store's data.
+/// The data of a delivery's store.
 pub(crate) struct State {
     pub(crate) scene: Scene,
     pub(crate) budget: Budget,
@@ -114,9 +115,9 @@ pub(crate) struct State {
     pub(super) filesystem: WasiFilesystemCtx,
     pub(super) host_calls: u64,
     pub(super) boundary_bytes: u64,
-    /// Statements of all writes.
+    /// The statements of all writes so far.
     pub(super) statements: u64,
-    /// What it has read and written; none for `describe`.
+    /// What the delivery has read and written. `None` for `describe`.
     pub(crate) view: Option<View>,
     pub(super) random: Option<Sequence>,
     pub(super) wasi_random: Option<Sequence>,
@@ -148,17 +149,17 @@ impl State {
         }
     }
 
-    /// What the delivery has read and written.
+    /// Returns what the delivery has read and written. Fails for `describe`.
     pub(super) fn view(&mut self) -> wasmtime::Result<&mut View> {
         self.view.as_mut().ok_or_else(|| wasmtime::Error::msg("describe has no documents"))
     }
 
-    /// How many writes it has made.
+    /// Returns how many writes the delivery has made.
     pub(super) fn written(&self) -> usize {
         self.view.as_ref().map_or(0, View::count)
     }
 
-    /// Counts a call of the host, of the contract or of WASI.
+    /// Counts a call of the host, whether of the contract or of WASI.
     pub(super) fn called(&mut self) -> wasmtime::Result<()> {
         self.host_calls += 1;
         if self.host_calls > self.budget.host_calls {
@@ -168,7 +169,7 @@ impl State {
         Ok(())
     }
 
-    /// Counts what crosses the boundary.
+    /// Counts bytes that cross the boundary, in either direction.
     pub(super) fn crossed(&mut self, bytes: usize) -> wasmtime::Result<()> {
         self.boundary_bytes = self.boundary_bytes.saturating_add(bytes as u64);
         if self.boundary_bytes > self.budget.boundary_bytes {
@@ -179,20 +180,20 @@ impl State {
         Ok(())
     }
 
-    /// Records why the sandbox stops the delivery.
+    /// Records why the sandbox stops the delivery, and returns the error to trap with.
     pub(crate) fn stopped(&mut self, kind: StopKind, message: String) -> wasmtime::Error {
         let error = wasmtime::Error::msg(message.clone());
         self.cause.get_or_insert(Cause::Stopped(Stop { kind, message, backtrace: None }));
         error
     }
 
-    /// The deadline has passed.
+    /// Records that the deadline has passed.
     pub(crate) fn late(&mut self) -> wasmtime::Error {
         let (name, limit) = (self.budget.deadline_name, self.budget.deadline.as_millis());
         self.stopped(StopKind::Deadline, format!("{name}: ran for more than {limit} ms"))
     }
 
-    /// Records why the host gives the delivery up.
+    /// Records why the host gives up the delivery.
     pub(super) fn abandoned(&mut self, why: Abandoned) -> CallError {
         self.cause.get_or_insert(Cause::Abandoned(why));
         CallError::Ended(wasmtime::Error::msg("the host ended the delivery"))
@@ -203,8 +204,8 @@ impl State {
         self.cause.get_or_insert_with(|| Cause::Refused(refusal.clone()));
     }
 
-    /// Answers every call after a refused one with the same refusal: the delivery is decided, and in a transaction of its
-    /// own MongoDB has already aborted it.
+    /// Fails with the same refusal if an earlier call was refused. That refusal decided the delivery, and if the
+    /// delivery runs in its own transaction, MongoDB has already aborted it.
     pub(super) fn not_refused(&self) -> Result<(), Refusal> {
         match &self.cause {
             Some(Cause::Refused(refusal)) => Err(refusal.clone()),
@@ -212,7 +213,7 @@ impl State {
         }
     }
 
-    /// Ends a call that only a delivery may make.
+    /// Ends the call if it comes from `describe`, because only a delivery may make it.
     pub(super) fn only_in_delivery(&mut self, call: &str) -> wasmtime::Result<()> {
         if self.view.is_none() {
             let refusal = Refusal { code: Code::Denied, message: format!("{call}: describe may call nothing but log") };
@@ -222,7 +223,7 @@ impl State {
         Ok(())
     }
 
-    /// Why the call ended, if the host's side decided it.
+    /// Returns why the call ended, if the host decided it.
     pub(crate) fn take_cause(&mut self) -> Option<Verdict> {
         let verdict = self.cause.take().map(|cause| match cause {
             Cause::Abandoned(Abandoned::Fault(fault)) => Verdict::Fault(fault),

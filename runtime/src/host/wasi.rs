@@ -1,9 +1,10 @@
-//! WASI as far as standard libraries import it, and empty: no variables, no arguments, no folder, a closed stdin; what
-//! is printed becomes log lines; random bytes come from the delivery's seed; `exit` is a trap.
+//! The part of WASI that standard libraries import. It gives access to nothing: there are no variables, no arguments
+//! and no directories, and stdin is closed. Printed text becomes log lines, random bytes come from the delivery's seed,
+//! and `exit` traps.
 //!
 //! Only single interfaces are linked. `wasi:sockets`, `wasi:http` and everything else that is not named here does not
-//! exist for a handler. Descriptors of `wasi:filesystem` cannot be had without a preopened folder, so its operations
-//! are wasmtime's own and never reached.
+//! exist for a handler. A handler cannot get a descriptor of `wasi:filesystem` without a preopened directory, so the
+//! operations on descriptors are wasmtime's own and are never reached.
 
 use wasmtime::component::{HasData, HasSelf, Linker, Resource, ResourceTable};
 use wasmtime_wasi::filesystem::{Descriptor, WasiFilesystem, WasiFilesystemCtxView};
@@ -17,7 +18,7 @@ use super::log::Printed;
 use super::random::Sequence;
 use crate::call::StopKind;
 
-/// Names of the interfaces that [`link`] gives, all of WASI 0.2.
+/// The names of the interfaces that [`link`] adds, all of WASI 0.2.
 pub(crate) const INTERFACES: [&str; 20] = [
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -47,10 +48,10 @@ impl HasData for HasTable {
     type Data<'a> = &'a mut ResourceTable;
 }
 
-/// Links the interfaces.
+/// Adds the interfaces to a linker.
 ///
 /// # Errors
-/// Where a name is linked already.
+/// If a name is already linked.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     type Own = HasSelf<State>;
     let l = linker;
@@ -176,7 +177,7 @@ impl cli::terminal_stderr::Host for State {
     }
 }
 
-/// What one call gives at most. Making them takes the host's time.
+/// The most random bytes that one call returns, because making them takes the host's time.
 const RANDOM_BYTES: usize = 64 << 10;
 
 impl random::random::Host for State {

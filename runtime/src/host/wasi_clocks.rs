@@ -1,10 +1,10 @@
-//! Clocks that give the delivery's time, and sleeping.
+//! Clocks that show the delivery's time, and sleeping.
 //!
-//! The wall clock stands at the delivery's `now`. The monotonic clock starts at 0 and moves in two ways only: each
-//! reading moves it by a microsecond, and a sleep by the time slept. So every run of a delivery reads the same times,
-//! and a loop that waits for the clock to move on ends.
+//! The wall clock always shows the delivery's `now`. The monotonic clock starts at 0 and advances in only two ways: by
+//! a microsecond with each reading, and by the time slept with each sleep. So every run of a delivery reads the same
+//! times, and a loop that waits for the clock to advance ends.
 //!
-//! A sleep really waits, and counts as running time; it is cut off where the deadline passes.
+//! A sleep really waits, and counts as running time. It is cut short when the deadline passes.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -25,7 +25,7 @@ const READING_NS: u64 = 1_000;
 #[derive(Debug)]
 pub(crate) struct Clock {
     now_ns: AtomicU64,
-    /// The earliest time that somebody who is not ready waits for.
+    /// The earliest time that an unready pollable waits for.
     awaited_ns: AtomicU64,
 }
 
@@ -35,7 +35,7 @@ impl Default for Clock {
     }
 }
 
-/// Becomes ready at a time of the monotonic clock.
+/// A pollable that becomes ready at a time of the monotonic clock.
 struct Until {
     shared: Arc<Shared>,
     at_ns: u64,
@@ -43,8 +43,8 @@ struct Until {
 
 #[wasmtime_wasi::async_trait]
 impl Pollable for Until {
-    /// Whoever polls sees who is ready, sleeps until the earliest of the others and polls again: so which ones are ready
-    /// depends on the clock of the delivery alone, and no timer is needed here.
+    /// If no pollable is ready, the caller sleeps until the earliest of the awaited times and polls again. So only the
+    /// delivery's clock decides which pollables are ready, and no timer is needed here.
     async fn ready(&mut self) {
         let clock = &self.shared.clock;
         if clock.now_ns.load(Relaxed) < self.at_ns {
@@ -122,7 +122,7 @@ impl poll::HostPollable for State {
 }
 
 impl State {
-    /// Sleeps until the earliest awaited time.
+    /// Sleeps until the earliest awaited time. Fails if the deadline passes first.
     async fn sleep(&mut self) -> wasmtime::Result<()> {
         let shared = Arc::clone(&self.shared);
         let awaited = shared.clock.awaited_ns.load(Relaxed);

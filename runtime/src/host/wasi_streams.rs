@@ -1,7 +1,7 @@
 //! WASI's streams: stdin, which is closed, and stdout and stderr, whose bytes become log lines.
 //!
-//! Every call counts towards `host_calls` and every byte towards `boundary_bytes`, as calls of the contract do. What a
-//! stream does is wasmtime's own.
+//! Every call counts towards `host_calls` and every byte towards `boundary_bytes`, as in calls of the contract. The
+//! streams' behaviour is wasmtime's own.
 
 use std::sync::Arc;
 
@@ -17,10 +17,11 @@ use super::log::Printed;
 use super::state::Shared;
 use crate::call::StopKind;
 
-/// As much as one write may bring.
+/// The most bytes that one write may bring.
 const PERMIT_BYTES: usize = 64 << 10;
 
-/// A stream whose bytes become log lines. It takes everything at once; what is too much is dropped by the log.
+/// A stream whose bytes become log lines. It accepts every write at once, and the log drops whatever is over its
+/// limits.
 struct Lines {
     shared: Arc<Shared>,
     to: Printed,
@@ -53,8 +54,8 @@ impl State {
         Ok(self.table.push(stream)?)
     }
 
-    /// Counts a call of a stream and what it brings. More than `check-write` permits is a mistake that traps, as WASI
-    /// says; it keeps the host from working on one write for long.
+    /// Counts a call of a stream and the bytes that it brings. Writing more than `check-write` permits is a mistake
+    /// that traps, as WASI specifies. This keeps the host from working on one write for long.
     fn streamed(&mut self, bytes: usize) -> StreamResult<()> {
         self.called().map_err(StreamError::Trap)?;
         if bytes > PERMIT_BYTES {
