@@ -1,4 +1,5 @@
-//! Which collections a handler may read and write: by their exact names, and never MongoDB's own.
+//! The collections that a handler may read and write. Grants use exact names, and never include MongoDB's own
+//! collections.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,10 +10,10 @@ use super::ejson::shown;
 use super::refusal::Refusal;
 use super::request::Verb;
 
-/// The bytes of a collection's name at most. MongoDB allows 255 with the database's name and the indexes'.
+/// The most bytes of a collection's name. MongoDB allows 255, including the names of the database and of the indexes.
 const MAX_NAME_BYTES: usize = 120;
 
-/// What may be done with one collection.
+/// The operations that are allowed on one collection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Access {
     /// Documents may be found and counted.
@@ -21,22 +22,22 @@ pub struct Access {
     pub write: bool,
 }
 
-/// A handler's collections; none by default.
+/// The collections that are granted to a handler. There are none by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grants {
     collections: BTreeMap<Arc<str>, Access>,
 }
 
-/// Why an object is no set of grants.
+/// Why an object is not a set of grants.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("grants: {0}")]
 pub struct Invalid(String);
 
 impl Grants {
-    /// The grants that an object like `{"users": ["read", "write"]}` names.
+    /// Returns the grants that an object like `{"users": ["read", "write"]}` names.
     ///
     /// # Errors
-    /// For a name that no handler may be granted, and for a word other than those two.
+    /// If a name may not be granted to any handler, or if a word is not one of those two.
     pub fn parse(grants: &Value) -> Result<Self, Invalid> {
         let Value::Object(members) = grants else {
             return Err(Invalid("not an object such as {\"users\": [\"read\", \"write\"]}".to_owned()));
@@ -49,31 +50,31 @@ impl Grants {
         Ok(Self { collections })
     }
 
-    /// The collection, where the call's verb may be used on it.
+    /// Returns the collection, if the call's verb may be used on it.
     ///
     /// # Errors
-    /// `Denied` where it may not.
+    /// `Denied` if it may not.
     pub fn check(&self, verb: Verb, name: &str) -> Result<&Arc<str>, Refusal> {
         if verb.writes() { self.write(verb, name) } else { self.read(verb, name) }
     }
 
-    /// The collection, where it may be read.
+    /// Returns the collection, if it may be read.
     ///
     /// # Errors
-    /// `Denied` where it may not.
+    /// `Denied` if it may not.
     pub fn read(&self, verb: Verb, name: &str) -> Result<&Arc<str>, Refusal> {
         self.granted(verb, name, "read", |access| access.read)
     }
 
-    /// The collection, where it may be written.
+    /// Returns the collection, if it may be written.
     ///
     /// # Errors
-    /// `Denied` where it may not.
+    /// `Denied` if it may not.
     pub fn write(&self, verb: Verb, name: &str) -> Result<&Arc<str>, Refusal> {
         self.granted(verb, name, "write", |access| access.write)
     }
 
-    /// Every collection in the order of the names.
+    /// Iterates over the collections in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&Arc<str>, Access)> {
         self.collections.iter().map(|(name, access)| (name, *access))
     }

@@ -1,4 +1,5 @@
-//! What a handler may ask of MongoDB: its texts become reads and writes, held to its grants and to lists of what is allowed.
+//! The requests that a handler may send to MongoDB. Their texts become reads and writes, which are checked against the
+//! handler's grants and the allow-lists.
 //!
 //! It knows neither WebAssembly nor MongoDB's driver, and decides nothing about deliveries.
 

@@ -1,4 +1,4 @@
-//! What the deliveries of a batch have written and nobody has committed yet. Pure.
+//! The writes of a batch's deliveries that are not committed yet. Pure.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ struct Touched {
 }
 
 impl Pending {
-    /// Takes note of a write.
+    /// Records a write.
     pub fn note(&mut self, write: &Write) {
         let touched = self.collections.entry(Arc::clone(&write.collection)).or_default();
         match &write.id {
@@ -29,14 +29,14 @@ impl Pending {
         }
     }
 
-    /// Whether nothing is noted.
+    /// Returns whether no write is recorded.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.collections.is_empty()
     }
 
-    /// Whether a write noted here may touch what a read of `collection` sees: of the document `id`, or of any where
-    /// that is none.
+    /// Returns whether a recorded write may touch what a read of `collection` sees: the document `id`, or any document
+    /// if there is no `id`.
     #[must_use]
     pub fn may_touch(&self, collection: &str, id: Option<&IdKey>) -> bool {
         self.collections.get(collection).is_some_and(|touched| match id {

@@ -1,15 +1,15 @@
-//! A call that the host, or MongoDB, refused. It decides the delivery, whatever the handler then returns.
+//! A call that the host or MongoDB refused. The refusal decides the delivery, whatever the handler then returns.
 
-/// Why a call was refused, for programs.
+/// Why a call was refused, for programs to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Code {
-    /// The handler is not granted that, or nobody is.
+    /// It is not granted to the handler, or to any handler.
     Denied,
     /// The arguments are not what the call takes.
     Invalid,
-    /// A limit of the host's was passed.
+    /// A limit of the host was exceeded.
     Limit,
-    /// MongoDB said no.
+    /// MongoDB refused the call.
     Refused,
     /// A must-match write matched nothing.
     MustMatch,
@@ -18,7 +18,7 @@ pub enum Code {
 }
 
 impl Code {
-    /// The code as the contract spells it.
+    /// Returns the code as the contract spells it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -36,29 +36,29 @@ impl Code {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {message}", code.as_str())]
 pub struct Refusal {
-    /// For programs.
+    /// The reason, for programs to read.
     pub code: Code,
-    /// For people: the call, the collection and the place in the document.
+    /// The reason, for people to read: it names the call, the collection and the place in the document.
     pub message: String,
 }
 
 impl Refusal {
-    /// What the handler is not granted, or nobody is.
+    /// Returns a refusal of something that is not granted to the handler, or to any handler.
     pub fn denied(message: impl Into<String>) -> Self {
         Self { code: Code::Denied, message: message.into() }
     }
 
-    /// Arguments that are not what the call takes.
+    /// Returns a refusal of arguments that are not what the call takes.
     pub fn invalid(message: impl Into<String>) -> Self {
         Self { code: Code::Invalid, message: message.into() }
     }
 
-    /// A limit of the host's that was passed.
+    /// Returns a refusal because a limit of the host was exceeded.
     pub fn limit(message: impl Into<String>) -> Self {
         Self { code: Code::Limit, message: message.into() }
     }
 
-    /// What MongoDB said no to.
+    /// Returns a refusal by MongoDB.
     pub fn refused(message: impl Into<String>) -> Self {
         Self { code: Code::Refused, message: message.into() }
     }

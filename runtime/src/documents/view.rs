@@ -1,7 +1,7 @@
-//! What one delivery has read and written, and from where it may read. Pure.
+//! The reads and writes of one delivery, and the source that each read is answered from. Pure.
 //!
-//! In a batch a write is kept and a read goes outside any transaction; where that could show the handler something that
-//! the commit then contradicts, the delivery is ended and run again: after a commit, or alone in a transaction.
+//! In a batch, writes are kept and reads go outside any transaction. If that could show the handler something that the
+//! commit then contradicts, the delivery is ended and run again, either after a commit or alone in a transaction.
 
 use std::sync::Arc;
 
@@ -15,23 +15,23 @@ use crate::store::{self, Effect, Live, Query, ReadById, Reader, Write};
 pub enum Mode {
     /// In a batch: writes are kept, reads go outside any transaction.
     Batch {
-        /// Where reads go.
+        /// Answers the reads.
         reader: Reader,
-        /// What earlier deliveries of the batch have written.
+        /// The writes of earlier deliveries of the batch.
         pending: Arc<Pending>,
-        /// What the batch before it is committing.
+        /// The writes of the batch before it, which is being committed.
         committing: Arc<Pending>,
     },
-    /// Alone in an open transaction: reads are real and writes act at once.
+    /// Alone in an open transaction: reads and writes are executed in it at once.
     Alone(Live),
 }
 
-/// What the delivery needs before it can go on: it is run again then.
+/// What the delivery needs before it can be run again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Needs {
-    /// What is pending is to be committed first.
+    /// The pending writes must be committed first.
     Commit,
-    /// A transaction of its own, for this reason.
+    /// It needs its own transaction, for this reason.
     Alone(&'static str),
 }
 
@@ -48,28 +48,28 @@ pub enum Source {
 #[derive(Debug)]
 pub struct View {
     mode: Mode,
-    /// What it has written itself.
+    /// The delivery's own writes.
     own: Pending,
-    /// It has queried by more than `_id`, outside a transaction.
+    /// Whether the delivery has queried by more than `_id`, outside a transaction.
     queried: bool,
     writes: Vec<Write>,
     reads: Vec<ReadById>,
-    /// What each write did, where it has acted.
+    /// The effect of each write, if writes are executed at once.
     effects: Vec<Effect>,
 }
 
 const QUERIES: &str = "writes, and queries by more than _id";
 
 impl View {
-    /// A delivery that has done nothing yet.
+    /// Creates the view of a delivery that has done nothing yet.
     #[must_use]
     pub fn new(mode: Mode) -> Self {
         let (own, writes, reads, effects) = (Pending::default(), Vec::new(), Vec::new(), Vec::new());
         Self { mode, own, queried: false, writes, reads, effects }
     }
 
-    /// The query as this delivery may take it. No `_id` tells which document is meant where different texts may be the
-    /// same `_id`, or where the name is a view's.
+    /// Returns the query as this delivery may run it. The query loses its `_id` if the `_id` does not identify the
+    /// document, either because different texts may be the same `_id` or because the name is that of a view.
     #[must_use]
     pub fn settle(&self, query: Query) -> Query {
         let plain = self.tells_ids_apart(&query.collection) && !self.is_view(&query.collection);
@@ -78,7 +78,7 @@ impl View {
 
     fn is_view(&self, collection: &str) -> bool {
         match &self.mode {
-            // A transaction's own writes are seen there through a view too.
+            // A transaction also sees its own writes through a view.
             Mode::Alone(_) => false,
             Mode::Batch { reader, .. } => reader.is_view(collection),
         }
@@ -86,22 +86,22 @@ impl View {
 
     fn tells_ids_apart(&self, collection: &str) -> bool {
         match &self.mode {
-            // There nothing hangs on it.
+            // In a transaction nothing depends on it.
             Mode::Alone(_) => true,
             Mode::Batch { reader, .. } => reader.tells_ids_apart(collection),
         }
     }
 
-    /// Where a query may be answered from.
+    /// Returns where a query may be answered from.
     ///
     /// # Errors
-    /// What the delivery needs first.
+    /// If the delivery needs something first.
     pub fn source(&mut self, query: &Query) -> Result<Source, Needs> {
         let (reader, pending, committing) = match &self.mode {
             Mode::Alone(live) => return Ok(Source::Live(live.clone())),
             Mode::Batch { reader, pending, committing } => (reader, pending, committing),
         };
-        // A view sees documents of other collections, and nobody here knows of which.
+        // A view shows documents of other collections, and we do not know which.
         let view = reader.is_view(&query.collection);
         let touches = |pending: &Pending| {
             if view { !pending.is_empty() } else { pending.may_touch(&query.collection, query.id.as_ref()) }
@@ -118,7 +118,7 @@ impl View {
         }
     }
 
-    /// Remembers what a read outside a transaction has found, where it was by `_id`.
+    /// Records what a read outside a transaction found, if it was by `_id`.
     pub fn found(&mut self, query: Query, found: &[RawDocumentBuf]) {
         if let Some((id, _)) = query.by_id {
             let digest = store::read::digest(found.first().map(AsRef::as_ref));
@@ -127,10 +127,10 @@ impl View {
         }
     }
 
-    /// The open transaction that a write acts in; none where it is kept.
+    /// Returns the open transaction in which a write is executed, or `None` if writes are kept.
     ///
     /// # Errors
-    /// What the delivery needs first.
+    /// If the delivery needs something first.
     pub fn acts_in(&self) -> Result<Option<Live>, Needs> {
         match &self.mode {
             Mode::Alone(live) => Ok(Some(live.clone())),
@@ -139,7 +139,7 @@ impl View {
         }
     }
 
-    /// Keeps a write, with its effect where it has acted.
+    /// Keeps a write, with its effect if it has been executed.
     pub fn wrote(&mut self, mut write: Write, effect: Option<Effect>) {
         if !self.tells_ids_apart(&write.collection) {
             write.id = None;
@@ -151,21 +151,21 @@ impl View {
         self.writes.push(write);
     }
 
-    /// How many writes it has made.
+    /// Returns how many writes the delivery has made.
     #[must_use]
     pub fn count(&self) -> usize {
         self.writes.len()
     }
 
-    /// What a write did, by its number.
+    /// Returns the effect of the write with this number.
     ///
     /// # Errors
-    /// What the delivery needs to know it.
+    /// If the delivery needs its own transaction to know the effect.
     pub fn effect(&self, number: usize) -> Result<&Effect, Needs> {
         self.effects.get(number).ok_or(Needs::Alone("asks for a write's effect"))
     }
 
-    /// All that it has written, and what it has read by `_id` outside a transaction.
+    /// Returns all writes of the delivery, and its reads by `_id` outside a transaction.
     #[must_use]
     pub fn into_parts(self) -> (Vec<Write>, Vec<ReadById>) {
         (self.writes, self.reads)

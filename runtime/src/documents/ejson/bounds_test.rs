@@ -1,4 +1,4 @@
-//! What exceeds a bound, for each bound. The sizes are what is held, never a time.
+//! Texts and documents that exceed a bound, for each bound. The tests check how much memory is held, never a time.
 
 use std::fmt::Write as _;
 
@@ -9,10 +9,10 @@ use proptest::prelude::*;
 use super::parse::Parser;
 use super::*;
 
-/// Many times deeper than a thread's stack.
+/// Many times deeper than a thread's stack allows.
 const LEVELS: usize = 1_000_000;
 
-/// A level that may hold another: its text before and after, and how many levels of BSON it is.
+/// A level that may hold another: its text before and after, and how many levels of BSON it adds.
 #[derive(Debug, Clone, Copy)]
 struct Level(&'static str, &'static str, usize);
 
@@ -25,11 +25,11 @@ const NESTING: [Level; 6] = [
     Level("{\"\\u0024scope\":{\"s\":[", "]},\"$code\":\"c\"}", 3),
 ];
 
-/// Beginnings that hold nothing of BSON, or that end in an error on the way back up.
+/// Beginnings that write no BSON, or that fail on the way back up.
 const BEGINNINGS: [&str; 4] =
     ["{\"$scope\":", "{\"$code\":\"\",\"$scope\":", "{\"a\":[{\"$scope\":", "[{\"$code\":\"\",\"$scope\":{\"a\":"];
 
-/// Wrappers that take no document: one within another is refused at once.
+/// Wrappers that take no document, so that one within another is refused at once.
 const FLAT: [&str; 17] = [
     "{\"$binary\":",
     "{\"$binary\":{\"base64\":",
@@ -112,7 +112,7 @@ fn a_leaf_that_is_written_as_an_object_adds_no_level() {
     }
 }
 
-/// What the parser holds when it gives up.
+/// Returns the error, and the memory that the parser holds when it gives up.
 fn held(text: &str) -> (Invalid, usize) {
     let mut parser = Parser::new(text).expect("the text itself is not too long");
     let invalid = parser.value().expect_err("too large");
@@ -192,7 +192,7 @@ fn what_is_kept_has_no_room_to_spare() {
     }
 }
 
-/// A document that nests so deep, without the parser.
+/// Builds a document with this many levels, without the parser.
 fn nested(levels: usize) -> RawDocumentBuf {
     (1..levels).fold(rawdoc! {}, |inner, _| {
         let mut outer = RawDocumentBuf::new();
@@ -248,7 +248,7 @@ fn printing_stops_at_the_length_that_is_left() {
     }
 }
 
-/// A document whose bytes repeat a key, as another client may have stored it.
+/// Builds a document whose bytes repeat a key, as another client may have stored it.
 fn repeating(keys: &[&str]) -> Vec<u8> {
     let mut bytes = vec![0; 4];
     for key in keys {

@@ -1,4 +1,4 @@
-//! A number without a wrapper: which BSON type gives its decimal value back.
+//! Numbers without a wrapper, and the BSON type that preserves their decimal value.
 
 use super::{Invalid, shown};
 
@@ -9,7 +9,7 @@ pub(super) enum Number {
     Double(f64),
 }
 
-/// Every decimal of so many digits is given back by the double nearest to it, while that is not subnormal.
+/// A decimal with up to this many digits is preserved by the double nearest to it, unless that is subnormal.
 const SAFE_DIGITS: usize = 15;
 
 pub(super) fn of(text: &str) -> Result<Number, Invalid> {
@@ -22,7 +22,7 @@ pub(super) fn of(text: &str) -> Result<Number, Invalid> {
 
 fn integer(text: &str) -> Result<Number, Invalid> {
     if text == "-0" {
-        // No integer keeps the sign, and a double does.
+        // No integer keeps the sign, but a double does.
         return Ok(Number::Double(-0.0));
     }
     let number: i64 = text.parse().map_err(|_| {
@@ -40,7 +40,7 @@ fn rounded(text: &str) -> Invalid {
     ))
 }
 
-/// Whether the shortest decimal that stands for `double` has the value that is written.
+/// Returns whether the shortest decimal for `double` has the value that is written in `text`.
 fn gives_back(text: &str, double: f64) -> bool {
     if !double.is_finite() {
         return false;
@@ -57,12 +57,12 @@ fn gives_back(text: &str, double: f64) -> bool {
     written.exponent() == shortest.exponent() && written.digits().eq(shortest.digits())
 }
 
-/// A decimal number's text, taken apart so that two are compared by value.
+/// The text of a decimal number, split into parts so that two can be compared by value.
 struct Decimal<'a> {
     whole: &'a str,
     fraction: &'a str,
     power: i64,
-    /// Leading zeros, and the significant digits after them, over whole and fraction together.
+    /// The number of leading zeros, and of the significant digits after them, over whole and fraction together.
     zeros: usize,
     significant: usize,
 }
@@ -72,7 +72,7 @@ impl<'a> Decimal<'a> {
         let text = text.trim_start_matches('-');
         let (number, power) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        // A power beyond 64 bits is no finite double's, and so never compared.
+        // No finite double has a power beyond 64 bits, so it is never compared.
         let power = power.trim_start_matches('+').parse().unwrap_or(i64::MAX / 2);
         let all = || whole.bytes().chain(fraction.bytes());
         let zeros = all().take_while(|byte| *byte == b'0').count();
@@ -81,12 +81,12 @@ impl<'a> Decimal<'a> {
         Self { whole, fraction, power, zeros, significant }
     }
 
-    /// The significant digits, with no zeros before or behind.
+    /// Returns the significant digits, without the zeros before and after them.
     fn digits(&self) -> impl Iterator<Item = u8> {
         self.whole.bytes().chain(self.fraction.bytes()).skip(self.zeros).take(self.significant)
     }
 
-    /// The power of ten of the first significant digit.
+    /// Returns the power of ten of the first significant digit.
     fn exponent(&self) -> i64 {
         let place = i64::try_from(self.whole.len()).unwrap_or(i64::MAX / 4);
         let zeros = i64::try_from(self.zeros).unwrap_or(i64::MAX / 4);

@@ -1,7 +1,7 @@
-//! Extended JSON text into raw BSON, in one pass over the text.
+//! Parses Extended JSON text into raw BSON, in one pass over the text.
 //!
-//! What is held is bounded: `out` never has more than a value beyond [`MAX_BYTES`], so the vectors' capacities never pass
-//! twice that. What recurses (documents, arrays, code with scope) passes [`Parser::enter`] first.
+//! Memory is bounded: `out` never exceeds [`MAX_BYTES`] by more than one value, so the capacities of the vectors never
+//! exceed twice that. Everything that recurses (documents, arrays, code with scope) calls [`Parser::enter`] first.
 
 use bson::spec::ElementType;
 use bson::{RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
@@ -11,16 +11,17 @@ use super::scan::Scanner;
 use super::wrapper::Wrapper;
 use super::{Invalid, MAX_BYTES, MAX_DEPTH, MAX_TEXT_BYTES, shown};
 
-/// Above so many keys an object's are sorted to find a repeated one, below they are compared with each other.
+/// Up to this many keys of an object are compared with each other to find a repeated one. If there are more, they are
+/// sorted.
 const COMPARED: usize = 16;
 
-/// A buffer with more room to spare than this, and than half of what it holds, is made smaller before it is kept.
+/// A buffer is shrunk before it is kept if its spare room exceeds both this and half of what it holds.
 const SPARE: usize = 128;
 
 pub(super) struct Parser<'a> {
     pub(super) scan: Scanner<'a>,
     pub(super) out: Vec<u8>,
-    /// Where the keys of the objects that are open stand in `out`: start and end, both below [`MAX_BYTES`].
+    /// The start and the end in `out` of each key of the open objects. Both are below [`MAX_BYTES`].
     keys: Vec<(u32, u32)>,
     depth: usize,
 }
@@ -55,8 +56,8 @@ pub(super) fn value(text: &str) -> Result<RawBson, Invalid> {
     }
 }
 
-/// The bytes without most of the room behind them: a write is kept until its batch is committed, and counted by its
-/// length.
+/// Frees most of the spare room behind the bytes, because a write is kept until its batch is committed, and only its
+/// length is counted.
 fn packed(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.capacity() - bytes.len() > (bytes.len() / 2).max(SPARE) {
         bytes.shrink_to_fit();
@@ -74,18 +75,18 @@ impl<'a> Parser<'a> {
         Ok(Self { scan: Scanner::new(text), out, keys: Vec::new(), depth: 0 })
     }
 
-    /// The bytes that it has taken for itself.
+    /// Returns the bytes of memory that the parser has allocated.
     #[cfg(test)]
     pub(super) fn held(&self) -> usize {
         self.out.capacity() + self.keys.capacity() * size_of::<(u32, u32)>()
     }
 
-    /// Refuses a text whose BSON, with so many bytes more, is longer than MongoDB takes.
+    /// Refuses a text whose BSON, with `bytes` more, would be longer than MongoDB accepts.
     pub(super) fn room_for(&self, bytes: usize) -> Result<(), Invalid> {
         if self.out.len().saturating_add(bytes) <= MAX_BYTES { Ok(()) } else { Err(Invalid::too_large()) }
     }
 
-    /// Writes the next value's bytes and tells their type.
+    /// Writes the next value's bytes and returns its type.
     pub(super) fn value(&mut self) -> Result<ElementType, Invalid> {
         match self.scan.peek() {
             Some(b'{') => self.object(),
@@ -103,7 +104,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A document, or the value that a wrapper stands for.
+    /// Reads a document, or the value that a wrapper stands for.
     pub(super) fn object(&mut self) -> Result<ElementType, Invalid> {
         self.scan.take(b'{')?;
         let empty = self.scan.took(b'}');
@@ -196,7 +197,7 @@ impl<'a> Parser<'a> {
         Ok(element)
     }
 
-    /// Goes a level down. Everything that comes back to [`Parser::value`] or [`Parser::object`] does this before.
+    /// Goes one level down. Everything that calls [`Parser::value`] or [`Parser::object`] again must call this first.
     pub(super) fn enter(&mut self) -> Result<(), Invalid> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
@@ -264,14 +265,14 @@ impl<'a> Parser<'a> {
         self.write_length(start);
     }
 
-    /// Puts the number of bytes since `start` there.
+    /// Writes the number of bytes since `start` at `start`.
     pub(super) fn write_length(&mut self, start: usize) {
         let length = i32::try_from(self.out.len() - start).unwrap_or(i32::MAX);
         self.out[start..start + 4].copy_from_slice(&length.to_le_bytes());
     }
 }
 
-/// A place in `out`, which is never longer than 32 bits can say.
+/// Returns a place in `out`, which is never too long for 32 bits.
 fn place(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }

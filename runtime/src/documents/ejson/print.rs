@@ -1,7 +1,7 @@
-//! Raw BSON into canonical Extended JSON text.
+//! Prints raw BSON as canonical Extended JSON text.
 //!
-//! What is printed may be MongoDB's, and so anything that it stores: the length, the depth and repeated keys are looked at
-//! here, since nobody did before.
+//! The BSON may come from MongoDB, and so hold anything that MongoDB stores. Its length, its depth and repeated keys
+//! are checked here, because nothing has checked them before.
 
 use std::fmt::Write as _;
 
@@ -12,25 +12,26 @@ use bson::{RawBsonRef, RawDocument};
 
 use super::{MAX_PRINTED_DEPTH, shown};
 
-/// Up to so many keys of a document are compared with each other; more are sorted to find a repeated one.
+/// Up to this many keys of a document are compared with each other to find a repeated one. If there are more, they are
+/// sorted.
 const COMPARED: usize = 16;
 
-/// The options of a regular expression that are put into order; MongoDB knows six letters.
+/// The most bytes of a regular expression's options that are sorted. MongoDB knows six letters.
 const SORTED_OPTIONS: usize = 64;
 
-/// Why a document has no Extended JSON text that gives it back.
+/// Why no Extended JSON text preserves a document.
 #[derive(Debug, thiserror::Error)]
 pub enum Unprintable {
-    /// Not BSON, or a value that is not as its type wants it.
+    /// It is not BSON, or a value is not valid for its type.
     #[error("its bytes are not BSON: {0}")]
     Malformed(#[from] bson::error::Error),
-    /// A reader of JSON would see one of the two values.
+    /// A key is repeated, so a reader of JSON would see only one of the two values.
     #[error("the key {0:?} stands twice")]
     RepeatedKey(String),
-    /// Deeper than MongoDB stores anything.
+    /// It is nested deeper than anything that MongoDB stores.
     #[error("nested deeper than {MAX_PRINTED_DEPTH} levels")]
     TooDeep,
-    /// Its text is longer than the caller takes.
+    /// Its text is longer than the caller allows.
     #[error("its text is longer than {0} bytes")]
     TooLong(usize),
 }
@@ -43,7 +44,7 @@ pub(super) fn canonical(value: RawBsonRef<'_>, most: usize) -> Result<String, Un
         RawBsonRef::Array(array) => array.as_bytes().len(),
         _ => 32,
     };
-    // The wrappers of numbers and dates make text longer than BSON, most often by less than half.
+    // The wrappers of numbers and dates make the text longer than the BSON, usually by less than half.
     let out = String::with_capacity((bytes + bytes / 2).min(most));
     let mut printer = Printer { out, most, depth: 0, keys: Vec::new() };
     printer.value(value)?;
@@ -53,7 +54,7 @@ pub(super) fn canonical(value: RawBsonRef<'_>, most: usize) -> Result<String, Un
 
 struct Printer<'a> {
     out: String,
-    /// The bytes of text at most.
+    /// The most bytes of text.
     most: usize,
     depth: usize,
     /// The keys of the documents that are open.
@@ -112,7 +113,7 @@ impl<'a> Printer<'a> {
             Raw::JavaScriptCode(code) => self.wrapped("$code", code)?,
             Raw::JavaScriptCodeWithScope(code) => self.code_with_scope(code)?,
             Raw::Symbol(text) => self.wrapped("$symbol", text)?,
-            // The library keeps the parts of a pointer to itself, and prints them itself.
+            // The library does not expose the parts of a pointer, so it must print them itself.
             Raw::DbPointer(_) => {
                 let text = serde_json::to_string(&value).map_err(<bson::error::Error as serde::ser::Error>::custom)?;
                 self.out.push_str(&text);
@@ -212,7 +213,7 @@ impl<'a> Printer<'a> {
         let _ = self.out.write_fmt(text);
     }
 
-    /// Goes a level down. Everything that recurses does this first.
+    /// Goes one level down. Everything that recurses calls this first.
     fn enter(&mut self) -> Printed {
         self.depth += 1;
         if self.depth > MAX_PRINTED_DEPTH { Err(Unprintable::TooDeep) } else { Ok(()) }

@@ -1,7 +1,7 @@
-//! JSON's tokens, with numbers kept as they are written.
+//! Reads JSON's tokens, and keeps numbers as they are written.
 //!
-//! `serde_json` has the grammar of escapes; the rest is read here, since its numbers either lose digits or cost an
-//! allocation each, and since it cannot write BSON while it reads.
+//! `serde_json` decodes the escapes. Everything else is read here, because the numbers of `serde_json` either lose
+//! digits or cost an allocation each, and because it cannot write BSON while it reads.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0 }
     }
 
-    /// The next byte that is not white space, without taking it.
+    /// Returns the next byte that is not white space, without taking it.
     pub(super) fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while let Some(byte) = bytes.get(self.at) {
@@ -29,7 +29,7 @@ impl<'a> Scanner<'a> {
         None
     }
 
-    /// Takes the byte where it is next.
+    /// Takes the byte if it is next, and returns whether it was.
     pub(super) fn took(&mut self, byte: u8) -> bool {
         let next = self.peek() == Some(byte);
         self.at += usize::from(next);
@@ -49,7 +49,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A name in an object, with the colon after it.
+    /// Reads a key of an object, with the colon after it.
     pub(super) fn key(&mut self) -> Result<Cow<'a, str>, Invalid> {
         let key = self.string()?;
         self.take(b':')?;
@@ -85,7 +85,7 @@ impl<'a> Scanner<'a> {
             .map_err(|error| Invalid::new(format!("not JSON: the string at byte {}: {error}", inner.start - 1)))
     }
 
-    /// A number's text, of which only the grammar is checked.
+    /// Reads the text of a number, and checks only its grammar.
     pub(super) fn number(&mut self) -> Result<&'a str, Invalid> {
         let start = self.at;
         let bytes = self.text.as_bytes();

@@ -19,7 +19,7 @@ fn cstring(text: &str) -> CString {
     text.try_into().expect("no NUL")
 }
 
-/// Text, its value, and its canonical text.
+/// Texts, each with its value and its canonical text.
 fn values() -> Vec<(&'static str, Bson, &'static str)> {
     let binary = |subtype: u8, bytes: &[u8]| Bson::Binary(Binary { subtype: subtype.into(), bytes: bytes.to_vec() });
     let regex =
@@ -98,7 +98,7 @@ fn values() -> Vec<(&'static str, Bson, &'static str)> {
         ("[true, false]", bson::bson!([true, false]), "[true,false]"),
         (" { } ", bson::bson!({}), "{}"),
         (r#""\u00e9\n\ud83d\ude00\/\u0000""#, Bson::String("é\n😀/\0".to_owned()), r#""é\n😀/\u0000""#),
-        // Not wrappers: operators of queries, and references.
+        // These are not wrappers but operators of queries, and references.
         (r#"{"$regex":"a","$options":"i"}"#, bson::bson!({"$regex": "a", "$options": "i"}), same),
         (r#"{"$type":"string"}"#, bson::bson!({"$type": "string"}), same),
         (r#"{"$ref":"c","$id":"x","$db":"d"}"#, bson::bson!({"$ref": "c", "$id": "x", "$db": "d"}), same),
@@ -277,7 +277,7 @@ fn nesting_is_bounded() {
     assert!(invalid(&nested(MAX_DEPTH + 1)).ends_with("nested deeper than 64 levels"));
     assert!(invalid(&"[".repeat(1_000_000)).ends_with("nested deeper than 64 levels"));
     assert!(invalid(&"{\"a\":".repeat(1_000_000)).ends_with("nested deeper than 64 levels"));
-    // A wrapper is a value, and adds no level.
+    // A wrapper is a value and adds no level.
     let wrapped = format!("{}{{\"$numberInt\":\"1\"}}{}", "[".repeat(MAX_DEPTH - 1), "]".repeat(MAX_DEPTH - 1));
     assert!(parse_value(&wrapped).is_ok());
 }
@@ -317,7 +317,7 @@ fn leaf() -> impl Strategy<Value = Bson> {
     ]
 }
 
-/// A key that is no wrapper's: those cannot be written as Extended JSON.
+/// A key that does not name a wrapper, because a wrapper's name cannot be written as a key in Extended JSON.
 fn key() -> impl Strategy<Value = String> {
     any::<String>().prop_map(|key| key.replace('\0', "").trim_start_matches('$').to_owned())
 }
@@ -331,7 +331,7 @@ fn tree() -> impl Strategy<Value = Bson> {
     })
 }
 
-/// A number's text without the zeros that say nothing.
+/// Returns a number's text without the trailing zeros that do not change its value.
 fn plain(text: &str) -> &str {
     if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }
@@ -349,7 +349,7 @@ proptest! {
     fn doubles_survive_their_plain_text(number in any::<f64>().prop_filter("finite", |number| number.is_finite())) {
         let parsed = parse_value(&format!("{number:?}")).expect("exact").as_f64().expect("a double");
         prop_assert_eq!(parsed.to_bits(), number.to_bits());
-        // The value that it has in full is taken only where the shortest text has that value too.
+        // The full decimal value is accepted only if the shortest text has the same value.
         let full = format!("{number:.1100}");
         let exact = plain(&full) == plain(&number.to_string());
         prop_assert_eq!(parse_value(&full).is_ok(), exact, "{}", full);

@@ -1,4 +1,4 @@
-//! The objects that stand for a value of a type that JSON has not.
+//! The objects that stand for a value of a type that JSON does not have.
 
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -34,8 +34,8 @@ pub(super) enum Wrapper {
     Uuid,
 }
 
-/// The names that make an object a wrapper. Those of version 1 that are operators too (`$regex`, `$options`, `$type`)
-/// are none, and neither are a reference's (`$ref`, `$id`, `$db`), which stays a document.
+/// The names that make an object a wrapper. Those of version 1 that are also operators (`$regex`, `$options`, `$type`)
+/// do not, and neither do those of a reference (`$ref`, `$id`, `$db`), which stays a document.
 const NAMES: [(&str, Wrapper); 17] = [
     ("$binary", Wrapper::Binary),
     ("$code", Wrapper::Code),
@@ -59,9 +59,9 @@ const NAMES: [(&str, Wrapper); 17] = [
 const UUID_SUBTYPE: u8 = 4;
 const OLD_SUBTYPE: u8 = 2;
 
-/// The bytes of a regular expression's options that are put into order; MongoDB knows six letters.
+/// The most bytes of a regular expression's options, which must be sorted. MongoDB knows six letters.
 const MAX_OPTIONS: usize = 64;
-/// The bytes of a decimal's text: its smallest number, written without an exponent, takes 6,178.
+/// The most bytes of a decimal's text. The smallest number takes 6,178 if it is written without an exponent.
 const MAX_DECIMAL: usize = 8_192;
 
 impl Wrapper {
@@ -82,7 +82,7 @@ fn wrong(wrapper: Wrapper, wanted: &str) -> Invalid {
 }
 
 impl<'a> Parser<'a> {
-    /// The value of a wrapper whose first key has been read, up to its closing brace.
+    /// Reads the value of a wrapper whose first key has been read, up to its closing brace.
     pub(super) fn wrapped(&mut self, wrapper: Wrapper) -> Result<ElementType, Invalid> {
         use Wrapper as W;
         let element = match wrapper {
@@ -113,7 +113,7 @@ impl<'a> Parser<'a> {
         Err(Invalid::new(format!("`{}` must stand alone in its object", wrapper.name())))
     }
 
-    /// The string that a wrapper takes.
+    /// Reads the string that a wrapper takes.
     fn text(&mut self, wrapper: Wrapper) -> Result<Cow<'a, str>, Invalid> {
         if self.scan.peek() == Some(b'"') { self.scan.string() } else { Err(wrong(wrapper, "a string")) }
     }
@@ -212,7 +212,7 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// A binary value whose bytes `write` appends. The old subtype repeats their length within its own bytes.
+    /// Writes a binary value whose bytes `write` appends. The old subtype repeats their length within its own bytes.
     fn write_binary(
         &mut self,
         subtype: u8,
@@ -273,7 +273,7 @@ impl<'a> Parser<'a> {
         }
         self.room_for(pattern.len())?;
         let mut options: Vec<char> = options.chars().collect();
-        // BSON wants them in the order of the alphabet.
+        // BSON requires them in alphabetical order.
         options.sort_unstable();
         self.out.extend_from_slice(pattern.as_bytes());
         self.out.push(0);
@@ -282,7 +282,7 @@ impl<'a> Parser<'a> {
         Ok(ElementType::RegularExpression)
     }
 
-    /// `$ref` and `$id`, in either order.
+    /// Reads `$ref` and `$id`, in either order.
     fn db_pointer(&mut self) -> Result<ElementType, Invalid> {
         let wrong = || wrong(Wrapper::DbPointer, "{\"$ref\": \"…\", \"$id\": {\"$oid\": \"…\"}}");
         let (mut namespace, mut id) = (None, None);
@@ -312,8 +312,8 @@ impl<'a> Parser<'a> {
         Ok(ElementType::DbPointer)
     }
 
-    /// `$code`, alone or with `$scope`, in either order. The value with a scope is a level of its own: BSON nests it like
-    /// a document, and a scope within a scope comes back here.
+    /// Reads `$code`, alone or with `$scope`, in either order. A value with a scope is a level of its own, because BSON
+    /// nests it like a document, and a scope within a scope calls this method again.
     fn code(&mut self, first: Wrapper) -> Result<ElementType, Invalid> {
         let wrong = || wrong(Wrapper::Code, "a string, and beside it nothing or the document `$scope`");
         let (mut code, mut scope) = (None, None);
@@ -351,7 +351,7 @@ impl<'a> Parser<'a> {
         Ok(ElementType::JavaScriptCodeWithScope)
     }
 
-    /// An object of exactly two strings, in either order.
+    /// Reads an object of exactly two strings, in either order.
     fn pair(&mut self, names: [&str; 2], wrong: impl Fn() -> Invalid) -> Result<(Cow<'a, str>, Cow<'a, str>), Invalid> {
         let mut found = [None, None];
         if !self.scan.took(b'{') {
@@ -401,13 +401,14 @@ impl WriteTo for i64 {
     }
 }
 
-/// A whole number in plain digits: no plus, no white space, and no negative zero, whose sign no integer keeps.
+/// Parses a whole number in plain digits: no plus, no white space, and no negative zero, because no integer keeps its
+/// sign.
 fn integer<N: FromStr>(text: &str) -> Option<N> {
     let negative_zero = text.strip_prefix('-').is_some_and(|digits| digits.bytes().all(|digit| digit == b'0'));
     if text.starts_with('+') || negative_zero { None } else { text.parse().ok() }
 }
 
-/// Whether a text has the grammar of a decimal, of which the library takes more than there is.
+/// Returns whether a text has the grammar of a decimal. The library accepts more than that.
 fn is_decimal(text: &str) -> bool {
     let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if ["nan", "inf", "infinity"].contains(&unsigned.to_ascii_lowercase().as_str()) {

@@ -1,7 +1,8 @@
-//! Values that are stored or compared as they are: no operator stands in them.
+//! Values that are stored or compared as they are, and hold no operators.
 //!
-//! One rule holds for all of them, wherever they stand: no key begins with `$` but those of a reference (`$ref`, `$id`,
-//! `$db`) below the document's own fields, and no value is JavaScript. A document is read with whatever it holds.
+//! One rule applies to all of them, wherever they occur: no key begins with `$`, except for those of a reference
+//! (`$ref`, `$id`, `$db`) below the document's own fields, and no value is JavaScript. A document that is read may hold
+//! anything.
 
 use bson::raw::RawElement;
 use bson::spec::ElementType;
@@ -17,11 +18,11 @@ pub(super) fn is_reference(name: &str) -> bool {
     REFERENCE.contains(&name)
 }
 
-/// A document to be stored: inserted, or put in the place of another.
+/// Checks a document that will be stored: one that is inserted, or that replaces another.
 ///
 /// # Errors
-/// `Invalid` for a name that begins with `$`, for an `_id` of a type that MongoDB refuses, and for a timestamp that it
-/// would fill in; `Denied` for JavaScript.
+/// `Invalid` for a name that begins with `$`, for an `_id` of a type that MongoDB refuses, and for a timestamp that
+/// MongoDB would fill in. `Denied` for JavaScript.
 pub fn document(document: &RawDocument) -> Result<(), Objection> {
     each(document, |key, value| {
         if key.starts_with('$') {
@@ -31,7 +32,7 @@ pub fn document(document: &RawDocument) -> Result<(), Objection> {
             RawBsonRef::Array(_) | RawBsonRef::RegularExpression(_) | RawBsonRef::Undefined if key == "_id" => {
                 Err(Objection::invalid("an `_id` is no array, regular expression or undefined"))
             }
-            // MongoDB puts its clock's time in the place of an empty one.
+            // MongoDB replaces an empty timestamp with the time of its clock.
             RawBsonRef::Timestamp(Timestamp { time: 0, increment: 0 }) => Err(empty_timestamp()),
             value => stored(value),
         }
@@ -51,7 +52,7 @@ fn stored(value: RawBsonRef<'_>) -> Check {
     })
 }
 
-/// A plain value in a filter or an update.
+/// Checks a plain value in a filter or an update.
 pub(super) fn plain(value: RawBsonRef<'_>) -> Check {
     if is_javascript(value) {
         return Err(javascript());
@@ -66,7 +67,7 @@ pub(super) fn plain(value: RawBsonRef<'_>) -> Check {
     })
 }
 
-/// What `$literal` holds in a pipeline or an expression.
+/// Checks the value of `$literal` in a pipeline or an expression.
 pub(super) fn literal(value: RawBsonRef<'_>) -> Check {
     if let RawBsonRef::Timestamp(Timestamp { time: 0, increment: 0 }) = value {
         return Err(empty_timestamp());
@@ -89,7 +90,7 @@ pub(super) fn empty_timestamp() -> Objection {
     Objection::invalid("an empty timestamp is MongoDB's clock, which differs from run to run")
 }
 
-/// Checks every element below a value. Elements are not read as values, which would look through every text again.
+/// Checks every element below a value. Elements are not read as values, because that would scan every text again.
 fn walk(value: RawBsonRef<'_>, check: &impl Fn(&RawElement<'_>) -> Check) -> Check {
     let elements = match value {
         RawBsonRef::Document(document) => document.iter_elements(),
@@ -107,7 +108,7 @@ fn walk(value: RawBsonRef<'_>, check: &impl Fn(&RawElement<'_>) -> Check) -> Che
     Ok(())
 }
 
-/// How many elements the arrays in a value have in all, at whatever depth.
+/// Returns how many elements the arrays and documents in a value have in all, at whatever depth.
 pub(super) fn elements(value: RawBsonRef<'_>) -> Result<usize, Objection> {
     let count = std::cell::Cell::new(0);
     walk(value, &|_| {
@@ -117,12 +118,12 @@ pub(super) fn elements(value: RawBsonRef<'_>) -> Result<usize, Objection> {
     Ok(count.get())
 }
 
-/// A field's path where no position in an array can be meant.
+/// Checks the path of a field, in which nothing may stand for an element of an array.
 pub(super) fn path(path: &str) -> Check {
     parts(path, is_reference)
 }
 
-/// A field's path in an update: `$`, `$[]` and `$[name]` stand for elements of an array.
+/// Checks the path of a field in an update, in which `$`, `$[]` and `$[name]` stand for elements of an array.
 pub(super) fn update_path(path: &str) -> Check {
     parts(path, |part| is_reference(part) || part == "$" || (part.starts_with("$[") && part.ends_with(']')))
 }

@@ -1,10 +1,10 @@
-//! Expressions: in `$expr`, and in a pipeline's stages.
+//! Expressions in `$expr` and in the stages of a pipeline.
 //!
-//! MongoDB cannot be told to stop within most expressions, so what one may cost is bounded before it is sent. The unit
-//! is reading the document once. `["$a", "$a"]` is a value twice as large as what it refers to, a variable or a later stage
-//! that refers to it twice is four times as large, and comparing such values takes as long as they are large, however
-//! little memory they share. So each node counts with the size of its value, and [`MOST_READINGS`] is what all of them may
-//! come to.
+//! MongoDB cannot be interrupted within most expressions, so the cost of an expression is bounded before it is sent.
+//! The unit is reading the document once. `["$a", "$a"]` is a value twice as large as what it refers to. A variable or
+//! a later stage that refers to that value twice is four times as large. Comparing such values takes time in proportion
+//! to their size, however much of their memory is shared. So each node counts with the size of its value, and all of
+//! them together may come to at most [`MOST_READINGS`].
 
 use std::cell::Cell;
 
@@ -14,20 +14,21 @@ use super::names::{Cost, EXPRESSIONS, VARIABLES, listed};
 use super::{Check, Objection, data, first_key, is_javascript, unlisted};
 use crate::config::Expressions;
 
-/// How often one call's expressions may read a document in all.
+/// How many times one call's expressions may read a document in all.
 const MOST_READINGS: u64 = 1_000;
-/// With how many values one argument may compare each element of a document's arrays. MongoDB 6.0.5 takes 45 ns for a
-/// comparison at most, and a document of 16 MiB holds 1.4 million numbers: all of it takes some 6 s.
+/// How many values one argument may compare with each element of a document's arrays. MongoDB 6.0.5 takes at most 45 ns
+/// for a comparison, and a document of 16 MiB holds 1.4 million numbers, so all comparisons take some 6 s.
 const MOST_COMPARISONS: usize = 100;
 /// How many paths one update may name. MongoDB walks through an array to find a position in it.
 const MOST_PATHS: usize = 1_000;
-/// How many elements the arrays of a shape may have in all: MongoDB looks at each of its corners for each point.
+/// How many elements the arrays of a shape may have in all, because MongoDB looks at each of its corners for each
+/// point.
 const MOST_CORNERS: usize = 4_000;
 
-/// What one argument may have MongoDB do with a document, and how much of that is used up.
+/// How much work one argument may make MongoDB do with a document, and how much of that is used up.
 ///
-/// MongoDB looks for an interruption between documents only, so a list that it compares with each element of an array in a
-/// document keeps it busy past every time limit.
+/// MongoDB checks for an interruption only between documents. So a list that it compares with each element of an array
+/// in a document keeps it busy past every time limit.
 pub(super) struct Allowance {
     allowed: Expressions,
     readings: Cell<u64>,
@@ -41,7 +42,7 @@ impl Allowance {
         Self { allowed, readings: Cell::new(0), comparisons: Cell::new(0), paths: Cell::new(0), corners: Cell::new(0) }
     }
 
-    /// Takes that many values that are compared with each element of an array.
+    /// Counts values that are compared with each element of an array.
     pub(super) fn compare(&self, values: usize) -> Check {
         let hint = "give fewer conditions, write in several calls, or use $in";
         self.take(
@@ -53,12 +54,12 @@ impl Allowance {
         )
     }
 
-    /// Takes a path of an update.
+    /// Counts a path of an update.
     pub(super) fn path(&self) -> Check {
         self.take(&self.paths, 1, MOST_PATHS, "paths in one update", "write in several calls")
     }
 
-    /// Takes elements of a shape's arrays.
+    /// Counts elements of a shape's arrays.
     pub(super) fn corners(&self, elements: usize) -> Check {
         self.take(&self.corners, elements, MOST_CORNERS, "elements in the arrays of shapes", "use a simpler shape")
     }
@@ -87,15 +88,15 @@ impl Allowance {
     }
 }
 
-/// The expression in `$expr`.
+/// Checks the expression in `$expr`.
 pub(super) fn expression(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
     Expression::new(allowance).check(value).map(drop)
 }
 
-/// Expressions in the order in which MongoDB evaluates them.
+/// Checks expressions in the order in which MongoDB evaluates them.
 pub(super) struct Expression<'a> {
     allowance: &'a Allowance,
-    /// How large the document is by now, and the largest variable, against the document that was found.
+    /// The sizes of the document so far and of the largest variable, relative to the document that was found.
     document: u64,
     variable: u64,
 }
@@ -105,23 +106,23 @@ impl<'a> Expression<'a> {
         Self { allowance, document: 1, variable: 1 }
     }
 
-    /// Takes a path that a stage sets or removes.
+    /// Counts a path that a stage sets or removes.
     pub(super) fn path(&self) -> Check {
         self.allowance.path()
     }
 
-    /// A stage has added a value of that size to the document.
+    /// Records that a stage has added a value of this size to the document.
     pub(super) fn added(&mut self, size: u64) {
         self.document = self.document.saturating_add(size);
     }
 
-    /// A stage has put a value of that size in the document's place.
+    /// Records that a stage has replaced the document with a value of this size.
     pub(super) fn replaced(&mut self, size: u64) {
         self.document = size.max(1);
     }
 
-    /// Checks any expression: a path, a variable, an operator, or an object or array of expressions. Gives the size of
-    /// its value.
+    /// Checks any expression: a path, a variable, an operator, or an object or array of expressions. Returns the size
+    /// of its value.
     pub(super) fn check(&mut self, value: RawBsonRef<'_>) -> Result<u64, Objection> {
         let size = match value {
             RawBsonRef::String(text) => self.text(text)?,
@@ -134,7 +135,7 @@ impl<'a> Expression<'a> {
                 size
             }
             RawBsonRef::Document(document) => self.object(document)?,
-            // In a pipeline MongoDB puts its clock's time in its place.
+            // In a pipeline, MongoDB replaces it with the time of its clock.
             RawBsonRef::Timestamp(Timestamp { time: 0, increment: 0 }) => return Err(data::empty_timestamp()),
             code if is_javascript(code) => return Err(data::javascript()),
             _ => 0,
@@ -190,7 +191,7 @@ impl<'a> Expression<'a> {
         }
     }
 
-    /// `$let`: within `in`, a variable is as large as what it was given.
+    /// Checks `$let`. Within `in`, each variable counts as large as the largest value that any of them was given.
     fn variables(&mut self, value: RawBsonRef<'_>) -> Result<u64, Objection> {
         let RawBsonRef::Document(members) = value else {
             return self.check(value);
@@ -213,7 +214,7 @@ impl<'a> Expression<'a> {
     }
 }
 
-/// Whether the operator compares each letter of a text with each letter of another one.
+/// Returns whether the operator compares each letter of a text with each letter of another one.
 fn trims_letters(key: &str, value: RawBsonRef<'_>) -> bool {
     let has_letters = |arguments: &RawDocument| !matches!(arguments.get("chars"), Ok(None));
     matches!(key, "$trim" | "$ltrim" | "$rtrim") && value.as_document().is_some_and(has_letters)

@@ -1,4 +1,4 @@
-//! Filters: which documents are meant.
+//! Filters, which select the documents that a call is about.
 
 use bson::{RawBsonRef, RawDocument};
 
@@ -7,10 +7,10 @@ use super::names::{CLAUSES, CONDITIONS, Clause, Condition, SHAPES, listed};
 use super::{Check, Objection, data, each, each_of, expression, first_key, is_javascript, patterns, unlisted};
 use crate::config::Expressions;
 
-/// A filter.
+/// Checks a filter.
 ///
 /// # Errors
-/// `Denied` for what is in no list, `Invalid` where a list's operator has not the shape that it takes.
+/// `Denied` for anything that is in no list, `Invalid` if a listed operator does not have the shape that it takes.
 pub fn filter(filter: &RawDocument, expressions: Expressions) -> Result<(), Objection> {
     patterns::check(RawBsonRef::Document(filter), expressions)?;
     clauses(filter, &Allowance::new(expressions))
@@ -43,7 +43,7 @@ fn filters(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
     })
 }
 
-/// What is asked of a field: a value that it equals, or operators.
+/// Checks the condition on a field: a value that it equals, or operators.
 pub(super) fn condition(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
     allowance.compare(1)?;
     match value {
@@ -58,7 +58,7 @@ pub(super) fn condition(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
     }
 }
 
-/// Whether a document begins with an operator, so that MongoDB takes it for operators and not for a value.
+/// Returns whether a document begins with an operator, so that MongoDB reads it as operators and not as a value.
 pub(super) fn has_operators(document: &RawDocument) -> Result<bool, Objection> {
     Ok(first_key(document)?.is_some_and(|key| key.starts_with('$') && !data::is_reference(key)))
 }
@@ -91,7 +91,7 @@ fn argument(kind: Condition, value: RawBsonRef<'_>, allowance: &Allowance) -> Ch
     }
 }
 
-/// What an element of an array is to match: operators where it is a value, a filter where it is a document.
+/// Checks what an element of an array must match: operators if it is a value, a filter if it is a document.
 pub(super) fn element(document: &RawDocument, allowance: &Allowance) -> Check {
     match first_key(document)? {
         Some(key) if listed(CONDITIONS, key).is_some() => condition(RawBsonRef::Document(document), allowance),

@@ -1,12 +1,13 @@
-//! What a filter, an update, a pipeline and the options may hold: allow-lists, and the walk that holds to them.
+//! The allow-lists for filters, updates, pipelines and options, and the walk that enforces them.
 //!
-//! The lists are data, in `names`; a `$` name that stands in none is denied wherever it stands, so an operator that
-//! a later MongoDB brings is closed until somebody has thought about it. Whether an operator's arguments make sense
-//! is MongoDB's to say.
+//! The lists are data, in `names`. A `$` name that is in no list is denied wherever it occurs, so an operator that a
+//! later MongoDB adds is denied until somebody has thought about it. MongoDB itself decides whether an operator's
+//! arguments make sense.
 //!
 //! Invariant: nothing that passes runs JavaScript, reaches a collection other than the one named, or gives another
-//! value when it is run again. The checks recurse as deep as a document nests, which is at most [`super::ejson::MAX_DEPTH`]
-//! because only what was parsed there comes here, and look at each element a constant number of times.
+//! value when it is run again. The checks recurse as deep as a document nests, which is at most
+//! [`super::ejson::MAX_DEPTH`] because only documents that were parsed there come here. They look at each element a
+//! constant number of times.
 
 mod data;
 mod expression;
@@ -29,7 +30,7 @@ pub use filter::filter;
 pub use options::{collation, hint, projection, sort};
 pub use update::{array_filters, pipeline, update};
 
-/// Why a document may not stand where it was given.
+/// Why a document is not allowed as an argument.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{message}", if path.is_empty() { String::new() } else { format!("{path}: ") })]
 pub struct Objection {
@@ -56,7 +57,7 @@ impl Objection {
         Self { code: Code::Invalid, path: String::new(), message: message.into() }
     }
 
-    /// The same, seen from the document that holds it under `name`.
+    /// Returns the same objection as seen from the document that holds its place under `name`.
     pub(super) fn within(mut self, name: &str) -> Self {
         prepend(&mut self.path, name);
         self
@@ -75,7 +76,7 @@ impl From<bson::error::Error> for Objection {
     }
 }
 
-/// A `$` name that the list of its place does not have.
+/// Returns the objection to a `$` name that is not in the list for its place.
 fn unlisted(name: &str, place: &str) -> Objection {
     let reason = names::DENIED.iter().find(|(denied, _)| *denied == name).map(|(_, reason)| *reason);
     let name = shown(name);
@@ -85,7 +86,7 @@ fn unlisted(name: &str, place: &str) -> Objection {
     })
 }
 
-/// Checks each member of a document, naming the one that is objected to.
+/// Checks each member of a document. An objection names the member.
 fn each(document: &RawDocument, check: impl Fn(&str, RawBsonRef<'_>) -> Check) -> Check {
     for element in document {
         let (key, value) = element?;
@@ -94,7 +95,7 @@ fn each(document: &RawDocument, check: impl Fn(&str, RawBsonRef<'_>) -> Check) -
     Ok(())
 }
 
-/// Checks each element of an array, naming the one that is objected to.
+/// Checks each element of an array. An objection names the element.
 fn each_of(array: &bson::RawArray, check: impl Fn(RawBsonRef<'_>) -> Check) -> Check {
     for (at, value) in array.into_iter().enumerate() {
         check(value?).map_err(|objection| objection.within(&at.to_string()))?;

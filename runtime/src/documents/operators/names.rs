@@ -1,6 +1,6 @@
-//! The allow-lists, each in the order of the alphabet, and the reasons of the best-known refusals.
+//! The allow-lists, each in alphabetical order, and the reasons for the best-known refusals.
 
-/// What stands behind an operator on a field in a filter.
+/// The argument of an operator on a field in a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Condition {
     /// Plain values.
@@ -47,7 +47,7 @@ pub(super) const CONDITIONS: &[(&str, Condition)] = &[
     ("$type", Condition::Data),
 ];
 
-/// What stands behind a `$` name in place of a field in a filter.
+/// The argument of a `$` name that replaces a field in a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Clause {
     /// An array of filters.
@@ -59,7 +59,7 @@ pub(super) enum Clause {
 pub(super) const CLAUSES: &[(&str, Clause)] =
     &[("$and", Clause::Filters), ("$expr", Clause::Expression), ("$nor", Clause::Filters), ("$or", Clause::Filters)];
 
-/// What a geographic operator's document may hold.
+/// The names that a geographic operator's document may hold.
 pub(super) const SHAPES: &[(&str, ())] = &[
     ("$box", ()),
     ("$center", ()),
@@ -70,7 +70,7 @@ pub(super) const SHAPES: &[(&str, ())] = &[
     ("$polygon", ()),
 ];
 
-/// What an update operator gives to each path.
+/// The argument that an update operator takes for each path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Update {
     /// A plain value.
@@ -104,7 +104,7 @@ pub(super) const UPDATES: &[(&str, Update)] = &[
     ("$unset", Update::Data),
 ];
 
-/// What a stage of a pipeline update takes.
+/// The argument that a stage of a pipeline update takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
     /// A document of fields and expressions.
@@ -118,20 +118,21 @@ pub(super) enum Stage {
 pub(super) const STAGES: &[(&str, Stage)] =
     &[("$replaceWith", Stage::Expression), ("$set", Stage::Fields), ("$unset", Stage::Paths)];
 
-/// What evaluating an expression operator costs MongoDB, which looks for an interruption only between documents, and in
-/// later versions within `$map`, `$filter` and `$reduce`.
+/// The cost for MongoDB of evaluating an expression operator. MongoDB checks for an interruption only between
+/// documents, and in later versions also within `$map`, `$filter` and `$reduce`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cost {
-    /// As much as reading its arguments; its value holds none of them.
+    /// As much as reading its arguments. Its value holds none of them.
     Scalar,
     /// As much as reading its arguments, which its value may hold.
     Holds,
-    /// More than reading its arguments: it evaluates an expression for each element, makes elements up, or compares each
-    /// part of one argument with each of another.
+    /// More than reading its arguments: it evaluates an expression for each element, creates elements, or compares each
+    /// part of one argument with each part of another.
     Loops,
 }
 
-/// Expression operators: each a function of its arguments alone. `$literal`, whose argument is data, is not here.
+/// The expression operators, each of which is a function of its arguments alone. `$literal`, whose argument is data, is
+/// not among them.
 pub(super) const EXPRESSIONS: &[(&str, Cost)] = &[
     ("$abs", Cost::Scalar),
     ("$acos", Cost::Scalar),
@@ -281,7 +282,7 @@ pub(super) const EXPRESSIONS: &[(&str, Cost)] = &[
     ("$zip", Cost::Loops),
 ];
 
-/// MongoDB's own variables in expressions; a handler's begin with a small letter.
+/// MongoDB's own variables in expressions. A handler's variables begin with a small letter.
 pub(super) const VARIABLES: &[(&str, ())] = &[("CURRENT", ()), ("REMOVE", ()), ("ROOT", ())];
 
 const JAVASCRIPT: &str = "it runs JavaScript";
@@ -289,7 +290,7 @@ const ELSEWHERE: &str = "it reaches another collection";
 const CLOCK: &str = "MongoDB's clock differs from run to run; use the delivery's `now`";
 const CHANCE: &str = "it gives another value at every run; use the delivery's `random`";
 
-/// What people may well try, and why not.
+/// The names that people are likely to try, and why they are denied.
 pub(super) const DENIED: &[(&str, &str)] = &[
     ("$where", JAVASCRIPT),
     ("$function", JAVASCRIPT),
@@ -307,7 +308,7 @@ pub(super) const DENIED: &[(&str, &str)] = &[
     ("$createObjectId", CHANCE),
 ];
 
-/// What a list says of a name.
+/// Returns the entry for a name in a list.
 pub(super) fn listed<T: Copy>(list: &[(&str, T)], name: &str) -> Option<T> {
     list.binary_search_by(|(listed, _)| (*listed).cmp(name)).ok().map(|at| list[at].1)
 }

@@ -1,4 +1,4 @@
-//! Options that are documents: sort, projection, collation, hint.
+//! Options that are documents: sort, projection, collation and hint.
 
 use bson::{RawBsonRef, RawDocument};
 
@@ -7,7 +7,7 @@ use super::{Check, Objection, data, each, filter, patterns, unlisted};
 use crate::config::Expressions;
 use crate::documents::ejson::shown;
 
-/// The order of what is found.
+/// Checks the order of the documents that are found.
 ///
 /// # Errors
 /// `Invalid` for anything but 1 and -1, `Denied` for a `$` name.
@@ -25,10 +25,11 @@ pub(super) fn direction(value: RawBsonRef<'_>) -> Check {
     }
 }
 
-/// Which fields are given: yes, no, `$slice`, `$elemMatch`, or the same within a document.
+/// Checks which fields are returned: yes, no, `$slice`, `$elemMatch`, or the same within a document.
 ///
 /// # Errors
-/// `Denied` for expressions and for `$` names in no list, `Invalid` for what has not the shape.
+/// `Denied` for expressions and for `$` names that are in no list, `Invalid` for anything that does not have the right
+/// shape.
 pub fn projection(projection: &RawDocument, expressions: Expressions) -> Result<(), Objection> {
     patterns::check(RawBsonRef::Document(projection), expressions)?;
     fields(projection, &Allowance::new(expressions))
@@ -58,10 +59,10 @@ fn field(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
     }
 }
 
-/// How texts are compared.
+/// Checks how texts are compared.
 ///
 /// # Errors
-/// `Invalid` for a member that MongoDB has not, or of another type.
+/// `Invalid` for a member that MongoDB does not have, or that has another type.
 pub fn collation(collation: &RawDocument) -> Result<(), Objection> {
     each(collation, |key, value| {
         let fits = match key {
@@ -78,7 +79,7 @@ pub fn collation(collation: &RawDocument) -> Result<(), Objection> {
     }
 }
 
-/// The index to use: its name, or its keys.
+/// Checks the index to use: its name, or its keys.
 ///
 /// # Errors
 /// `Invalid` for other types, `Denied` for a `$` name.
@@ -86,7 +87,7 @@ pub fn hint(hint: RawBsonRef<'_>) -> Result<(), Objection> {
     match hint {
         RawBsonRef::String(_) => Ok(()),
         RawBsonRef::Document(keys) => each(keys, |path, value| {
-            // An index over all fields below one has a key that ends so.
+            // The key of an index over all fields below one ends like this.
             data::path(path.strip_suffix(".$**").unwrap_or(path))?;
             data::plain(value)
         }),

@@ -1,9 +1,10 @@
-//! Regular expressions, which MongoDB does not interrupt while it searches one text. Pure.
+//! Regular expressions, whose search of a single text MongoDB does not interrupt. Pure.
 //!
-//! MongoDB 6.0.5 searched 15 MiB for `x*y` for more than ten minutes, whatever `maxTimeMS` and `killOp` said. So with
-//! `expressions = "safe"` a pattern may neither repeat nor choose: a search is then as long as the text times the pattern.
-//! A pattern that is held at the text's beginning costs no more than itself. The others together have at most
-//! [`MOST_BYTES`]: patterns of four times that kept the same server for 7 to 33 s with one text of 15 MiB, on a busy machine.
+//! MongoDB 6.0.5 searched 15 MiB for `x*y` for more than ten minutes, in spite of `maxTimeMS` and `killOp`. So with
+//! `expressions = "safe"` a pattern may use neither repetition nor alternatives, and a search then takes as long as the
+//! text times the pattern. A pattern that is anchored to the beginning of the text costs no more than its own length.
+//! The others may have at most [`MOST_BYTES`] together: patterns with four times as many bytes kept the same server
+//! busy for 7 to 33 s with one text of 15 MiB, on a busy machine.
 
 use bson::{RawBsonRef, RawDocument, RawRegexRef};
 
@@ -12,10 +13,10 @@ use crate::config::Expressions;
 
 /// The most bytes of the patterns in one argument that may match anywhere in a text.
 const MOST_BYTES: usize = 32;
-/// The letters that may follow a backslash: classes of characters, ends of words, and control characters.
+/// The letters that may follow a backslash: character classes, word boundaries, and control characters.
 const ESCAPED: &str = "dDwWsSbBtnrfv";
 
-/// Checks every pattern in an argument, wherever it stands.
+/// Checks every pattern in an argument, wherever it occurs.
 pub(super) fn check(value: RawBsonRef<'_>, expressions: Expressions) -> Check {
     match expressions {
         Expressions::All => Ok(()),
@@ -46,7 +47,7 @@ impl Patterns {
         }
     }
 
-    /// `$regexMatch` and `$regexFind`, whose pattern may be an expression itself.
+    /// Checks the arguments of `$regexMatch` or `$regexFind`, whose pattern may itself be an expression.
     fn expression(&self, arguments: &RawDocument) -> Check {
         let options = text(arguments, "options")?.unwrap_or_default();
         each(arguments, |key, value| match (key, value) {
@@ -57,7 +58,7 @@ impl Patterns {
         })
     }
 
-    /// A text or a regular expression, whose own options do not keep others from standing beside it.
+    /// Checks a text or a regular expression. The latter may have its own options and others beside it.
     fn given(&self, pattern: RawBsonRef<'_>, options: &str) -> Check {
         match pattern {
             RawBsonRef::String(pattern) => self.pattern(pattern, options),
@@ -88,7 +89,8 @@ impl Patterns {
     }
 }
 
-/// What a pattern holds that makes a search longer than the text times the pattern, or that is not known not to.
+/// Returns the part of a pattern that makes a search take longer than the text times the pattern, or that is not known
+/// to be harmless.
 fn costly(pattern: &str) -> Option<String> {
     let mut letters = pattern.chars();
     let mut in_class = false;

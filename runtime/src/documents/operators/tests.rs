@@ -39,7 +39,7 @@ fn allows(checked: Checked, texts: &[&str]) {
     }
 }
 
-/// The text, its code, and the beginning of what is said of it.
+/// Checks that each text is refused with its code, and with a message that begins as expected.
 fn objects(checked: Checked, cases: &[(&str, Code, &str)]) {
     for (text, code, expected) in cases {
         let objection = check(checked, text).expect_err(text);
@@ -318,14 +318,14 @@ mod safe {
                 r#"[{"$set":{"a":{"$switch":{"branches":[{"case":{"$eq":["$x",1]},"then":"one"}],"default":"$$REMOVE"}}}}]"#,
             ],
         );
-        // Any number of stages whose values hold nothing of the document.
+        // Any number of stages is allowed if their values hold nothing of the document.
         let stages: Vec<String> = (0..60).map(|n| format!(r#"{{"$set":{{"n{n}":{{"$add":["$n",{n}]}}}}}}"#)).collect();
         allows(SAFE_PIPELINE, &[&format!("[{}]", stages.join(","))]);
         let fields: Vec<String> = (0..300).map(|n| format!(r#""f{n}":"$g{n}""#)).collect();
         allows(SAFE_PIPELINE, &[&format!(r#"[{{"$set":{{"copy":{{{}}}}}}}]"#, fields.join(","))]);
     }
 
-    /// A text with that many of what is bounded.
+    /// Makes a text with that many of the things that are bounded.
     type Text<'a> = &'a dyn Fn(usize) -> String;
 
     #[test]
@@ -389,7 +389,7 @@ mod safe {
             SAFE_FILTER,
             &[(r#"{"$expr":{"$trim":{"input":"$a","chars":"$b"}}}"#, Denied, "$expr.$trim: `$trim` is")],
         );
-        // What nobody may use is denied for its own reason.
+        // An operator that no handler may use is denied for its own reason.
         objects(
             SAFE_FILTER,
             &[(r#"{"$expr":{"$function":{}}}"#, Denied, "$expr.$function: `$function` is not allowed: it")],
@@ -434,7 +434,7 @@ mod unknown {
 
     use super::*;
 
-    /// A path of plain levels into a filter, an update or a pipeline, with a name that no list has at its end.
+    /// Nests a name that is in no list in plain levels, as a path into a filter, an update or a pipeline.
     fn nested(name: &str, levels: &[bool]) -> String {
         levels.iter().fold(format!("{{\"{name}\":1}}"), |inner, array| {
             if *array { format!("[{inner}]") } else { format!("{{\"field\":{inner}}}") }

@@ -7,17 +7,18 @@ use super::names::{CONDITIONS, STAGES, Stage, UPDATES, Update, listed};
 use super::{Check, Objection, data, each, each_of, filter, first_key, options, patterns, unlisted};
 use crate::config::Expressions;
 
-/// A document of update operators.
+/// Checks a document of update operators.
 ///
 /// # Errors
-/// `Denied` for what is in no list; `Invalid` where it is a document to be stored, or has not the shape.
+/// `Denied` for anything that is in no list, `Invalid` for a document to be stored and for anything that does not have
+/// the right shape.
 pub fn update(update: &RawDocument, expressions: Expressions) -> Result<(), Objection> {
     if update.is_empty() {
         return Err(Objection::invalid("an update has at least one operator"));
     }
     let allowance = &Allowance::new(expressions);
     each(update, |key, value| {
-        // Other operators store a pattern, and match nothing with it.
+        // Other operators store a pattern, but match nothing with it.
         if key == "$pull" {
             patterns::check(value, expressions)?;
         }
@@ -71,10 +72,10 @@ fn argument(kind: Update, value: RawBsonRef<'_>, allowance: &Allowance) -> Check
     }
 }
 
-/// A pipeline update: the stages that a document goes through.
+/// Checks a pipeline update: the stages that a document goes through.
 ///
 /// # Errors
-/// `Denied` for what is in no list, `Invalid` where a stage has not the shape that it takes.
+/// `Denied` for anything that is in no list, `Invalid` if a stage does not have the shape that it takes.
 pub fn pipeline(stages: &RawArray, expressions: Expressions) -> Result<(), Objection> {
     if stages.is_empty() {
         return Err(Objection::invalid("a pipeline has at least one stage"));
@@ -107,7 +108,7 @@ fn stage(value: RawBsonRef<'_>, evaluated: &mut Expression<'_>) -> Check {
     checked.map_err(|objection| objection.within(key))
 }
 
-/// Gives the size of all that is set.
+/// Returns the size of all values that are set.
 fn fields(value: RawBsonRef<'_>, evaluated: &mut Expression<'_>) -> Result<u64, Objection> {
     let RawBsonRef::Document(fields) = value else {
         return Err(Objection::invalid("takes a document of fields"));
@@ -132,7 +133,7 @@ fn paths(value: RawBsonRef<'_>, evaluated: &Expression<'_>) -> Check {
     }
 }
 
-/// The filters that `$[name]` in a path stands for.
+/// Checks the filters that `$[name]` in a path stands for.
 ///
 /// # Errors
 /// As [`super::filter`].

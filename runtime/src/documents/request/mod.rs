@@ -1,11 +1,11 @@
-//! A call of `documents` becomes a read or a write in raw BSON, or is refused.
+//! Turns a call of `documents` into a read or a write in raw BSON, or refuses it.
 //!
-//! This is the one way from a handler's text to a statement: parsed by [`super::ejson`], held to the lists of
-//! [`super::operators`], with the options that the contract names and no others. Whether the handler is granted the
-//! collection is [`super::grants`]'s to say, before.
+//! This is the only way from a handler's text to a statement. The text is parsed by [`super::ejson`] and checked
+//! against the lists of [`super::operators`], and it may use only the options that the contract names. Before that,
+//! [`super::grants`] decides whether the handler may use the collection.
 //!
-//! Invariant: the same call with the same origin gives the same bytes, whenever it is made; so no `_id` is left to
-//! MongoDB to make up.
+//! Invariant: the same call with the same origin gives the same bytes, whenever it is made. So MongoDB never makes up
+//! an `_id`.
 
 mod options;
 mod read;
@@ -29,11 +29,11 @@ use crate::store::IdKey;
 pub use read::find;
 pub use write::{delete, insert, replace, update};
 
-/// The bytes of a message at most.
+/// The most bytes of a message.
 const MAX_MESSAGE_BYTES: usize = 1_000;
 
-/// The bytes of an `_id` that is told apart from others. A longer one is held three times as long as its delivery's batch,
-/// so it counts as any document.
+/// The most bytes of an `_id` that is told apart from others. A longer one would be held three times for as long as its
+/// delivery's batch, so it counts as any document.
 const MAX_KEY_BYTES: usize = 1_024;
 
 /// The functions of `documents`.
@@ -53,7 +53,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The function's name in the contract.
+    /// Returns the function's name in the contract.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -70,19 +70,19 @@ impl Verb {
         }
     }
 
-    /// Whether it writes, and so needs the grant for that.
+    /// Returns whether the function writes, and so needs the grant to write.
     #[must_use]
     pub fn writes(self) -> bool {
         !matches!(self, Self::FindOne | Self::Find | Self::Count)
     }
 
-    /// Whether one statement of it may touch several documents.
+    /// Returns whether one statement of the function may touch several documents.
     fn is_multi(self) -> bool {
         matches!(self, Self::UpdateMany | Self::DeleteMany)
     }
 }
 
-/// One call: the function, and the collection as it is granted.
+/// One call: the function, and the collection that is granted.
 #[derive(Debug, Clone, Copy)]
 pub struct Call<'a> {
     /// The function.
@@ -94,7 +94,7 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// A refusal that names the call and its argument.
+    /// Returns a refusal that names the call and its argument.
     fn refuse(&self, argument: &str, objection: impl Into<Objection>) -> Refusal {
         let objection = objection.into();
         let mut message = format!("{} on {}: {argument}: {objection}", self.verb.as_str(), self.collection);
@@ -115,14 +115,14 @@ impl Call<'_> {
     }
 }
 
-/// What the ids that a write's documents lack are derived from.
+/// The origin of a write, from which the missing ids of its documents are derived.
 #[derive(Debug, Clone, Copy)]
 pub struct Origin<'a> {
     /// The event's id.
     pub event: &'a str,
     /// The handler's internal id.
     pub handler: &'a str,
-    /// The outbox that the event is of, if it is not the default one.
+    /// The outbox that the event comes from, if it is not the default one.
     pub source: Option<&'a str>,
     /// The write's number in the delivery, from 0.
     pub write: u32,
@@ -134,11 +134,12 @@ impl Origin<'_> {
     }
 }
 
-/// The `_id` of the document at `place` in a write: the same for every run of a delivery, another for every other.
+/// Returns the `_id` of the document at `place` in a write. It is the same in every run of a delivery, and differs from
+/// that of every other document.
 #[must_use]
 pub fn derived_id(origin: &Origin<'_>, place: u32) -> ObjectId {
     let mut hash = Sha256::new();
-    // The lengths keep two neighbours with the same bytes in all apart.
+    // The lengths keep texts apart that have the same bytes when they are joined.
     for text in [Some(origin.event), Some(origin.handler), origin.source].into_iter().flatten() {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text.as_bytes());
@@ -151,18 +152,18 @@ pub fn derived_id(origin: &Origin<'_>, place: u32) -> ObjectId {
     ObjectId::from_bytes(bytes)
 }
 
-/// What a filter says of `_id`.
+/// What a filter says about `_id`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum NamedId<'a> {
-    /// It is this one.
+    /// It equals this value.
     One(RawBsonRef<'a>),
-    /// Nothing.
+    /// The filter does not mention it.
     Absent,
-    /// Something else, such as a range, or something within a clause.
+    /// Something else, such as a range, or a condition within a clause.
     Otherwise,
 }
 
-/// The key of an `_id`, if it is one that is told apart from others.
+/// Returns the key of an `_id`, if it is one that is told apart from others.
 fn key_of(id: RawBsonRef<'_>) -> Option<IdKey> {
     let bytes = match id {
         RawBsonRef::String(text) => text.len(),
@@ -195,7 +196,7 @@ fn named_id(filter: &RawDocument) -> Result<NamedId<'_>, Objection> {
     Ok(named)
 }
 
-/// The value that a condition on a field asks for, where it asks for just one.
+/// Returns the value that a condition on a field asks for, if it asks for just one.
 fn equality(value: RawBsonRef<'_>) -> Result<NamedId<'_>, Objection> {
     match value {
         RawBsonRef::RegularExpression(_) => Ok(NamedId::Otherwise),

@@ -1,4 +1,4 @@
-//! The options of a call: the members that the contract names at each function, and no others.
+//! The options of a call: the members that the contract names for each function, and no others.
 
 use bson::{RawArrayBuf, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 
@@ -17,7 +17,7 @@ pub(super) struct Options {
     pub(super) upsert: bool,
     pub(super) array_filters: Option<RawArrayBuf>,
     pub(super) must_match: bool,
-    /// The bytes of BSON of all of them.
+    /// The bytes that all options take as BSON.
     pub(super) bytes: usize,
 }
 
@@ -58,7 +58,7 @@ impl Options {
 
     fn set(&mut self, call: &Call<'_>, key: &str, value: RawBsonRef<'_>) -> Result<(), Objection> {
         match key {
-            // MongoDB takes 0 for no limit.
+            // MongoDB treats 0 as no limit.
             "limit" => self.limit = Some(count(value)?).filter(|limit| *limit > 0),
             "skip" => self.skip = Some(count(value)?).filter(|skip| *skip > 0),
             "sort" => self.sort = document(value, operators::sort)?,
@@ -95,7 +95,7 @@ fn flag(value: RawBsonRef<'_>) -> Result<bool, Objection> {
     value.as_bool().ok_or_else(|| Objection::invalid("takes true or false"))
 }
 
-/// A document that passes the check; an empty one says nothing.
+/// Returns a document that passes the check, or `None` if it is empty and so has no effect.
 fn document(
     value: RawBsonRef<'_>,
     check: impl Fn(&RawDocument) -> Result<(), Objection>,

@@ -10,10 +10,10 @@ use crate::documents::Refusal;
 use crate::documents::operators::{self, Objection};
 use crate::store::Query;
 
-/// What a `find-one`, `find` or `count` reads; a `find-one` has the limit 1.
+/// Returns what a `find-one`, `find` or `count` reads. A `find-one` has the limit 1.
 ///
 /// # Errors
-/// Where the filter or the options are not what the call takes.
+/// If the filter or the options are not what the call takes.
 pub fn find(call: &Call<'_>, filter: &str, options: Option<&str>) -> Result<Query, Refusal> {
     let filter = call.parse("filter", filter)?;
     operators::filter(&filter, call.expressions).map_err(|objection| call.refuse("filter", objection))?;
@@ -38,7 +38,7 @@ pub fn find(call: &Call<'_>, filter: &str, options: Option<&str>) -> Result<Quer
     })
 }
 
-/// The `_id`, where the filter is just that, and the options change nothing of what is found.
+/// Returns the `_id`, if the filter asks for nothing else and the options do not change what is found.
 fn plain_id(call: &Call<'_>, filter: &RawDocument, options: &Options) -> Result<Option<RawBson>, Objection> {
     let plain = call.verb != Verb::Count
         && options.limit.is_none()
@@ -49,7 +49,7 @@ fn plain_id(call: &Call<'_>, filter: &RawDocument, options: &Options) -> Result<
     if !plain || filter.into_iter().count() != 1 {
         return Ok(None);
     }
-    // A document behind `_id` may hold operators beside `$eq`, so only the plain forms count.
+    // The condition on `_id` may be a document with other operators besides `$eq`, so only the plain forms count.
     let simple = match filter.get("_id")? {
         Some(bson::RawBsonRef::Document(condition)) => match condition.get("$eq")? {
             Some(_) => condition.into_iter().count() == 1,

@@ -11,7 +11,7 @@ fn users() -> Arc<str> {
     Arc::from("users")
 }
 
-/// The call of that verb with these arguments.
+/// Makes a write with this verb and these arguments.
 fn write(verb: Verb, arguments: &[&str], options: Option<&str>) -> Result<Write, Refusal> {
     let collection = users();
     let call = Call { verb, collection: &collection, expressions: Expressions::Safe };
@@ -105,7 +105,7 @@ fn statements_are_those_of_the_commands() {
     for (verb, arguments, options, expected) in cases {
         let write = written(verb, arguments, options);
         assert_eq!(statement(&write), expected, "{arguments:?}");
-        // The order of the members counts too: a missing `_id` is put first.
+        // The order of the members matters too: a missing `_id` goes first.
         assert!(statement(&write).keys().eq(expected.keys()), "{arguments:?}");
         assert_eq!(write.multi, matches!(verb, Verb::UpdateMany | Verb::DeleteMany));
         assert_eq!(write.must_match, options.is_some_and(|options| options.contains("mustMatch")));
@@ -311,7 +311,7 @@ fn what_mongodb_cannot_store_is_refused_early() {
     }
 }
 
-/// Each argument and option that takes Extended JSON, with `{nested}` where a text may nest.
+/// Each argument and option that takes Extended JSON, with `{nested}` in the place of a text that may nest.
 fn places() -> Vec<(Verb, Vec<&'static str>, Option<&'static str>)> {
     let mut places = vec![
         (Verb::InsertOne, vec![r#"{"a":{nested}}"#], None),
@@ -342,7 +342,7 @@ fn places() -> Vec<(Verb, Vec<&'static str>, Option<&'static str>)> {
     places
 }
 
-/// The refusal of a call, a read or a write.
+/// Returns the refusal of a call, a read or a write.
 fn refusal(verb: Verb, arguments: &[&str], options: Option<&str>) -> Option<Refusal> {
     let collection = users();
     let call = Call { verb, collection: &collection, expressions: Expressions::Safe };
@@ -386,7 +386,7 @@ fn a_command_is_measured_as_a_whole() {
         assert_eq!(refusal.code, Code::Limit, "{refusal}");
         assert!(refusal.message.contains("more than the 16777216 that MongoDB takes"), "{refusal}");
     }
-    // A text that is short, and long as BSON.
+    // A short text that is long as BSON.
     let ones = format!(r#"{{"hint":{{"a":[{}1]}}}}"#, "1,".repeat(7 << 20));
     let refusal = refusal(Verb::FindOne, &["{}"], Some(&ones)).expect("too large");
     assert_eq!(refusal.code, Code::Limit);
@@ -464,7 +464,7 @@ proptest! {
             Ok(write) => {
                 let statement = &write.statements[0];
                 prop_assert!(depth(RawBsonRef::Document(statement)) < 90);
-                // The library's own walk over the bytes, at the depth that a command gives them.
+                // This is the library's own walk over the bytes, at the depth that they have in a command.
                 let command = bson::rawdoc! {"update": "users", "updates": [statement.clone()]};
                 prop_assert!(Document::try_from(&command).is_ok());
             }

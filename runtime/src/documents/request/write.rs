@@ -13,15 +13,16 @@ use crate::documents::ejson;
 use crate::documents::operators::{self, Objection};
 use crate::store::{Kind, Write};
 
-/// What a BSON document begins with.
+/// The bytes of the length that a BSON document begins with.
 const LENGTH_BYTES: usize = 4;
-/// What a statement has beside the documents that it holds: names, flags, an `_id`.
+/// The bytes that a statement takes besides the documents in it: names, flags, an `_id`.
 const STATEMENT_BYTES: usize = 96;
 
-/// What an `insert-one` or `insert-many` writes. A document without `_id` is given one derived from its origin.
+/// Returns the write of an `insert-one` or `insert-many`. A document without an `_id` gets one that is derived from the
+/// origin.
 ///
 /// # Errors
-/// Where a document or the options are not what the call takes, or there is no document.
+/// If a document or the options are not what the call takes, or if there is no document.
 pub fn insert(
     call: &Call<'_>,
     origin: &Origin<'_>,
@@ -59,12 +60,12 @@ pub fn insert(
     })
 }
 
-/// What an `update-one` or `update-many` writes. Where an upsert by operators may insert and nothing names the `_id`,
-/// it is derived from the origin.
+/// Returns the write of an `update-one` or `update-many`. If an upsert by operators may insert a document and nothing
+/// names its `_id`, the `_id` is derived from the origin.
 ///
 /// # Errors
-/// Where the filter, the update or the options are not what the call takes; for an upsert whose new document would
-/// have an `_id` of MongoDB's making.
+/// If the filter, the update or the options are not what the call takes, or if MongoDB would have to make up the `_id`
+/// of an upsert's new document.
 pub fn update(
     call: &Call<'_>,
     origin: &Origin<'_>,
@@ -83,11 +84,11 @@ pub fn update(
     finish(call, Kind::Update, statement, (named, &filter), &options)
 }
 
-/// What a `replace-one` writes.
+/// Returns the write of a `replace-one`.
 ///
 /// # Errors
-/// Where the filter, the document or the options are not what the call takes; for an upsert whose new document would
-/// have an `_id` of MongoDB's making.
+/// If the filter, the document or the options are not what the call takes, or if MongoDB would have to make up the
+/// `_id` of an upsert's new document.
 pub fn replace(call: &Call<'_>, filter: &str, document: &str, options: Option<&str>) -> Result<Write, Refusal> {
     let filter = parse_filter(call, filter)?;
     let options = Options::parse(call, options)?;
@@ -101,10 +102,10 @@ pub fn replace(call: &Call<'_>, filter: &str, document: &str, options: Option<&s
     finish(call, Kind::Update, statement, (named, &filter), &options)
 }
 
-/// What a `delete-one` or `delete-many` writes.
+/// Returns the write of a `delete-one` or `delete-many`.
 ///
 /// # Errors
-/// Where the filter or the options are not what the call takes.
+/// If the filter or the options are not what the call takes.
 pub fn delete(call: &Call<'_>, filter: &str, options: Option<&str>) -> Result<Write, Refusal> {
     let filter = parse_filter(call, filter)?;
     let options = Options::parse(call, options)?;
@@ -125,7 +126,7 @@ fn finish(
 ) -> Result<Write, Refusal> {
     call.check_size("the statement", statement.as_bytes().len())?;
     let id = match named {
-        // A collation may hold other texts for equal.
+        // A collation may treat other texts as equal.
         NamedId::One(value) if options.collation.is_none() => key_of(value),
         _ => None,
     };
@@ -133,7 +134,7 @@ fn finish(
         collection: Arc::clone(call.collection),
         kind,
         statements: vec![statement],
-        // An index that is asked for may leave the document out.
+        // The index that a hint asks for may not contain the document.
         id_only: id.is_some() && options.hint.is_none() && asks_id_only(filter),
         id,
         multi: call.verb.is_multi(),
@@ -142,7 +143,8 @@ fn finish(
     })
 }
 
-/// Whether the filter is of one plain `_id`. An operator is not looked into, since it may stand beside others.
+/// Returns whether the filter asks for one plain `_id` and nothing else. Operators are not examined, because several
+/// may be combined.
 fn asks_id_only(filter: &RawDocument) -> bool {
     let mut elements = filter.iter();
     let first = elements.next().and_then(Result::ok);
@@ -156,7 +158,7 @@ fn parse_filter(call: &Call<'_>, text: &str) -> Result<RawDocumentBuf, Refusal> 
     Ok(filter)
 }
 
-/// A document of operators, or a pipeline.
+/// Parses a document of operators, or a pipeline.
 fn parse_update(call: &Call<'_>, text: &str) -> Result<RawBson, Refusal> {
     let refuse = |objection| call.refuse("update", objection);
     if !text.trim_start().starts_with('[') {
@@ -171,7 +173,7 @@ fn parse_update(call: &Call<'_>, text: &str) -> Result<RawBson, Refusal> {
     Ok(update)
 }
 
-/// A document to be stored.
+/// Parses a document that will be stored.
 fn stored(text: &str) -> Result<RawDocumentBuf, Objection> {
     let document = ejson::parse_document(text)?;
     operators::document(&document)?;
@@ -214,15 +216,15 @@ fn append_shared(statement: &mut RawDocumentBuf, options: &Options) {
     }
 }
 
-/// An empty document with room for what will be appended: it is kept until its batch is committed, so it should not hold
-/// twice what it needs.
+/// Returns an empty document with room for what will be appended. It is kept until its batch is committed, so it should
+/// not hold twice what it needs.
 fn with_room(bytes: usize) -> RawDocumentBuf {
     let mut empty = Vec::with_capacity(bytes + STATEMENT_BYTES);
     empty.extend_from_slice(RawDocumentBuf::new().as_bytes());
     RawDocumentBuf::from_bytes(empty).unwrap_or_default()
 }
 
-/// The document with an `_id` before its first field.
+/// Returns the document with an `_id` before its first field.
 fn with_id(document: &RawDocument, id: ObjectId) -> Result<RawDocumentBuf, Objection> {
     let mut head = with_room(document.as_bytes().len());
     head.append(cstr!("_id"), id);
@@ -234,11 +236,11 @@ fn with_id(document: &RawDocument, id: ObjectId) -> Result<RawDocumentBuf, Objec
     Ok(RawDocumentBuf::from_bytes(bytes)?)
 }
 
-/// Gives an upsert whose filter does not name the `_id` one that is the same at every run. MongoDB would make one up,
-/// and what a rolled back run was told of it would be wrong.
+/// Gives an upsert whose filter does not name the `_id` one that is the same in every run. Otherwise MongoDB would make
+/// one up, and a run that was rolled back would have seen a wrong one.
 ///
-/// Only update operators can say "where it is inserted". In a pipeline or a replacement an `_id` would have to be that
-/// of the document found too, so there the handler has to name it.
+/// Only update operators can set a value on insertion alone. In a pipeline or a replacement, an `_id` would also have
+/// to be that of the document found, so there the handler must name it.
 fn settle_id(call: &Call<'_>, named: NamedId<'_>, update: RawBson, origin: &Origin<'_>) -> Result<RawBson, Refusal> {
     let RawBson::Document(update) = update else {
         return Err(call.refuse("filter", unnamed_id("by an equality here")));
@@ -247,7 +249,7 @@ fn settle_id(call: &Call<'_>, named: NamedId<'_>, update: RawBson, origin: &Orig
         return Ok(RawBson::Document(update));
     }
     if named != NamedId::Absent {
-        // MongoDB takes the new document's `_id` from some of these conditions and not from others.
+        // MongoDB takes the new document's `_id` from some of these conditions but not from others.
         return Err(call.refuse("filter", unnamed_id("by an equality here, or not at all")));
     }
     let id = origin.id(0);
@@ -264,7 +266,7 @@ fn settle_id(call: &Call<'_>, named: NamedId<'_>, update: RawBson, origin: &Orig
     Ok(RawBson::Document(settled))
 }
 
-/// Whether an operator writes the `_id`, as it may where a document is inserted.
+/// Returns whether an operator sets the `_id`, as it may when a document is inserted.
 fn sets_id(update: &RawDocument) -> bool {
     update.into_iter().flatten().filter_map(|(_, paths)| paths.as_document()).any(|paths| {
         paths.into_iter().flatten().any(|(path, _)| path.as_str() == "_id" || path.as_str().starts_with("_id."))
