@@ -186,7 +186,7 @@ mod tests {
     fn of_row(members: &str, schema: Option<&str>) -> Result<String, String> {
         let settings = Settings { others: Others::All, ..Settings::default() };
         let members = Members::of(members);
-        let row = Row::of_members(&members, &settings).expect("no field stands twice");
+        let row = Row::of_members(&members, &settings).expect("no field occurs twice");
         let schema = schema.map(|schema| RowSchema::of_row(raw(schema)));
         others(&row, schema.as_ref()).map_err(|error| error.to_string())
     }

@@ -273,9 +273,9 @@ fn a_key_that_stands_twice_is_an_error_and_never_half_a_document() {
         to_canonical(&outer, usize::MAX).map_err(|error| error.to_string())
     };
     assert!(print(&["a", "b"]).is_ok() && print(&many).is_ok());
-    assert_eq!(print(&["a", "b", "a"]), Err("the key \"a\" stands twice".to_owned()));
+    assert_eq!(print(&["a", "b", "a"]), Err("the key \"a\" occurs twice".to_owned()));
     many.push("k57");
-    assert_eq!(print(&many), Err("the key \"k57\" stands twice".to_owned()));
+    assert_eq!(print(&many), Err("the key \"k57\" occurs twice".to_owned()));
 }
 
 proptest! {

@@ -224,7 +224,7 @@ impl<'a> Parser<'a> {
             None => Ok(()),
             Some((_, key)) => {
                 let name = String::from_utf8_lossy(text(key)).into_owned();
-                Err(Invalid::new(format!("the key {:?} stands twice", shown(&name))))
+                Err(Invalid::new(format!("the key {:?} occurs twice", shown(&name))))
             }
         }
     }

@@ -26,7 +26,7 @@ pub enum Unprintable {
     #[error("its bytes are not BSON: {0}")]
     Malformed(#[from] bson::error::Error),
     /// A key is repeated, so a reader of JSON would see only one of the two values.
-    #[error("the key {0:?} stands twice")]
+    #[error("the key {0:?} occurs twice")]
     RepeatedKey(String),
     /// It is nested deeper than anything that MongoDB stores.
     #[error("nested deeper than {MAX_PRINTED_DEPTH} levels")]

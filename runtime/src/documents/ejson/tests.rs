@@ -232,7 +232,7 @@ fn what_is_malformed_is_named_with_its_place() {
         (r#"{"$code":"f","$scope":{"$oid":"5a5a5a5a5a5a5a5a5a5a5a5a"}}"#, "`$code` takes a string"),
         (r#"{"$minKey":true}"#, "`$minKey` takes the number 1"),
         (r#"{"$undefined":false}"#, "`$undefined` takes true"),
-        (r#"{"a":{"b":1,"b":2}}"#, "a: the key \"b\" stands twice"),
+        (r#"{"a":{"b":1,"b":2}}"#, "a: the key \"b\" occurs twice"),
         (r#"{"a\u0000b":1}"#, "has a NUL in it"),
         (r#"{"a":1"#, "not JSON: the text ends at byte 6 in place of `}`"),
         (r#"{"a":1,}"#, "not JSON: '}' stands at byte 7 in place of a string"),
@@ -267,7 +267,7 @@ fn repeated_keys_are_found_among_many() {
     let members: Vec<String> = (0..100).map(|n| format!("\"k{n}\":{n}")).collect();
     assert!(parse_document(&format!("{{{}}}", members.join(","))).is_ok());
     let repeated = format!("{{{},\"k57\":0}}", members.join(","));
-    assert_eq!(invalid(&repeated), "the key \"k57\" stands twice");
+    assert_eq!(invalid(&repeated), "the key \"k57\" occurs twice");
 }
 
 #[test]
