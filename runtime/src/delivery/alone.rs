@@ -1,4 +1,9 @@
-//! An event alone in a transaction of its own, where its handlers' reads and effects are real. Pure.
+//! Runs an event alone in a transaction of its own, in which its handlers read and write MongoDB directly. Pure.
+//!
+//! The transaction is opened first, under the fence, and stays open while the handlers run. They see their own writes,
+//! and nobody else does before the commit. If a delivery fails, is skipped or meets a fault, its writes may already be
+//! in the transaction, so the transaction is abandoned and what is left runs again in a new one. A fault whose result
+//! is unknown may leave the transaction open, and then only a new claim ends it.
 
 use super::batch::{Batch, DeliveryRef, Next};
 use super::culprits::{Search, too_large};
@@ -13,13 +18,13 @@ use crate::documents::Mode;
 use crate::failpoint;
 use crate::store::{Advance, Live, Probed, Reply, Write};
 
-/// How one try of an event alone ended, before its commit.
+/// How one try of an event ended before its commit.
 enum Try {
     /// All its deliveries are in the open transaction.
     Ready,
-    /// One has failed or was skipped: what it wrote is not to be committed, so all is done again without it.
+    /// One has failed or was skipped. Its writes must not be committed, so all the others run again without it.
     Without,
-    /// This delivery met a fault, and this is what became of the transaction.
+    /// This delivery met a fault, with what became of the transaction.
     Faulty(DeliveryRef, Fault, Reply),
 }
 
@@ -32,7 +37,7 @@ impl Transactor {
     }
 
     async fn alone_until_decided(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
-        // What a run outside of a transaction came to, also where it failed, rests on what it read there.
+        // The outcome of a run outside the transaction, even a failure, rests on what it read there.
         batch.forget_runs();
         runner.condemn(batch);
         let mut redo = Redo::strict(true);
@@ -88,15 +93,16 @@ impl Transactor {
                     Some(slow) => self.again(runner, PAUSE, &slow).await?,
                     None => search.next(batch, &why),
                 },
-                // The writes have acted already, so that none of these can follow; the next try would tell.
+                // The writes have already taken effect in the transaction, so none of these can follow. The next try
+                // would show it.
                 Step::Strict | Step::Fail { .. } | Step::Rerun | Step::Halve(_) | Step::Suspect { .. } => {}
             }
             batch.forget_commits();
         }
     }
 
-    /// Ends the transaction in which a delivery met a fault, and finds out whose the fault is. None where that is enough;
-    /// else what became of the transaction decides.
+    /// Ends the transaction in which a delivery met a fault, and finds out whose fault it is. Returns none if that
+    /// settles it, or else the reply that decides what follows.
     async fn faulty(
         &mut self,
         runner: &Runner,
@@ -115,12 +121,13 @@ impl Transactor {
         if let Some(failure) = failure {
             batch.fail(at, failure);
         }
-        // Only a claim ends what a statement that is still on its way has open.
+        // Only a claim ends a transaction in which a statement may still be running.
         Ok(Some(reply).filter(|reply| matches!(reply, Reply::Unknown(_))))
     }
 
-    /// The delivery that has more bytes than a transaction takes by itself, or else the one that writes most: each is run
-    /// in a transaction of which nothing is committed. None where MongoDB does not say so of one: it is asked again.
+    /// Finds the delivery that alone has more bytes than a transaction takes, or else the one that writes most. Each
+    /// runs in a transaction that is never committed. Returns none if MongoDB could not tell for one of them. Then the
+    /// event is tried again.
     async fn oversized_alone(&mut self, runner: &Runner, batch: &mut Batch, advance: &Advance) -> Option<DeliveryRef> {
         let mut largest = None;
         for at in batch.unfinished() {

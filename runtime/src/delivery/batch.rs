@@ -1,7 +1,7 @@
-//! A batch: which of its events run, what their deliveries came to, and the one transaction that follows. Pure.
+//! A batch: which of its events run, how their deliveries ended, and the one transaction that follows. Pure.
 //!
-//! Invariant: the plan accounts for every delivery of every record from the first to where the batch is cut, and for
-//! nothing behind it.
+//! Invariant: the plan accounts for every delivery of every record up to where the batch is cut, and for nothing behind
+//! it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -35,9 +35,9 @@ pub enum Outcome {
 /// One event for one handler.
 #[derive(Debug, Clone)]
 pub struct Delivery {
-    /// To whom.
+    /// The handler that it goes to.
     pub handler: Arc<Identity>,
-    /// How it ended; none before it has.
+    /// How it ended, or none while it has not.
     pub outcome: Option<Outcome>,
     pub(super) writes: Vec<Write>,
     reads: Vec<ReadById>,
@@ -56,30 +56,32 @@ impl Delivery {
 pub enum Fate {
     /// No event.
     Ignored,
-    /// An event that is accounted for already.
+    /// An event that is already accounted for.
     Duplicate,
-    /// An event whose id stood before it, here or in what is being committed: the ledger is asked which hash is right.
+    /// An event whose id came before, in this batch or in the one that is being committed. The ledger decides which
+    /// hash is right.
     Repeated {
         /// Its own mark.
         marker: Marker,
         /// The hash of the first.
         first: i64,
     },
-    /// An event that was not sent whole: a duplicate where its id is known, else dead.
+    /// An event that was not sent whole. It is a duplicate if its id is known, and dead otherwise.
     Unsent {
         /// Its key in the ledger.
         key: MarkerKey,
-        /// The hash of the event that had its id before it, here or in what is being committed.
+        /// The hash of the event with the same id that came before, in this batch or in the one that is being
+        /// committed.
         first: Option<i64>,
     },
-    /// An event for these handlers; none where nobody wants it.
+    /// An event for these handlers, or for none if no handler wants it.
     Event {
         /// Its mark in the ledger.
         marker: Marker,
         /// Its deliveries, in the order in which they run.
         deliveries: Vec<Delivery>,
     },
-    /// Parked without any delivery: it cannot be read, or its id is another event's.
+    /// Parked without any delivery, because it cannot be read or because its id belongs to another event.
     Dead(Box<Failure>),
 }
 
@@ -92,7 +94,7 @@ pub struct Slot {
     pub fate: Fate,
 }
 
-/// Which delivery: the place of its record in the batch, and its own among the record's.
+/// Identifies a delivery by the place of its record in the batch and its own place among the record's deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeliveryRef {
     /// The record's place.
@@ -106,20 +108,20 @@ pub struct DeliveryRef {
 pub enum Next {
     /// The next delivery.
     Go,
-    /// The same delivery again, after a while: a probe tells whose doing it is.
+    /// Run the same delivery again after a pause. A probe finds out who is to blame.
     Again(Fault),
-    /// What is before this event is to be committed; the event is the first of the next batch.
+    /// Commit what is before this event. The event is the first of the next batch.
     Cut(&'static str),
-    /// The event, the first of the batch, is to run alone in a transaction.
+    /// Run the event, which is the first of the batch, alone in a transaction.
     Alone(&'static str),
 }
 
-/// What decides, besides an event itself, whether it is run and for whom.
+/// The facts that decide, together with the event itself, whether it is run and for whom.
 #[derive(Debug)]
 pub struct Judge<'a> {
     /// The hashes of the events that the ledger has.
     pub seen: &'a HashMap<MarkerKey, i64>,
-    /// Who handles what.
+    /// The handlers of each event type.
     pub routes: &'a Routes,
     /// The claims under which the batch will be committed.
     pub heads: &'a BTreeMap<PartitionId, Claim>,
@@ -132,15 +134,16 @@ pub struct Judge<'a> {
 }
 
 const HOST_CRASH: &str = "host-crash";
-/// The most statements of a batch, and their most bytes: what one more event makes is over them.
+/// The most statements of a batch, and their most bytes. The last event may take the batch over these bounds.
 const BATCH_WRITES: usize = 4_000;
 const BATCH_WRITE_BYTES: usize = 16 << 20;
-/// The most bytes that several deliveries of one event write together, because they are committed together. A host holds
-/// some four times as much for each of two batches.
+/// The most bytes that several deliveries of one event write together, because they are committed together. A host
+/// holds about four times as much for each of two batches.
 const EVENT_WRITE_BYTES: usize = 32 << 20;
-/// The most bytes that a batch keeps besides: what its failures say, and what its reads by `_id` are checked by.
+/// The most bytes that a batch keeps besides: the texts of its failures, and the data that its reads by `_id` are
+/// checked against.
 const BATCH_KEPT_BYTES: usize = 16 << 20;
-/// How many owners a delivery that runs singly may cost.
+/// How many owners may die of a delivery that runs singly before it is dead.
 const DEATHS: i32 = 2;
 
 /// Whether the partition has lost owner after owner, so that its events run singly.
@@ -157,17 +160,17 @@ pub struct Batch {
     writes: usize,
     write_bytes: usize,
     kept_bytes: usize,
-    /// MongoDB's clock when it was begun.
+    /// MongoDB's clock when the batch was begun.
     now_ms: i64,
-    /// By what events were taken for new ones.
+    /// The floors by which events were taken for new ones.
     floors: Floors,
-    /// Its one event runs singly: it may be what has killed hosts.
+    /// Its one event runs singly, because it may have killed hosts.
     singly: bool,
 }
 
 impl Batch {
-    /// Decides what needs no look at the ledger: what is no event, what cannot be read, and what comes twice, here or in
-    /// what is being committed, of which `before` has the hashes.
+    /// Decides everything that does not need the ledger: records that are no events or cannot be read, and events that
+    /// come twice, in this batch or in the one that is being committed. `before` has the hashes of the latter.
     #[must_use]
     pub fn new(entries: Vec<Entry>, ledger: &Ledger, before: Option<&HashMap<MarkerKey, i64>>) -> Self {
         let mut first: HashMap<MarkerKey, i64> = HashMap::new();
@@ -204,7 +207,7 @@ impl Batch {
         Self { slots, behind, pending, writes, write_bytes, kept_bytes, now_ms, floors, singly }
     }
 
-    /// The events that the ledger is to be asked for.
+    /// Returns the keys to look up in the ledger.
     #[must_use]
     pub fn keys(&self) -> Vec<MarkerKey> {
         let unsent = self.slots.iter().filter_map(|slot| match &slot.fate {
@@ -214,13 +217,13 @@ impl Batch {
         self.markers().map(|marker| marker.key).chain(unsent).collect()
     }
 
-    /// The hashes of its events.
+    /// Returns the hashes of its events.
     #[must_use]
     pub fn hashes(&self) -> HashMap<MarkerKey, i64> {
         self.markers().map(|marker| (marker.key, marker.hash)).collect()
     }
 
-    /// The buckets of the ledger that it writes to.
+    /// Returns the buckets of the ledger that it writes to.
     #[must_use]
     pub fn buckets(&self) -> BTreeSet<i64> {
         self.markers().map(|marker| marker.bucket).collect()
@@ -233,7 +236,7 @@ impl Batch {
         })
     }
 
-    /// Takes out what the ledger has or no longer would have, and gives the rest their handlers.
+    /// Takes out the events that the ledger has or may have forgotten, and gives the rest their handlers.
     pub fn route(&mut self, judge: &Judge<'_>) {
         self.now_ms = judge.now_ms;
         self.floors.clone_from(judge.floors);
@@ -278,7 +281,7 @@ impl Batch {
         }
     }
 
-    /// The next delivery to run; none where all have ended.
+    /// Returns the next delivery to run, or none if all have ended.
     #[must_use]
     pub fn next(&self, after: Option<DeliveryRef>) -> Option<DeliveryRef> {
         let from = after.map_or(0, |at| at.slot);
@@ -289,7 +292,8 @@ impl Batch {
         })
     }
 
-    /// What is delivered, to whom, and what the handler takes for now: `now_ms` where its event is begun only now.
+    /// Returns the event, its handler, and the time that the handler takes for now, which is `now_ms` if the event is
+    /// begun only now.
     pub fn begin(&mut self, at: DeliveryRef, now_ms: i64) -> Option<(Arc<Event>, Arc<Identity>, i64)> {
         let slot = self.slots.get_mut(at.slot)?;
         let (Item::Event(event), Fate::Event { deliveries, .. }) = (&slot.entry.item, &slot.fate) else { return None };
@@ -298,31 +302,31 @@ impl Batch {
         Some((Arc::clone(event), handler, begun_ms))
     }
 
-    /// The record of a delivery that runs singly.
+    /// Returns the record of the delivery if it runs singly.
     #[must_use]
     pub fn runs_singly(&self, at: DeliveryRef) -> Option<&Entry> {
         self.slots.get(at.slot).map(|slot| &slot.entry).filter(|_| self.singly)
     }
 
-    /// The deliveries that have not ended.
+    /// Returns the deliveries that have not ended.
     #[must_use]
     pub fn unfinished(&self) -> Vec<DeliveryRef> {
         self.deliveries().filter(|(_, delivery)| delivery.outcome.is_none()).map(|(at, _)| at).collect()
     }
 
-    /// To whom the delivery goes.
+    /// Returns the handler that the delivery goes to.
     #[must_use]
     pub fn handler(&self, at: DeliveryRef) -> Option<Arc<Identity>> {
         self.deliveries().find(|(found, _)| *found == at).map(|(_, delivery)| Arc::clone(&delivery.handler))
     }
 
-    /// What the deliveries that have ended well will write.
+    /// Returns the pending writes of the deliveries that succeeded.
     #[must_use]
     pub fn pending(&self) -> Arc<Pending> {
         Arc::clone(&self.pending)
     }
 
-    /// What a run's decision does to the batch.
+    /// Applies the decision about a run to the batch.
     pub fn ran(&mut self, at: DeliveryRef, decision: Decision, writes: Vec<Write>, reads: Vec<ReadById>) -> Next {
         let outcome = match decision {
             Decision::Again(fault) => return Next::Again(fault),
@@ -353,7 +357,7 @@ impl Batch {
         }
         if let Some(delivery) = self.delivery_mut(at) {
             delivery.outcome = Some(outcome);
-            // What it read is read again also where it failed or was skipped, for it may have been so for that.
+            // The transaction checks its reads even if it failed or was skipped, because they may be the reason.
             delivery.reads = reads;
             if accepted {
                 delivery.writes = writes;
@@ -362,14 +366,14 @@ impl Batch {
         Next::Go
     }
 
-    /// Whether what the delivery wrote is to be committed.
+    /// Whether the delivery's writes will be committed.
     #[must_use]
     pub(super) fn is_accepted(&self, at: DeliveryRef) -> bool {
         self.deliveries().any(|(found, delivery)| found == at && matches!(delivery.outcome, Some(Outcome::Committed)))
     }
 
-    /// Whether an event would write too much with these writes of one more of its deliveries. A single delivery is bounded
-    /// by its handler's limits.
+    /// Whether these writes of one more delivery would make the event write too much. A single delivery is bounded by
+    /// its handler's limits.
     fn is_too_much(&self, at: DeliveryRef, writes: &[Write]) -> bool {
         let Some(Fate::Event { deliveries, .. }) = self.slots.get(at.slot).map(|slot| &slot.fate) else { return false };
         let of_all = |writes: &[Write]| writes.iter().map(Write::bytes).sum::<usize>();
@@ -378,7 +382,7 @@ impl Batch {
         before > 0 && before + of_all(writes) > EVENT_WRITE_BYTES
     }
 
-    /// An event's end: either what is before it commits first, or, where nothing is, it runs alone.
+    /// Ends the batch before an event: the records before it commit first. If there are none, the event runs alone.
     fn cut_before(&mut self, at: DeliveryRef, why: &'static str) -> Next {
         let half_done = at.place > 0 && seeded::on(Bug::HalfDone);
         if at.slot == 0 && !half_done {
@@ -388,14 +392,14 @@ impl Batch {
         Next::Cut(why)
     }
 
-    /// Leaves the records from `slot` on to the next batch, undone.
+    /// Leaves the records from `slot` on to the next batch.
     pub fn cut(&mut self, slot: usize) {
         let mut rest: Vec<Entry> = self.slots.drain(slot..).map(|slot| slot.entry).collect();
         rest.append(&mut self.behind);
         self.behind = rest;
     }
 
-    /// Ends a delivery otherwise than its run did: its writes are not in the next plan.
+    /// Fails a delivery whatever its run came to. The next plan is without its writes.
     pub fn fail(&mut self, at: DeliveryRef, failure: Failure) {
         if let Some(delivery) = self.delivery_mut(at) {
             delivery.outcome = Some(Outcome::Failed(Box::new(failure)));
@@ -403,32 +407,33 @@ impl Batch {
         }
     }
 
-    /// The same for a while: returns the delivery as it was, for [`Batch::restore`].
+    /// Fails a delivery for the time being. Returns it as it was, for [`Batch::restore`].
     pub(super) fn leave_out(&mut self, at: DeliveryRef, failure: Failure) -> Option<Delivery> {
         let before = self.delivery_mut(at).cloned();
         self.fail(at, failure);
         before
     }
 
-    /// Takes a delivery in again that was left out.
+    /// Puts back a delivery that was left out.
     pub(super) fn restore(&mut self, at: DeliveryRef, before: Delivery) {
         if let Some(delivery) = self.delivery_mut(at) {
             *delivery = before;
         }
     }
 
-    /// Whether its deliveries have written as much as one transaction is given, or keep as much as one host should.
+    /// Whether its deliveries have written as much as one transaction should hold, or keep as much memory as one host
+    /// should.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.writes >= BATCH_WRITES || self.write_bytes >= BATCH_WRITE_BYTES || self.kept_bytes >= BATCH_KEPT_BYTES
     }
 
-    /// Forgets what went well, for it is to be run again; what failed or was skipped stays so.
+    /// Forgets the deliveries that succeeded, so that they run again. Those that failed or were skipped stay so.
     pub fn forget_commits(&mut self) {
         self.forget(|outcome| matches!(outcome, Outcome::Committed));
     }
 
-    /// Forgets every run. What was decided without one, for the host died of it, stays so.
+    /// Forgets every run. A delivery that was decided without one, because hosts died of it, stays so.
     pub fn forget_runs(&mut self) {
         self.forget(|outcome| !matches!(outcome, Outcome::Failed(failure) if failure.reason == HOST_CRASH));
     }
@@ -447,7 +452,7 @@ impl Batch {
         }
     }
 
-    /// How many records it holds.
+    /// Returns how many records it holds.
     #[must_use]
     pub fn len(&self) -> usize {
         self.slots.len()
@@ -459,25 +464,25 @@ impl Batch {
         self.slots.is_empty()
     }
 
-    /// Its records and their fates.
+    /// Returns its records and their fates.
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
         &self.slots
     }
 
-    /// The records in it and those that were cut off, for another try.
+    /// Returns its records and those that were cut off, for another try.
     #[must_use]
     pub fn into_entries(self) -> Vec<Entry> {
         self.slots.into_iter().map(|slot| slot.entry).chain(self.behind).collect()
     }
 
-    /// What was cut off, for the next batch.
+    /// Takes the records that were cut off, for the next batch.
     pub fn take_behind(&mut self) -> Vec<Entry> {
         std::mem::take(&mut self.behind)
     }
 
-    /// The one transaction that accounts for the batch. Partitions without a claim are not in it: the caller has
-    /// taken their records out.
+    /// Returns the one transaction that accounts for the batch. Partitions without a claim are not in it: the caller
+    /// has taken their records out.
     #[must_use]
     pub fn plan(&self, claims: &BTreeMap<PartitionId, Claim>, ledger: &Ledger, form: Form, now_ms: i64) -> Plan {
         let writes = self
@@ -503,7 +508,7 @@ impl Batch {
         plan
     }
 
-    /// The claims as they stand once the plan is committed.
+    /// Returns how the batch advances each claim once the plan is committed.
     #[must_use]
     pub fn advances(&self, claims: &BTreeMap<PartitionId, Claim>) -> Vec<Advance> {
         // The last entry of each partition, and the highest time of creation.
@@ -561,7 +566,7 @@ fn repeated(id: &str, same: bool) -> Fate {
     dead("id-conflict", &what)
 }
 
-/// What becomes of an event that was not sent whole: `known` is the hash of the one that has its id.
+/// Decides the fate of an event that was not sent whole. `known` is the hash of the event that has its id.
 fn without_value(unsent: &Unsent, known: Option<i64>) -> Fate {
     match (known, &unsent.told_by) {
         (Some(known), Some(told_by)) => repeated(&unsent.id, known == unsent_hash(told_by)),

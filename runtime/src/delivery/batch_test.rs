@@ -53,7 +53,7 @@ fn told_by(event: &Event) -> ToldBy {
     }
 }
 
-/// The batch of these records, against a ledger that has these events, and the one before it.
+/// Returns the batch of these records, routed against a ledger that has these events and against the batch before it.
 fn routed(items: Vec<Item>, seen: &HashMap<MarkerKey, i64>, before: Option<&HashMap<MarkerKey, i64>>) -> Batch {
     routed_by(&Routes::default(), items, seen, before)
 }
@@ -127,7 +127,7 @@ fn it_is_dead_where_nobody_knows_its_id_and_leaves_no_mark() {
     assert!(plan.markers.is_empty());
     assert_eq!((plan.parked.len(), plan.records.len()), (1, 1));
     assert_eq!(plan.parked[0].get_str("event_id").ok(), Some("f"));
-    // The event itself may come yet, and is then run.
+    // The event itself may still come, and is then run.
     let items = vec![unsent("f", None), Item::Event(Arc::new(event("f")))];
     assert!(matches!(routed(items, &HashMap::new(), None).slots()[1].fate, Fate::Event { .. }));
 }
@@ -140,7 +140,7 @@ fn another_events_id_is_a_conflict() {
     assert_eq!(failure.reason, "id-conflict");
 }
 
-/// How many deliveries that end like this a batch takes.
+/// Returns how many deliveries that end like this a batch takes.
 fn most(decision: impl Fn() -> Decision, reads: impl Fn() -> Vec<ReadById>) -> Option<usize> {
     let mut batch = routed(vec![Item::Event(Arc::new(event("e")))], &HashMap::new(), None);
     (1..100_000).find(|_| {

@@ -1,7 +1,7 @@
-//! Two halves of one task: one waits for replies, the other computes and gives way when a reply is there. Pure.
+//! Two halves of one task: one waits for replies, and the other computes and yields when a reply has come. Pure.
 //!
-//! A trip through the executor after every delivery would cost as much as a tenth of all that a host does, so the half
-//! that computes asks the bell, and makes the trip only where there is something to do.
+//! To yield to the executor after every delivery would cost up to a tenth of all that a host does. So the half that
+//! computes checks the bell, and yields only if there is something to do.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -11,25 +11,25 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::task::AtomicWaker;
 
-/// Says whether the half that waits has something to do.
+/// Tells whether the half that waits has something to do.
 #[derive(Debug, Default)]
 pub(super) struct Bell {
     state: AtomicU8,
     task: AtomicWaker,
-    /// How often the half that computes found nothing to give way for.
+    /// How often the half that computes found nothing to yield for.
     passed: AtomicU32,
 }
 
-/// After so many it gives way all the same, for others may want its thread.
+/// After so many of these it yields all the same, because others may want its thread.
 const AT_MOST: u32 = 16;
 
 /// It waits, or has not begun.
 const QUIET: u8 = 0;
-/// Something that it waits for is there.
+/// Something that it waits for has come.
 const RUNG: u8 = 1;
-/// It has gone on; what it has asked others for waits for the executor.
+/// It has gone on, and what it has asked others for waits for the executor.
 const HEARD: u8 = 2;
-/// It is at its end: who rings now rings for nobody.
+/// It has ended, so a ring has no effect.
 const OVER: u8 = 3;
 
 impl Wake for Bell {
@@ -42,13 +42,13 @@ impl Wake for Bell {
 }
 
 impl Bell {
-    /// The half that waits: it is polled where the bell has rung.
+    /// Runs the half that waits, which is polled when the bell has rung.
     pub(super) async fn listen<F: Future>(self: &Arc<Self>, mut waiting: Pin<&mut F>) -> F::Output {
         let ring = Waker::from(Arc::clone(self));
         self.state.store(RUNG, Ordering::Release);
         poll_fn(|context| {
             self.task.register(context.waker());
-            // A ring from here on is another one.
+            // A ring from here on counts as another one.
             if self.state.compare_exchange(RUNG, HEARD, Ordering::AcqRel, Ordering::Acquire).is_err() {
                 return Poll::Pending;
             }
@@ -61,7 +61,8 @@ impl Bell {
         .await
     }
 
-    /// The half that computes: lets the other one, and those that it has asked, go on as far as they can.
+    /// Lets the other half, and the tasks that it depends on, go on as far as they can. The half that computes calls
+    /// this.
     pub(super) async fn give_way(&self) {
         let mut passes = self.passed.fetch_add(1, Ordering::Relaxed) % AT_MOST < AT_MOST - 1;
         poll_fn(|context| {
@@ -116,7 +117,7 @@ mod tests {
         assert_eq!(woken.0.load(Ordering::Relaxed), 1, "its task is woken too");
         assert!(listening.as_mut().poll(&mut context).is_pending());
         ring();
-        // The executor may have another waker each time.
+        // The executor may pass another waker each time.
         let other = Waker::noop();
         assert_eq!(listening.as_mut().poll(&mut Context::from_waker(other)), Poll::Ready(7));
         assert!(bell.give_way().now_or_never().is_some(), "nobody waits any more");

@@ -1,7 +1,13 @@
-//! The one committer of a group in a process: takes records, makes one batch ready while another commits. Pure.
+//! The one committer of a group in a process: takes records, and prepares one batch while another commits. Pure.
 //!
-//! Invariant: records leave in the order in which they came, but for those whose claim is lost; what a transaction does
-//! not account for stands before all that came later.
+//! At most two batches are under way. The in-flight batch has run and is being committed. The speculative batch
+//! (`Ahead`) runs meanwhile as if that commit had succeeded: under the claims that it leaves, with its events known. A
+//! delivery that reads what is being committed waits for the commit. The speculative batch is kept only if the
+//! in-flight batch committed whole and no claim was lost. Otherwise it rests on a wrong assumption, so it is thrown
+//! away and its records are done again. None of its writes reaches MongoDB before it is in flight itself.
+//!
+//! Invariant: records leave in the order in which they came, except those whose claim is lost. Records that a
+//! transaction does not account for go before all that came later.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::pin::pin;
@@ -25,32 +31,32 @@ use crate::telemetry::metrics::Metrics;
 /// The most bytes of records in a batch.
 pub const BATCH_BYTES: usize = 8 << 20;
 
-/// The committer.
+/// The committer of one process.
 #[derive(Debug)]
 pub struct Committer {
     runner: Runner,
     pub(super) transactor: Transactor,
     /// The most events of a batch.
     batch_size: usize,
-    /// A batch that is committed; it is freed while the next one is on its way, since that takes its time.
+    /// A committed batch. It is freed while the next one commits, because freeing takes time.
     spent: Option<Batch>,
     todo: VecDeque<Entry>,
     finished: usize,
     wanted: bool,
-    /// Partitions whose highest time of creation MongoDB may have or not.
+    /// Partitions whose highest time of creation may or may not have reached MongoDB.
     raised_in_doubt: BTreeSet<PartitionId>,
 }
 
-/// What ran while another batch was committed.
+/// What became of the speculative batch.
 enum Trial {
     Nothing,
     Ready(Box<Ready>),
-    /// It was given up, with these records' partitions.
+    /// It was given up: the partitions of its records, and their number.
     GivenUp(BTreeSet<PartitionId>, usize),
 }
 
 impl Committer {
-    /// A committer without claims; `give_up` ends what it is waiting for.
+    /// Creates a committer without claims. `give_up` ends what it waits for.
     #[must_use]
     pub fn new(
         (store, session): (Store, Session),
@@ -72,7 +78,7 @@ impl Committer {
         }
     }
 
-    /// Works until there will be no more.
+    /// Works until there is no more work.
     pub async fn run(mut self, hop: &dyn Hop) {
         let mut ready = None;
         loop {
@@ -88,7 +94,7 @@ impl Committer {
         }
     }
 
-    /// The next batch, when nothing is being committed; none where there will be none.
+    /// Prepares the next batch while nothing is being committed. Returns none if there is no more work.
     async fn first(&mut self, hop: &dyn Hop) -> Option<Ready> {
         loop {
             self.drop_unclaimed();
@@ -114,7 +120,7 @@ impl Committer {
         }
     }
 
-    /// Commits a batch, and makes the next one ready on trial meanwhile.
+    /// Commits a batch, and prepares the next one speculatively meanwhile.
     async fn batch(&mut self, ready: Ready, hop: &dyn Hop) -> Option<Ready> {
         let Ready { mut batch, plan, .. } = ready;
         put_first(&mut self.todo, batch.take_behind());
@@ -124,7 +130,7 @@ impl Committer {
         let before = Before::of(&batch);
         let heads = heads_after(claims, &plan.advances);
         if self.is_suspect(batch.slots().first().map(|slot| &slot.entry)) {
-            // What runs singly has nothing beside it: a host that dies now died of this event.
+            // An event that runs singly has nothing beside it, so a host that dies now died of this event.
             let finished = self.transactor.finish(&self.runner, &mut batch, plan).await;
             let left = self.left(&finished, batch, count);
             put_first(&mut self.todo, left);
@@ -150,7 +156,7 @@ impl Committer {
             match select(finishing, ahead).await {
                 Either::Left((finished, ahead)) => {
                     before.settle(matches!(finished, Ok(Finished::Committed)));
-                    // One that waits for records waits no longer: the next batch is the first again.
+                    // If the speculative side still waits for records, it is dropped: `first` waits for them instead.
                     let trial = if idle.load(Ordering::Relaxed) { Trial::Nothing } else { ahead.await };
                     (finished, trial)
                 }
@@ -175,7 +181,7 @@ impl Committer {
         self.drop_unclaimed();
         self.tell(hop, Some(&heads)).await;
         match aside {
-            // What is asked for aside comes after what is ready.
+            // This work comes before the speculative batch, whose records go back.
             Some(work) => {
                 if let Some(ready) = ready {
                     put_first(&mut self.todo, ready.batch.into_entries());
@@ -206,7 +212,7 @@ impl Committer {
         None
     }
 
-    /// What a batch leaves to be done.
+    /// Returns the records that a batch leaves to be done.
     fn left(&mut self, finished: &Result<Finished, GivenUp>, mut batch: Batch, count: usize) -> Vec<Entry> {
         let left = match finished {
             Ok(Finished::Committed) => {
@@ -216,7 +222,7 @@ impl Committer {
             }
             Ok(Finished::Anew) => batch.into_entries(),
             // Some of these records are not accounted for, so nothing behind them may be: the next claim of their
-            // partitions begins where progress stands.
+            // partitions begins at their progress.
             Err(GivenUp) => {
                 let entries = batch.into_entries();
                 self.transactor.give_up_all(&partitions(&entries));
@@ -230,7 +236,7 @@ impl Committer {
     async fn take(&mut self, work: Work) {
         match work {
             Work::Own(claims) => {
-                // What was read under an older claim is read again under this one.
+                // Records that were read under an older claim are read again under this one.
                 let owned: BTreeSet<&PartitionId> = claims.iter().map(|(partition, _)| partition).collect();
                 let before = self.todo.len();
                 self.todo.retain(|entry| !owned.contains(&entry.partition));
@@ -263,7 +269,8 @@ impl Committer {
             return;
         }
         if claim.highest_created_at_ms.is_none() && highest_created_at_ms.is_some() {
-            // From now on it is not asked up to where the ledger has forgotten events, so the buckets must be of now.
+            // From now on the ledger's floor is read only for old events of this partition, so the buckets must be
+            // current.
             self.runner.forget_buckets();
         }
         match self.runner.store.note_end(partition, claim, *end, *highest_created_at_ms).await {
@@ -273,7 +280,7 @@ impl Committer {
                 self.raised_in_doubt.insert(partition.clone());
             }
         }
-        // It may be stored although MongoDB did not say so: what is older than that may be forgotten.
+        // The time may be stored although MongoDB did not confirm it, and then older markers may be forgotten.
         claim.highest_created_at_ms = claim.highest_created_at_ms.max(*highest_created_at_ms);
         claim.read_to = claim.read_to.max(*end);
     }
@@ -283,13 +290,13 @@ impl Committer {
         entry.is_some_and(|entry| is_suspect(&self.transactor.claims, entry))
     }
 
-    /// Records that were given up, with all their partitions.
+    /// Counts records as finished that were given up, and gives up all their partitions.
     fn forget(&mut self, partitions: &BTreeSet<PartitionId>, count: usize) {
         self.finished += count;
         self.transactor.give_up_all(partitions);
     }
 
-    /// Drops the records that no claim speaks for, and those that are accounted for already.
+    /// Drops the records that have no claim, and those that are already accounted for.
     fn drop_unclaimed(&mut self) {
         let claims = &self.transactor.claims;
         let before = self.todo.len();
@@ -297,7 +304,7 @@ impl Committer {
         self.finished += before - self.todo.len();
     }
 
-    /// Says what has come of records, where anything has.
+    /// Reports what became of records, if there is anything to report.
     async fn tell(&mut self, hop: &dyn Hop, moved: Option<&Heads>) {
         let lost = std::mem::take(&mut self.transactor.lost);
         let finished = std::mem::take(&mut self.finished);
@@ -313,7 +320,7 @@ impl Committer {
     }
 }
 
-/// The side that runs while a batch is committed.
+/// The speculative side, which runs while a batch is committed.
 struct Ahead<'a> {
     runner: &'a Runner,
     hop: &'a dyn Hop,
@@ -325,9 +332,9 @@ struct Ahead<'a> {
 }
 
 impl Ahead<'_> {
-    /// Makes the next batch ready; `idle` is set while it waits for records, when it may be dropped.
+    /// Prepares the next batch. `idle` is set while it waits for records, when it may be dropped.
     async fn run(mut self, before: &Before, heads: &Heads, idle: &AtomicBool) -> Trial {
-        // MongoDB is to have its first command before this takes its time.
+        // MongoDB should have its first command before this takes its time.
         before.bell.give_way().await;
         self.spent = None;
         while self.todo.is_empty() {
@@ -361,7 +368,7 @@ impl Ahead<'_> {
     }
 }
 
-/// The claims as they stand once the batch is committed.
+/// Returns the claims as they are once the batch is committed.
 fn heads_after(claims: &Heads, advances: &[Advance]) -> Heads {
     let mut heads = claims.clone();
     for advance in advances {
@@ -377,12 +384,13 @@ fn is_under(plan: &Plan, claims: &Heads) -> bool {
     plan.advances.iter().all(|advance| claims.get(&advance.partition) == Some(&advance.claim))
 }
 
-/// Whether the record's partition has lost owner after owner, or is nobody's.
+/// Whether the record's partition has lost owner after owner, or has no claim.
 fn is_suspect(claims: &Heads, entry: &Entry) -> bool {
     claims.get(&entry.partition).is_none_or(batch::is_suspect)
 }
 
-/// The first records, as many as a batch holds; one at least, where there is any. What is suspect runs singly.
+/// Takes the first records, as many as a batch holds, and at least one if there is any. A suspect partition's records
+/// are batched singly.
 fn next_batch(todo: &mut VecDeque<Entry>, events: usize, claims: &Heads) -> Vec<Entry> {
     let mut taken = Vec::new();
     let mut bytes = 0;

@@ -53,7 +53,7 @@ fn routed(deaths: i32, crashes: &[(i64, i32, i32)]) -> Batch {
     batch
 }
 
-/// The deliveries that are dead: offset and handler.
+/// Returns the offset and handler of each dead delivery.
 fn dead(batch: &Batch) -> Vec<(i64, i32)> {
     let mut dead = Vec::new();
     for slot in batch.slots() {

@@ -7,26 +7,29 @@ use sha2::{Digest as _, Sha256};
 use crate::event::{Event, Ignored, ToldBy, Undecodable, Unsent};
 use crate::store::{MarkerKey, PartitionId};
 
-/// What a header takes of memory beside its name and value.
+/// The memory that a header takes besides its name and value.
 pub const HEADER_BYTES: usize = 128;
 
-/// A record as it came from Kafka, kept until it is accounted for: what is parked is parked with its bytes.
+/// A record as it came from Kafka. It is kept until it is accounted for, because a parked record is stored with its
+/// bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RawRecord {
     /// The key's bytes.
     pub key: Option<Vec<u8>>,
     /// The value's bytes.
     pub value: Option<Vec<u8>>,
-    /// The headers, in their order. A name is any bytes.
+    /// The headers, in their order. A name may be any bytes.
     pub headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// Kafka's timestamp, in milliseconds since 1970.
     pub timestamp_ms: Option<i64>,
-    /// How many bytes of key, value and headers the record has, if they are too many to be kept: then none is here.
+    /// How many bytes of key, value and headers the record has, if they are too many to be kept. Then none of them is
+    /// here.
     pub left_out_bytes: Option<usize>,
 }
 
 impl RawRecord {
-    /// Tells the record from another one, however either is read: what it is taken for depends on settings.
+    /// Returns a number that tells the record from another one, however either is decoded, because decoding depends on
+    /// settings.
     #[must_use]
     pub fn digest(&self) -> i64 {
         let none: &[u8] = &[0];
@@ -41,32 +44,32 @@ impl RawRecord {
 pub enum Item {
     /// An event for the handlers.
     Event(Arc<Event>),
-    /// No event; progress passes it.
+    /// No event. Progress passes it.
     Ignored(Ignored),
-    /// An event without a value that it needs: known to the ledger, or dead.
+    /// An event that lacks a value it needs. It is either known to the ledger or dead.
     Unsent(Arc<Unsent>),
-    /// Cannot be read; it is parked with its bytes.
+    /// A record that cannot be read. It is parked with its bytes.
     Undecodable(Undecodable),
 }
 
-/// A decoded record and where it stood.
+/// A decoded record and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Where it stood.
+    /// The partition that it came from.
     pub partition: PartitionId,
     /// Its offset.
     pub offset: i64,
-    /// What it is.
+    /// What the record turned out to be.
     pub item: Item,
-    /// Its bytes.
+    /// The record as it came from Kafka.
     pub raw: Arc<RawRecord>,
-    /// When its first delivery was first begun, in milliseconds since 1970: what its handlers take for now, however
-    /// often they are run again.
+    /// When its first delivery was first begun, in milliseconds since 1970. Its handlers take this for now, however
+    /// often they run again.
     pub begun_ms: Option<i64>,
 }
 
 impl Entry {
-    /// When its event was created, in milliseconds since 1970, where it is one.
+    /// Returns when its event was created, in milliseconds since 1970, if it is an event.
     #[must_use]
     pub fn created_at_ms(&self) -> Option<i64> {
         match &self.item {
@@ -75,12 +78,12 @@ impl Entry {
         }
     }
 
-    /// What it holds of memory, nearly.
+    /// Returns roughly how much memory it holds.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let raw = self.raw.value.as_ref().map_or(0, Vec::len) + self.raw.key.as_ref().map_or(0, Vec::len);
         let headers = self.raw.headers.iter().map(|(name, value)| name.len() + value.as_ref().map_or(0, Vec::len));
-        // A header may have a byte, and takes far more.
+        // A header of one byte takes far more than that.
         let headers: usize = headers.map(|bytes| bytes + HEADER_BYTES).sum();
         let event = match &self.item {
             Item::Event(event) => {
@@ -93,25 +96,25 @@ impl Entry {
     }
 }
 
-/// Which ledger an event stands in.
+/// The ledger that an event belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ledger {
     /// The consumer group.
     pub group: Arc<str>,
-    /// The outbox's name (`OUTBOX_SOURCE`): two tables with equal ids do not meet.
+    /// The outbox's name (`OUTBOX_SOURCE`), so that equal ids of two tables do not collide.
     pub source: Arc<str>,
     /// How long an event is remembered (`LEDGER_RETENTION_HOURS`), in milliseconds.
     pub retention_ms: i64,
 }
 
 impl Ledger {
-    /// The event's key: the same however often it is delivered.
+    /// Returns the event's key, which is the same however often the event is delivered.
     #[must_use]
     pub fn key(&self, event: &Event) -> MarkerKey {
         self.key_of(&event.id)
     }
 
-    /// The key of the event with this id.
+    /// Returns the key of the event with this id.
     #[must_use]
     pub fn key_of(&self, id: &str) -> MarkerKey {
         let mut key = MarkerKey::default();
@@ -120,13 +123,13 @@ impl Ledger {
     }
 }
 
-/// Tells an event from another one that has its id.
+/// Returns a hash that tells an event from another one with the same id.
 #[must_use]
 pub fn event_hash(event: &Event) -> i64 {
     hash(&event.aggregate_id, &event.event_type, event.row_created_at_us)
 }
 
-/// The same of an event that was not sent whole.
+/// Returns the same for an event that was not sent whole.
 #[must_use]
 pub fn unsent_hash(told_by: &ToldBy) -> i64 {
     hash(&told_by.aggregate_id, &told_by.event_type, told_by.row_created_at_us)
@@ -138,14 +141,14 @@ fn hash(aggregate_id: &str, event_type: &str, row_created_at_us: Option<i64>) ->
     first(digest(&[aggregate_id.as_bytes(), event_type.as_bytes(), created_at]))
 }
 
-/// The first 8 bytes of a digest, as a number.
+/// Returns the first 8 bytes of a digest, as a number.
 fn first(digest: [u8; 32]) -> i64 {
     let mut first = [0; 8];
     first.copy_from_slice(&digest[..8]);
     i64::from_be_bytes(first)
 }
 
-/// A digest over parts, each with its length before it, so that no two lists of parts run together.
+/// Returns a digest of parts, each preceded by its length, so that no two lists of parts have the same input.
 fn digest(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Sha256::new();
     for part in parts {

@@ -1,8 +1,9 @@
 //! Finds out whose fault it is that MongoDB did not do what a delivery asked. Pure.
 //!
-//! Right after the fault, a probe asks MongoDB for next to nothing beside it: for a read a find by `_id` in the same
-//! collection, for a write a write that a majority has. If the probe takes a second or fails, the fault is MongoDB's and
-//! the delivery waits with everybody. If not, it is the delivery's, and `suspects` says how often it may meet one.
+//! Right after the fault, a probe asks MongoDB for next to nothing. For a read it is a find by `_id` in the same
+//! collection, and for a write a write that a majority acknowledges. If the probe takes a second or fails, the fault is
+//! MongoDB's and the delivery waits with all others. Otherwise it is the delivery's, and `suspects` says how many it
+//! may have.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -22,14 +23,14 @@ use crate::store::{Advance, FaultKind, Probed, Store};
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     suspects: Suspects,
-    /// Deliveries that have had all their tries. What ended the last try may have cost the claim, so that they are still to
-    /// be parked under the next one.
+    /// Deliveries that have had all their tries. The last try may have cost the claim, so they are still to be parked
+    /// under the next one.
     condemned: BTreeMap<Suspect, Failure>,
     /// The rights that Weir's user lacks.
     rights: BTreeSet<Right>,
 }
 
-/// The right to a collection.
+/// The right to read or write a collection.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Right {
     collection: Arc<str>,
@@ -37,7 +38,7 @@ struct Right {
 }
 
 impl Right {
-    /// As readiness names it.
+    /// Returns the right as readiness names it.
     fn name(&self) -> String {
         format!("the right to {} {}", if self.writes { "write to" } else { "read" }, self.collection)
     }
@@ -57,8 +58,8 @@ pub(super) enum Beside {
 }
 
 impl Runner {
-    /// Finds out whether a delivery is behind a fault, after a pause in which it may pass. Gives what the delivery is to be
-    /// parked with where it has had all its tries.
+    /// Finds out whether a delivery is behind a fault, after a pause in which the fault may pass. Returns the failure
+    /// to park the delivery with if it has had all its tries.
     pub(super) async fn judge(
         &self,
         batch: &Batch,
@@ -71,7 +72,7 @@ impl Runner {
             return Ok(None);
         };
         let what = match (fault.kind, beside) {
-            // In the same collection the probe would be refused too.
+            // In the same collection, the probe would be refused too.
             (FaultKind::Unauthorized, _) => Probed::Own,
             (_, Beside::Read) => Probed::Read(collection),
             (_, Beside::Write) => Probed::Write,
@@ -100,7 +101,8 @@ impl Runner {
         Ok(Some(failure))
     }
 
-    /// Ends the deliveries of a batch that have had all their tries under an earlier claim. Says whether there are any.
+    /// Fails the deliveries of a batch that have had all their tries under an earlier claim. Returns whether there are
+    /// any.
     pub(super) fn condemn(&self, batch: &mut Batch) -> bool {
         let faults = self.faults();
         if faults.condemned.is_empty() {
@@ -114,7 +116,7 @@ impl Runner {
         !condemned.is_empty()
     }
 
-    /// Why MongoDB is slow or away, if it is.
+    /// Returns why MongoDB is slow or away, if it is.
     pub(super) async fn slow_or_away(&self, what: Probed<'_>) -> Option<String> {
         let probe = pin!(self.store.probe(what));
         match select(probe, self.clock.sleep(Store::PROBE_TIME)).await {
@@ -124,7 +126,7 @@ impl Runner {
         }
     }
 
-    /// Looks whether the rights that were missing are there by now.
+    /// Checks whether the rights that were missing have been granted.
     pub(super) async fn look_at_rights(&self) {
         let missing = self.faults().rights.clone();
         for right in missing {
@@ -135,7 +137,7 @@ impl Runner {
         }
     }
 
-    /// These deliveries have committed, or are parked for good.
+    /// Forgets the deliveries that have committed or are parked for good.
     pub(super) fn accounted_for(&self, advances: &[Advance]) {
         let mut faults = self.faults();
         for Advance { partition, to, .. } in advances {

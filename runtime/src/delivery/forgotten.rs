@@ -1,4 +1,5 @@
-//! Which events the ledger may have forgotten, and what a batch rests on that takes one for new. Pure.
+//! Which events the ledger may have forgotten, and what must still hold when a batch commits that takes one for new.
+//! Pure.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -7,9 +8,9 @@ use super::batch::{Fate, Slot};
 use super::entry::Item;
 use crate::store::{Advance, Claim, Fence, Floors, LEAST_RETENTION_MS, MarkerKey, PartitionId};
 
-/// The topics whose floors have to be read before the events can be judged: an event that the ledger does not have may be
-/// so old that it was forgotten, or a partition has no time of creation yet. The markers of other events cannot be gone:
-/// the ledger is swept by the stored times of creation, and the claims have these, or higher ones.
+/// Returns the topics whose floors must be read before the events can be judged. Either an event that the ledger does
+/// not have may be so old that it was forgotten, or a partition has no time of creation yet. The markers of other
+/// events cannot be gone: the ledger is swept by the stored times of creation, and the claims have these or later ones.
 pub(super) fn in_doubt(
     slots: &[Slot],
     seen: &HashMap<MarkerKey, i64>,
@@ -34,7 +35,7 @@ pub(super) fn in_doubt(
     topics
 }
 
-/// What of the ledger's past must still be so when a batch commits whose events were judged by these floors.
+/// Returns the fences that must still hold when a batch commits whose events were judged by these floors.
 pub(super) fn fences(floors: &Floors, advances: &[Advance]) -> Vec<Fence> {
     let begins =
         |advance: &&Advance| advance.claim.highest_created_at_ms.is_none() && advance.highest_created_at_ms.is_some();

@@ -22,7 +22,7 @@ fn partition() -> PartitionId {
     PartitionId { topic: Arc::from("outbox"), partition: 0 }
 }
 
-/// A batch with one event for each of these times of creation.
+/// Returns a batch with one event for each of these times of creation.
 fn batch(created_at_ms: &[i64]) -> Batch {
     let entries = (0..).zip(created_at_ms).map(|(offset, created_at_ms)| Entry {
         partition: partition(),

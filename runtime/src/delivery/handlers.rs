@@ -10,9 +10,9 @@ use crate::event::Event;
 
 /// Handlers that can be called.
 pub trait Handlers: std::fmt::Debug + Send + Sync {
-    /// Which handlers an event type has.
+    /// Returns the handlers of each event type.
     fn routes(&self) -> &Routes;
 
-    /// Gives an event to a handler; `now_ms` is what it takes for now.
+    /// Gives an event to a handler, which takes `now_ms` for now.
     fn deliver<'a>(&'a self, to: &'a Identity, event: Arc<Event>, now_ms: i64, mode: Mode) -> Later<'a, Run>;
 }

@@ -1,16 +1,16 @@
-//! The one hop between Kafka and the commit: what the committer is given, and what it says. Pure.
+//! The one hop between Kafka and the commit: what the committer is given, and what it reports. Pure.
 
 use std::pin::Pin;
 
 use super::entry::Entry;
 use crate::store::{Claim, PartitionId};
 
-/// What the committer is asked to do, in this order.
+/// What the committer must do, in this order.
 #[derive(Debug)]
 pub enum Work {
-    /// These claims are its own now.
+    /// Own these claims from now on.
     Own(Vec<(PartitionId, Claim)>),
-    /// These no longer are. What it still holds of them is dropped.
+    /// Own these no longer, and drop the records that it still holds of them.
     Disown(Vec<PartitionId>),
     /// Account for these records.
     Commit(Vec<Entry>),
@@ -18,46 +18,46 @@ pub enum Work {
     AtEnd(Vec<AtEnd>),
 }
 
-/// A partition of which every record is accounted for.
+/// A partition all of whose records are accounted for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtEnd {
     /// The partition.
     pub partition: PartitionId,
-    /// Where its log ends. Marks of transactions, which are no records, may stand before that.
+    /// The end of its log. Marks of transactions, which are no records, may come before it.
     pub end: i64,
-    /// When the newest event was created that the group has seen of its topic, in milliseconds since 1970.
+    /// When the newest event of its topic that the group has seen was created, in milliseconds since 1970.
     pub highest_created_at_ms: Option<i64>,
 }
 
-/// What the committer says.
+/// What the committer reports.
 #[derive(Debug)]
 pub enum Said {
-    /// It could take more records: said once, until it is given something.
+    /// It could take more records. It says so once, until it is given some.
     Wants,
-    /// Some of its records are done with.
+    /// Some of its records are finished.
     Done(Done),
 }
 
-/// What came of records that were given to the committer.
+/// What became of records that were given to the committer.
 #[derive(Debug, Default)]
 pub struct Done {
     /// Partitions that may have moved, with the claims under which they did.
     pub moved: Vec<(PartitionId, Claim)>,
-    /// Partitions whose claim of that epoch no longer holds, or may not: they are to be claimed anew before more of them
+    /// Partitions whose claim of that epoch no longer holds, or may not. They must be claimed again before more of them
     /// is read.
     pub lost: Vec<(PartitionId, i64)>,
     /// How many records it no longer holds.
     pub finished: usize,
 }
 
-/// What comes in time.
+/// A boxed future.
 pub type Later<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The committer's end of the hop.
 pub trait Hop: Send + Sync {
-    /// The next work; none when there will be no more. May be dropped at any time without loss.
+    /// Returns the next work, or none if there will be no more. May be dropped at any time without loss.
     fn next(&self) -> Later<'_, Option<Work>>;
 
-    /// Says something to the loop.
+    /// Reports something to the loop.
     fn say(&self, said: Said) -> Later<'_, ()>;
 }

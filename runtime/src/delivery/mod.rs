@@ -1,6 +1,6 @@
 //! A batch: run its deliveries, decide, commit, park.
 //!
-//! All of it is pure: the sandbox, MongoDB and time are passed in, so that a simulation can drive it.
+//! All of it is pure: the sandbox, MongoDB and time are passed in, so that the simulation can drive it.
 
 mod alone;
 pub mod batch;

@@ -1,7 +1,7 @@
-//! How a run of a handler ends its delivery. Pure.
+//! How the run of a handler ends its delivery. Pure.
 //!
-//! The only place where the three kinds of failure (what the handler returned, what the sandbox stopped, what the host
-//! suffered) become an outcome. Invariant: a fault of Kafka or MongoDB never costs a handler an attempt.
+//! This is the only place that turns the three kinds of failure (what the handler returned, what the sandbox stopped,
+//! what the host suffered) into an outcome. Invariant: a fault of Kafka or MongoDB never costs a handler an attempt.
 
 use crate::call::{Action, Fault, LogLine, StopKind, Verdict};
 use crate::documents::Code;
@@ -10,7 +10,7 @@ use crate::store::{self, WriteError};
 
 /// The most bytes of a failure's message.
 const MESSAGE_BYTES: usize = 64 << 10;
-/// The most bytes of what failures are grouped by.
+/// The most bytes of an error type.
 const ERROR_TYPE_BYTES: usize = 256;
 /// The most bytes of a stack.
 const TRACE_BYTES: usize = 16 << 10;
@@ -27,7 +27,7 @@ pub enum State {
 }
 
 impl State {
-    /// As parked documents spell it.
+    /// Returns the state as parked documents spell it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,30 +40,30 @@ impl State {
 /// Why a delivery did not succeed.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// What becomes of it.
+    /// What becomes of the delivery.
     pub state: State,
     /// The reason, as metrics and parked documents spell it.
     pub reason: &'static str,
-    /// For people.
+    /// The reason in words, for people.
     pub message: String,
-    /// What failures are grouped by, where the handler gave it.
+    /// The type that failures are grouped by, if the handler gave one.
     pub error_type: Option<String>,
-    /// The handler's stack, where there is one.
+    /// The handler's stack, if there is one.
     pub trace: Option<String>,
-    /// The limit that stopped it, where one did.
+    /// The limit that stopped it, if one did.
     pub limit: Option<&'static str>,
     /// What the handler logged in this attempt.
     pub log: Vec<LogLine>,
 }
 
 impl Failure {
-    /// A failure without a stack or a type.
+    /// Creates a failure without a stack or a type.
     #[must_use]
     pub fn new(state: State, reason: &'static str, message: impl Into<String>) -> Self {
         Self { state, reason, message: message.into(), error_type: None, trace: None, limit: None, log: Vec::new() }
     }
 
-    /// What a write that MongoDB did not do makes of the delivery behind it.
+    /// Returns the failure of a delivery whose write MongoDB did not do.
     #[must_use]
     pub fn of_write(error: &WriteError) -> Self {
         match error {
@@ -77,7 +77,8 @@ impl Failure {
         }
     }
 
-    /// Cuts its texts, which a handler or MongoDB may have made as large as a message, and gives back what they held.
+    /// Cuts its texts, which a handler or MongoDB may have made as large as a message, and frees the rest of their
+    /// memory.
     fn cut(&mut self) {
         cut(&mut self.message, MESSAGE_BYTES);
         if let Some(name) = &mut self.error_type {
@@ -95,7 +96,7 @@ impl Failure {
         self.log.truncate(fits);
     }
 
-    /// What it holds of memory, nearly.
+    /// Returns roughly how much memory it holds.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -104,24 +105,24 @@ impl Failure {
     }
 }
 
-/// What a run says about its delivery.
+/// What a run means for its delivery.
 #[derive(Debug)]
 pub enum Decision {
-    /// Its writes are to be committed.
+    /// Commit its writes.
     Accept,
-    /// Nothing of it is to be committed, and that is well.
+    /// Commit nothing of it, which is no failure.
     Skip(String),
     /// It did not succeed.
     Fail(Box<Failure>),
-    /// MongoDB's doing or its own: the same again, and a probe tells.
+    /// Run it again: MongoDB or the delivery is to blame, and a probe shows which.
     Again(Fault),
-    /// What is pending is to be committed before it runs.
+    /// Commit the pending writes before it runs.
     NeedsCommit,
-    /// It is to run alone in a transaction, for this reason.
+    /// Run it alone in a transaction, for this reason.
     NeedsAlone(&'static str),
 }
 
-/// What the verdict of a run says about its delivery.
+/// Decides what the verdict of a run means for its delivery.
 #[must_use]
 pub fn decide(verdict: Verdict, log: Vec<LogLine>) -> Decision {
     let mut failure = match verdict {
@@ -161,7 +162,7 @@ fn line_bytes(line: &LogLine) -> usize {
     size_of::<LogLine>() + line.text.len() + line.fields.as_ref().map_or(0, |fields| fields.get().len())
 }
 
-/// Cuts a text at a character's boundary.
+/// Cuts a text at the boundary of a character.
 fn cut(text: &mut String, bytes: usize) {
     if text.len() > bytes {
         text.truncate(text.floor_char_boundary(bytes));

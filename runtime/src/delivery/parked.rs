@@ -10,12 +10,12 @@ use crate::call::LogLine;
 use crate::event::Undecodable;
 use crate::store::Plan;
 
-/// The most bytes of a text for people.
+/// The most bytes of a message or another text for people.
 const TEXT_BYTES: usize = 64 << 10;
 /// The most bytes of log lines.
 const LOG_BYTES: usize = 4 << 20;
 
-/// Adds what did not succeed of a record to the plan: a document each, and the record once.
+/// Adds to the plan one document for each delivery of a record that did not succeed, and the record once.
 pub(super) fn add(plan: &mut Plan, slot: &Slot, ledger: &Ledger, now_ms: i64) {
     let before = plan.parked.len();
     match &slot.fate {
@@ -36,7 +36,7 @@ pub(super) fn add(plan: &mut Plan, slot: &Slot, ledger: &Ledger, now_ms: i64) {
     }
 }
 
-/// A document that this module has made itself.
+/// Serializes a document that this module has made itself.
 fn raw(document: &Document) -> Option<RawDocumentBuf> {
     let made = RawDocumentBuf::try_from(document);
     debug_assert!(made.is_ok(), "keys and texts without NUL were put in");
@@ -126,7 +126,7 @@ fn rest(entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms: i64) -> Docume
     }
 }
 
-/// Where it stood, and when it came there: a topic that is made anew has other records at the same offsets.
+/// Returns the record's place and timestamp. A topic that was created again has other records at the same offsets.
 fn record_id(entry: &Entry, ledger: &Ledger) -> Document {
     doc! {
         "group": &*ledger.group, "topic": &*entry.partition.topic, "partition": entry.partition.partition,
@@ -138,7 +138,8 @@ fn timestamp(entry: &Entry) -> Bson {
     entry.raw.timestamp_ms.map_or(Bson::Null, |ms| Bson::DateTime(DateTime::from_millis(ms)))
 }
 
-/// The record; one that no document holds goes on in others, which have the number of their `part` in their `_id`.
+/// Returns the record's documents. If it does not fit into one, the others have the number of their `part` in their
+/// `_id`.
 fn records(entry: &Entry, ledger: &Ledger) -> Vec<Document> {
     let mut documents = parts(&entry.raw);
     let count = documents.len();
@@ -161,7 +162,7 @@ fn records(entry: &Entry, ledger: &Ledger) -> Vec<Document> {
     documents
 }
 
-/// The text, cut where a document would not hold it.
+/// Returns the text, cut to a length that a document can hold.
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(TEXT_BYTES)]
 }

@@ -1,8 +1,9 @@
 //! A record's bytes in as many documents as it takes. Pure.
 //!
-//! MongoDB takes 16 MiB a document, and any part of a record may be larger: its key, its value, a header's name or value,
-//! or all its headers together. `key` and `value` are their pieces in all parts, one after the other. So are `headers`; one
-//! with `more: true` goes on in the next one, which has the rest of its name and of its value.
+//! MongoDB takes 16 MiB a document, and any part of a record may be larger: its key, its value, a header's name or
+//! value, or all its headers together. The record's `key` and `value` are the pieces of all parts, one after the other,
+//! and so are its `headers`. A header with `more: true` goes on in the next one, which has the rest of its name and its
+//! value.
 
 use bson::spec::BinarySubtype;
 use bson::{Array, Binary, Bson, Document, doc};
@@ -11,10 +12,10 @@ use super::entry::RawRecord;
 
 /// The most bytes of a record in one document.
 const PART_BYTES: usize = 8 << 20;
-/// What one header costs beside its bytes.
+/// The bytes that one header costs besides its name and value.
 const HEADER_BYTES: usize = 64;
 
-/// The record in documents without `_id`: one for nearly every record.
+/// Returns the record in documents without `_id`, which is one document for nearly every record.
 pub(super) fn parts(record: &RawRecord) -> Vec<Document> {
     let mut parts = Parts::default();
     if let Some(bytes) = record.left_out_bytes {
@@ -37,7 +38,7 @@ struct Parts {
 }
 
 impl Parts {
-    /// What the part still takes; never nothing, for a full one is put away first.
+    /// Returns how much the part still takes. It is never nothing, because a full part is put away first.
     fn room(&mut self, least: usize) -> usize {
         if self.used + least >= PART_BYTES {
             self.put_away();
@@ -48,7 +49,7 @@ impl Parts {
     fn put_away(&mut self) {
         let mut part = std::mem::take(&mut self.now);
         let headers = std::mem::take(&mut self.headers);
-        // The first has every field; later ones what there is of it.
+        // The first part has every field, and later ones only those that go on in them.
         if self.done.is_empty() || !headers.is_empty() {
             part.insert("headers", headers);
         }
@@ -73,7 +74,7 @@ impl Parts {
     }
 
     fn header(&mut self, name: &[u8], value: Option<&[u8]>) {
-        // A name is text, or its bytes if it is none.
+        // A name is stored as text, or as bytes if it is not UTF-8.
         let text = std::str::from_utf8(name).is_ok();
         let (mut name, mut value) = (name, value);
         loop {
@@ -108,7 +109,7 @@ impl Parts {
     }
 }
 
-/// Where to cut bytes that may be text: at a character's begin.
+/// Returns where to cut bytes that may be text: at the start of a character.
 fn cut_at(bytes: &[u8], most: usize) -> usize {
     let goes_on = |byte: &u8| byte & 0b1100_0000 == 0b1000_0000;
     if bytes.len() <= most {
@@ -126,7 +127,7 @@ fn binary(bytes: &[u8]) -> Bson {
 mod tests {
     use super::*;
 
-    /// What a reader puts together, by the rule above.
+    /// Puts a record together as a reader does, by the rule above.
     fn together(parts: &[Document]) -> RawRecord {
         let mut record = RawRecord::default();
         let mut goes_on = false;

@@ -1,4 +1,10 @@
-//! What follows from MongoDB's answer to a transaction. Pure: time is passed in.
+//! Decides what follows from MongoDB's answer to a transaction. Pure: time is passed in.
+//!
+//! A batch is tried grouped first, which is fast but does not show whose failure it is. A failure moves it to the
+//! strict form, which blames one delivery. A fault that may pass is retried for a bounded time, and then the batch is
+//! halved. An event that is alone is retried without a limit for a fault or a conflict that may pass. If MongoDB
+//! refuses its commit or finds it too large, a search for the culprit follows after a few tries. A commit in doubt is
+//! never retried, because it may have succeeded: only a claim can tell.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +13,9 @@ use super::outcome::Failure;
 use super::statements::Form;
 use crate::store::{Command, FaultKind, FaultyCommand, Plan, Reply};
 
-/// How long a transaction is redone before its batch is halved.
+/// How long a transaction is retried before its batch is halved.
 const REDO_FOR: Duration = Duration::from_secs(20);
-/// The same where it conflicts: somebody holds one of its documents, and most of its events need another.
+/// The same for conflicts. Somebody holds one of the batch's documents, and most of its events need other ones.
 const CONFLICTS_FOR: Duration = Duration::from_secs(2);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -17,69 +23,69 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const TOO_LARGE_TRIES: u32 = 3;
 /// How often a commit may end in a conflict: nobody else has the transaction's documents by then.
 const CONFLICTING_COMMITS: u32 = 3;
-/// How often a commit may fail for another reason that may pass, such as a primary that is lost.
+/// How often a commit may fail for another reason that may pass, such as a lost primary.
 const FAILED_COMMITS: u32 = 10;
-/// How often MongoDB may fail to read again what deliveries have read. Then they run once more, in the end each alone, where
-/// a fault is counted against the delivery that met it.
+/// How often MongoDB may fail to repeat the reads of a batch's deliveries. Then they run once more, and in the end each
+/// event alone, in which case a fault counts against the delivery that met it.
 const FAILED_CHECKS: u32 = 3;
-/// `WriteConflict`, and what `WiredTiger` says of a transaction that does not fit into its cache.
+/// `WriteConflict`, and the code that `WiredTiger` reports for a transaction that does not fit into its cache.
 const CONFLICTS: [i32; 2] = [112, -31_800];
 
 /// What to do next.
 #[derive(Debug)]
 pub enum Step {
-    /// It is committed.
+    /// Nothing more: it is committed.
     Done,
-    /// The same plan once more, after a pause.
+    /// Try the same plan again after a pause.
     Again {
         /// How long to wait, before jitter.
         pause: Duration,
-        /// What MongoDB said.
+        /// MongoDB's words.
         why: String,
     },
-    /// The same writes in strict order: only that form tells whose failure it is.
+    /// Try the same writes in strict form, the only one that shows whose failure it is.
     Strict,
-    /// This delivery is the culprit: without its writes once more.
+    /// Try again without the writes of this delivery, which is the culprit.
     Fail {
-        /// The number behind the statement.
+        /// The delivery's number in the plan.
         owner: usize,
-        /// What it is parked with.
+        /// The failure that it is parked with.
         failure: Box<Failure>,
     },
-    /// All deliveries once more: what one of them has read is different now.
+    /// Run all deliveries again, because something that one of them read has changed.
     Rerun,
-    /// The ledger has one of the events by now: look again.
+    /// Look at the ledger again, which has one of the events by now.
     LookAgain,
-    /// A turn at this collection first, then the same plan once more.
+    /// Take a turn at this collection first, then try the same plan again.
     Lease {
         /// The collection.
         collection: Arc<str>,
-        /// How long to wait after that, for who was faster may not have known of turns.
+        /// How long to wait after that, because the transaction that won may not take turns.
         pause: Duration,
-        /// What MongoDB said.
+        /// MongoDB's words.
         why: String,
     },
-    /// Only a claim can tell who owns the partitions and whether this is committed.
+    /// Claim again: only a claim can tell who owns the partitions and whether this is committed.
     Claim {
-        /// What MongoDB said.
+        /// MongoDB's words.
         why: String,
         /// Whether it may be committed.
         unknown: bool,
     },
-    /// Half of the batch first.
+    /// Commit half of the batch first.
     Halve(String),
-    /// The event alone is more than a transaction takes: one of its deliveries may be the culprit.
+    /// The event alone is more than a transaction takes, and one of its deliveries may be the culprit.
     FailLargest(String),
-    /// The delivery behind this number met a fault, and a probe tells whose it is.
+    /// The delivery with this number met a fault, and a probe must show whose it is.
     Suspect {
-        /// The number behind the statement.
+        /// The delivery's number in the plan.
         owner: usize,
         /// What kind of fault.
         kind: FaultKind,
-        /// What MongoDB said.
+        /// MongoDB's words.
         why: String,
     },
-    /// The event alone is never committed: one of its deliveries may be the culprit.
+    /// The event alone cannot be committed, and one of its deliveries may be the culprit.
     FailUncommittable(String),
 }
 
@@ -96,19 +102,21 @@ pub struct Redo {
 }
 
 impl Redo {
-    /// For a batch whose first plan is in strict form at once, where only one delivery writes.
+    /// Creates the state for a batch. `strict` says that its first plan is in strict form, as when only one delivery
+    /// writes.
     #[must_use]
     pub fn strict(strict: bool) -> Self {
         Self { strict, ..Self::default() }
     }
 
-    /// The form of the next plan.
+    /// Returns the form of the next plan.
     #[must_use]
     pub fn form(&self) -> Form {
         if self.strict { Form::Strict } else { Form::Grouped }
     }
 
-    /// What follows from the reply; `now` counts from any fixed point, `events` are those in the plan.
+    /// Returns what follows from the reply. `now` counts from any fixed point, and `events` is the number of events in
+    /// the plan.
     pub fn after(&mut self, reply: Reply, plan: &Plan, events: usize, now: Duration) -> Step {
         match reply {
             Reply::Committed => Step::Done,
@@ -138,7 +146,7 @@ impl Redo {
             Reply::Failed(failed) => {
                 let command = plan.commands.get(failed.command);
                 match command.and_then(|command| command.owners.first()) {
-                    // In the strict form one delivery stands behind a command.
+                    // In the strict form, a command has one delivery.
                     Some(owner) if self.strict => {
                         self.strict = false;
                         Step::Fail { owner: *owner, failure: Box::new(Failure::of_write(&failed.why)) }
@@ -152,7 +160,7 @@ impl Redo {
         }
     }
 
-    /// Whether MongoDB or a delivery is behind the fault is found out once it is known which delivery that would be.
+    /// Only once the fault has a single suspect can a probe show whether MongoDB or that delivery is to blame.
     fn faulty(&mut self, faulty: FaultyCommand, plan: &Plan, events: usize, now: Duration) -> Step {
         let FaultyCommand { command, kind, why } = faulty;
         if kind == FaultKind::Unanswered && events > 1 {

@@ -1,20 +1,21 @@
-//! The same statement several times over, as one. Pure.
+//! Merges a statement that is repeated several times into one. Pure.
 //!
-//! A document that many events count in, such as statistics, is written by the same statement again and again, and each
-//! costs MongoDB as much as the first. What sets, or adds to a set, has no effect the second time; what counts is
-//! multiplied. In between the document would have had values that nobody sees now, and a double is rounded once
-//! and not each time.
+//! A document in which many events are counted, such as statistics, is written by the same statement again and again,
+//! and each one costs MongoDB as much as the first. An operator that sets a value, or adds to a set, has no effect the
+//! second time, and an amount is multiplied. This skips intermediate values that nobody would see, and a double is
+//! rounded once and not each time.
 
 use bson::{RawBsonRef, RawDocument, RawDocumentBuf};
 
-/// Operators that a second time change nothing.
+/// Operators that change nothing the second time.
 const IDEMPOTENT: [&str; 6] = ["$set", "$unset", "$min", "$max", "$addToSet", "$setOnInsert"];
 const INC: &str = "$inc";
-/// What a statement may say: a filter of its array's elements could hold no longer the second time.
+/// The members that a statement may have. A filter of array elements is not among them, because it may no longer match
+/// the second time.
 const MEMBERS: [&str; 4] = ["q", "u", "multi", "upsert"];
 
-/// One statement with the effect of an update of a single `_id` that is done so many times, one after the other. None
-/// where there is none: another operator, or an amount that is no whole number or grows out of its type.
+/// Returns one statement with the effect of repeating an update of a single `_id` that many times. Returns none if
+/// there is no such statement: it has another operator, or an amount that is no whole number or overflows its type.
 pub(super) fn times(statement: &RawDocument, count: usize) -> Option<RawDocumentBuf> {
     let update = statement.get("u").ok()??.as_document()?;
     let mut repeated = RawDocumentBuf::new();

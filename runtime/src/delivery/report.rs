@@ -1,4 +1,4 @@
-//! What is said of a batch once it is committed: metrics, and a line for whatever did not go as expected.
+//! Reports a batch once it is committed: metrics, and a log line for everything that did not go as expected.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ use crate::event::Event;
 /// The most bytes of one field of a log line.
 const FIELD_BYTES: usize = 4 << 10;
 
-/// Says what became of events.
+/// Reports what became of events.
 #[derive(Debug)]
 pub(super) struct Report {
     metrics: Metrics,
@@ -26,7 +26,7 @@ impl Report {
         Self { metrics, handlers: Mutex::default() }
     }
 
-    /// A batch is committed.
+    /// Reports a batch that is committed.
     pub(super) fn committed(&self, batch: &Batch, now_ms: i64) {
         let mut handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
         for slot in batch.slots() {
@@ -53,7 +53,7 @@ impl Report {
         }
     }
 
-    /// The batch's first event goes into a transaction of its own, for what a handler did.
+    /// Reports that the batch's first event gets a transaction of its own, because of what a handler did.
     pub(super) fn escalated(&self, batch: &Batch, handler: &Identity, why: &'static str) {
         self.metrics.handler(&handler.name).escalation(why);
         if let Some(Item::Event(event)) = batch.slots().first().map(|slot| &slot.entry.item) {
@@ -122,7 +122,7 @@ fn undelivered(slot: &Slot, failure: &Failure) {
     );
 }
 
-/// A text as the log has it; `parked` has more of it.
+/// Cuts a text for the log. `parked` keeps more of it.
 fn cut(text: &str) -> &str {
     &text[..text.floor_char_boundary(FIELD_BYTES)]
 }

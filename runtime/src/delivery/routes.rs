@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// A handler as deliveries, markers and parked documents know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Assigned once. It is also the order in which an event's handlers run.
+    /// Assigned once. An event's handlers run in the order of their ids.
     pub id: i32,
     /// Rises when the handler's documents are rebuilt.
     pub generation: i32,

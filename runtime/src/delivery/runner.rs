@@ -1,7 +1,7 @@
-//! Makes a batch ready for its transaction: asks the ledger, runs the deliveries. Pure.
+//! Prepares a batch for its transaction: asks the ledger, runs the deliveries. Pure.
 //!
-//! While one batch commits, the next is made ready on trial: what it reads must not be touched by what is being
-//! committed, and where that fails, or its claim is lost, the trial is thrown away.
+//! While one batch commits, the next is prepared speculatively. A delivery that reads what is being committed waits for
+//! that commit. If that commit fails or a claim is lost, the speculative batch is thrown away.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::poll_fn;
@@ -29,19 +29,19 @@ use crate::store::{self, Buckets, Claim, Floors, MarkerKey, PartitionId, Plan, S
 use crate::telemetry::health::{Health, MONGODB};
 use crate::telemetry::metrics::{Metrics, Service};
 
-/// How long to wait where MongoDB fails outside a transaction.
+/// How long to wait if MongoDB fails outside a transaction.
 pub(super) const PAUSE: Duration = Duration::from_millis(250);
 /// How often the ledger's buckets are listed.
 const LIST_BUCKETS: Duration = Duration::from_mins(1);
 
-/// The work was given up, since somebody asked for that: nothing of it is committed, or a claim will tell.
+/// The work was given up on request. Nothing of it is committed, or a claim will tell whether it is.
 #[derive(Debug)]
 pub(super) struct GivenUp;
 
-/// The claims as they stand when what is being committed is.
+/// The claims as they are once the in-flight batch is committed.
 pub(super) type Heads = BTreeMap<PartitionId, Claim>;
 
-/// What the committer's two sides share.
+/// What the in-flight and the speculative side of the committer share.
 #[derive(Debug)]
 pub(super) struct Runner {
     pub(super) store: Store,
@@ -68,13 +68,14 @@ struct Known {
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) batch: Batch,
-    /// The handler for whose sake the first event has to run alone, and why.
+    /// The handler because of which the first event must run alone, and the reason.
     pub(super) alone: Option<(Arc<Identity>, &'static str)>,
-    /// Its transaction, under the claims as they were to stand; made here since MongoDB waits for nothing yet.
+    /// Its transaction, under the claims that were expected. It is built here because MongoDB is not waiting for it
+    /// yet.
     pub(super) plan: Option<Plan>,
 }
 
-/// The batch that is being committed, as the one on trial sees it.
+/// The in-flight batch as the speculative one sees it.
 #[derive(Debug)]
 pub(super) struct Before {
     keys: HashMap<MarkerKey, i64>,
@@ -93,7 +94,8 @@ impl Before {
         Self { keys: batch.hashes(), pending: batch.pending(), state: AtomicU8::new(OPEN), bell: Arc::default() }
     }
 
-    /// What became of it: it is committed as it was, or the trial is in vain.
+    /// Tells the speculative batch whether the in-flight batch is committed as it was. If not, the speculative batch is
+    /// wasted work.
     pub(super) fn settle(&self, committed: bool) {
         self.state.store(if committed { COMMITTED } else { THROWN }, Ordering::Release);
     }
@@ -102,7 +104,7 @@ impl Before {
         self.state.load(Ordering::Acquire) == state
     }
 
-    /// Waits until it is settled. Who settles it polls this afterwards, so that nobody has to be woken.
+    /// Waits until it is settled. Whoever settles it polls this afterwards, so no waker is needed.
     async fn settled(&self) {
         poll_fn(|_| if self.is(OPEN) { Poll::Pending } else { Poll::Ready(()) }).await;
     }
@@ -123,7 +125,7 @@ impl Runner {
         Self { store, handlers, ledger, clock, report, metrics, health, give_up, faults, known }
     }
 
-    /// Runs the records' deliveries; `before` is what is being committed meanwhile.
+    /// Runs the records' deliveries. `before` is the batch that is being committed meanwhile.
     pub(super) async fn prepare(
         &self,
         entries: Vec<Entry>,
@@ -143,12 +145,13 @@ impl Runner {
         Ok(Ready { batch, alone, plan })
     }
 
-    /// The first try of a batch's transaction.
+    /// Returns the first plan for a batch.
     pub(super) fn plan(&self, batch: &Batch, claims: &Heads) -> Plan {
         batch.plan(claims, &self.ledger, Redo::strict(batch.has_one_writer()).form(), self.clock.now_ms())
     }
 
-    /// Runs the batch's deliveries; gives the handler and its reason where the first event has to run alone.
+    /// Runs the batch's deliveries. If the first event must run alone, returns the handler that caused it and the
+    /// reason.
     async fn run(
         &self,
         batch: &mut Batch,
@@ -165,7 +168,7 @@ impl Runner {
             }
             let open = before.filter(|before| before.is(OPEN));
             if let Some(before) = open {
-                // Without this a batch of handlers would run in one go, and MongoDB wait for the next command meanwhile.
+                // Without this, a batch of handlers would run in one go while MongoDB waits for the next command.
                 before.bell.give_way().await;
             }
             let committing = open.map(|before| Arc::clone(&before.pending)).unwrap_or_default();
@@ -207,14 +210,14 @@ impl Runner {
         failpoint::pass("in-handler");
         failpoint::panic_at("in-handler", &event.id, &identity.name);
         let run = self.handlers.deliver(&identity, event, now_ms, mode).await;
-        // From here on a host that dies did not die of the handler.
+        // A host that dies from here on did not die of the handler.
         if singly.is_some() && self.noted(|| self.store.note_ran()).await.is_err() {
             return Run::of_fault("given up".to_owned());
         }
         run
     }
 
-    /// Stores something that must be stored before the work goes on.
+    /// Retries until something is stored that must be stored before the work goes on.
     async fn noted<N>(&self, note: impl Fn() -> N) -> Result<(), GivenUp>
     where
         N: Future<Output = Result<(), store::Error>>,
@@ -225,7 +228,7 @@ impl Runner {
         Ok(())
     }
 
-    /// What the ledger says of the batch's events, and then up to where it has forgotten any.
+    /// Asks the ledger for the batch's events, and then up to when it has forgotten any.
     async fn asked(&self, batch: &Batch, heads: &Heads) -> Result<(Seen, Floors), GivenUp> {
         let keys = batch.keys();
         loop {
@@ -239,7 +242,7 @@ impl Runner {
             if floors.open <= self.known().buckets.open {
                 return Ok((seen, floors));
             }
-            // Buckets were closed since they were listed, so what is older has its markers elsewhere by now.
+            // Buckets were closed since they were listed, so markers of older events are elsewhere by now.
             self.forget_buckets();
         }
     }
@@ -289,12 +292,13 @@ impl Runner {
         Ok(())
     }
 
-    /// Another owner may have made buckets: they are listed again.
+    /// Has the buckets listed again, because another owner may have made some.
     pub(super) fn forget_buckets(&self) {
         self.known().listed = None;
     }
 
-    /// Makes the buckets that the batch's markers need: a transaction that makes a collection conflicts with others.
+    /// Makes in advance the buckets that the batch's markers need, because a transaction that creates a collection
+    /// conflicts with others.
     async fn make_buckets(&self, batch: &Batch) -> Result<(), GivenUp> {
         for bucket in batch.buckets() {
             while !self.known().buckets.live.contains(&bucket) {
@@ -307,7 +311,7 @@ impl Runner {
         Ok(())
     }
 
-    /// Waits, and says for what; an error where it was told to give up meanwhile.
+    /// Waits, and reports why. Fails if the work must be given up.
     pub(super) async fn wait(&self, pause: Duration, why: &str) -> Result<(), GivenUp> {
         if self.gives_up() {
             return Err(GivenUp);

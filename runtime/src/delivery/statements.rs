@@ -1,12 +1,13 @@
-//! Writes become commands. Pure.
+//! Turns writes into commands. Pure.
 //!
-//! Invariant: the commands, run in their order, have the effect of the writes one by one. Statements pass each other
-//! only where both name different single `_id`s; any other filter is a barrier in its collection; across collections
-//! order is free. A unique index can still tell the difference, so a failure of the grouped form blames nobody.
+//! Invariant: the commands, run in their order, have the effect of the writes one by one. Two statements may change
+//! places only if both name different single `_id`s. Any other filter is a barrier in its collection, and the order
+//! across collections is free. A unique index can still tell the difference, so a failure of the grouped form blames
+//! nobody.
 //!
-//! In the grouped form a statement that must match is not counted where it is sure to: it asks for nothing but the `_id`
-//! of a document that an earlier statement has found or made. And the same statement on one `_id` several times over,
-//! with nothing between, is one (`repeats`).
+//! In the grouped form, a must-match statement is not counted if it is sure to match: it asks for nothing but the `_id`
+//! of a document that an earlier statement has matched or created. Identical statements on one `_id` with nothing
+//! between them become one (`repeats`).
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,22 +16,22 @@ use super::repeats::times;
 use crate::seeded::{self, Bug};
 use crate::store::{Command, IdKey, Kind, Write};
 
-/// How statements stand in commands.
+/// How statements are arranged in commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// As few commands as the rules allow.
     Grouped,
-    /// In the order of the writes; one delivery stands behind a command, and each must-match statement is a command of
-    /// its own, whose `n` tells: so a failure tells whose it is.
+    /// In the order of the writes. Each command belongs to one delivery, and each must-match statement is a command of
+    /// its own, whose `n` is checked, so a failure shows whose it is.
     Strict,
 }
 
-/// The most bytes of statements in one command; MongoDB takes 48 MB a message.
+/// The most bytes of statements in one command. MongoDB takes 48 MB a message.
 const COMMAND_BYTES: usize = 12 << 20;
-/// The most statements in one command: MongoDB's bound of a write batch is 100,000.
+/// The most statements in one command. MongoDB's bound for a write batch is 100,000.
 const COMMAND_STATEMENTS: usize = 10_000;
 
-/// The commands for writes, each with the number of the delivery that made it.
+/// Returns the commands for writes, each with the numbers of the deliveries that made it.
 #[must_use]
 pub fn commands<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>, form: Form) -> Vec<Command> {
     match form {
@@ -39,12 +40,12 @@ pub fn commands<'a>(writes: impl IntoIterator<Item = (usize, &'a Write)>, form: 
     }
 }
 
-/// What may stand in one command: MongoDB's command, and whether its `n` is counted.
+/// What statements in one command have in common: MongoDB's command, and whether its `n` is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Class {
     kind: Kind,
     must_match: bool,
-    /// Its `n` would hide that others matched nothing: it has a command to itself.
+    /// It has a command to itself, because its `n` would hide that others matched nothing.
     alone: bool,
 }
 
@@ -77,7 +78,7 @@ fn joins(command: &Command, class: Class, write: &Write) -> bool {
             <= COMMAND_BYTES
 }
 
-/// Adds the write to the command, or gives a new one that holds it.
+/// Adds the write to the command, or returns a new one that holds it.
 fn push(command: Option<&mut Command>, class: Class, owner: usize, write: &Write) -> Option<Command> {
     let owners = std::iter::repeat_n(owner, write.statements.len());
     match command {
@@ -96,15 +97,15 @@ fn push(command: Option<&mut Command>, class: Class, owner: usize, write: &Write
     }
 }
 
-/// A collection's commands while they are put together: layer by layer, a command for each class in a layer.
+/// A collection's commands while they are assembled, layer by layer. A layer has a command for each class.
 #[derive(Default)]
 struct Layers {
     all: Vec<Layer>,
-    /// The layer below which nothing may be added: a barrier stands there.
+    /// The lowest layer that may be added to. Barriers are below it.
     floor: usize,
-    /// For each document the last statement on it.
+    /// The last statement on each document.
     last: HashMap<IdKey, Last>,
-    /// How many statements that may delete any document came so far.
+    /// How many statements so far may delete any document.
     deletions: usize,
 }
 
@@ -112,7 +113,8 @@ struct Layers {
 struct Last {
     layer: usize,
     class: Class,
-    /// The document is there once this has succeeded, if no statement deletes it that came after so many.
+    /// Whether the document exists once this has succeeded. It may be gone again if `deletions` is no longer this
+    /// number.
     exists: Option<usize>,
 }
 
@@ -126,7 +128,7 @@ struct Group {
     class: Class,
     bytes: usize,
     command: Command,
-    /// How often the last statement stands there beside the once.
+    /// How often the last statement is repeated after its first time.
     again: usize,
 }
 
@@ -147,7 +149,7 @@ impl Group {
         }
     }
 
-    /// Writes down how often the last statement stands there.
+    /// Writes out the repetitions of the last statement.
     fn close(&mut self) {
         let again = std::mem::take(&mut self.again);
         let Some(last) = self.command.statements.last_mut().filter(|_| again > 0) else { return };
@@ -197,10 +199,11 @@ impl Layers {
         };
         let last = self.last.get(id).copied();
         let existed = last.is_some_and(|last| last.exists == Some(self.deletions));
-        // Counted with the last one, if that was; else a layer is spared.
+        // It is counted with the previous statement if that one was counted. Otherwise a layer is saved.
         let sure = class.must_match && write.id_only && existed && last.is_some_and(|last| last.class != class);
         let class = Class { must_match: class.must_match && !sure, ..class };
-        // Statements on one document keep their order: in one command where they are of a class, else layer after layer.
+        // Statements on one document keep their order: in one command if they have the same class, or else layer after
+        // layer.
         let layer = match last {
             Some(last) if last.class == class => last.layer,
             Some(last) => last.layer + 1,
@@ -217,7 +220,7 @@ impl Layers {
         self.put(layer, class, owner, write);
     }
 
-    /// A barrier has a layer to itself; barriers of a class that follow one another share it, for a command runs its
+    /// A barrier has a layer to itself. Successive barriers of one class share it, because a command runs its
     /// statements in order.
     fn layer_of_barrier(&mut self, class: Class) -> usize {
         let top = self.all.len();
@@ -237,7 +240,7 @@ impl Layers {
         }
         let bytes = write.bytes();
         let groups = &mut self.all[place].groups;
-        // The last group of the class: an earlier one is full, and statements on one document keep their order.
+        // Only the last group of the class: an earlier one is full, and statements on one document keep their order.
         let open = groups.iter_mut().rfind(|group| group.class == class).filter(|group| {
             group.bytes + bytes <= COMMAND_BYTES
                 && group.command.owners.len() + write.statements.len() <= COMMAND_STATEMENTS
@@ -361,7 +364,7 @@ mod tests {
         assert_eq!(counted(&gone), [(false, 1), (false, 1), (true, 1)]);
     }
 
-    /// A write with few names, so that they meet; its statement tells which it is.
+    /// A write with few names, so that writes collide. Its statement shows which write it is.
     fn any_write() -> impl Strategy<Value = Write> {
         let kind = prop_oneof![Just(Kind::Insert), Just(Kind::Update), Just(Kind::Delete)];
         let id = proptest::option::weighted(0.8, prop_oneof![Just("x"), Just("y"), Just("z")]);
@@ -405,7 +408,7 @@ mod tests {
             }
         }
 
-        // Few, or most would fail before it gets interesting.
+        // Only a few, because otherwise most would fail before it gets interesting.
         #[test]
         fn both_forms_notice_what_matches_nothing(
             writes in proptest::collection::vec(any_write(), 0..7),
@@ -416,7 +419,7 @@ mod tests {
         }
     }
 
-    /// Updates of two documents, of which many are the same.
+    /// Updates of two documents, many of them identical.
     fn any_count() -> impl Strategy<Value = Write> {
         let update = prop_oneof![
             4 => Just(rawdoc! { "$inc": { "n": 1 }, "$set": { "s": 1 } }),
@@ -431,7 +434,7 @@ mod tests {
         })
     }
 
-    /// What the commands make of two documents: what `n` counts, what `s` is, how long the list is.
+    /// Returns what the commands make of two documents: what `n` counts, what `s` is, and how long the list is.
     fn counted(commands: &[Command]) -> HashMap<String, (i32, i32, u32)> {
         let mut documents: HashMap<String, (i32, i32, u32)> = HashMap::new();
         for statement in commands.iter().flat_map(|command| &command.statements) {
@@ -466,7 +469,7 @@ mod tests {
         }
     }
 
-    /// Documents, as a MongoDB would have them: by collection and name.
+    /// Documents as MongoDB would store them, by collection and name.
     struct Stored(std::collections::BTreeSet<(String, &'static str)>);
 
     const NAMES: [&str; 3] = ["x", "y", "z"];
@@ -477,7 +480,7 @@ mod tests {
             Self(all.zip(there).filter(|(_, there)| **there).map(|(document, _)| document).collect())
         }
 
-        /// The documents in the end; none where a statement or a count failed.
+        /// Returns the documents in the end, or none if a statement or a count failed.
         fn run(mut self, commands: &[Command], writes: &[Write]) -> Option<Vec<(String, &'static str)>> {
             for command in commands {
                 let mut matched = 0;
@@ -491,7 +494,7 @@ mod tests {
             Some(self.0.into_iter().collect())
         }
 
-        /// How many documents it matched; none where MongoDB refuses it.
+        /// Returns how many documents it matched, or none if MongoDB refuses it.
         fn statement(&mut self, write: &Write) -> Option<usize> {
             let named = NAMES.iter().find(|name| write.id == IdKey::of(RawBsonRef::String(name)));
             let mut matched: Vec<_> =
@@ -502,7 +505,7 @@ mod tests {
                 None => matched.truncate(1),
             }
             if !write.id_only && named.is_some() && write.kind != Kind::Insert {
-                // Its other condition never holds.
+                // Its other condition never matches.
                 matched.clear();
             }
             let matched: Vec<_> = matched.into_iter().cloned().collect();

@@ -1,30 +1,31 @@
-//! Deliveries for which MongoDB did not do what they asked, although it did what was asked beside them. Pure.
+//! Deliveries whose requests met a fault of MongoDB that a probe right after it did not confirm. Pure.
 //!
-//! A fault is MongoDB's unless a probe right after it is answered within a second. Faults that a probe does not confirm
-//! are counted by delivery, across batches and claims, until the delivery commits or a probe fails. Then it is parked.
+//! A fault is MongoDB's unless the probe is answered within a second. Faults that a probe does not confirm are counted
+//! by delivery, across batches and claims, until the delivery commits or a probe fails. A delivery that has had all its
+//! tries is parked.
 
 use std::collections::BTreeMap;
 
 use super::outcome::{Failure, State};
 use crate::store::{FaultKind, PartitionId};
 
-/// How often a delivery may be slow, or ask for what Weir's user may not do.
+/// How often a delivery may be slow, or ask for something that Weir's user may not do.
 const TRIES: u32 = 3;
-/// How often a delivery may meet another fault, such as a connection that is lost during its calls.
+/// How often a delivery may meet any fault, such as a connection that is lost during its calls.
 const UNANSWERED_TRIES: u32 = 10;
 
 /// One event for one handler.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Suspect {
-    /// Where its record stands.
+    /// The partition of its record.
     pub(super) partition: PartitionId,
-    /// At which offset.
+    /// The offset of its record.
     pub(super) offset: i64,
     /// The handler's id.
     pub(super) handler: i32,
 }
 
-/// Which deliveries have met faults that no probe confirmed, and how often.
+/// How often each delivery has met faults that no probe confirmed.
 #[derive(Debug, Default)]
 pub(super) struct Suspects(BTreeMap<Suspect, Counted>);
 
@@ -35,7 +36,7 @@ struct Counted {
 }
 
 impl Suspects {
-    /// Counts a fault that a probe did not confirm. Says whether the delivery has had all its tries.
+    /// Counts a fault that a probe did not confirm. Returns whether the delivery has had all its tries.
     pub(super) fn count(&mut self, suspect: &Suspect, kind: FaultKind) -> bool {
         let counted = self.0.entry(suspect.clone()).or_default();
         counted.all += 1;
@@ -47,12 +48,12 @@ impl Suspects {
         guilty
     }
 
-    /// MongoDB was to blame, at least this time.
+    /// Forgets the suspect's faults, because MongoDB was to blame at least this time.
     pub(super) fn clear(&mut self, suspect: &Suspect) {
         self.0.remove(suspect);
     }
 
-    /// Forgets the deliveries of a partition that are accounted for, up to that offset.
+    /// Forgets the deliveries of a partition that are accounted for, which are those before `next`.
     pub(super) fn committed(&mut self, partition: &PartitionId, next: i64) {
         if !self.0.is_empty() {
             self.0.retain(|suspect, _| suspect.partition != *partition || suspect.offset >= next);
@@ -60,7 +61,7 @@ impl Suspects {
     }
 }
 
-/// What a delivery is parked with that has had all its tries.
+/// Returns the failure of a delivery that has had all its tries.
 pub(super) fn failure(kind: FaultKind, why: &str) -> Failure {
     let (reason, limit) = match kind {
         FaultKind::Slow => ("slow", Some("documents_ms")),

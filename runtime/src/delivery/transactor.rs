@@ -1,6 +1,11 @@
-//! Commits batches that are ready, whatever it takes. What it does next is decided by `redo`. Pure.
+//! Commits batches that are ready, however many tries it takes; `redo` decides what to do next. Pure.
 //!
-//! Invariant: one transaction at a time, under the claims that it was given; what it could not commit it gives back.
+//! A try ends committed, not committed, or in doubt. A batch that is not committed is tried again with the same fence:
+//! the transaction commits only if every claim still has the epoch and `next` of its plan, so a second commit of the
+//! same records is impossible. If a commit is in doubt, reading MongoDB proves nothing, because the transaction may
+//! still be under way. Only a new claim settles it, so those partitions are given up.
+//!
+//! Invariant: one transaction at a time, under the claims that it was given. It gives back what it could not commit.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -20,20 +25,20 @@ use crate::seeded::{self, Bug};
 use crate::store::{Command, FaultKind, FaultyCommand, PartitionId, Plan, Probed, Reply, Session};
 use crate::telemetry::health::MONGODB;
 
-/// How often a batch is halved at most for its culprits: a culprit in each is then no rare thing.
+/// How often a batch is halved at most for its culprits. By then, a culprit in every batch is nothing rare.
 const MOST_HALVED: u32 = 6;
-/// How often in a row what was read may be different at the commit before an event runs alone. A batch of any size is one
-/// event by then.
+/// How often in a row the reads of a batch may be outdated at its commit before an event runs alone. By then a batch of
+/// any size is down to one event.
 const MOST_CHANGED: u32 = 16;
-/// So often that one event is left of a batch of any size.
+/// So many halvings leave one event of a batch of any size.
 const SINGLE: u32 = 16;
 
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Finished {
-    /// It is committed, but for what was cut off.
+    /// Everything is committed except what was cut off.
     Committed,
-    /// Nothing of it is: it is to be made ready again.
+    /// Nothing is committed, and the batch must be prepared again.
     Anew,
 }
 
@@ -42,14 +47,14 @@ pub(super) enum Finished {
 pub(super) struct Transactor {
     pub(super) session: Session,
     pub(super) claims: Heads,
-    /// What is to be claimed anew, and the epochs under which it was lost.
+    /// The partitions to claim again, and the epochs under which they were lost.
     pub(super) lost: Vec<(PartitionId, i64)>,
     /// The session's client was given up, or its last commit is in doubt.
     stale: bool,
     pub(super) turns: Turns,
-    /// How often in a row what a batch had read was another by its commit.
+    /// How often in a row a batch's reads were outdated by its commit.
     changed: u32,
-    /// How often the next batch is halved, for culprits stood close together.
+    /// How often the next batch is halved, because culprits came close together.
     halved: u32,
 }
 
@@ -66,7 +71,7 @@ impl Transactor {
         }
     }
 
-    /// Commits the batch, or finds that it has to be made ready again; `plan` is what is tried first.
+    /// Commits the batch, or finds that it must be prepared again. `plan` is tried first.
     pub(super) async fn finish(&mut self, runner: &Runner, batch: &mut Batch, plan: Plan) -> Result<Finished, GivenUp> {
         let finished = self.try_until_decided(runner, batch, plan).await;
         self.turns.end(runner).await;
@@ -79,7 +84,7 @@ impl Transactor {
         batch: &mut Batch,
         first: Plan,
     ) -> Result<Finished, GivenUp> {
-        // After a command that did not end, the next event is run so that it tells whose the command is.
+        // After a command that did not end, the next event runs in a form that shows whose command it is.
         let careful = self.halved > MOST_HALVED;
         let mut first = Some(first).filter(|_| !runner.condemn(batch) && !careful);
         let mut redo = Redo::strict(batch.has_one_writer() || careful);
@@ -119,7 +124,8 @@ impl Transactor {
                 Step::Fail { owner, failure } => {
                     culprits += 1;
                     let at = blame(runner, batch, owner, *failure);
-                    // All before it is known to succeed, and each culprit more would cost two transactions of the rest.
+                    // Everything before it is known to succeed, and each further culprit would cost two more
+                    // transactions of the rest.
                     if culprits > 1
                         && let Some(at) = at
                     {
@@ -164,7 +170,8 @@ impl Transactor {
         }
     }
 
-    /// A handler's command did not end in time, which costs the claim. The next batch is one event, which tells whose it is.
+    /// A handler's command did not end in time, which costs the claim. The next batch is one event, which shows whose
+    /// command it is.
     async fn abandoned(
         &mut self,
         runner: &Runner,
@@ -182,7 +189,7 @@ impl Transactor {
         Ok(())
     }
 
-    /// A probe beside the command that met a fault; see [`Runner::judge`].
+    /// Probes MongoDB beside the command that met a fault; see [`Runner::judge`].
     async fn suspect(
         &self,
         runner: &Runner,
@@ -197,8 +204,8 @@ impl Transactor {
         runner.judge(batch, at, &fault, Beside::Write).await
     }
 
-    /// The delivery that has more bytes than a transaction takes by itself, or else the heaviest. None where MongoDB does not
-    /// say so of one: it is asked again.
+    /// Finds the delivery that alone has more bytes than a transaction takes, or else the heaviest. Returns none if
+    /// MongoDB could not tell for one of them. Then the transaction is tried again.
     async fn oversized(&mut self, runner: &Runner, batch: &Batch) -> Option<DeliveryRef> {
         let writers = batch.writers();
         for (number, at) in &writers {
@@ -206,7 +213,7 @@ impl Transactor {
             plan.commands.retain(|command| command.owners.contains(number));
             match self.session.probe(&plan).await {
                 Reply::TooLarge(_) => return Some(*at),
-                // A statement that needs another delivery's is none that is too large.
+                // A statement that fails without another delivery's writes is not one that is too large.
                 Reply::Committed | Reply::Failed(_) => {}
                 _ => return None,
             }
@@ -214,8 +221,8 @@ impl Transactor {
         batch.heaviest().first().copied()
     }
 
-    /// The old session may have a transaction open of which nobody knows how it ends: a claim ends it, and the next
-    /// transaction has another session.
+    /// Replaces a session that may have an open transaction whose end is unknown. A claim ends that transaction, and
+    /// the next one uses another session.
     pub(super) async fn fresh_session(&mut self, runner: &Runner) -> Result<(), GivenUp> {
         while self.stale {
             match self.session.renew().await {
@@ -247,13 +254,14 @@ impl Transactor {
         runner.wait(pause, why).await
     }
 
-    /// The most events of the next batch: fewer where what it reads is always another by then, or where many fail.
+    /// Returns the most events of the next batch: fewer if its reads are outdated again and again, or if many
+    /// deliveries fail.
     pub(super) fn batch_size(&self, most: usize) -> usize {
         most.checked_shr(self.changed.saturating_sub(1) + self.halved).unwrap_or(0).max(1)
     }
 
-    /// Whether others change what is read faster than it can be committed. In a transaction of its own an event reads what
-    /// nobody changes.
+    /// Whether others change what is read faster than it can be committed. An event in a transaction of its own reads
+    /// what nobody can change.
     pub(super) fn always_changed(&self) -> bool {
         self.changed >= MOST_CHANGED
     }
@@ -276,7 +284,7 @@ impl Transactor {
     pub(super) async fn lose(&mut self, runner: &Runner, plan: &Plan, why: &str, unknown: bool) {
         self.stale |= unknown;
         for advance in &plan.advances {
-            // A read proves nothing about a commit of unknown result: only where the claim itself was lost, it may.
+            // A read can tell only after a lost claim. It proves nothing about a commit whose result is unknown.
             if !unknown && self.stands(runner, &advance.partition).await {
                 continue;
             }
@@ -292,14 +300,14 @@ impl Transactor {
         claim.is_some_and(|claim| number("epoch") == Some(claim.epoch) && number("next") == Some(claim.next))
     }
 
-    /// The partitions are to be claimed anew.
+    /// Gives up the partitions, which are then claimed again.
     pub(super) fn give_up_all(&mut self, partitions: &BTreeSet<PartitionId>) {
         for partition in partitions {
             self.give_up(partition);
         }
     }
 
-    /// The partition is to be claimed anew.
+    /// Gives up the partition, which is then claimed again.
     pub(super) fn give_up(&mut self, partition: &PartitionId) {
         if let Some(claim) = self.claims.remove(partition) {
             self.lost.push((partition.clone(), claim.epoch));

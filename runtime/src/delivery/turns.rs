@@ -1,7 +1,8 @@
 //! Turns at collections that other hosts write to at the same time. Pure.
 //!
-//! A transaction that another one is faster than is all in vain, so who has met that takes turns from then on. Nothing
-//! rests on a turn but speed: it is waited for outside any transaction, and who does not get it in time goes on without.
+//! A transaction that loses a write conflict is wasted work, so a process that has met one takes turns from then on.
+//! Turns only affect speed: they are waited for outside any transaction, and a process that does not get its turn in
+//! time goes on without it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,23 +12,24 @@ use std::time::Duration;
 use super::runner::Runner;
 use crate::store::Plan;
 
-/// How long a turn is waited for at most: as long as a lease lasts.
+/// How long to wait for a turn at most, which is as long as a lease lasts.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it is asked for.
+/// The pause between two requests for it.
 const PAUSE: Duration = Duration::from_millis(5);
-/// For how many batches turns are taken that nobody else wanted.
+/// For how many batches to take turns at a collection that nobody else wants.
 const QUIET: u32 = 32;
 
 /// The collections at which this process takes turns.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    /// By collection, and so asked for in one order by all: for how many more batches, unless somebody is met again.
+    /// For how many more batches to take turns at each collection, unless there is another conflict. The order of the
+    /// keys is the order in which every process asks for them.
     contested: BTreeMap<Arc<str>, u32>,
     held: Vec<Arc<str>>,
 }
 
 impl Turns {
-    /// Takes the turns that the plan's collections ask for, before its first try.
+    /// Takes the turns that the plan's collections need, before its first try.
     pub(super) async fn before(&mut self, runner: &Runner, plan: &Plan) {
         let wanted = |name: &Arc<str>| plan.commands.iter().any(|command| command.collection == *name);
         let wanted: Vec<Arc<str>> = self.contested.keys().filter(|name| wanted(name)).cloned().collect();
@@ -41,13 +43,13 @@ impl Turns {
         }
     }
 
-    /// Takes a turn at a collection in which transactions have met.
+    /// Takes a turn at a collection in which there was a conflict.
     pub(super) async fn after_conflict(&mut self, runner: &Runner, collection: Arc<str>) {
         self.take(runner, &collection).await;
         self.contested.insert(collection, QUIET);
     }
 
-    /// Ends what it has taken.
+    /// Ends the turns that it has taken.
     pub(super) async fn end(&mut self, runner: &Runner) {
         for collection in self.held.drain(..) {
             if let Err(error) = runner.store.end_lease(&collection).await {
@@ -56,7 +58,7 @@ impl Turns {
         }
     }
 
-    /// Waits for a turn; says whether somebody else had it.
+    /// Waits for a turn. Returns whether somebody else had it.
     async fn take(&mut self, runner: &Runner, collection: &Arc<str>) -> bool {
         let since = runner.clock.elapsed();
         let mut met = false;
