@@ -1,4 +1,4 @@
-//! What Kafka tells a member, and what a member wants done.
+//! What Kafka reports to a member, and what the member wants done.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use crate::store::PartitionId;
 /// A change of the assignment.
 #[derive(Debug, Clone)]
 pub enum Change {
-    /// Partitions are this member's from now on.
+    /// These partitions are this member's from now on.
     Assigned(Vec<PartitionId>),
-    /// They must be given back, in an orderly way.
+    /// These must be given back, in an orderly way.
     Revoked(Vec<PartitionId>),
-    /// They are another member's already.
+    /// These already belong to another member.
     Lost(Vec<PartitionId>),
 }
 
@@ -34,7 +34,7 @@ pub enum Action {
     Accept,
     /// Claim these after a pause, and report the end of each claim with `Member::claimed`.
     Claim {
-        /// Which.
+        /// The partitions concerned.
         partitions: Vec<PartitionId>,
         /// How long to wait first.
         after: Duration,
@@ -44,7 +44,7 @@ pub enum Action {
     Read(Vec<(PartitionId, Option<i64>)>),
     /// The partition must not go on before a person has looked at it. Pause it if it is being read.
     Stop {
-        /// Which.
+        /// The partition concerned.
         partition: PartitionId,
         /// Why, for people.
         why: String,
@@ -53,14 +53,13 @@ pub enum Action {
     },
     /// Take nothing of these from Kafka for now.
     Pause(Vec<PartitionId>),
-    /// Read these on.
+    /// Resume these.
     Resume(Vec<PartitionId>),
     /// Send offsets to Kafka, for lag tools and for the next owner. Nothing waits for them.
     CommitOffsets(Vec<(PartitionId, i64)>),
     /// Whether the committer and the claims should give up what they wait for.
     GiveUp(bool),
-    /// Tell Kafka, and after that MongoDB, how far these have come, within 3 s: the member goes
-    /// on after that.
+    /// Tell Kafka, and then MongoDB, how far these have come. Take at most 3 s, because then the member goes on.
     HandOver {
         /// What to hand over.
         standing: Vec<Standing>,

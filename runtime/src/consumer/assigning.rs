@@ -1,4 +1,4 @@
-//! What Kafka's client is told of the partitions that this process reads.
+//! Tells Kafka's client which partitions this process reads.
 
 use std::collections::HashSet;
 
@@ -9,16 +9,17 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use super::kafka::{Context, list, partitions};
 use crate::store::PartitionId;
 
-/// Where a partition is to be read from; none: it is assigned and not read.
+/// Where a partition is read from. Without an offset, it is assigned and not read.
 pub(super) type Start = (PartitionId, Option<i64>);
 
-/// Answers an assignment before any of it is claimed, so that the rest of the group, and what this process has, go on.
-/// Nothing is read of a partition before [`assign`] says where.
+/// Answers an assignment before any of it is claimed, so that the rest of the group, and what this process already has,
+/// go on. Nothing is read of a partition before [`assign`] says where.
 pub(super) fn accept(client: &StreamConsumer<Context>) -> Result<(), KafkaError> {
     client.incremental_assign(&TopicPartitionList::new())
 }
 
-/// Has the client read these from where they start, whatever it did with them before. Gives those that it did not take.
+/// Has the client read these from where they start, whatever it did with them before. Returns those that it did not
+/// take.
 pub(super) fn assign(client: &StreamConsumer<Context>, starts: &[Start]) -> Vec<PartitionId> {
     let Err(error) = assign_together(client, starts) else { return Vec::new() };
     tracing::warn!(%error, "assign_failed");
@@ -38,21 +39,22 @@ fn assign_together(client: &StreamConsumer<Context>, starts: &[Start]) -> Result
         client.incremental_unassign(&list(again.into_iter().map(|partition| (partition, None)))?)?;
     }
     client.incremental_assign(&list(starts.iter().map(|(id, start)| (id, Some(start.unwrap_or(0)))))?)?;
-    // A pause outlasts an assignment in Kafka's client, also one of an owner of before.
+    // In Kafka's client, a pause outlasts an assignment, even one that is left from an earlier assignment.
     let read = starts.iter().filter(|(_, start)| start.is_some()).map(|(partition, _)| (partition, None));
     client.resume(&list(read)?)?;
     let idle = starts.iter().filter(|(_, start)| start.is_none()).map(|(partition, _)| (partition, None));
     client.pause(&list(idle)?)
 }
 
-/// Gives these back, those of them that the client has. That is the answer to a revocation.
+/// Gives back those of these that the client has, which answers a revocation.
 pub(super) fn unassign(client: &StreamConsumer<Context>, partitions: &[PartitionId]) -> Result<(), KafkaError> {
     let known = assigned(client)?;
     let given_back = partitions.iter().filter(|partition| known.contains(partition));
     client.incremental_unassign(&list(given_back.map(|partition| (partition, None)))?)
 }
 
-/// The client refuses a list in which one partition is not as it should be, so what it has is looked up.
+/// Returns what the client has. It refuses a list in which one partition is not as it expects, so this is looked up
+/// first.
 fn assigned(client: &StreamConsumer<Context>) -> Result<HashSet<PartitionId>, KafkaError> {
     Ok(partitions(&client.assignment()?).into_iter().collect())
 }

@@ -1,4 +1,4 @@
-//! Claims the partitions of an assignment: the start decided and stored, the epoch raised, the log looked at. Pure.
+//! Claims the partitions of an assignment: decides and stores the start, raises the epoch, and looks at the log. Pure.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,48 +15,48 @@ use crate::store::{self, Claim, LastRecord, PartitionId, Store};
 use crate::telemetry::health::{Health, KAFKA, MONGODB};
 
 const PAUSE: Duration = Duration::from_millis(250);
-/// How long one partition is claimed before it is given up until the next time.
+/// How long to try to claim one partition before it is given up until the next time.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many beats a process waits at most until it can tell who else is dead.
 const WAITS: u32 = 6;
-/// How many partitions are claimed at a time: so many that those whose leader is away, each of which takes its time, leave
-/// room for the others.
+/// How many partitions are claimed at a time. The number is large enough that those whose leader is away, which are
+/// slow, leave room for the others.
 const AT_ONCE: usize = 64;
 
 /// What came of claiming a partition.
 #[derive(Debug)]
 pub enum Claimed {
-    /// It is this process's.
+    /// The partition is this process's.
     Owned {
         /// The claim.
         claim: Claim,
-        /// The offset at which reading begins: that of `last`, or the claim's `next`, or where the log starts now if there
-        /// were only marks of transactions before that.
+        /// The offset at which reading begins: that of `last`, or the claim's `next`, or the start of the log if only
+        /// marks of transactions came before it.
         from: i64,
-        /// The last record that was accounted for, if the log still holds its offset. It is read again, to see that it is
-        /// still the same.
+        /// The last record that was accounted for, if the log still holds its offset. It is read again to check that it
+        /// is still the same.
         last: Option<LastRecord>,
     },
-    /// It may not go on.
+    /// The partition may not go on.
     Stopped {
         /// Why.
         why: String,
-        /// The epoch of the claim that found it.
+        /// The epoch of the claim that found this.
         epoch: i64,
     },
-    /// Kafka or MongoDB did not answer for this one in time, or somebody asked to give up: it is claimed again later, so
-    /// that others do not wait for it.
+    /// Kafka or MongoDB did not answer for this partition in time, or somebody asked to give up. It is claimed again
+    /// later, so that others do not wait for it.
     GivenUp,
 }
 
-/// What a start found of a topic.
+/// What a start found out about a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum First {
-    /// It is there.
+    /// The topic exists.
     Found,
-    /// It does not exist yet.
+    /// The topic does not exist yet.
     Missing,
-    /// It is compacted: nothing was stored.
+    /// The topic is compacted, so nothing was stored.
     Compacted,
 }
 
@@ -69,13 +69,13 @@ pub struct Claiming {
     pub broker: Arc<dyn Broker>,
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// What is waited for.
+    /// Reports which service is waited for.
     pub health: Health,
     /// `KAFKA_TOPIC`.
     pub topics: Topics,
     /// `KAFKA_AUTO_OFFSET_RESET`.
     pub reset: OffsetReset,
-    /// Ends the waiting.
+    /// Makes it stop waiting.
     pub give_up: Arc<AtomicBool>,
 }
 
@@ -97,7 +97,7 @@ impl From<Unanswered> for Problem {
 }
 
 impl Claiming {
-    /// Stores how many partitions the topic has, where this is the group's first start with it; none where Kafka or
+    /// Stores how many partitions the topic has if this is the group's first start with it. Returns none if Kafka or
     /// MongoDB did not answer.
     pub async fn first_start(&self, topic: &str) -> Option<First> {
         let found = async {
@@ -111,8 +111,8 @@ impl Claiming {
         self.answered(found.await)
     }
 
-    /// The same for every topic that the pattern holds at the group's first start with it; one that comes to match
-    /// later is newer than the group. False where Kafka or MongoDB did not answer.
+    /// Does the same for every topic that matches the pattern at the group's first start with it. A topic that matches
+    /// later is newer than the group. Returns false if Kafka or MongoDB did not answer.
     pub async fn first_start_with(&self, pattern: &Pattern) -> bool {
         let stored = async {
             if self.store.has_started_with(pattern.as_str()).await? {
@@ -134,7 +134,7 @@ impl Claiming {
         self.each(partitions).collect().await
     }
 
-    /// The same, each as soon as it is claimed.
+    /// Does the same, and yields each as soon as it is claimed.
     pub fn each(self, partitions: Vec<PartitionId>) -> impl Stream<Item = (PartitionId, Claimed)> + Send {
         let claim = move |partition: PartitionId| {
             let claiming = self.clone();
@@ -159,7 +159,7 @@ impl Claiming {
         }
     }
 
-    /// The answer, where there is one; says which service it waits for where not.
+    /// Returns the answer if there is one, and otherwise reports which service it waits for.
     fn answered<T>(&self, answer: Result<T, Problem>) -> Option<T> {
         match answer {
             Ok(answer) => {
@@ -175,7 +175,7 @@ impl Claiming {
 
     async fn one(&self, partition: &PartitionId) -> Result<Claimed, Problem> {
         let progress = self.store.progress(partition).await?;
-        // It may have come, or changed, since the group was joined.
+        // The topic may have been created or changed since the group was joined.
         if self.broker.is_compacted(&partition.topic).await? {
             let epoch = progress.and_then(|progress| progress.get_i64("epoch").ok()).unwrap_or(0);
             return Ok(Claimed::Stopped { why: start::compacted(&partition.topic), epoch });
@@ -206,8 +206,8 @@ impl Claiming {
         Ok(Claimed::Owned { claim, from, last })
     }
 
-    /// A process that has just started does not know yet who else is dead. If a partition has lost owner after owner, it
-    /// waits until it does, or a crash loop of young processes would never be seen as one.
+    /// If a partition has lost owner after owner, a process that has just started waits until it can tell who else is
+    /// dead. Without this, a crash loop of young processes would never be recognized.
     async fn beats_until(&self, can_tell: impl Fn() -> bool + Send) {
         let mut waits = 0;
         while !can_tell() && waits < WAITS && !self.give_up.load(Ordering::Relaxed) {
@@ -218,7 +218,7 @@ impl Claiming {
 
     async fn decide_start(&self, partition: &PartitionId) -> Result<(), Problem> {
         let log = self.broker.log(partition).await?;
-        // A topic of the pattern that the group's first start did not find came later.
+        // A topic of the pattern that the group's first start did not find was created later.
         let count = match &self.topics {
             Topics::Names(_) => self.broker.partition_count(&partition.topic).await?,
             Topics::Pattern(_) => 0,

@@ -1,4 +1,4 @@
-//! The claims that are being made, and what is to become of them: one that takes its time holds up no other, and no
+//! The claims that are being made, and what should become of them. A slow claim holds up no other claim and no
 //! rebalance.
 
 use std::collections::BTreeMap;
@@ -14,20 +14,20 @@ pub(super) struct Claims {
     made: Vec<(PartitionId, Claimed)>,
 }
 
-/// What is to become of a claim that is being made.
+/// What should become of a claim that is being made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Making {
-    /// It is wanted; `first` where Kafka has just assigned the partition.
+    /// It is wanted. `first` says that Kafka has just assigned the partition.
     Wanted { first: bool },
     /// The partition has gone back to Kafka meanwhile.
     Unwanted,
-    /// The same, and it was assigned again after that.
+    /// The partition has gone back to Kafka, and was assigned again after that.
     WantedAgain,
 }
 
 impl Claims {
-    /// Returns which of these claims have to be made: those that are neither being made nor made without being taken yet.
-    /// `first` says that Kafka has just assigned the partitions.
+    /// Returns which of these claims have to be made: those that are neither being made nor made without being taken
+    /// yet. `first` says that Kafka has just assigned the partitions.
     pub(super) fn begin(&mut self, partitions: Vec<PartitionId>, first: bool) -> Vec<PartitionId> {
         let mut begun = Vec::new();
         for partition in partitions {
@@ -46,8 +46,8 @@ impl Claims {
         begun
     }
 
-    /// Notes that a claim was made. Returns what follows: a hand-over if nobody wants it any more, and another claim if the
-    /// partition was assigned again meanwhile.
+    /// Notes that a claim was made. Returns what follows: a hand-over if nobody wants it any more, and another claim if
+    /// the partition was assigned again meanwhile.
     pub(super) fn note(&mut self, partition: PartitionId, claimed: Claimed) -> Noted {
         match self.making.remove(&partition) {
             Some(Making::Wanted { .. }) => {
@@ -65,7 +65,7 @@ impl Claims {
         std::mem::take(&mut self.made)
     }
 
-    /// These go back to Kafka. Gives those that were made and not taken yet.
+    /// Notes that these go back to Kafka. Returns those that were made and not taken yet.
     pub(super) fn give_back(&mut self, partitions: &[PartitionId]) -> Vec<Standing> {
         for partition in partitions {
             if let Some(making) = self.making.get_mut(partition) {
@@ -92,7 +92,7 @@ impl Claims {
 /// What follows from a claim that was made.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Noted {
-    /// The claim stands and nobody wants it.
+    /// The claim that was made and that nobody wants.
     pub(super) unwanted: Option<Standing>,
     /// The partition was assigned again meanwhile and must be claimed once more.
     pub(super) again: bool,

@@ -8,9 +8,9 @@ use super::member::Member;
 use crate::delivery::hop::Later;
 use crate::delivery::{AtEnd, Committer, Hop, Said, Work};
 
-/// How much work may be on its way to the committer.
+/// How much work may be queued for the committer.
 const WORKS: usize = 4;
-/// How much may be on its way from it.
+/// How many reports from it may be queued.
 const SAID: usize = 16;
 
 /// The loop's ends of the two channels.
@@ -20,8 +20,8 @@ pub(super) struct Ends {
     pub(super) said: mpsc::Receiver<Said>,
 }
 
-/// The way to the committer. No method but [`Works::room`] waits, and that one is for a `select!`: the loop answers Kafka,
-/// probes and signals even if the committer takes nothing.
+/// The channel to the committer. No method but [`Works::room`] waits, and that one is for a `select!`. So the loop
+/// answers Kafka, probes and signals even if the committer takes nothing.
 #[derive(Debug)]
 pub(super) struct Works(mpsc::Sender<Work>);
 
@@ -36,8 +36,8 @@ impl Works {
         }
     }
 
-    /// Tells the committer which partitions have been read to their ends. That is advice, which comes again: it is dropped
-    /// unless the committer has taken everything else.
+    /// Tells the committer which partitions have been read to their ends. This is advice that comes again, so it is
+    /// dropped unless the committer has taken everything else.
     pub(super) fn advise(&self, at_end: Vec<AtEnd>, member: &Member) {
         if !at_end.is_empty() && !member.has_work() && self.0.capacity() == self.0.max_capacity() {
             // A committer that has ended needs no advice.
@@ -48,7 +48,7 @@ impl Works {
     /// Waits until the committer takes more. May be dropped at any time.
     pub(super) async fn room(&self) {
         if self.0.reserve().await.is_err() {
-            // It has ended, which the loop hears from the other channel.
+            // It has ended, which the loop learns from the other channel.
             future::pending::<()>().await;
         }
     }
@@ -67,13 +67,13 @@ impl Hop for Channels {
 
     fn say(&self, said: Said) -> Later<'_, ()> {
         Box::pin(async {
-            // Nobody listens any more where the loop has given up waiting: so does what is said.
+            // Nobody listens any more if the loop has stopped waiting. Then the report is dropped.
             let _ = self.say.send(said).await;
         })
     }
 }
 
-/// Starts the task; it ends when the sender of work is dropped.
+/// Starts the task, which ends when the sender of work is dropped.
 pub(super) fn start(committer: Committer) -> (Ends, tokio::task::JoinHandle<()>) {
     let (ends, works, say) = channels();
     let channels = Channels { works: Mutex::new(works), say };

@@ -1,4 +1,4 @@
-//! How Kafka's client is set, its token for a login, and what Kafka refuses it.
+//! How Kafka's client is configured, its token for a login, and why Kafka refuses it.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::kafka::Error;
 use crate::config::{SaslMechanism, Settings};
 
-/// What the client is set to, unless the settings say otherwise.
+/// The client's properties, unless the settings say otherwise.
 const DEFAULTS: [(&str, &str); 18] = [
     ("client.id", "weir"),
     ("partition.assignment.strategy", "cooperative-sticky"),
@@ -30,21 +30,21 @@ const DEFAULTS: [(&str, &str); 18] = [
     // The defaults queue 64 MiB.
     ("queued.max.messages.kbytes", "16384"),
     ("fetch.max.bytes", "16777216"),
-    // A full queue is looked at again after a second by default, in which it may have run empty.
+    // By default, a full queue is checked again after a second, in which it may have run empty.
     ("fetch.queue.backoff.ms", "50"),
     ("fetch.error.backoff.ms", "100"),
     ("reconnect.backoff.max.ms", "1000"),
     ("socket.nagle.disable", "true"),
-    // A topic that is not there yet, or grows, is noticed within this time.
+    // A topic that does not exist yet, or that grows, is noticed within this time.
     ("topic.metadata.refresh.interval.ms", "5000"),
     ("allow.auto.create.topics", "false"),
     ("statistics.interval.ms", "1000"),
 ];
 
-/// The client's properties.
+/// Returns the client's configuration.
 ///
 /// # Errors
-/// A property that librdkafka does not know, or a value that it does not take.
+/// Fails if librdkafka does not know a property or does not take its value.
 pub(super) fn configuration(settings: &Settings) -> Result<ClientConfig, Error> {
     let mut config = ClientConfig::new();
     config.set_log_level(RDKafkaLogLevel::Warning);
@@ -81,7 +81,7 @@ fn secure(config: &mut ClientConfig, settings: &Settings) {
         Some(authorities) => {
             config.set("ssl.ca.location", path(authorities));
         }
-        // An OpenSSL that was not built for this system does not know where that keeps its authorities.
+        // An OpenSSL that was not built for this system does not know where the system keeps its authorities.
         None if protocol.has_tls() && !settings.kafka_properties.contains_key("ssl.ca.pem") => {
             config.set("ssl.ca.location", "probe");
         }
@@ -98,7 +98,7 @@ fn secure(config: &mut ClientConfig, settings: &Settings) {
     }
 }
 
-/// The value is not said: it may be anything.
+/// The error leaves out the value, which may be anything.
 fn refused_property(error: KafkaError) -> Error {
     match error {
         KafkaError::ClientConfig(_, why, name, _) => Error::Property { name, why },
@@ -106,20 +106,20 @@ fn refused_property(error: KafkaError) -> Error {
     }
 }
 
-/// What the callbacks of every client share.
+/// The state that the callbacks of every client share.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Connection {
     token: Option<PathBuf>,
     trouble: Arc<Mutex<Option<Trouble>>>,
-    /// The last error that was said, and when.
+    /// The last error that was logged, and when.
     said: Arc<Mutex<Option<(String, Instant)>>>,
     /// Why the client could not read what comes next, and when it last tried.
     unreadable: Arc<Mutex<Option<(String, Instant)>>>,
 }
 
-/// How long an error that goes on is not said again.
+/// How long to wait before a repeated error is logged again.
 const SAID_AGAIN: Duration = Duration::from_secs(30);
-/// How long after it last came an error counts as over.
+/// How long after its last occurrence an error counts as over.
 const OVER: Duration = Duration::from_secs(5);
 
 /// What keeps the client from Kafka.
@@ -127,7 +127,7 @@ const OVER: Duration = Duration::from_secs(5);
 pub(super) struct Trouble {
     /// In Kafka's or the client's words, with the settings to look at.
     pub(super) why: String,
-    /// Whether another try changes nothing: the login or the certificate is refused.
+    /// Whether another try would change nothing, because the login or the certificate is refused.
     pub(super) refused: bool,
 }
 
@@ -138,7 +138,7 @@ impl Connection {
         Self { token, trouble: Arc::default(), said: Arc::default(), unreadable: Arc::default() }
     }
 
-    /// Whether an error is to be said: the client repeats some of them several times a second.
+    /// Whether an error should be logged. The client repeats some of them several times a second.
     pub(super) fn is_news(&self, reason: &str) -> bool {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.as_ref().is_some_and(|(before, at)| before == reason && at.elapsed() < SAID_AGAIN) {
@@ -148,14 +148,14 @@ impl Connection {
         true
     }
 
-    /// Why the client does not read on in some partition. It tries several times a second, so an error is over if it does
-    /// not come again.
+    /// Returns why the client does not read on in some partition. It tries several times a second, so an error that
+    /// does not come again is over.
     pub(super) fn unreadable(&self) -> Option<String> {
         let found = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
         found.as_ref().filter(|(_, at)| at.elapsed() < OVER).map(|(why, _)| why.clone())
     }
 
-    /// Notes what the client says is wrong with a connection; a refusal is kept before anything less certain.
+    /// Notes what the client reports as wrong with a connection. A refusal is not replaced by anything less certain.
     pub(super) fn failed(&self, error: &KafkaError, reason: &str) {
         if let Some(found) = error.rdkafka_error_code().and_then(|code| unreadable(code, reason)) {
             *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner) = Some((found, Instant::now()));
@@ -168,17 +168,17 @@ impl Connection {
         }
     }
 
-    /// What is wrong, as far as it is known.
+    /// Returns what is wrong, as far as it is known.
     pub(super) fn trouble(&self) -> Option<Trouble> {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A broker is connected.
+    /// Notes that a broker is connected.
     pub(super) fn made(&self) {
         *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The token for the login as it stands in its file now.
+    /// Returns the token for the login, as its file has it now.
     pub(super) fn token(&self) -> Result<OAuthToken, Box<dyn std::error::Error>> {
         let path = self.token.as_deref().ok_or("no KAFKA_SASL_OAUTHBEARER_TOKEN_PATH is set")?;
         let named = |why: String| format!("KAFKA_SASL_OAUTHBEARER_TOKEN_PATH: {}: {why}", path.display());
@@ -187,9 +187,9 @@ impl Connection {
     }
 }
 
-/// Kafka's token, with what it says of itself.
+/// Parses a token for Kafka, with its principal and its expiry.
 fn token(text: &str) -> Result<OAuthToken, &'static str> {
-    // Some issuers pad.
+    // Some issuers add padding.
     const LENIENT: GeneralPurposeConfig =
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let payload = text.split('.').nth(1).ok_or("it holds no JWT: three parts separated by points")?;
@@ -203,7 +203,8 @@ fn token(text: &str) -> Result<OAuthToken, &'static str> {
     Ok(OAuthToken { token: text.to_owned(), principal_name, lifetime_ms })
 }
 
-/// An error of the client that means that it cannot read a batch of records, and reads it again and again.
+/// Explains an error which means that the client cannot read a batch of records and tries it again and again. Returns
+/// none for any other error.
 fn unreadable(code: RDKafkaErrorCode, reason: &str) -> Option<String> {
     let hint = match code {
         RDKafkaErrorCode::BadCompression => {
@@ -215,10 +216,10 @@ fn unreadable(code: RDKafkaErrorCode, reason: &str) -> Option<String> {
     Some(format!("{reason}; {hint}"))
 }
 
-/// What an error of the client means; none where it tells nothing of its own. That Kafka refuses a certificate comes
-/// when the connection seems to be made, as an end of it.
+/// Returns what an error of the client means, or none if it means nothing by itself. If Kafka refuses a certificate,
+/// the connection first seems to be made and then ends.
 fn trouble(code: RDKafkaErrorCode, reason: &str) -> Option<Trouble> {
-    // A broker's name stands in the reason too, and may be anything.
+    // The reason also has a broker's name, which may be anything.
     let certificate = match code {
         RDKafkaErrorCode::SSL => reason.contains("certificate"),
         _ => reason.contains("SSL alert"),

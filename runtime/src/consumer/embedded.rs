@@ -1,7 +1,7 @@
-//! The embedded Kafka: librdkafka's mock cluster, in this process, filled from a recording. For trying handlers.
+//! The embedded Kafka: librdkafka's mock cluster, in this process, filled from a recording. It is for trying handlers.
 //!
-//! It is no Kafka. One broker that nobody but this process uses holds the records in memory, and forgets them and the
-//! group's offsets with the process; it knows no topic's settings. Whoever starts it says so.
+//! It is no Kafka. Its one broker, which nobody but this process uses, holds the records in memory, and forgets them
+//! and the group's offsets when the process ends. It knows no topic's settings. Code that starts it must say so.
 
 use std::fmt;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub enum Error {
     /// The file is no recording.
     #[error(transparent)]
     Recording(#[from] recording::Error),
-    /// What the client says.
+    /// The client's error.
     #[error("the embedded kafka: {0}")]
     Kafka(#[from] KafkaError),
     /// It did not take a record.
@@ -30,7 +30,7 @@ pub enum Error {
     NotTaken(String),
 }
 
-/// A running one; it ends with the value.
+/// A running embedded Kafka. It ends with the value.
 pub struct Embedded {
     /// The client that the mock cluster belongs to.
     _producer: FutureProducer,
@@ -44,10 +44,10 @@ impl fmt::Debug for Embedded {
 }
 
 impl Embedded {
-    /// Starts one and writes the recording to it.
+    /// Starts an embedded Kafka and writes the recording to it.
     ///
     /// # Errors
-    /// A record that it does not take.
+    /// Fails if it does not start or does not take a record.
     pub async fn start(recording: &Recording) -> Result<Self, Error> {
         let producer: FutureProducer = configuration().create()?;
         let brokers = {
@@ -65,7 +65,7 @@ impl Embedded {
         Ok(Self { _producer: producer, brokers })
     }
 
-    /// Its address, for clients in this process.
+    /// Returns its address, for clients in this process.
     #[must_use]
     pub fn brokers(&self) -> &str {
         &self.brokers
@@ -77,10 +77,10 @@ fn configuration() -> ClientConfig {
     for (name, value) in [
         ("test.mock.num.brokers", "1"),
         ("client.id", "weir-embedded"),
-        // One at a time keeps the order.
+        // One request at a time keeps the order.
         ("max.in.flight", "1"),
         ("linger.ms", "5"),
-        // All of it waits in the queue at once.
+        // All records wait in the queue at once.
         ("queue.buffering.max.messages", "10000000"),
         ("queue.buffering.max.kbytes", "2097151"),
         ("message.max.bytes", "5000000"),

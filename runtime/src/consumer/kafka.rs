@@ -1,4 +1,4 @@
-//! Kafka's client: how it is set, and what its callbacks send.
+//! Kafka's client: how it is made, and what its callbacks send.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,13 +26,13 @@ use crate::store::PartitionId;
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// How long leaving the group may take.
 const CLOSE: Duration = Duration::from_secs(3);
-/// How long what is known of a topic's settings is good for.
+/// How long to trust what is known of a topic's settings.
 const KNOWN_FOR: Duration = Duration::from_mins(1);
 
 /// Why Kafka did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What the client says.
+    /// The client's error.
     #[error("kafka: {0}")]
     Kafka(#[from] KafkaError),
     /// The topic is compacted.
@@ -41,7 +41,7 @@ pub enum Error {
          cleanup.policy=delete"
     )]
     Compacted(String),
-    /// A property that was to be handed on to the client.
+    /// A property of the client that librdkafka refuses.
     #[error("kafka.{name} (of [kafka] in weir.toml, or KAFKA__ in the environment) is refused by librdkafka: {why}")]
     Property {
         /// Its name.
@@ -54,18 +54,18 @@ pub enum Error {
     Refused(String),
 }
 
-/// What the client sees of Kafka, once a second.
+/// The client's view of Kafka, once a second.
 #[derive(Debug)]
 pub(super) struct View {
     /// Whether a broker is connected.
     pub(super) connected: bool,
-    /// Where each log ends.
+    /// The end of each log.
     pub(super) log_ends: HashMap<PartitionId, LogEnd>,
     /// How many partitions each topic has.
     pub(super) partitions: HashMap<Arc<str>, usize>,
 }
 
-/// The callbacks: they send a message and do nothing else.
+/// The callbacks, which send a message and do nothing else.
 #[derive(Debug)]
 pub(super) struct Context {
     changes: mpsc::Sender<Change>,
@@ -87,19 +87,19 @@ impl ClientContext for Context {
         let mut partitions = HashMap::new();
         for (topic, statistics) in statistics.topics {
             let topic: Arc<str> = Arc::from(topic);
-            // One of them, -1, stands for none.
+            // Partition -1 is not a real one.
             let numbered = statistics.partitions.into_values().filter(|partition| partition.partition >= 0);
             for found in numbered {
                 *partitions.entry(Arc::clone(&topic)).or_default() += 1;
                 if found.hi_offset >= 0 {
                     let id = PartitionId { topic: Arc::clone(&topic), partition: found.partition };
-                    // What is left of the log are marks of transactions, which are no records.
+                    // The rest of the log consists of marks of transactions, which are no records.
                     let reached = found.next_offset >= found.hi_offset && found.fetchq_cnt == 0;
                     log_ends.insert(id, LogEnd { offset: found.hi_offset, reached });
                 }
             }
         }
-        // One that nobody has taken yet says the same, a second older.
+        // A view that nobody has taken yet says the same, a second earlier.
         let _ = self.views.try_send(View { connected, log_ends, partitions });
     }
 
@@ -112,8 +112,8 @@ impl ClientContext for Context {
 }
 
 impl ConsumerContext for Context {
-    /// Kafka waits for the answer, which the loop gives at once or when it has drained; so the queue of messages never
-    /// holds more than one or two. While the client closes there is no loop any more.
+    /// Kafka waits for the answer, which the loop gives at once or when it has drained, so the queue of messages never
+    /// holds more than one or two. While the client closes, there is no loop any more.
     fn rebalance(&self, consumer: &BaseConsumer<Self>, code: RDKafkaRespErr, list: &mut TopicPartitionList) {
         let partitions = partitions(list);
         let change = match code {
@@ -135,7 +135,7 @@ impl ConsumerContext for Context {
     }
 }
 
-/// The client, and the receiving ends of what its callbacks send. Cheap to clone but for these.
+/// The client, and the receiving ends of its callbacks' channels.
 pub struct Kafka {
     pub(super) client: Arc<StreamConsumer<Context>>,
     pub(super) changes: mpsc::Receiver<Change>,
@@ -144,27 +144,27 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Sees whether a client can be made of the settings, and keeps none.
+    /// Checks that a client can be made of the settings, and keeps none.
     ///
     /// # Errors
-    /// What librdkafka refuses: a property that it does not know, a certificate that it cannot read.
+    /// Fails if librdkafka refuses a setting, such as an unknown property or a certificate that it cannot read.
     pub fn check(settings: &Settings) -> Result<(), Error> {
         let _: BaseConsumer = connection::configuration(settings)?.create()?;
         Ok(())
     }
 
-    /// Makes the client; nothing is sent before it subscribes.
+    /// Makes the client. Nothing is sent before it subscribes.
     ///
     /// # Errors
-    /// A setting that librdkafka refuses.
+    /// Fails if librdkafka refuses a setting.
     pub fn new(settings: &Settings) -> Result<Self, Error> {
         Self::make(settings, true)
     }
 
-    /// The same for the embedded one, at the brokers of the settings.
+    /// Makes the client for the embedded Kafka, whose brokers the settings name.
     ///
     /// # Errors
-    /// A setting that librdkafka refuses.
+    /// Fails if librdkafka refuses a setting.
     pub fn of_embedded(settings: &Settings) -> Result<Self, Error> {
         Self::make(settings, false)
     }
@@ -188,7 +188,7 @@ pub(super) fn partitions(list: &TopicPartitionList) -> Vec<PartitionId> {
         .collect()
 }
 
-/// A list of partitions, each with an offset where one is given.
+/// Returns a list of partitions, each with its offset if it has one.
 pub(super) fn list<'a>(
     partitions: impl IntoIterator<Item = (&'a PartitionId, Option<i64>)>,
 ) -> Result<TopicPartitionList, KafkaError> {
@@ -200,12 +200,12 @@ pub(super) fn list<'a>(
     Ok(list)
 }
 
-/// Questions to Kafka that block: each runs on a thread of its own.
+/// Questions to Kafka that block. Each runs on a thread of its own.
 #[derive(Clone)]
 pub(super) struct Questions {
     client: Arc<StreamConsumer<Context>>,
     settings: Arc<Settings>,
-    /// Whether it can be asked for a topic's settings.
+    /// Whether Kafka can be asked for a topic's settings.
     describes: bool,
     compacted: Arc<Mutex<HashMap<String, (Instant, bool)>>>,
 }
@@ -234,13 +234,13 @@ impl Questions {
         })
     }
 
-    /// An error without an answer says less than why there is no connection.
+    /// Prefers the reason why there is no connection to the error of an unanswered question, which says less.
     fn unanswered(&self, error: &KafkaError) -> Unanswered {
         let trouble = self.client.context().connection.trouble().map(|trouble| trouble.why);
         Unanswered(trouble.unwrap_or_else(|| error.to_string()))
     }
 
-    /// Asks for the topic's policy, by a client that is made for it.
+    /// Asks whether the topic is compacted, with a client made for the question.
     async fn policy(&self, topic: &str) -> Result<bool, Unanswered> {
         if !self.describes {
             return Ok(false);
@@ -267,7 +267,7 @@ impl Questions {
         }
     }
 
-    /// Commits offsets and waits for Kafka's word.
+    /// Commits offsets and waits for Kafka's answer.
     pub(super) async fn commit(&self, offsets: TopicPartitionList) -> Result<(), Unanswered> {
         self.ask(move |client| client.commit(&offsets, CommitMode::Sync)).await
     }

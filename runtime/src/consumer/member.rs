@@ -1,17 +1,21 @@
 //! One member of the consumer group: what it does with the partitions that Kafka assigns to it.
 //!
-//! It is a state machine that knows no client, no runtime and no clock. Whoever runs it reports what happened, calls
+//! It is a state machine that knows no client, no runtime and no clock. Its driver reports what happened, calls
 //! [`Member::turn`], and performs the actions in their order. `weir run` performs them on librdkafka (`reading`), the
 //! simulation on a Kafka of its own, so the simulation tests the decisions that `weir run` takes.
 //!
-//! A partition's life: Kafka assigns it, the member accepts at once and claims it in MongoDB, and reads it from where the
-//! claim says. When Kafka revokes it, the member takes no more records of it, waits until the committer holds none, tells
-//! Kafka and MongoDB how far it has come, and only then answers the revocation. If the partition is lost to another
-//! member already, nobody is told, because it is the other's.
+//! A partition's life: Kafka assigns it, the member accepts at once and claims it in MongoDB, and reads it from where
+//! the claim says. When Kafka revokes it, the member takes no more records of it, waits until the committer holds none,
+//! tells Kafka and MongoDB how far it has come, and only then answers the revocation. If another member already has the
+//! partition, nothing is handed over, because it is the other's.
 //!
-//! Invariants: a partition is read only under a claim. Kafka's client is never given an assignment while it waits for the
-//! answer to a revocation, because it would take one for the other. Changes of the assignment take effect in the order in
-//! which Kafka made them.
+//! The danger is an answer that comes too early: the next owner claims the partition while the committer still works
+//! under the old claim. The fence makes those transactions fail, so nothing is applied twice, but their work is wasted.
+//! An answer that never comes would hold up the group, so every wait is bounded (`returning`).
+//!
+//! Invariants: a partition is read only under a claim. Kafka's client is never given an assignment while it waits for
+//! the answer to a revocation, because it would take one for the other. Changes of the assignment take effect in the
+//! order in which Kafka made them.
 
 #[cfg(test)]
 mod tests;
@@ -29,10 +33,10 @@ use super::returning::{Act, Returning};
 use crate::delivery::{AtEnd, Entry, Said, Work};
 use crate::store::{GroupProgress, PartitionId};
 
-/// How long a partition rests after another host took its claim, because that host may own it by right.
+/// How long to wait before a partition is claimed again that another host took, because that host may own it by right.
 const LOST_PAUSE: Duration = Duration::from_millis(500);
 
-/// What a member is told once.
+/// A member's settings, which never change.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
     /// The most that goes into one batch.
@@ -48,11 +52,11 @@ pub struct Settings {
 /// What the member knows of the rest of the group, and what it has asked.
 #[derive(Debug)]
 enum Look {
-    /// Nothing is asked before then.
+    /// It asks nothing before then.
     At(Duration),
-    /// How far the group has come.
+    /// It has asked how far the group has come.
     Progress,
-    /// Where the logs of its partitions end, now that it knows how far the group has come.
+    /// It knows how far the group has come, and has asked where the logs of its partitions end.
     LogEnds(GroupProgress),
 }
 
@@ -62,11 +66,11 @@ pub struct Member {
     settings: Settings,
     partitions: Partitions,
     claims: Claims,
-    /// What waits for the committer.
+    /// Work that waits for the committer.
     outbox: Outbox,
-    /// What Kafka has changed and the member has not acted upon.
+    /// Changes by Kafka that the member has not acted upon.
     changes: VecDeque<Change>,
-    /// What Kafka wants back; one revocation at a time. After [`Member::stop`], everything.
+    /// The partitions that Kafka wants back, one revocation at a time. After [`Member::stop`], all of them.
     returning: Option<Returning>,
     stopping: bool,
     /// Whether the hand-over that the member waits for has ended.
@@ -76,7 +80,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// A member that has been assigned nothing yet.
+    /// Creates a member that has been assigned nothing yet.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self {
@@ -98,7 +102,7 @@ impl Member {
         self.actions.pop_front()
     }
 
-    /// Whether the committer has to be told something.
+    /// Whether there is work for the committer.
     #[must_use]
     pub fn has_work(&self) -> bool {
         !self.outbox.is_empty()
@@ -109,7 +113,7 @@ impl Member {
         self.outbox.take()
     }
 
-    /// The partitions that the member owns, for metrics and `/readyz`.
+    /// Returns the partitions that the member owns, for metrics and `/readyz`.
     #[must_use]
     pub fn partitions(&self) -> &Partitions {
         &self.partitions
@@ -127,12 +131,12 @@ impl Member {
         self.stopping
     }
 
-    /// Kafka has changed the assignment.
+    /// Reports that Kafka has changed the assignment.
     pub fn changed(&mut self, change: Change) {
         self.changes.push_back(change);
     }
 
-    /// A claim that [`Action::Claim`] asked for has ended.
+    /// Reports that a claim that [`Action::Claim`] asked for has ended.
     pub fn claimed(&mut self, partition: PartitionId, claimed: Claimed) {
         let noted = self.claims.note(partition.clone(), claimed);
         self.hand_over_unwanted(noted.unwanted.into_iter().collect());
@@ -141,7 +145,7 @@ impl Member {
         }
     }
 
-    /// The committer has said something.
+    /// Reports what the committer has said.
     pub fn said(&mut self, said: Said, now: Duration) {
         match said {
             Said::Wants => self.partitions.wants(),
@@ -149,7 +153,7 @@ impl Member {
         }
     }
 
-    /// Whether a record at that offset has to be given to [`Member::record`]; any other can be thrown away unread.
+    /// Whether a record at that offset must be given to [`Member::record`]. Any other can be thrown away unread.
     #[must_use]
     pub fn takes(&self, partition: &PartitionId, offset: i64) -> bool {
         self.partitions.takes(partition, offset)
@@ -175,35 +179,36 @@ impl Member {
         self.partitions.has_batch_of(self.settings.batch.events)
     }
 
-    /// A log no longer holds the offset that is to be read. Kafka's client does not say which, so each claim looks at its
-    /// log again.
+    /// Reports that a log no longer holds the offset to read. Kafka's client does not say which, so each claim looks at
+    /// its log again.
     pub fn offset_out_of_range(&mut self) {
         self.partitions.lose(&self.partitions.owned());
     }
 
-    /// Kafka's client did not take these of an [`Action::Read`]: they are claimed again, which tries again.
+    /// Reports that Kafka's client did not take these partitions of an [`Action::Read`]. They are claimed again, which
+    /// tries again.
     pub fn not_read(&mut self, partitions: &[PartitionId]) {
         self.partitions.lose(partitions);
         self.reclaim();
     }
 
-    /// Kafka's client has told where logs end.
+    /// Reports where logs end, as Kafka's client sees it.
     pub fn log_ends(&mut self, log_ends: &HashMap<PartitionId, LogEnd>) {
         self.partitions.log_ends(log_ends);
     }
 
-    /// No broker is connected: offsets that were sent may not have arrived and are sent again.
+    /// Reports that no broker is connected. Offsets that were sent may not have arrived and are sent again.
     pub fn disconnected(&mut self) {
         self.partitions.forget_offsets();
     }
 
-    /// The hand-over that was asked for last has ended, done or not.
+    /// Reports that the last hand-over that was asked for has ended, successful or not.
     pub fn handed_over(&mut self) {
         self.handed_over = true;
     }
 
-    /// Kafka's client was given the answer of an [`Action::Return`]; `taken` says whether it took it. If not, the answer is
-    /// given again in the next turn.
+    /// Reports that Kafka's client was given the answer of an [`Action::Return`]. `taken` says whether it took it. If
+    /// not, the answer is given again in the next turn.
     pub fn returned(&mut self, taken: bool, now: Duration) {
         if taken {
             self.returning = None;
@@ -211,9 +216,9 @@ impl Member {
         }
     }
 
-    /// What [`Action::AskProgress`] asked for; none if MongoDB did not answer.
+    /// Takes the answer to [`Action::AskProgress`], or none if MongoDB did not answer.
     ///
-    /// What a person has set or another host has claimed meanwhile is claimed again.
+    /// Partitions that a person has set or another host has claimed meanwhile are claimed again.
     pub fn seen_progress(&mut self, seen: Option<GroupProgress>, now: Duration) {
         let Some(seen) = seen else {
             self.look = Look::At(now + self.settings.look_every);
@@ -224,9 +229,9 @@ impl Member {
         self.actions.push_back(Action::AskLogEnds(self.partitions.owned()));
     }
 
-    /// What [`Action::AskLogEnds`] asked for: the end of each log of which Kafka told it.
+    /// Takes the answer to [`Action::AskLogEnds`]: the end of each log that Kafka reported.
     ///
-    /// The committer hears which partitions are at their ends.
+    /// Tells the committer which partitions are at their ends.
     pub fn seen_log_ends(&mut self, ends: &[(PartitionId, i64)], now: Duration) {
         let Look::LogEnds(seen) = std::mem::replace(&mut self.look, Look::At(now + self.settings.look_every)) else {
             return;
@@ -263,13 +268,13 @@ impl Member {
         }
     }
 
-    /// How long nothing has been accounted for although there is lag, if that is too long.
+    /// Returns how long nothing has been accounted for although there is lag, if that is too long.
     pub fn stalled(&mut self, now: Duration) -> Option<Duration> {
         self.partitions.stalled(now)
     }
 
-    /// Drains everything, hands it over and leaves, which ends with [`Action::Leave`]. Kafka's changes have no effect any
-    /// more, and claims that are still being made are left to whoever claims next.
+    /// Drains everything, hands it over and leaves, which ends with [`Action::Leave`]. Changes by Kafka no longer have
+    /// an effect, and claims that are still being made are left to whoever claims next.
     pub fn stop(&mut self, now: Duration) {
         let partitions = self.partitions.owned();
         self.partitions.close(&partitions);
@@ -280,7 +285,7 @@ impl Member {
         self.returning = Some(Returning::stopping(partitions, now, self.settings.shutdown_timeout));
     }
 
-    /// Decides what follows from all that happened. Call it after every report.
+    /// Decides what follows from all reports. Call it after every report.
     pub fn turn(&mut self, now: Duration) {
         self.go_on_returning(now);
         while self.returning.is_none()
@@ -316,7 +321,7 @@ impl Member {
         }
     }
 
-    /// Kafka wants these back: nothing more of them is taken, and the rest goes on while they drain.
+    /// Starts to give these back to Kafka: nothing more of them is taken, and the rest goes on while they drain.
     fn give_back(&mut self, partitions: Vec<PartitionId>, orderly: bool, now: Duration) {
         self.partitions.close(&partitions);
         let unwanted = self.claims.give_back(&partitions);
@@ -340,7 +345,7 @@ impl Member {
                     }
                 }
                 Act::Disown => {
-                    // A member that stops has nothing more to be patient for.
+                    // A member that is stopping has nothing left to wait for.
                     self.actions.push_back(Action::GiveUp(self.stopping));
                     self.outbox.disown(&returning.partitions);
                 }
@@ -358,7 +363,7 @@ impl Member {
         self.returning = Some(returning);
     }
 
-    /// Claims that were made too late for anybody to want them.
+    /// Hands over claims that nobody wants any more, because their partitions went back.
     fn hand_over_unwanted(&mut self, standing: Vec<Standing>) {
         if !standing.is_empty() {
             self.actions.push_back(Action::HandOver { standing, is_awaited: false });
@@ -372,7 +377,7 @@ impl Member {
         }
     }
 
-    /// Claims again what was lost, unless it goes back to Kafka.
+    /// Claims lost partitions again, except those that go back to Kafka.
     fn reclaim(&mut self) {
         let returning = self.returning.as_ref().map_or(&[][..], |returning| &returning.partitions);
         let lost = self.partitions.to_reclaim().iter().filter(|partition| !returning.contains(partition));
@@ -380,7 +385,7 @@ impl Member {
         self.claim(lost, false, LOST_PAUSE);
     }
 
-    /// The partitions of claims that were made are read from where these say.
+    /// Takes the claims that were made, and has their partitions read from where these say.
     fn take_claims(&mut self) {
         let claimed = self.claims.take();
         if claimed.is_empty() {

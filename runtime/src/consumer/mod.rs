@@ -1,7 +1,7 @@
 //! A member of a consumer group: assignment, claims, records, offsets. The only module that sees rdkafka.
 //!
-//! `member` decides, and `reading` performs it on Kafka's client: it reads records, decodes them and hands them to the one
-//! committer. It reads a partition only from where a claim says. Correctness rests on the claim, never on Kafka's
+//! `member` decides, and `reading` performs it on Kafka's client: it reads records, decodes them and hands them to the
+//! one committer. It reads a partition only from where a claim says. Correctness rests on the claim, never on Kafka's
 //! callbacks.
 
 pub mod action;

@@ -1,14 +1,14 @@
 //! What waits for the committer, so that the loop never does. Pure.
 //!
-//! Invariant: it is bounded whatever the committer does. Changes of ownership that follow one another are one, with at most
-//! one entry a partition, and records are added only when the committer has asked for some.
+//! Invariant: it is bounded whatever the committer does. Successive changes of ownership are merged into one, with at
+//! most one entry a partition, and records are added only when the committer has asked for some.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::delivery::{Entry, Work};
 use crate::store::{Claim, PartitionId};
 
-/// Work for the committer, in the order in which it must hear of it.
+/// Work for the committer, in the order in which the committer must get it.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: VecDeque<Waiting>,
@@ -20,7 +20,7 @@ enum Waiting {
     Records(Vec<Entry>),
 }
 
-/// What the committer owns after several changes. A partition stands in one of the two.
+/// What the committer owns after several changes. A partition is in only one of the two.
 #[derive(Debug, Default)]
 struct Ownership {
     own: BTreeMap<PartitionId, Claim>,
@@ -28,7 +28,7 @@ struct Ownership {
 }
 
 impl Outbox {
-    /// The committer is to own these.
+    /// Has the committer own these.
     pub(super) fn own(&mut self, claims: Vec<(PartitionId, Claim)>) {
         if claims.is_empty() {
             return;
@@ -40,7 +40,7 @@ impl Outbox {
         }
     }
 
-    /// The committer is to own these no longer.
+    /// Has the committer own these no longer.
     pub(super) fn disown(&mut self, partitions: &[PartitionId]) {
         if partitions.is_empty() {
             return;
@@ -52,12 +52,12 @@ impl Outbox {
         }
     }
 
-    /// The committer is to account for these records, for which it has asked.
+    /// Has the committer account for these records, which it has asked for.
     pub(super) fn commit(&mut self, entries: Vec<Entry>) {
         self.waiting.push_back(Waiting::Records(entries));
     }
 
-    /// The next work, taken out.
+    /// Takes the next work.
     pub(super) fn take(&mut self) -> Option<Work> {
         match self.waiting.pop_front()? {
             Waiting::Records(entries) => Some(Work::Commit(entries)),
@@ -79,7 +79,7 @@ impl Outbox {
         self.waiting.is_empty()
     }
 
-    /// The change of ownership that waits behind everything else; a new one if records stand there.
+    /// Returns the change of ownership that waits behind everything else, or a new one if records come last.
     fn last_ownership(&mut self) -> &mut Ownership {
         if !matches!(self.waiting.back(), Some(Waiting::Ownership(_))) {
             self.waiting.push_back(Waiting::Ownership(Ownership::default()));
@@ -119,7 +119,7 @@ mod tests {
         ]
     }
 
-    /// Which claims stand whenever records come, and at the end.
+    /// Returns the claims that hold whenever records come, and at the end.
     fn heard(works: impl IntoIterator<Item = Work>) -> Vec<Vec<(PartitionId, i64)>> {
         let mut claims = BTreeMap::new();
         let mut stood = Vec::new();

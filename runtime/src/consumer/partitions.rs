@@ -18,29 +18,29 @@ const STALLED: Duration = Duration::from_secs(30);
 /// A partition that this process owns.
 #[derive(Debug, Clone, Default)]
 struct Position {
-    /// The claim's.
+    /// The claim's epoch.
     epoch: i64,
     /// The offset of the next record to take from Kafka.
     read: i64,
     /// The offset of the first record that is not accounted for.
     next: i64,
-    /// What of it has gone to Kafka.
+    /// The offset that was last sent to Kafka.
     committed: i64,
-    /// The end of its log, as Kafka last said.
+    /// The end of its log, as Kafka last reported it.
     log_end: Option<LogEnd>,
-    /// The last record that was accounted for before the claim, until it has been seen again.
+    /// The last record that was accounted for before the claim, until it has been read again.
     last: Option<LastRecord>,
 }
 
 impl Position {
-    /// How many records are not accounted for, if the log's end is known.
+    /// Returns how many records are not accounted for, if the log's end is known.
     fn lag(&self) -> Option<i64> {
         let end = self.log_end?;
         Some(if self.is_done_with(end) { 0 } else { (end.offset - self.next).max(0) })
     }
 
-    /// Whether every record before that offset is accounted for. A transactional producer's log ends with a mark that is
-    /// no record, so `next` alone never gets there.
+    /// Whether every record before that offset is accounted for. A transactional producer's log ends with a mark that
+    /// is no record, so `next` alone never gets there.
     fn is_at(&self, end: i64) -> bool {
         self.next >= end || self.log_end.is_some_and(|seen| seen.offset >= end && self.is_done_with(seen))
     }
@@ -50,16 +50,16 @@ impl Position {
     }
 }
 
-/// Where a log ends, as Kafka's client last saw it.
+/// The end of a log, as Kafka's client last saw it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogEnd {
     /// The offset after the last record.
     pub offset: i64,
-    /// Whether the client has fetched up to there and given all that it found.
+    /// Whether the client has fetched up to there and delivered everything that it found.
     pub reached: bool,
 }
 
-/// What the committer was given at once and is not done with.
+/// A batch of records that the committer was given and has not finished.
 #[derive(Debug)]
 struct Handed {
     records: usize,
@@ -72,9 +72,9 @@ struct Handed {
 pub struct Assigned {
     /// What the committer owns now.
     pub claims: Vec<(PartitionId, Claim)>,
-    /// From where Kafka is to be read; none: assigned, and not read.
+    /// Where to read each partition from. One without an offset is assigned and not read.
     pub starts: Vec<(PartitionId, Option<i64>)>,
-    /// What may not go on, and why.
+    /// The partitions that may not go on, and why.
     pub stopped: Vec<(PartitionId, String)>,
 }
 
@@ -82,7 +82,7 @@ pub struct Assigned {
 #[derive(Debug)]
 pub struct Partitions {
     owned: BTreeMap<PartitionId, Position>,
-    /// What stands still, and the epoch of the claim that found it so.
+    /// The partitions that are stopped, and the epochs of the claims that found it.
     stopped: BTreeMap<PartitionId, i64>,
     reclaim: Vec<PartitionId>,
     queue: Queue,
@@ -93,7 +93,7 @@ pub struct Partitions {
 }
 
 impl Partitions {
-    /// None yet, with room for that many bytes of records that wait for the committer.
+    /// Creates an empty value with room for that many bytes of records that wait for the committer.
     #[must_use]
     pub fn new(queue_bytes: usize) -> Self {
         Self {
@@ -107,21 +107,21 @@ impl Partitions {
         }
     }
 
-    /// How many it owns.
+    /// Returns how many partitions it owns.
     #[must_use]
     pub fn count(&self) -> usize {
         self.owned.len()
     }
 
-    /// Which it owns.
+    /// Returns the partitions that it owns.
     #[must_use]
     pub fn owned(&self) -> Vec<PartitionId> {
         self.owned.keys().cloned().collect()
     }
 
-    /// Claims are made: the partitions are read from where these say.
+    /// Takes claims that were made. The partitions are read from where these say.
     pub fn claimed(&mut self, claimed: Vec<(PartitionId, Claimed)>) -> Assigned {
-        // Others may have been lost since these were asked for.
+        // Partitions that were lost since these claims were requested stay on the list.
         self.reclaim.retain(|known| claimed.iter().all(|(partition, _)| partition != known));
         let mut assigned = Assigned::default();
         for (partition, claimed) in claimed {
@@ -129,7 +129,7 @@ impl Partitions {
                 Claimed::Owned { claim, from: read, last } => {
                     // Marks of transactions that the log no longer holds need no reading.
                     let (epoch, next) = (claim.epoch, claim.next.max(read));
-                    // What was read under an older claim is read again under this one.
+                    // Records that were read under an older claim are read again under this one.
                     self.queue.drop_partition(&partition);
                     let position = Position { epoch, read, next, committed: -1, log_end: None, last };
                     self.owned.insert(partition.clone(), position);
@@ -150,13 +150,13 @@ impl Partitions {
         assigned
     }
 
-    /// Whether a record at that offset is to be taken.
+    /// Whether a record at that offset should be taken.
     #[must_use]
     pub fn takes(&self, partition: &PartitionId, offset: i64) -> bool {
         self.owned.get(partition).is_some_and(|position| offset >= position.read)
     }
 
-    /// Takes a record; gives why its partition may not go on, where that shows.
+    /// Takes a record. Returns why its partition may not go on, if the record shows that.
     pub fn record(&mut self, entry: Entry) -> Option<String> {
         let position = self.owned.get_mut(&entry.partition)?;
         if entry.offset < position.read {
@@ -188,13 +188,13 @@ impl Partitions {
         self.wanted = true;
     }
 
-    /// Whether the committer wants records, and there are so many.
+    /// Whether the committer wants records and at least that many wait.
     #[must_use]
     pub fn has_batch_of(&self, records: usize) -> bool {
         self.wanted && self.queue.len() >= records
     }
 
-    /// The records for the committer, where it wants any and there are some.
+    /// Returns records for the committer, if it wants any and there are some.
     pub fn batch(&mut self, bounds: BatchBounds) -> Option<Vec<Entry>> {
         if !self.has_batch_of(1) {
             return None;
@@ -206,7 +206,7 @@ impl Partitions {
         Some(entries)
     }
 
-    /// Some of the committer's records are done with.
+    /// The committer has finished some of its records.
     pub fn done(&mut self, done: Done, now: Duration) {
         let mut finished = done.finished;
         while let Some(first) = self.handed.front_mut() {
@@ -219,7 +219,7 @@ impl Partitions {
             self.handed.pop_front();
         }
         for (partition, claim) in done.moved {
-            // What an older claim did tells nothing where progress was set back since.
+            // The progress of an older claim means nothing if progress was set back since.
             if let Some(position) = self.owned.get_mut(&partition)
                 && claim.epoch == position.epoch
                 && claim.next > position.next
@@ -228,7 +228,7 @@ impl Partitions {
                 self.moved = Some(now);
             }
         }
-        // One that was claimed anew since is not lost again.
+        // A partition that was claimed again since is not lost again.
         let lost = done.lost.into_iter();
         let lost: Vec<_> = lost.filter(|(id, epoch)| self.epoch(id) == Some(*epoch)).map(|(id, _)| id).collect();
         self.lose(&lost);
@@ -238,7 +238,7 @@ impl Partitions {
         self.owned.get(partition).map(|position| position.epoch)
     }
 
-    /// These are to be claimed anew before more of them is read.
+    /// Gives these up, so that they are claimed again before more of them is read.
     pub fn lose(&mut self, partitions: &[PartitionId]) {
         for partition in partitions {
             self.queue.drop_partition(partition);
@@ -248,7 +248,7 @@ impl Partitions {
         }
     }
 
-    /// What somebody has set or claimed meanwhile is claimed anew: progress tells by its epochs.
+    /// Has partitions claimed again if somebody has set or claimed them meanwhile, which the epochs in progress show.
     pub fn compare(&mut self, epochs: &[(PartitionId, i64)]) {
         for (partition, epoch) in epochs {
             if self.owned.get(partition).is_some_and(|position| position.epoch < *epoch) {
@@ -266,13 +266,13 @@ impl Partitions {
         self.handed.is_empty()
     }
 
-    /// What is to be claimed anew.
+    /// Returns the partitions to claim again.
     #[must_use]
     pub fn to_reclaim(&self) -> &[PartitionId] {
         &self.reclaim
     }
 
-    /// Nothing more of these is taken or handed on: they are to be given back.
+    /// Takes and hands on nothing more of these, because they will be given back.
     pub fn close(&mut self, partitions: &[PartitionId]) {
         for partition in partitions {
             self.queue.drop_partition(partition);
@@ -282,7 +282,7 @@ impl Partitions {
         }
     }
 
-    /// They are given back.
+    /// Forgets partitions that are given back.
     pub fn remove(&mut self, partitions: &[PartitionId]) {
         for partition in partitions {
             self.queue.drop_partition(partition);
@@ -292,7 +292,7 @@ impl Partitions {
         self.stopped.retain(|known, _| !partitions.contains(known));
     }
 
-    /// How far those have come that it owns among these.
+    /// Returns how far each of these has come that it owns.
     #[must_use]
     pub fn standing(&self, partitions: &[PartitionId]) -> Vec<Standing> {
         let owned = partitions.iter().filter_map(|id| Some((id, self.owned.get(id)?)));
@@ -304,7 +304,7 @@ impl Partitions {
         owned.map(standing).collect()
     }
 
-    /// What has moved since it was last asked: the offsets for Kafka.
+    /// Returns the offsets for Kafka that have moved since the last call.
     pub fn offsets(&mut self) -> Vec<(PartitionId, i64)> {
         let moved = self.owned.iter_mut().filter(|(_, position)| position.next != position.committed);
         moved
@@ -315,29 +315,29 @@ impl Partitions {
             .collect()
     }
 
-    /// What was sent to Kafka may not have come there: it is to be sent again.
+    /// Has all offsets sent to Kafka again, because they may not have arrived.
     pub fn forget_offsets(&mut self) {
         self.owned.values_mut().for_each(|position| position.committed = -1);
     }
 
-    /// Kafka has told where logs end.
+    /// Takes the ends of logs that Kafka has reported.
     pub fn log_ends(&mut self, ends: &HashMap<PartitionId, LogEnd>) {
         for (partition, position) in &mut self.owned {
             position.log_end = ends.get(partition).copied().or(position.log_end);
         }
     }
 
-    /// The lag of each partition of which the end is known.
+    /// Returns the lag of each partition whose log's end is known.
     pub fn lags(&self) -> impl Iterator<Item = (&PartitionId, i64)> {
         self.owned.iter().filter_map(|(partition, position)| Some((partition, position.lag()?)))
     }
 
-    /// Those of which every record up to the end given is accounted for.
+    /// Returns those partitions of which every record up to the given end is accounted for.
     pub fn at_end<'a>(&self, ends: &'a [(PartitionId, i64)]) -> impl Iterator<Item = &'a (PartitionId, i64)> {
         ends.iter().filter(|(id, end)| self.owned.get(id).is_some_and(|position| position.is_at(*end)))
     }
 
-    /// Since when nothing was accounted for although there is lag, where that is too long ago.
+    /// Returns how long nothing was accounted for although there is lag, if that is too long.
     pub fn stalled(&mut self, now: Duration) -> Option<Duration> {
         let since = *self.moved.get_or_insert(now);
         if self.lags().all(|(_, lag)| lag == 0) {
@@ -347,20 +347,20 @@ impl Partitions {
         Some(now.saturating_sub(since)).filter(|still| *still > STALLED)
     }
 
-    /// When the oldest event was created that waits or is with the committer, in milliseconds since 1970.
+    /// Returns when the oldest event that waits or is with the committer was created, in milliseconds since 1970.
     #[must_use]
     pub fn oldest_created_at_ms(&self) -> Option<i64> {
         let handed = self.handed.iter().filter_map(|handed| handed.oldest_ms);
         handed.chain(self.queue.oldest_created_at_ms()).min()
     }
 
-    /// Whether nothing more is to be taken from Kafka's client for now.
+    /// Whether nothing more should be taken from Kafka's client for now.
     #[must_use]
     pub fn are_full(&self) -> bool {
         self.queue.is_full()
     }
 
-    /// What is to be paused in Kafka, and what may go on.
+    /// Returns the partitions to pause in Kafka, and those to resume.
     pub fn flow(&mut self, now: Duration) -> Flow {
         self.queue.flow(self.owned.keys(), now)
     }

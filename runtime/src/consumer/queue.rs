@@ -1,7 +1,8 @@
 //! Records that are read and not yet with the committer. Pure.
 //!
-//! Invariant: its memory is bounded. Over the bound nothing more is taken from Kafka's client, which goes on fetching ahead
-//! within a bound of its own; where that lasts, for nothing is committed, all is paused, so that the client is heard.
+//! Invariant: its memory is bounded. Over the bound, nothing more is taken from Kafka's client, which goes on
+//! prefetching within a bound of its own. If the queue stays full because nothing is committed, every partition is
+//! paused so that we keep polling.
 
 use std::collections::{HashSet, VecDeque};
 use std::time::Duration;
@@ -9,8 +10,9 @@ use std::time::Duration;
 use crate::delivery::Entry;
 use crate::store::PartitionId;
 
-/// How long nothing may be taken from Kafka's client before all is paused. What is paused is fetched again later, which costs
-/// tenths of a second, and who does not listen for minutes is put out of the group.
+/// How long nothing may be taken from Kafka's client before every partition is paused. The client fetches what is
+/// paused again later, which costs tenths of a second. But a member that does not poll for minutes is removed from the
+/// group.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The most that goes into one batch.
@@ -22,7 +24,7 @@ pub struct BatchBounds {
     pub bytes: usize,
 }
 
-/// Records in the order in which they came, which for each partition is that of their offsets.
+/// Records in the order in which they came, which for each partition is the order of their offsets.
 #[derive(Debug)]
 pub struct Queue {
     bound: usize,
@@ -34,7 +36,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue that is full once it holds more than that many bytes.
+    /// Creates a queue that is full once it holds more than that many bytes.
     #[must_use]
     pub fn new(bound: usize) -> Self {
         Self { bound, entries: VecDeque::new(), bytes: 0, full: None, paused: HashSet::new() }
@@ -47,13 +49,14 @@ impl Queue {
         self.entries.push_back((bytes, entry));
     }
 
-    /// Whether nothing more is to be taken from Kafka's client. Where all is paused, nothing but news comes from there.
+    /// Whether nothing more should be taken from Kafka's client. While every partition is paused, polling brings events
+    /// such as rebalances and no records.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.bytes > self.bound && self.paused.is_empty()
     }
 
-    /// The first records, as many as a batch holds; one at least, where there is any.
+    /// Takes the first records, as many as a batch holds, and at least one if there is any.
     pub fn take(&mut self, bounds: BatchBounds) -> Vec<Entry> {
         let mut taken = Vec::new();
         let mut held = 0;
@@ -92,7 +95,7 @@ impl Queue {
         self.entries.len()
     }
 
-    /// When the event that waits longest was created, in milliseconds since 1970.
+    /// Returns when the event that waits longest was created, in milliseconds since 1970.
     #[must_use]
     pub fn oldest_created_at_ms(&self) -> Option<i64> {
         self.entries.front().and_then(|(_, entry)| match &entry.item {
@@ -101,7 +104,7 @@ impl Queue {
         })
     }
 
-    /// Which of the partitions are to be paused now, and which may go on: all, once half of the bound is free.
+    /// Returns the partitions to pause now, and those to resume: all of them, once half of the bound is free.
     pub fn flow<'a>(&mut self, owned: impl Iterator<Item = &'a PartitionId>, now: Duration) -> Flow {
         if self.bytes <= self.bound / 2 {
             self.full = None;
@@ -119,12 +122,12 @@ impl Queue {
     }
 }
 
-/// What is to change at Kafka.
+/// What to change at Kafka.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Flow {
-    /// For nothing more is taken for too long.
+    /// Pause these, because nothing was taken for too long.
     pub pause: Vec<PartitionId>,
-    /// For there is room again.
+    /// Resume these, because there is room again.
     pub resume: Vec<PartitionId>,
 }
 
@@ -173,7 +176,7 @@ mod tests {
         queue.push(entry(0, 1, 3_000));
         assert!(queue.is_full());
         assert_eq!(flow(&mut queue, 0), Flow::default());
-        // A batch is taken and others come before anybody looks: it is full again, and no longer than that.
+        // A batch is taken and others come before anybody looks. The queue is full again, but only since then.
         queue.take(BatchBounds { events: 1, bytes: 1 << 20 });
         assert!(!queue.is_full());
         queue.push(entry(1, 0, 3_000));

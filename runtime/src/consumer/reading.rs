@@ -1,8 +1,8 @@
-//! `weir run`'s end of a member: it reports to `member` what Kafka, MongoDB and the committer say, and performs what the
-//! member decides.
+//! `weir run`'s end of a member: it reports to `member` what Kafka, MongoDB and the committer say, and performs what
+//! the member decides.
 //!
-//! Invariant: the loop waits nowhere but in its one `select!`. However long the committer, a claim or a question to Kafka
-//! takes, the loop hears Kafka, signals and everything else, and beats.
+//! Invariant: the loop waits nowhere but in its one `select!`. However long the committer, a claim or a question to
+//! Kafka takes, the loop polls Kafka, handles signals and everything else, and beats.
 
 mod claim_tasks;
 mod perform;
@@ -59,7 +59,7 @@ pub struct Reading {
     store: Store,
     ends: Ends,
     committer: JoinHandle<()>,
-    /// Tells Kafka and MongoDB what the member hands over and waits for.
+    /// Tells Kafka and MongoDB what the member hands over, while the member waits for it.
     handing_over: Option<JoinHandle<()>>,
     /// Asks how far the group has come.
     progress: Option<JoinHandle<Option<GroupProgress>>>,
@@ -73,7 +73,7 @@ pub struct Reading {
     settings: Settings,
     decoding: event::Settings,
     said_without_op: bool,
-    /// Why Kafka lets it read nothing, or not all, of its topics, since it was last assigned anything.
+    /// Why Kafka lets it read none, or not all, of its topics, since it was last assigned anything.
     not_read: Option<String>,
     metrics: Metrics,
     health: Health,
@@ -81,7 +81,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// A loop that has not subscribed yet.
+    /// Creates a loop that has not subscribed yet.
     #[must_use]
     pub fn new(
         kafka: Kafka,
@@ -151,7 +151,7 @@ impl Reading {
     /// Runs until it is asked to stop and has drained. Returns false if something had to be left behind.
     ///
     /// # Errors
-    /// The committer has panicked: nothing can be committed any more.
+    /// Fails if the committer has panicked, because nothing can be committed any more.
     pub async fn run(mut self, shutdown: &Shutdown) -> Result<bool, JoinError> {
         self.health.waiting_for(ASSIGNMENT, format!("partitions of {}", self.settings.kafka_topic));
         let mut tick = tokio::time::interval(TICK);
@@ -163,7 +163,7 @@ impl Reading {
                 (partition, claimed) = self.claim_tasks.next() => self.member.claimed(partition, claimed),
                 said = self.ends.said.recv() => match said {
                     Some(said) => self.member.said(said, self.clock.elapsed()),
-                    // It ends before its senders do only by a panic.
+                    // The committer ends before its senders are dropped only if it panicked.
                     None => break false,
                 },
                 () = self.ends.works.room(), if self.member.has_work() => {}
@@ -191,7 +191,7 @@ impl Reading {
         !self.member.is_full() && !self.member.is_stopping()
     }
 
-    /// Reports everything that has come by now, so that what belongs together is decided together, and performs what
+    /// Reports everything that has come so far, so that related changes are decided together, and performs what
     /// follows.
     fn turn(&mut self) {
         while let Ok(change) = self.kafka.changes.try_recv() {
@@ -214,7 +214,7 @@ impl Reading {
             Change::Lost(partitions) => tracing::warn!(partitions = numbers(partitions), "partitions_lost"),
         }
         match &change {
-            // It is another host's turn to read them, unless there is nothing to read.
+            // Other hosts read the partitions, unless there is nothing to read.
             Change::Assigned(partitions) if partitions.is_empty() && self.not_read.is_none() => {
                 self.health.found(ASSIGNMENT);
             }
@@ -250,7 +250,7 @@ impl Reading {
     }
 
     fn stop(&mut self) {
-        // From here on the member's own times bound what it does, and probes should not end it earlier.
+        // From here on, the member's own time limits bound the stop, and probes should not end it earlier.
         self.heartbeat.clone().end();
         self.health.draining();
         tracing::info!("draining");
@@ -258,7 +258,7 @@ impl Reading {
         self.member.stop(self.clock.elapsed());
     }
 
-    /// Leaves the group. Every step has its time, whatever the committer does.
+    /// Leaves the group. Every step has a time limit, whatever the committer does.
     async fn leave(self, is_clean: bool) -> Result<bool, JoinError> {
         let Self { kafka, questions, claiming, ends, committer, .. } = self;
         drop((questions, claiming));

@@ -1,4 +1,4 @@
-//! A message of Kafka's client becomes a record, and that an entry.
+//! Turns a message of Kafka's client into a record, and the record into an entry.
 
 use std::ffi::CStr;
 use std::ptr;
@@ -13,12 +13,12 @@ use crate::event::{self, Decoded, Ignored, MAX_RECORD_BYTES, Record, Undecodable
 use crate::store::PartitionId;
 use crate::telemetry::metrics::RecordKind;
 
-/// The record, decoded.
+/// Decodes the record.
 pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, settings: &event::Settings) -> Entry {
     let found = headers(message);
     let are_readable = found.is_some();
     let raw_headers = found.unwrap_or_default();
-    // A handler is given names as text, so one that is none is hidden from it. The record keeps its bytes.
+    // A handler gets names as text, so a name that is not UTF-8 is hidden from it. The record keeps its bytes.
     let headers: Vec<(&str, Option<&[u8]>)> =
         raw_headers.iter().filter_map(|&(name, value)| Some((std::str::from_utf8(name).ok()?, value))).collect();
     let timestamp_ms = message.timestamp().to_millis();
@@ -58,7 +58,7 @@ pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, sett
     Entry { partition, offset: message.offset(), item, raw: Arc::new(raw), begun_ms: None }
 }
 
-/// How many bytes the record has.
+/// Returns how many bytes the record has.
 fn bytes(message: &BorrowedMessage<'_>, headers: &[RawHeader<'_>]) -> usize {
     let headers: usize = headers.iter().map(|(name, value)| name.len() + value.map_or(0, <[u8]>::len)).sum();
     message.key_len() + message.payload_len() + headers
@@ -67,10 +67,11 @@ fn bytes(message: &BorrowedMessage<'_>, headers: &[RawHeader<'_>]) -> usize {
 /// A header as Kafka holds it: any bytes for a name, and a value unless it is null.
 type RawHeader<'a> = (&'a [u8], Option<&'a [u8]>);
 
-/// The message's headers in their order; none if librdkafka cannot parse them, which it does not try beyond 100,000.
+/// Returns the message's headers in their order, or none if librdkafka cannot parse them. It does not try beyond
+/// 100,000.
 ///
-/// Kafka lets a producer use any bytes for a name, and `Headers::iter` of the client library panics unless they are UTF-8.
-/// So this asks librdkafka, which ends a name at its first NUL.
+/// Kafka lets a producer use any bytes for a name, and `Headers::iter` of the client library panics unless they are
+/// UTF-8. So this asks librdkafka, which ends a name at its first NUL.
 #[allow(unsafe_code, reason = "the client library has no way to read a header whose name is not UTF-8")]
 fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Option<Vec<RawHeader<'a>>> {
     let mut list = ptr::null_mut();
@@ -97,7 +98,7 @@ fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Option<Vec<RawHeader<'a>>> {
     }
 }
 
-/// What metrics count it as.
+/// Returns what metrics count it as.
 pub(super) fn kind(item: &Item) -> RecordKind {
     match item {
         Item::Event(_) => RecordKind::Event,

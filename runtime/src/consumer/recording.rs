@@ -1,8 +1,8 @@
-//! Records from a file, one a line, for the embedded Kafka. Pure.
+//! Reads records from a file, one a line, for the embedded Kafka. Pure.
 //!
-//! A line is a JSON object, as captures hold them: `{"topic", "partition", "offset", "timestamp", "key", "value",
-//! "headers"}`. Only `value` is needed. Key and value are the text that Kafka held, or JSON, which is written as such;
-//! `null` is none. Offsets are not kept: a partition's records are numbered from 0 in the file's order.
+//! A line is a JSON object in the form of a capture: `{"topic", "partition", "offset", "timestamp", "key", "value",
+//! "headers"}`. Only `value` is required. Key and value are the text that Kafka held, or JSON, which is written as it
+//! is, and `null` is none. Offsets are not kept: a partition's records are numbered from 0 in the file's order.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
@@ -10,17 +10,17 @@ use std::hash::{DefaultHasher, Hasher};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The most that the embedded Kafka is given for one partition. It drops what is oldest beyond 5 MiB.
+/// The most that the embedded Kafka is given for one partition. It drops the oldest records beyond 5 MiB.
 const PARTITION_BYTES: usize = 4 << 20;
-/// The most partitions that records without one are spread over.
+/// The most partitions that records without a partition are spread over.
 const MOST_PARTITIONS: i32 = 64;
-/// What a record takes beside its key, value and headers, amply.
+/// A generous bound for what a record takes besides its key, value and headers.
 const RECORD_BYTES: usize = 128;
 
 /// Why a file is no recording.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A line has another form.
+    /// A line does not have the form of a record.
     #[error("line {line} is no record: {source}")]
     Line {
         /// Its number, from 1.
@@ -28,7 +28,7 @@ pub enum Error {
         /// What is wrong with it.
         source: serde_json::Error,
     },
-    /// A partition's number that cannot be one.
+    /// A number that no partition can have.
     #[error("line {line}: a partition is 0 to 999, and not {partition}")]
     Partition {
         /// The line's number, from 1.
@@ -36,15 +36,15 @@ pub enum Error {
         /// The partition.
         partition: i32,
     },
-    /// Nothing to read for the handlers.
+    /// The recording has nothing for the handlers to read.
     #[error("no record is of the topic {topic} (KAFKA_TOPIC), {found}")]
     NoneOfTopic {
         /// The topic that is read.
         topic: String,
-        /// What there is.
+        /// What the recording has instead.
         found: String,
     },
-    /// More than the embedded Kafka holds.
+    /// The recording is more than the embedded Kafka holds.
     #[error("partition {partition} of {topic} has more than 4 MiB of records: the embedded Kafka holds no more")]
     TooMuch {
         /// The topic.
@@ -70,14 +70,14 @@ struct Line<'a> {
     headers: Vec<(String, Option<String>)>,
 }
 
-/// A record that is to be written.
+/// A record to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Recorded {
-    /// Where.
+    /// The topic to write it to.
     pub topic: String,
-    /// Into which partition.
+    /// The partition to write it to.
     pub partition: i32,
-    /// Its time, in milliseconds since 1970; the time of writing where there is none.
+    /// Its time, in milliseconds since 1970. If there is none, it gets the time of writing.
     pub timestamp_ms: Option<i64>,
     /// The key.
     pub key: Option<String>,
@@ -105,10 +105,10 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Reads a file's text; what names no topic is of `topic`, of which there must be a record.
+    /// Reads a file's text. A record without a topic belongs to `topic`, which must have at least one record.
     ///
     /// # Errors
-    /// A line is no record, nothing is of the topic, or it is more than the embedded Kafka holds.
+    /// Fails if a line is no record, if nothing belongs to the topic, or if the embedded Kafka cannot hold it all.
     pub fn read(text: &str, topic: &str) -> Result<Self, Error> {
         let mut lines = Vec::new();
         for (at, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
@@ -129,7 +129,7 @@ impl Recording {
         }
     }
 
-    /// The records, with those that name no partition spread by key over so many.
+    /// Returns the records, with those that name no partition spread by key over that many.
     fn spread(lines: &[Line<'_>], default: &str, count: i32) -> Self {
         let mut partitions = BTreeMap::new();
         let record = |line: &Line<'_>| {
@@ -144,7 +144,7 @@ impl Recording {
         Self { records, partitions }
     }
 
-    /// A partition with more than it can hold.
+    /// Returns a partition with more than it can hold.
     fn crowded(&self) -> Option<(String, i32)> {
         let mut bytes = BTreeMap::new();
         for record in &self.records {
@@ -164,26 +164,26 @@ impl Recording {
         Err(Error::NoneOfTopic { topic: topic.to_owned(), found })
     }
 
-    /// How many records are of the topic.
+    /// Returns how many records belong to the topic.
     #[must_use]
     pub fn count(&self, topic: &str) -> usize {
         self.records.iter().filter(|record| record.topic == topic).count()
     }
 }
 
-/// The text of a JSON string, and any other JSON as it stands. It never goes through `serde_json::Value`, which takes
-/// keys such as `$serde_json::private::RawValue` for its own.
+/// Returns the text of a JSON string, and any other JSON as it is. It avoids `serde_json::Value`, which treats keys
+/// such as `$serde_json::private::RawValue` as its own.
 fn text(value: Option<&RawValue>) -> Option<String> {
     let json = value?.get();
     match json.as_bytes().first() {
         Some(b'n') => None,
-        // An escape that stands for no character has no bytes in Kafka.
+        // An escape that encodes no character has no bytes in Kafka.
         Some(b'"') => Some(serde_json::from_str(json).unwrap_or_else(|_| json.to_owned())),
         _ => Some(json.to_owned()),
     }
 }
 
-/// One key's records stay in one partition, in their order.
+/// Returns the partition of a key, so that its records stay in one partition and in order.
 fn of_key(key: Option<&str>, count: i32) -> i32 {
     let mut hasher = DefaultHasher::new();
     hasher.write(key.unwrap_or_default().as_bytes());

@@ -1,7 +1,7 @@
 //! How partitions go back to Kafka, step by step, while the loop goes on. Pure: time is passed in.
 //!
-//! They are drained first. If that takes too long, the committer is told to give up; if it does not answer that either,
-//! they go back all the same, because the fence keeps what is left of it from doing harm.
+//! They are drained first. If that takes too long, the committer is told to give up. If it does not react to that
+//! either, they go back all the same, because the fence keeps its remaining work from doing harm.
 
 use std::time::Duration;
 
@@ -9,17 +9,16 @@ use crate::store::PartitionId;
 
 /// How long a revoked partition may drain before it is given up.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How long the committer may take to give up: what it waits for may take as long as a server is looked for.
+/// How long the committer may take to give up. It may be waiting for the driver to find a server.
 pub(super) const GIVE_UP: Duration = Duration::from_secs(6);
-/// How long Kafka and MongoDB may take to hear that partitions are given back.
+/// How long Kafka and MongoDB may take to learn that partitions are given back.
 pub(super) const HAND_OVER: Duration = Duration::from_secs(3);
 
 /// Partitions on their way back.
 #[derive(Debug)]
 pub(super) struct Returning {
-    /// Which.
     pub(super) partitions: Vec<PartitionId>,
-    /// Whether progress is to say that they were given back; not those that are somebody else's already.
+    /// Whether progress should say that they were given back. Not so for partitions that somebody else already owns.
     orderly: bool,
     gave_up: bool,
     step: Step,
@@ -40,7 +39,7 @@ enum Step {
 /// What to do now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Act {
-    /// Nothing: something has to happen first, or time to pass.
+    /// Nothing: something must happen first, or time must pass.
     Wait,
     /// Tell the committer to give up.
     GiveUp,
@@ -53,13 +52,14 @@ pub(super) enum Act {
 }
 
 impl Returning {
-    /// Partitions that Kafka wants back as of `now`, in an orderly way or not.
+    /// Starts the return of partitions that Kafka wants back as of `now`, in an orderly way or not.
     #[must_use]
     pub(super) fn new(partitions: Vec<PartitionId>, orderly: bool, now: Duration) -> Self {
         Self { partitions, orderly, gave_up: false, step: Step::Draining { until: now + DRAIN } }
     }
 
-    /// Everything that a member has, as of `now`, if it stops. It may drain for that long before it is given up.
+    /// Starts the return of everything that a member has if it stops at `now`. It may drain for that long before it is
+    /// given up.
     #[must_use]
     pub(super) fn stopping(partitions: Vec<PartitionId>, now: Duration, drain: Duration) -> Self {
         Self { step: Step::Draining { until: now + drain }, ..Self::new(partitions, true, now) }
@@ -71,8 +71,8 @@ impl Returning {
         !self.gave_up
     }
 
-    /// What to do at `now`; `drained` says that the committer holds no records and no claim is being made, `handed_over`
-    /// that telling Kafka and MongoDB has ended.
+    /// Returns what to do at `now`. `drained` says that the committer holds no records and no claim is being made, and
+    /// `handed_over` that the attempt to tell Kafka and MongoDB has ended.
     pub(super) fn next(&mut self, now: Duration, drained: bool, handed_over: bool) -> Act {
         let (step, act) = match self.step {
             Step::Draining { .. } if drained && self.orderly => {
@@ -90,7 +90,7 @@ impl Returning {
         act
     }
 
-    /// Whether the committer is to be given no records: they would keep it from draining.
+    /// Whether the committer must get no records, because they would keep it from draining.
     #[must_use]
     pub(super) fn is_draining(&self) -> bool {
         matches!(self.step, Step::Draining { .. } | Step::GivingUp { .. })

@@ -1,4 +1,4 @@
-//! Where a partition starts, and whether it may go on from where it was. Pure.
+//! Decides where a partition starts, and whether it may go on from where it was. Pure.
 
 use crate::config::OffsetReset;
 use crate::seeded::{self, Bug};
@@ -7,7 +7,6 @@ use crate::store::{Claim, LastRecord, StartDecision};
 /// What is known of a partition without progress.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known {
-    /// Its number.
     pub(super) partition: i32,
     /// The offset that the group has committed in Kafka.
     pub(super) committed: Option<i64>,
@@ -17,11 +16,12 @@ pub(super) struct Known {
     pub(super) log_start: i64,
     /// The offset after the last record.
     pub(super) log_end: i64,
-    /// What to do where nothing else tells.
+    /// What to do if nothing else decides.
     pub(super) reset: OffsetReset,
 }
 
-/// Where a partition without progress starts. Decided once and stored before its first record is read.
+/// Decides where a partition without progress starts. The decision is made once and stored before its first record is
+/// read.
 #[must_use]
 pub(super) fn decide(known: &Known) -> StartDecision {
     let (next, because) = match known.committed {
@@ -41,29 +41,29 @@ pub(super) fn decide(known: &Known) -> StartDecision {
     StartDecision { next, because }
 }
 
-/// Whether somebody has reset the group's offset in Kafka, which has no effect. Weir never commits beyond progress; and
+/// Whether somebody has reset the group's offset in Kafka, which has no effect. Weir never commits beyond progress, and
 /// an owner that gave the partition back (`clean`) has committed all of it.
 #[must_use]
 pub(super) fn was_reset(committed: i64, claim: &Claim, clean: bool) -> bool {
     committed > claim.read_to || (clean && claim.epoch > 1 && committed < claim.next)
 }
 
-/// The record that stands at an offset, as Kafka has it now.
+/// The record at an offset, as Kafka has it now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Standing {
     /// Its timestamp, in milliseconds since 1970.
     pub(super) timestamp_ms: Option<i64>,
-    /// The id of its event, where it is one.
+    /// The id of its event, if it is one.
     pub(super) event_id: Option<String>,
     /// A digest of its key and value.
     pub(super) digest: i64,
 }
 
-/// Why a partition may not go on: the last record that was accounted for is another one now. `standing` is none where
-/// the log no longer holds that offset, which tells nothing.
+/// Returns why a partition may not go on: the last record that was accounted for is another one now. `standing` is none
+/// if the log no longer holds that offset, which proves nothing.
 ///
-/// A record is known by its bytes. Older versions noted only its event's id, and whether a record has one, and which,
-/// depends on settings: there, two ids tell, and one does not.
+/// A record is known by its bytes. Older versions only noted its event's id, and settings decide whether a record has
+/// one, and which. In that case two ids are compared, and a single one proves nothing.
 #[must_use]
 pub(super) fn anew(last: &LastRecord, standing: Option<&Standing>) -> Option<String> {
     let standing = standing.filter(|_| !seeded::on(Bug::TopicAnew))?;
@@ -80,7 +80,8 @@ pub(super) fn anew(last: &LastRecord, standing: Option<&Standing>) -> Option<Str
     })
 }
 
-/// Why a partition may not go on: its topic is compacted, and came to match the pattern. Text for people.
+/// Returns why a partition may not go on: its topic is compacted, and came to match the pattern. The text is for
+/// people.
 #[must_use]
 pub(super) fn compacted(topic: &str) -> String {
     format!(
@@ -89,7 +90,8 @@ pub(super) fn compacted(topic: &str) -> String {
     )
 }
 
-/// Why a partition may not go on: its log no longer goes with its progress. Text for people; none where it may.
+/// Returns why a partition may not go on if its log no longer fits its progress, as text for people. Returns none if it
+/// may.
 ///
 /// Marks of transactions that Kafka has removed are no loss.
 #[must_use]
@@ -160,7 +162,7 @@ mod tests {
         for (before, now) in [(Some("e"), None), (None, Some("e")), (Some("e"), Some("another column's"))] {
             assert!(!stopped(before, now, Some(9)), "its bytes are the same: {before:?}, {now:?}");
         }
-        // As an older version has noted it.
+        // As an older version noted it.
         assert!(!stopped(Some("e"), None, None) && !stopped(None, Some("e"), None));
         assert!(stopped(Some("e"), Some("f"), None));
     }

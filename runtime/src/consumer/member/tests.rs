@@ -32,7 +32,7 @@ fn standing(number: i32, epoch: i64, next: i64) -> Standing {
     Standing { partition: id(number), epoch, next }
 }
 
-/// A member that owns partitions 0 and 1, of which the committer holds a record of partition 0.
+/// Returns a member that owns partitions 0 and 1, with a record of partition 0 at the committer.
 fn member() -> Member {
     let mut member = Member::new(Settings {
         batch: BatchBounds { events: 10, bytes: 1 << 20 },

@@ -9,10 +9,10 @@ use tokio::task::JoinSet;
 use crate::consumer::claiming::{Claimed, Claiming};
 use crate::store::PartitionId;
 
-/// How many claims may be made and not yet heard of by the loop.
+/// How many claims may be made without the loop having heard of them.
 const MADE: usize = 64;
 
-/// Tasks, and the way on which they report.
+/// The tasks, and the channel on which they report.
 #[derive(Debug)]
 pub(super) struct ClaimTasks {
     to: mpsc::Sender<(PartitionId, Claimed)>,

@@ -18,7 +18,7 @@ use crate::failpoint;
 use crate::store::PartitionId;
 use crate::telemetry::health::ASSIGNMENT;
 
-/// How many logs are asked for at a time: one whose leader is away takes seconds to say nothing.
+/// How many logs to ask for at a time. A partition whose leader is away takes seconds to fail.
 const AT_ONCE: usize = 8;
 
 impl Reading {
@@ -26,7 +26,7 @@ impl Reading {
         match action {
             Action::Accept => {
                 if let Err(error) = assigning::accept(&self.kafka.client) {
-                    // The first claim's answer is one too.
+                    // The assignment that follows the first claim is an answer too.
                     tracing::warn!(%error, "assignment_not_accepted");
                 }
             }
@@ -35,7 +35,7 @@ impl Reading {
             Action::Stop { partition, why, is_read } => {
                 self.stop_partition(&partition, &why);
                 if is_read {
-                    // If this fails, its records are fetched and thrown away, and that is all.
+                    // If this fails, its records are fetched and thrown away, which does no harm.
                     log_failure("stopped_partition_not_paused", self.pause(std::slice::from_ref(&partition)));
                 }
             }
@@ -99,9 +99,9 @@ impl Reading {
         self.metrics.partition_stopped(topic, *number, true);
     }
 
-    /// Kafka hears of the offsets before MongoDB hears that the owner has gone: an owner that is gone from progress has
-    /// committed all of them. What is not done in time is given up, and the next owner finds this one's name and ends
-    /// sessions that have ended already.
+    /// Tells Kafka the offsets before it tells MongoDB that the owner has gone: an owner that progress no longer names
+    /// has committed all of them. What does not succeed in time is given up. Then the next owner finds this one's name
+    /// and ends sessions that have already ended.
     fn hand_over(&self, standing: Vec<Standing>) -> impl Future<Output = ()> + Send + 'static {
         let (questions, store) = (self.questions.clone(), self.store.clone());
         let handing_over = async move {

@@ -1,4 +1,4 @@
-//! What comes from Kafka's client: records, errors, and its view of the brokers.
+//! Handles what comes from Kafka's client: records, errors, and its view of the brokers.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ impl Reading {
                 Some(Err(error)) => self.kafka_error(&error),
                 None => return,
             }
-            // Hundreds of records take milliseconds to decode, in which the committer would have nothing to do.
+            // Decoding hundreds of records takes milliseconds, in which the committer would be idle.
             while let Ok(said) = self.ends.said.try_recv() {
                 self.member.said(said, self.clock.elapsed());
             }
@@ -51,7 +51,7 @@ impl Reading {
         self.member.record(entry);
     }
 
-    /// Says once that inserts and updates look alike in this topic.
+    /// Warns once that inserts and updates look alike in this topic.
     fn say_without_op(&mut self, entry: &Entry) {
         let Item::Event(event) = &entry.item else { return };
         if event.says_op || self.said_without_op {
@@ -97,7 +97,7 @@ impl Reading {
         }
     }
 
-    /// Says why nothing, or not all, is assigned.
+    /// Reports why nothing, or not everything, is assigned.
     fn not_assigned(&mut self, why: String) {
         self.not_read = Some(why.clone());
         if self.member.partitions().count() == 0 {

@@ -1,4 +1,4 @@
-//! What must be known before the group is joined.
+//! Finds out what must be known before the group is joined.
 
 use std::sync::Arc;
 
@@ -11,11 +11,11 @@ use crate::consumer::kafka;
 use crate::shutdown::Shutdown;
 
 impl Reading {
-    /// Stores how many partitions each topic has at the group's first start, then joins the group; none where it was
-    /// asked to stop while it waited for Kafka. Nothing is read before a claim.
+    /// Stores how many partitions each topic has at the group's first start, then joins the group. Returns none if it
+    /// was asked to stop while it waited for Kafka. Nothing is read before a claim.
     ///
     /// # Errors
-    /// A topic that is named is compacted, or Kafka refuses the login or a certificate.
+    /// Fails if a named topic is compacted, or if Kafka refuses the login or a certificate.
     pub async fn subscribe(self, shutdown: &Shutdown) -> Result<Option<Self>, kafka::Error> {
         let client = Arc::clone(&self.kafka.client);
         tokio::select! {
@@ -54,10 +54,10 @@ impl Reading {
     }
 }
 
-/// Serves the client's callbacks until they tell that Kafka refuses it, which another try would not change.
+/// Serves the client's callbacks until they report that Kafka refuses the client, which another try would not change.
 async fn refused(client: &StreamConsumer<kafka::Context>) -> String {
     loop {
-        // Nothing is subscribed to, so that only errors come.
+        // There is no subscription yet, so only errors come.
         let _ = client.recv().await;
         if let Some(trouble) = client.context().connection.trouble().filter(|trouble| trouble.refused) {
             return trouble.why;

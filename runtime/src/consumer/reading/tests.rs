@@ -8,7 +8,7 @@ use crate::consumer::claiming::Claimed;
 use crate::consumer::{Embedded, Recording, assigning};
 use crate::store::{Address, Claim, Driver, Options};
 
-/// A loop on an embedded Kafka, with a MongoDB that is away.
+/// Returns a loop on an embedded Kafka, with a MongoDB that is away.
 async fn reading(committer: (Ends, JoinHandle<()>)) -> (Reading, Embedded) {
     let settings = Settings::of(&[("MONGODB_URI", "mongodb://127.0.0.1:9"), ("SHUTDOWN_TIMEOUT_SECONDS", "1")]);
     let recording = Recording::read("{\"topic\":\"t\",\"value\":1}", "t").expect("a recording");
@@ -38,7 +38,7 @@ async fn a_committer_that_takes_nothing_keeps_the_loop_from_nothing() {
     let (ends, works, say) = committing::channels();
     let (mut reading, _kafka) = reading((ends, tokio::spawn(std::future::pending()))).await;
     let partition = PartitionId { topic: Arc::from("t"), partition: 0 };
-    // Far more than is ever on its way to a committer.
+    // Far more than is ever in flight to a committer.
     for epoch in 0..100 {
         let member = &mut reading.member;
         member.changed(Change::Assigned(vec![partition.clone()]));
