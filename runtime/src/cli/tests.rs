@@ -48,6 +48,14 @@ fn version_and_help_are_no_errors() {
 }
 
 #[test]
+fn help_says_what_the_snapshots_say() {
+    for verb in [&[][..], &["run"], &["health"], &["progress"], &["progress", "set"], &["version"]] {
+        let name = ["help", &verb.join("-")].join("-");
+        insta::assert_snapshot!(name.trim_end_matches('-'), told(&[verb, &["--help"]].concat()));
+    }
+}
+
+#[test]
 fn a_cause_is_named_once() {
     let io = std::io::Error::other("no such file");
     let names_it = anyhow::Error::new(crate::registry::Error::Unreadable { path: "a".into(), source: io });
