@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::outcome::Failure;
 use super::statements::Form;
-use crate::store::{Command, FaultKind, FaultyCommand, Plan, Reply};
+use crate::store::{Command, FaultKind, FaultyCommand, Plan, Reply, is_conflict_of_commit};
 
 /// How long a transaction is retried before its batch is halved.
 const REDO_FOR: Duration = Duration::from_secs(20);
@@ -28,8 +28,6 @@ const FAILED_COMMITS: u32 = 10;
 /// How often MongoDB may fail to repeat the reads of a batch's deliveries. Then they run once more, and in the end each
 /// event alone, in which case a fault counts against the delivery that met it.
 const FAILED_CHECKS: u32 = 3;
-/// `WriteConflict`, and the code that `WiredTiger` reports for a transaction that does not fit into its cache.
-const CONFLICTS: [i32; 2] = [112, -31_800];
 
 /// What to do next.
 #[derive(Debug)]
@@ -175,7 +173,7 @@ impl Redo {
 
     fn uncommitted(&mut self, code: Option<i32>, why: String, events: usize, now: Duration) -> Step {
         self.failed_commits += 1;
-        self.conflicting_commits += u32::from(code.is_some_and(|code| CONFLICTS.contains(&code)));
+        self.conflicting_commits += u32::from(code.is_some_and(is_conflict_of_commit));
         let most = if self.conflicting_commits > 0 { CONFLICTING_COMMITS } else { FAILED_COMMITS };
         if self.failed_commits < most {
             return self.transient(why, events, now, REDO_FOR);

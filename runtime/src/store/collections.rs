@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bson::doc;
 
+use super::codes::NAMESPACE_EXISTS;
 use super::{Error, Store, first_batch};
 
 pub(super) const PROGRESS: &str = "progress";
@@ -23,7 +24,6 @@ pub(super) const RECORDS: &str = "records";
 
 /// For how long the record of a silent host is kept: 7 days.
 const OWNERS_KEPT_SECONDS: i32 = 604_800;
-const NAMESPACE_EXISTS: i32 = 48;
 
 /// The handlers' collections at which a read or an `_id` means something else than elsewhere.
 #[derive(Debug, Clone, Default)]

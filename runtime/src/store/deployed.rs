@@ -2,10 +2,9 @@
 
 use bson::{Bson, doc};
 
+use super::codes::DUPLICATE_KEY;
 use super::collections::HANDLERS;
 use super::{Error, Store};
-
-const DUPLICATE_KEY: i32 = 11_000;
 
 /// What is known of a handler when it is loaded.
 #[derive(Debug, Clone)]

@@ -1,5 +1,6 @@
 //! Why MongoDB did not do what it was asked. Pure.
 
+use super::codes::{BSON_OBJECT_TOO_LARGE, DUPLICATE_KEY, UNAUTHORIZED, is_over_time, is_passing};
 use super::wire;
 
 /// Why MongoDB did not do what it was asked.
@@ -73,9 +74,9 @@ impl From<wire::Error> for Error {
             _ if error.abandoned => Self::Slow(error.message),
             Some(UNAUTHORIZED) => Self::Unauthorized(error.message),
             _ if error.denied => Self::Denied(error.message),
-            None if error.oversized => Self::Refused { code: TOO_LARGE, message: error.message },
+            None if error.oversized => Self::Refused { code: BSON_OBJECT_TOO_LARGE, message: error.message },
             None if error.malformed => Self::Undecodable(error.message),
-            Some(code) if OVER_TIME.contains(&code) => Self::Slow(error.message),
+            Some(code) if is_over_time(code) => Self::Slow(error.message),
             Some(code) if !error.transient && !error.retryable && !is_passing(code) => {
                 Self::Refused { code, message: error.message }
             }
@@ -88,24 +89,4 @@ impl From<wire::Error> for Error {
 #[must_use]
 pub fn remedy(code: i32) -> &'static str {
     if code == DUPLICATE_KEY { "; use `upsert` for a document that may be there already" } else { "" }
-}
-
-/// `DuplicateKey`.
-pub(super) const DUPLICATE_KEY: i32 = 11_000;
-/// `Unauthorized`: the user may log in, but not do this.
-pub(super) const UNAUTHORIZED: i32 = 13;
-/// `BSONObjectTooLarge`: a reply or a command over MongoDB's bound.
-pub(super) const TOO_LARGE: i32 = 10_334;
-/// The time of a command is over, or that of the transaction around it.
-pub(super) const OVER_TIME: [i32; 3] = [50, 262, 290];
-
-/// Codes of MongoDB's that tell of the server's state and not of the command: those that drivers may retry, and those
-/// of limits in time; and of interruptions, such as by the claimer that ends a predecessor's sessions.
-/// <https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml>
-pub(super) fn is_passing(code: i32) -> bool {
-    const CODES: [i32; 32] = [
-        6, 7, 24, 43, 46, 50, 89, 91, 112, 134, 150, 189, 202, 225, 246, 251, 262, 279, 290, 317, 355, 365, 371, 9001,
-        10107, 11600, 11601, 11602, 13435, 13436, 14031, 46841,
-    ];
-    CODES.contains(&code)
 }

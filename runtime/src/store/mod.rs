@@ -4,6 +4,7 @@
 
 mod checks;
 mod claims;
+mod codes;
 mod collections;
 mod deaths;
 mod deployed;
@@ -28,6 +29,7 @@ pub mod wire;
 pub mod write;
 
 pub use claims::{Claimed, GroupProgress, StartDecision};
+pub use codes::is_conflict_of_commit;
 pub use deployed::{DeployedHandler, Deployment};
 pub use driver::{Address, Driver};
 pub use error::{Error, remedy};

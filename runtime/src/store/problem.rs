@@ -2,18 +2,13 @@
 
 use bson::{Bson, Document};
 
-use super::error::{DUPLICATE_KEY, OVER_TIME, TOO_LARGE, UNAUTHORIZED, is_passing};
+use super::codes::{
+    UNAUTHORIZED, WRITE_CONFLICT, is_over_time, is_oversized_document, is_oversized_transaction, is_passing,
+};
 use super::plan::FaultKind;
 use super::wire::{self, words};
 use super::{Error, WriteError};
 use crate::seeded::{self, Bug};
-
-/// A document or a command over 16 MiB: where a statement's error says it, it is that statement's.
-const OF_A_DOCUMENT: [i32; 2] = [TOO_LARGE, 17_420];
-/// A transaction over the oplog's bound, or over the cache's.
-const OVER_SIZE: [i32; 2] = [257, 388];
-/// `WriteConflict`. A `NoSuchTransaction` that follows another error says nothing of its own.
-const CONFLICT: i32 = 112;
 
 /// Why a handler's command did not do what it should.
 pub(super) enum Problem {
@@ -36,11 +31,13 @@ impl Problem {
             return Self::Abandoned(error.message);
         }
         match error.code {
-            Some(CONFLICT) => Self::Conflict(error.message),
-            Some(code) if OVER_TIME.contains(&code) => Self::Fault(FaultKind::Slow, error.message),
+            Some(WRITE_CONFLICT) => Self::Conflict(error.message),
+            Some(code) if is_over_time(code) => Self::Fault(FaultKind::Slow, error.message),
             Some(UNAUTHORIZED) => Self::Fault(FaultKind::Unauthorized, error.message),
             _ if error.transient || error.denied => Self::Fault(FaultKind::Unanswered, error.message),
-            Some(code) if OVER_SIZE.contains(&code) || OF_A_DOCUMENT.contains(&code) => Self::TooLarge(error.message),
+            Some(code) if is_oversized_transaction(code) || is_oversized_document(code) => {
+                Self::TooLarge(error.message)
+            }
             Some(code) if is_passing(code) => Self::Fault(FaultKind::Unanswered, error.message),
             Some(code) => Self::refused(None, code, error.message),
             None if error.oversized => Self::TooLarge(error.message),
@@ -52,9 +49,9 @@ impl Problem {
     pub(super) fn in_reply(reply: &Document) -> Option<Self> {
         let (statement, code, message) = first_write_error(reply)?;
         Some(match code {
-            CONFLICT => Self::Conflict(message),
-            code if OVER_SIZE.contains(&code) => Self::TooLarge(message),
-            code if OVER_TIME.contains(&code) => Self::Fault(FaultKind::Slow, message),
+            WRITE_CONFLICT => Self::Conflict(message),
+            code if is_oversized_transaction(code) => Self::TooLarge(message),
+            code if is_over_time(code) => Self::Fault(FaultKind::Slow, message),
             code if is_passing(code) => Self::Fault(FaultKind::Unanswered, message),
             code => Self::refused(statement, code, message),
         })
@@ -67,20 +64,10 @@ impl Problem {
 
 /// What is wrong with the documents that a read in a transaction found, or with the read itself.
 pub(super) fn of_read(error: wire::Error) -> Result<Error, Problem> {
-    if error.malformed || error.oversized || error.code.is_some_and(|code| OF_A_DOCUMENT.contains(&code)) {
+    if error.malformed || error.oversized || error.code.is_some_and(is_oversized_document) {
         return Ok(Error::from(error));
     }
     Err(Problem::of(error))
-}
-
-/// `WriteConflict`.
-pub(super) fn is_conflict(code: i32) -> bool {
-    code == CONFLICT
-}
-
-/// `DuplicateKey`.
-pub(super) fn is_duplicate(code: i32) -> bool {
-    code == DUPLICATE_KEY
 }
 
 /// The first error of a reply: where, its code, its words. `ok: 1` says nothing of it.

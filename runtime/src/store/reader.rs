@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use bson::{RawBsonRef, RawDocumentBuf, cstr, rawdoc};
 
+use super::codes::BSON_OBJECT_TOO_LARGE;
 use super::collections::Odd;
-use super::error::TOO_LARGE;
 use super::wire::{self, Found, Transactions, Wire};
 use super::{Error, Query};
 
@@ -128,7 +128,7 @@ fn count_command(query: &Query) -> RawDocumentBuf {
 fn documents(found: Found) -> Result<Vec<RawDocumentBuf>, Error> {
     if found.more {
         let message = "the documents found are more than the 16 MiB of one reply: ask for fewer, or for fewer fields";
-        return Err(Error::Refused { code: TOO_LARGE, message: message.to_owned() });
+        return Err(Error::Refused { code: BSON_OBJECT_TOO_LARGE, message: message.to_owned() });
     }
     Ok(found.documents)
 }

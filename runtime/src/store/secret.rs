@@ -3,11 +3,11 @@
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, doc};
 
+use super::codes::DUPLICATE_KEY;
 use super::collections::FORMAT;
 use super::{Error, Store};
 
 const ID: &str = "secret";
-const DUPLICATE_KEY: i32 = 11_000;
 
 impl Store {
     /// The secret, which is `fresh` if there was none.

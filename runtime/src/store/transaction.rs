@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf, cstr, doc, rawdoc};
 
+use super::codes::{DUPLICATE_KEY, WRITE_CONFLICT};
 use super::collections::{GROUPS, PARKED, PROGRESS, RECORDS};
 use super::live::Live;
-use super::problem::{Problem, first_write_error, is_conflict, is_duplicate, matched};
+use super::problem::{Problem, first_write_error, matched};
 use super::wire::{self, MAX_TIME, Transactions};
 use super::{
     Advance, Command, Error, FailedWrite, FaultKind, FaultyCommand, Fence, Kind, Marker, Plan, ReadById, Reply, Store,
@@ -248,8 +249,8 @@ impl Session {
         let reply = self.session.run(&self.store.own, command, MAX_TIME).await;
         let reply = reply.map_err(|error| self.failed(error, Some(collection)))?;
         match first_write_error(&reply) {
-            Some((_, code, _)) if is_duplicate(code) => Err(Reply::SeenBefore),
-            Some((_, code, why)) if is_conflict(code) => Err(Reply::Conflict { collection: collection.into(), why }),
+            Some((_, DUPLICATE_KEY, _)) => Err(Reply::SeenBefore),
+            Some((_, WRITE_CONFLICT, why)) => Err(Reply::Conflict { collection: collection.into(), why }),
             Some((_, code, message)) => Err(Reply::Transient(format!("{collection}: {message} (code {code})"))),
             None => Ok(reply),
         }
