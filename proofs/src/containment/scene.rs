@@ -59,7 +59,7 @@ fn found() -> Result<Vec<RawDocumentBuf>> {
         one_key_twice(),
         not_utf8()?,
     ];
-    // Three of them fit into a reply from MongoDB if nothing else is in it.
+    // Two of them fit into a reply from MongoDB, three do not.
     found.extend((0..3).map(|number| rawdoc! { "_id": format!("large-{number}"), "text": "x".repeat(6 << 20) }));
     Ok(found)
 }

@@ -183,12 +183,14 @@ fn compile_within_bounds(settings: &str) -> Result<(), String> {
     let mut wasm = Vec::new();
     std::io::stdin().read_to_end(&mut wasm).map_err(|error| error.to_string())?;
     let bounds = Bounds::of(wasm.len());
-    for (resource, most) in [
-        (Resource::RLIMIT_DATA, bounds.memory_bytes),
-        (Resource::RLIMIT_CPU, bounds.cpu_seconds),
-        (Resource::RLIMIT_CORE, 0),
+    // A process that uses up its time is told so by a signal of its own, unless both limits are the same.
+    let (cpu, killed_at) = (bounds.cpu_seconds, bounds.cpu_seconds + 1);
+    for (resource, soft, hard) in [
+        (Resource::RLIMIT_DATA, bounds.memory_bytes, bounds.memory_bytes),
+        (Resource::RLIMIT_CPU, cpu, killed_at),
+        (Resource::RLIMIT_CORE, 0, 0),
     ] {
-        setrlimit(resource, most, most).map_err(|error| error.to_string())?;
+        setrlimit(resource, soft, hard).map_err(|error| error.to_string())?;
     }
     // If the memory of a container is used up nevertheless, this process ends and not the host.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
