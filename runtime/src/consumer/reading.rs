@@ -46,6 +46,8 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(15);
 /// How many bytes of records may wait for the committer.
 const QUEUE_BYTES: usize = 16 << 20;
+/// How long after Kafka has refused a topic a loss of all partitions is taken for its consequence.
+const CONSEQUENCE: Duration = Duration::from_secs(10);
 /// How long the committer may take to end once nothing is asked of it any more.
 const JOIN: Duration = Duration::from_secs(1);
 
@@ -74,7 +76,9 @@ pub struct Reading {
     decoding: event::Settings,
     said_without_op: bool,
     /// Why Kafka lets it read none, or not all, of its topics, since it was last assigned anything.
-    not_read: Option<String>,
+    not_read: Option<(Duration, String)>,
+    /// The group has taken all partitions away, and has not assigned any yet.
+    has_lost: bool,
     metrics: Metrics,
     health: Health,
     heartbeat: Heartbeat,
@@ -142,6 +146,7 @@ impl Reading {
             },
             said_without_op: false,
             not_read: None,
+            has_lost: false,
             heartbeat: health.heartbeat("consumer", HEARTBEAT),
             metrics,
             health,
@@ -214,17 +219,23 @@ impl Reading {
             Change::Lost(partitions) => tracing::warn!(partitions = numbers(partitions), "partitions_lost"),
         }
         match &change {
-            // Other hosts read the partitions, unless there is nothing to read.
-            Change::Assigned(partitions) if partitions.is_empty() && self.not_read.is_none() => {
-                self.health.found(ASSIGNMENT);
+            Change::Assigned(partitions) => {
+                self.not_read = None;
+                self.has_lost = false;
+                // Other hosts read the partitions.
+                if partitions.is_empty() {
+                    self.health.found(ASSIGNMENT);
+                }
             }
-            Change::Assigned(partitions) if !partitions.is_empty() => self.not_read = None,
             Change::Lost(_) => {
-                let why = self.not_read.clone();
-                let why = why.unwrap_or_else(|| "the group took this host for dead; it joins again".to_owned());
+                self.has_lost = true;
+                let now = self.clock.elapsed();
+                let just_said = self.not_read.take().filter(|(at, _)| now.saturating_sub(*at) < CONSEQUENCE);
+                let why = just_said
+                    .map_or_else(|| "the group took this host for dead; it joins again".to_owned(), |(_, why)| why);
                 self.health.waiting_for(ASSIGNMENT, why);
             }
-            _ => {}
+            Change::Revoked(_) => {}
         }
         self.member.changed(change);
     }

@@ -99,7 +99,7 @@ impl Reading {
 
     /// Reports why nothing, or not everything, is assigned.
     fn not_assigned(&mut self, why: String) {
-        self.not_read = Some(why.clone());
+        self.not_read = Some((self.clock.elapsed(), why.clone()));
         if self.member.partitions().count() == 0 {
             self.health.waiting_for(ASSIGNMENT, why);
         } else {
@@ -112,7 +112,7 @@ impl Reading {
         if view.connected {
             connection.made();
             self.health.found(KAFKA);
-            if self.member.partitions().count() > 0 && !self.member.waits_for_first_claim() {
+            if self.member.partitions().count() > 0 && !self.member.waits_for_first_claim() && !self.has_lost {
                 self.health.found(ASSIGNMENT);
             }
         } else {
