@@ -96,14 +96,18 @@ impl Open {
     async fn make_room(&mut self, bounds: Bounds) {
         while self.tasks.try_join_next().is_some() {}
         self.oldest_first.retain(|(_, connection)| !connection.is_finished());
-        if self.oldest_first.len() < bounds.connections {
-            return;
-        }
-        if let Some((since, oldest)) = self.oldest_first.front() {
+        while self.oldest_first.len() >= bounds.connections
+            && let Some((since, oldest)) = self.oldest_first.front()
+        {
             tokio::select! {
                 _ = self.tasks.join_next() => {}
-                () = tokio::time::sleep_until(*since + bounds.least) => oldest.abort(),
+                () = tokio::time::sleep_until(*since + bounds.least) => {
+                    oldest.abort();
+                    // It has ended, or another has, before the next one is accepted.
+                    self.tasks.join_next().await;
+                }
             }
+            self.oldest_first.retain(|(_, connection)| !connection.is_finished());
         }
     }
 }
