@@ -63,7 +63,7 @@ fn with_causes(error: &anyhow::Error) -> String {
     for error in error.chain().map(ToString::to_string) {
         if text.is_empty() {
             text = error;
-        } else if !text.contains(&error) {
+        } else if !text.ends_with(&error) {
             text = format!("{text}: {error}");
         }
     }
