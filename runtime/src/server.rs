@@ -100,7 +100,11 @@ async fn process(
         () = shutdown.wait() => return Ok(()),
         loaded = load(settings) => loaded,
     };
-    let handlers = loaded?;
+    let handlers = match loaded {
+        // The signal that ends the host may have ended its compiler first.
+        Err(_) if shutdown.requested() => return Ok(()),
+        loaded => loaded?,
+    };
     let Some(store) = connected(settings, health, shutdown).await? else { return Ok(()) };
     let seen = (metrics.clone(), health.clone());
     let ledger = Ledger {

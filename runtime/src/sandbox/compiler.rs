@@ -7,13 +7,15 @@
 //! Invariant: whatever a component does to the compiler, the host goes on, and says why the component is refused.
 
 use std::io::{Read as _, Write as _};
+use std::num::NonZeroUsize;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::Signal;
+use nix::unistd::getppid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use wasmtime::component::Component;
@@ -71,6 +73,10 @@ impl Bounds {
         Reason::TooLarge(format!("compiling it takes more than {} s of processor time", self.cpu_seconds))
     }
 
+    fn too_late(self) -> Reason {
+        Reason::TooLarge(format!("compiling it took more than {} s", self.wait().as_secs()))
+    }
+
     fn too_much_memory(self) -> Reason {
         Reason::TooLarge(format!("compiling it takes more than {} MiB of memory", self.memory_bytes >> 20))
     }
@@ -82,6 +88,12 @@ impl Bounds {
 
 /// The exit status of a child that could not compile the component and says why.
 const REFUSED: u8 = 3;
+/// The exit status of a child that could not begin.
+const UNABLE: u8 = 4;
+/// The most threads of a child. Each takes memory of its own, whatever the component.
+const THREADS: usize = 8;
+/// How often a child looks whether its host is still there.
+const LOOK: Duration = Duration::from_millis(500);
 /// The most bytes of what a child says.
 const SAID_BYTES: usize = 2 << 10;
 
@@ -118,31 +130,41 @@ async fn compile_apart(program: &Path, settings: &EngineSettings, wasm: &[u8]) -
     let bounds = Bounds::of(wasm.len());
     let settings = serde_json::to_string(settings).map_err(|error| fault(&error))?;
     let mut command = Command::new(program);
-    // It needs none of the host's secrets, only what its libraries are found by.
+    // It needs none of the host's secrets, only the path of its libraries.
     command.env_clear().envs(std::env::var_os("LD_LIBRARY_PATH").map(|path| ("LD_LIBRARY_PATH", path)));
-    command.arg("compile").arg(settings).kill_on_drop(true);
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get).min(THREADS);
+    command.env("RAYON_NUM_THREADS", threads.to_string());
+    // In a group of its own, because the host decides what an interrupt from the terminal means.
+    command.arg("compile").arg(settings).process_group(0).kill_on_drop(true);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| fault(&error))?;
-    let (Some(mut stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take())
+    let (Some(mut stdin), Some(stdout), Some(mut stderr)) =
+        (child.stdin.take(), child.stdout.take(), child.stderr.take())
     else {
         return Err(fault(&"it has no pipes"));
     };
     let (mut code, mut said) = (Vec::new(), Vec::new());
+    let write = async {
+        // A child that has ended takes no more, and its status says why.
+        let _ = stdin.write_all(wasm).await;
+        drop(stdin);
+        Ok(())
+    };
+    let read = async {
+        stdout.take(bounds.code_bytes + 1).read_to_end(&mut code).await.map_err(|error| fault(&error))?;
+        if code.len() as u64 > bounds.code_bytes { Err(bounds.too_much_code()) } else { Ok(()) }
+    };
+    let hear = async {
+        let _ = (&mut stderr).take(SAID_BYTES as u64).read_to_end(&mut said).await;
+        // It must never wait for a reader.
+        let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
+        Ok(())
+    };
     let run = async {
-        let (mut stdout, mut stderr) = (stdout.take(bounds.code_bytes + 1), stderr.take(SAID_BYTES as u64));
-        let write = async {
-            // A child that has ended takes no more; its status says why.
-            let _ = stdin.write_all(wasm).await;
-            drop(stdin);
-        };
-        let ((), read, _) = tokio::join!(write, stdout.read_to_end(&mut code), stderr.read_to_end(&mut said));
-        read.map_err(|error| fault(&error))?;
-        if code.len() as u64 > bounds.code_bytes {
-            return Err(bounds.too_much_code());
-        }
+        tokio::try_join!(write, read, hear)?;
         child.wait().await.map_err(|error| fault(&error))
     };
-    let status = tokio::time::timeout(bounds.wait(), run).await.map_err(|_| bounds.too_long())??;
+    let status = tokio::time::timeout(bounds.wait(), run).await.map_err(|_| bounds.too_late())??;
     ended(status, &String::from_utf8_lossy(&said), bounds).map(|()| code)
 }
 
@@ -154,6 +176,10 @@ fn ended(status: ExitStatus, said: &str, bounds: Bounds) -> Result<(), Reason> {
         (Some(0), _) => Ok(()),
         _ if NO_MEMORY.iter().any(|words| said.contains(words)) => Err(bounds.too_much_memory()),
         (Some(code), _) if code == i32::from(REFUSED) => Err(Reason::Compile(said.trim_end().to_owned())),
+        (Some(code), _) if code == i32::from(UNABLE) => Err(Reason::Fault(said.trim_end().to_owned())),
+        (_, Some(signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP))) => {
+            Err(Reason::Fault(format!("somebody ended the compiler ({signal})")))
+        }
         (_, Some(Signal::SIGXCPU)) => Err(bounds.too_long()),
         // The system ends processes in this way when its memory, or that of the container, is used up.
         (_, Some(Signal::SIGKILL)) => Err(bounds.too_much_memory()),
@@ -168,18 +194,31 @@ fn ended(status: ExitStatus, said: &str, bounds: Bounds) -> Result<(), Reason> {
 /// standard output. It is what `weir compile` does; `settings` are an engine's, in JSON.
 #[must_use]
 pub fn compile_in_this_process(settings: &str) -> ExitCode {
-    match compile_within_bounds(settings) {
+    let done = begin(settings).map_err(|said| (UNABLE, said)).and_then(|(settings, wasm)| {
+        let code = engine::precompile(&settings, &wasm).map_err(|error| (REFUSED, format!("{error:#}")))?;
+        std::io::stdout().write_all(&code).map_err(|error| (UNABLE, error.to_string()))
+    });
+    match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(said) => {
+        Err((status, said)) => {
             let said = cut(said, SAID_BYTES);
             let _ = std::io::stderr().write_all(said.as_bytes());
-            ExitCode::from(REFUSED)
+            ExitCode::from(status)
         }
     }
 }
 
-fn compile_within_bounds(settings: &str) -> Result<(), String> {
-    let settings: EngineSettings = serde_json::from_str(settings).map_err(|error| error.to_string())?;
+/// Reads the component and sets the bounds.
+fn begin(settings: &str) -> Result<(EngineSettings, Vec<u8>), String> {
+    let settings = serde_json::from_str(settings).map_err(|error| error.to_string())?;
+    let host = getppid();
+    // A host that is killed cannot end its child.
+    std::thread::spawn(move || {
+        while getppid() == host {
+            std::thread::sleep(LOOK);
+        }
+        std::process::exit(i32::from(UNABLE));
+    });
     let mut wasm = Vec::new();
     std::io::stdin().read_to_end(&mut wasm).map_err(|error| error.to_string())?;
     let bounds = Bounds::of(wasm.len());
@@ -190,12 +229,13 @@ fn compile_within_bounds(settings: &str) -> Result<(), String> {
         (Resource::RLIMIT_CPU, cpu, killed_at),
         (Resource::RLIMIT_CORE, 0, 0),
     ] {
-        setrlimit(resource, soft, hard).map_err(|error| error.to_string())?;
+        // The system may allow less than that.
+        let allowed = getrlimit(resource).map_or(hard, |(_, allowed)| allowed.min(hard));
+        setrlimit(resource, soft.min(allowed), allowed).map_err(|error| format!("a bound cannot be set: {error}"))?;
     }
-    // If the memory of a container is used up nevertheless, this process ends and not the host.
+    // If the memory of a container is used up nevertheless, the system ends this process before the host.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
-    let code = engine::precompile(&settings, &wasm).map_err(|error| format!("{error:#}"))?;
-    std::io::stdout().write_all(&code).map_err(|error| error.to_string())
+    Ok((settings, wasm))
 }
 
 #[cfg(test)]
@@ -215,6 +255,8 @@ mod tests {
             (Signal::SIGXCPU as i32, "", "more than 26 s of processor time"),
             (Signal::SIGKILL as i32, "", "more than 1558 MiB of memory"),
             (Signal::SIGABRT as i32, "memory allocation of 4096 bytes failed", "more than 1558 MiB of memory"),
+            (4 << 8, "EPERM", "this host failed: EPERM"),
+            (Signal::SIGTERM as i32, "", "this host failed: somebody ended the compiler (SIGTERM)"),
             (3 << 8, "mmap: Cannot allocate memory (os error 12)", "more than 1558 MiB of memory"),
             (101 << 8, "\npanicked at\nwhy\nnote: run", "the compiler failed (exit status: 101): panicked at why"),
         ] {
