@@ -1,23 +1,23 @@
-//! Which handler of which installation a call is for.
+//! The handler of an installation that a call is for.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// A handler as the ledger knows it: the same over all its versions.
+/// A handler as the ledger knows it. It is the same for all versions of the handler.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HandlerKey {
     /// The internal id, as text. Random bytes and derived `_id`s depend on it.
     pub id: Arc<str>,
-    /// The generation. Random bytes depend on it; derived `_id`s do not, so that a rebuild gives the same documents.
+    /// The generation. Random bytes depend on it. Derived `_id`s do not, so a rebuild gives the same documents.
     pub generation: u32,
-    /// Whose it is. Random bytes and derived `_id`s depend on it.
+    /// The installation that it belongs to. Random bytes and derived `_id`s depend on it.
     pub installation: Installation,
 }
 
-/// The source whose ids are derived without it, as they were before there were several.
+/// The source whose ids are derived without its name, as they were before there were several sources.
 const DEFAULT_SOURCE: &str = "default";
 
-/// What keeps the random bytes and the derived ids of one installation and outbox apart from those of others.
+/// Keeps the random bytes and the derived ids of one installation and outbox apart from those of others.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Installation {
     secret: [u8; 32],
@@ -25,7 +25,7 @@ pub struct Installation {
 }
 
 impl Installation {
-    /// The installation with this secret, for the events of one outbox.
+    /// Creates the installation with this secret, for the events of one outbox.
     #[must_use]
     pub fn new(secret: [u8; 32], source: &str) -> Self {
         Self { secret, source: Arc::from(source) }
@@ -35,19 +35,18 @@ impl Installation {
         self.secret
     }
 
-    /// The outbox.
     pub(crate) fn source(&self) -> &str {
         &self.source
     }
 
-    /// The outbox, if derived ids depend on it.
+    /// Returns the outbox if derived ids depend on it.
     pub(crate) fn source_of_ids(&self) -> Option<&str> {
         Some(self.source()).filter(|source| *source != DEFAULT_SOURCE)
     }
 }
 
 impl Default for Installation {
-    /// One without a secret, for deliveries that no installation makes.
+    /// An installation without a secret, for deliveries that no installation makes.
     fn default() -> Self {
         Self::new([0; 32], DEFAULT_SOURCE)
     }

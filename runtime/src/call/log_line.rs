@@ -5,20 +5,20 @@ use serde_json::value::RawValue;
 /// How much a line matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Level {
-    /// Followed step by step.
+    /// Step-by-step detail.
     Trace,
-    /// For whoever works on the handler.
+    /// For developers of the handler.
     Debug,
-    /// As expected. What a handler prints to stdout.
+    /// Expected. The level of what a handler prints to stdout.
     Info,
-    /// Worth a look. What a handler prints to stderr.
+    /// Worth a look. The level of what a handler prints to stderr.
     Warn,
-    /// Wrong.
+    /// Something went wrong.
     Error,
 }
 
 impl Level {
-    /// The level's usual name, in lower case.
+    /// Returns the level's usual name, in lower case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -31,13 +31,13 @@ impl Level {
     }
 }
 
-/// One line of a handler's.
+/// One line of a handler's log.
 #[derive(Debug, Clone)]
 pub struct LogLine {
     /// How much it matters.
     pub level: Level,
-    /// What it says.
+    /// The text.
     pub text: String,
-    /// A JSON object of further members.
+    /// A JSON object with additional fields.
     pub fields: Option<Box<RawValue>>,
 }

@@ -1,8 +1,8 @@
-//! A call of a handler: what goes into it, and how it ended. The core, which calls, and the sandbox, which is called, meet
-//! here and know nothing of each other.
+//! A call of a handler: its input, and how it ended. The core calls and the sandbox is called. They meet here and know
+//! nothing of each other.
 //!
-//! The three kinds of failure stay apart: what the handler returned ([`Failure`]), what the sandbox stopped
-//! ([`Stop`]), what the host or MongoDB suffered ([`Verdict::Fault`]).
+//! The three kinds of failure stay apart: what the handler returned ([`Failure`]), what the sandbox stopped ([`Stop`]),
+//! and what the host or MongoDB suffered ([`Verdict::Fault`]).
 
 mod installation;
 mod log_line;
@@ -20,41 +20,41 @@ use crate::store::{FaultKind, ReadById, Write};
 /// One event for one handler.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// What is delivered.
+    /// The event.
     pub event: Arc<Event>,
-    /// To whom.
+    /// The handler.
     pub handler: HandlerKey,
-    /// 1 for the first.
+    /// The number of the attempt, which is 1 for the first.
     pub attempt: u32,
-    /// When this attempt was first begun, in milliseconds since 1970.
+    /// When this attempt first began, in milliseconds since 1970.
     pub now_ms: i64,
-    /// How it reaches MongoDB.
+    /// How the handler reaches MongoDB.
     pub mode: Mode,
 }
 
-/// What came of a call.
+/// The result of a call.
 #[derive(Debug)]
 pub struct Run {
     /// How it ended.
     pub verdict: Verdict,
-    /// The writes, in the order of the calls. In [`Mode::Alone`] they have acted already.
+    /// The writes, in the order of the calls. In [`Mode::Alone`] they have already taken effect.
     pub writes: Vec<Write>,
-    /// What was read by `_id` outside a transaction.
+    /// The reads by `_id` outside a transaction.
     pub reads: Vec<ReadById>,
-    /// What the handler logged or printed.
+    /// The lines that the handler logged or printed.
     pub log: Vec<LogLine>,
     /// How many lines were dropped because `log_bytes` was used up.
     pub log_lines_dropped: u64,
-    /// Units of fuel used, by the instantiation too.
+    /// The units of fuel used, including those of the instantiation.
     pub fuel: u64,
-    /// Running time: what the deadline counts.
+    /// The running time, which counts towards the deadline.
     pub running: Duration,
-    /// Time spent waiting for MongoDB.
+    /// The time spent waiting for MongoDB.
     pub in_documents: Duration,
 }
 
 impl Run {
-    /// A delivery that did not run: it is the host's doing.
+    /// A delivery that did not run because of the host.
     #[must_use]
     pub fn of_fault(why: String) -> Self {
         Self {
@@ -75,50 +75,51 @@ impl Run {
 pub enum Verdict {
     /// The handler succeeded and nothing was refused.
     Accepted,
-    /// The handler said no.
+    /// The handler returned a failure.
     Failed(Failure),
-    /// The sandbox stopped it.
+    /// The sandbox stopped the handler.
     Stopped(Stop),
-    /// The first call that was refused; it decides, whatever the handler then did.
+    /// A call to the host was refused. The first refusal decides, whatever the handler did afterwards.
     Refused(Refusal),
-    /// MongoDB or the host did not do what was asked: to be run again, for it may pass.
+    /// MongoDB or the host failed. The delivery must run again because the fault may pass.
     Fault(Fault),
-    /// It reads what a pending write may touch: what is pending is to be committed, then it is run again.
+    /// The handler reads what a pending write may touch. The pending writes must be committed before the delivery runs
+    /// again.
     NeedsCommit,
-    /// It is to be run again alone in a transaction; the text says what it did that needs one.
+    /// The delivery must run again alone in a transaction. The text says what the handler did that needs one.
     NeedsAlone(&'static str),
 }
 
 impl Verdict {
-    /// Whether this run counts for nothing and the delivery is run again.
+    /// Returns whether this run counts for nothing and the delivery runs again.
     #[must_use]
     pub fn runs_again(&self) -> bool {
         matches!(self, Self::Fault(_) | Self::NeedsCommit | Self::NeedsAlone(_))
     }
 }
 
-/// What MongoDB or the host did not do. Whether the delivery is behind it, the core finds out.
+/// A failure of MongoDB or the host. The core finds out whether the delivery caused it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// What kind of fault.
+    /// The kind of fault.
     pub kind: FaultKind,
-    /// The collection that was asked for; none where MongoDB was not asked.
+    /// The collection of the request, or none if MongoDB was not asked.
     pub collection: Option<Arc<str>>,
-    /// It was a write.
+    /// Whether the request was a write.
     pub writes: bool,
-    /// For people.
+    /// A description for people.
     pub message: String,
 }
 
 impl Fault {
-    /// A fault of the host's own.
+    /// A fault of the host itself.
     #[must_use]
     pub fn of_host(message: String) -> Self {
         Self { kind: FaultKind::Unanswered, collection: None, writes: false, message }
     }
 }
 
-/// What a handler wants to become of an event that it failed on.
+/// The handler's choice for an event that it failed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     /// Another attempt may succeed.
@@ -129,18 +130,18 @@ pub enum Action {
     Skip,
 }
 
-/// What a handler returned instead of success.
+/// The failure that a handler returned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What is to become of the event.
+    /// The action that the handler chose for the event.
     pub action: Action,
-    /// What failures are grouped by; may be empty.
+    /// The type that failures are grouped by, which may be empty.
     pub error_type: String,
-    /// For people.
+    /// A description for people.
     pub message: String,
-    /// The handler's own stack, where its language has one.
+    /// The handler's own stack, if its language has one.
     pub trace: Option<String>,
-    /// For a retry: not before that long, in milliseconds.
+    /// For a retry, the shortest delay in milliseconds.
     pub after_ms: Option<u32>,
 }
 
@@ -148,15 +149,15 @@ pub struct Failure {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Stop {
-    /// What stopped it.
+    /// The cause.
     pub kind: StopKind,
-    /// For people; it names the limit, where it was one.
+    /// A description for people. It names the limit, if one was exceeded.
     pub message: String,
-    /// The handler's stack: the functions' names, innermost first, a frame a line.
+    /// The handler's stack: function names, innermost first, one frame per line.
     pub backtrace: Option<String>,
 }
 
-/// What stopped a handler.
+/// The cause of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StopKind {
     /// A trap: a panic, an `unreachable`, a wild memory access, a call of `exit`.
@@ -171,22 +172,22 @@ pub enum StopKind {
     Table,
     /// The call stack grew too deep.
     Stack,
-    /// It ran for too long.
+    /// The handler ran for too long.
     Deadline,
-    /// It called the host too often.
+    /// The handler called the host too often.
     HostCalls,
-    /// Too much crossed the boundary.
+    /// Too many bytes crossed the boundary.
     Boundary,
-    /// The event was too large to be given to it; it did not run.
+    /// The event was too large for the handler, which did not run.
     EventSize,
-    /// It held too many resources of WASI.
+    /// The handler held too many WASI resources.
     Handles,
-    /// It asked for too many random bytes at once.
+    /// The handler asked for too many random bytes at once.
     Random,
 }
 
 impl StopKind {
-    /// What stopped it, as metrics and parked deliveries spell it.
+    /// Returns the cause, as metrics and parked deliveries spell it.
     #[must_use]
     pub fn reason(self) -> &'static str {
         match self {
@@ -204,7 +205,7 @@ impl StopKind {
         }
     }
 
-    /// The setting that can be raised: a field of the handler's limits, or `stack_bytes` of the engine.
+    /// Returns the setting that can be raised: a field of the handler's limits, or `stack_bytes` of the engine.
     #[must_use]
     pub fn limit(self) -> Option<&'static str> {
         match self {
