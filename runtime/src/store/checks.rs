@@ -1,4 +1,4 @@
-//! What deliveries have read by `_id`, read again in the transaction that commits what rests on it.
+//! Re-checks reads: repeats what deliveries have read by `_id` in the transaction that commits the writes based on it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use super::reader::find_in;
 use super::wire::{self, MAX_TIME, Transactions};
 use super::{Digest, IdKey, Query, ReadById, digest};
 
-/// The most documents of one find, so that its reply stays within MongoDB's bound for all but the largest.
+/// The most documents of one find, so that its reply stays within MongoDB's bound unless documents are very large.
 const AT_ONCE: usize = 100;
 
-/// Whether every read would give the same now: one find a collection, or a few, where nothing was projected.
+/// Returns whether every read would find the same now. Reads without a projection share one or a few finds per
+/// collection.
 pub(super) async fn hold(database: &str, session: &dyn Transactions, reads: &[ReadById]) -> Result<bool, wire::Error> {
     let mut whole: BTreeMap<&Arc<str>, Vec<(IdKey, &ReadById)>> = BTreeMap::new();
     for read in reads {
@@ -43,7 +44,7 @@ async fn all_hold(
 ) -> Result<bool, wire::Error> {
     let ids: RawArrayBuf = reads.iter().map(|(_, read)| read.id.clone()).collect();
     let query = query(collection, rawdoc! { "_id": { "$in": ids } }, None);
-    // One reply does not hold them all, since that is all that can be wrong with it: one by one.
+    // One reply cannot hold all of these documents, which is the only error it can report. So read them one by one.
     let Ok(found) = find_in(database, session, &query, MAX_TIME).await? else {
         for (_, read) in reads {
             if !holds(database, session, read).await? {

@@ -9,38 +9,38 @@ use super::collections::{GROUPS, PROGRESS};
 use super::deaths::Lost;
 use super::{Claim, Error, LastRecord, PartitionId, Store, owners};
 
-/// Where a partition starts that has no progress yet, and why; stored before the first record is read.
+/// The start of a partition without progress, and the reason. It is stored before the first record is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StartDecision {
     /// The offset of the first record to read.
     pub next: i64,
-    /// Why there, in words.
+    /// The reason for this offset, in words.
     pub because: String,
 }
 
-/// What a claim found.
+/// The result of a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claimed {
     /// The right to commit.
     pub claim: Claim,
-    /// The last record that was accounted for, to know the topic again.
+    /// The last record that was accounted for, which shows whether the topic is still the same.
     pub last: Option<LastRecord>,
-    /// Whether nobody's name stood there: the last owner gave it back.
+    /// Whether the progress named no other owner, because the last one gave the partition back.
     pub clean: bool,
 }
 
 /// How far a group has come.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct GroupProgress {
-    /// By topic, the highest time of creation that any of its partitions has accounted for, in milliseconds since 1970.
+    /// By topic, the highest creation time that any of its partitions has accounted for, in milliseconds since 1970.
     highest_created_at_ms: BTreeMap<Arc<str>, i64>,
     /// The epoch of each partition.
     pub epochs: Vec<(PartitionId, i64)>,
 }
 
 impl GroupProgress {
-    /// The highest time of creation that any partition of the topic has accounted for, in milliseconds since 1970. Another
-    /// topic's says nothing: its connector may have stood still meanwhile.
+    /// Returns the highest creation time that any partition of the topic has accounted for, in milliseconds since 1970.
+    /// The time of another topic says nothing about this one, because its connector may have stopped meanwhile.
     #[must_use]
     pub fn highest_of(&self, topic: &str) -> Option<i64> {
         self.highest_created_at_ms.get(topic).copied()
@@ -48,10 +48,11 @@ impl GroupProgress {
 }
 
 impl Store {
-    /// The number of partitions that the topic had at the group's first claim; `now` is stored where this is it.
+    /// Returns the number of partitions that the topic had at the group's first claim. If this is the first claim,
+    /// stores `now`.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn partitions_at_first_claim(&self, topic: &str, now: i32) -> Result<i32, Error> {
         let reply = self
             .own(doc! {
@@ -64,20 +65,20 @@ impl Store {
         Ok(reply.get_document("value").and_then(|value| value.get_i32("partitions")).unwrap_or(now))
     }
 
-    /// Whether the group has started with this pattern of topics before.
+    /// Returns whether the group has started with this pattern of topics before.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn has_started_with(&self, pattern: &str) -> Result<bool, Error> {
         let id = doc! { "group": &*self.group, "pattern": pattern };
         Ok(self.first(GROUPS, doc! { "_id": id }, None).await?.is_some())
     }
 
-    /// Notes that the group has started with this pattern: of each topic that it held, the number of partitions is
+    /// Notes that the group has started with this pattern, after the number of partitions of each matching topic was
     /// stored.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn start_with(&self, pattern: &str) -> Result<(), Error> {
         self.own(doc! {
             "update": GROUPS,
@@ -92,27 +93,27 @@ impl Store {
         Ok(())
     }
 
-    /// The partition's progress, where it has any.
+    /// Returns the partition's progress, if it has any.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn progress(&self, partition: &PartitionId) -> Result<Option<Document>, Error> {
         self.first(PROGRESS, doc! { "_id": partition.progress_id(&self.group) }, None).await
     }
 
-    /// The progress of all partitions of the group.
+    /// Returns the progress of all partitions of the group.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn all_progress(&self) -> Result<Vec<Document>, Error> {
         let filter = doc! { "_id.group": &*self.group };
         self.all(PROGRESS, filter, Some(doc! { "_id": 1 }), i64::from(i32::MAX)).await
     }
 
-    /// How far the group has come.
+    /// Returns how far the group has come.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn group_progress(&self) -> Result<GroupProgress, Error> {
         let mut found = GroupProgress::default();
         for progress in self.all_progress().await? {
@@ -131,10 +132,10 @@ impl Store {
         Ok(found)
     }
 
-    /// Stores where a partition starts, unless that is decided already.
+    /// Stores a partition's start unless it is already decided.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn store_start(&self, partition: &PartitionId, start: &StartDecision) -> Result<(), Error> {
         self.own(doc! {
             "update": PROGRESS,
@@ -152,14 +153,16 @@ impl Store {
         Ok(())
     }
 
-    /// Claims the partition: from here on no transaction of an earlier owner commits for it. Ends the transactions
+    /// Claims the partition. From here on, no transaction of an earlier owner commits for it. Ends the transactions
     /// that a dead predecessor may have left open, which would block this owner's for a minute or more.
     ///
-    /// A predecessor whose name still stands did not give the partition back. Whether it is dead, or has only lost it, may
-    /// show later: it is remembered until something is committed, and each claim counts those that are dead by then.
+    /// If the progress still names a predecessor, that owner did not give the partition back. It may not be known yet
+    /// whether that owner is dead or has only lost the partition. So it is remembered until something is committed, and
+    /// each claim counts the owners that are dead by then.
     ///
     /// # Errors
-    /// What MongoDB answers; a partition without a stored start is a [`Error::Fault`].
+    /// Fails if MongoDB refuses a command or does not answer. A partition without a stored start is an
+    /// [`Error::Fault`].
     pub async fn claim(&self, partition: &PartitionId) -> Result<Claimed, Error> {
         loop {
             let progress = self.progress(partition).await?.ok_or_else(|| no_progress(partition))?;
@@ -188,22 +191,23 @@ impl Store {
                     "new": true, "writeConcern": { "w": "majority" },
                 })
                 .await?;
-            // Somebody else has claimed meanwhile: their sessions are to be ended too.
+            // Another process has claimed the partition meanwhile, and its sessions must be ended too.
             let Ok(value) = reply.get_document("value") else { continue };
             let dead = self.dead(&lost.processes()).await?;
             return read(value, &lost, &dead, predecessor.is_none()).ok_or_else(|| no_progress(partition));
         }
     }
 
-    /// Notes that the partition has been read to its end. Does nothing if the claim no longer holds or the partition has
-    /// moved.
+    /// Notes that the partition has been read to its end. Does nothing if the claim no longer holds or the partition
+    /// has moved.
     ///
-    /// Its highest time of creation rises to that of its topic, so that an idle partition does not keep the ledger's old
-    /// buckets: what comes to it now was emitted after what others hold. Where its log ended is kept because marks of
-    /// transactions may stand behind the last record. Kafka's retention may remove them, and that removes no record.
+    /// Raises the partition's highest creation time to that of its topic, so that an idle partition does not keep old
+    /// buckets of the ledger alive: an event that arrives now was emitted after those of the other partitions. The end
+    /// of the log is kept because transaction markers may follow the last record. Kafka's retention may remove these
+    /// markers without removing a record.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn note_end(
         &self,
         partition: &PartitionId,
@@ -227,17 +231,17 @@ impl Store {
         Ok(())
     }
 
-    /// Sets where a partition goes on, by hand; makes its progress where it has none. Every claim of before is void.
-    /// False where somebody has claimed it meanwhile, so that nothing was set.
+    /// Sets by hand the offset at which a partition goes on, and creates its progress if it has none. All earlier
+    /// claims become void. Returns false if another process has claimed it meanwhile, in which case nothing was set.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn set_next(&self, partition: &PartitionId, next: i64, because: &str) -> Result<bool, Error> {
         let fresh = StartDecision { next, because: because.to_owned() };
         self.store_start(partition, &fresh).await?;
         let progress = self.progress(partition).await?.ok_or_else(|| no_progress(partition))?;
         let epoch = progress.get_i64("epoch").map_err(|_| no_progress(partition))?;
-        // Named by the epoch that was seen: a command that comes late sets nothing back.
+        // The filter has the epoch that was read, so that a command that arrives late resets nothing.
         let reply = self
             .own(doc! {
                 "update": PROGRESS,
@@ -255,11 +259,11 @@ impl Store {
         Ok(reply.get_i32("n").is_ok_and(|n| n == 1))
     }
 
-    /// Takes this owner's name out of the progress of partitions, each with the epoch of its claim: it has drained,
-    /// nothing of it is open. The owners that were lost before it stay: nothing was committed since.
+    /// Removes this owner's name from the progress of partitions, each with the epoch of its claim. The owner has
+    /// drained them and has nothing open. The lost owners before it stay, because nothing was committed since.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn release(&self, claims: &[(&PartitionId, i64)]) -> Result<(), Error> {
         let statements = claims.iter().map(|(partition, epoch)| {
             let id = partition.progress_id(&self.group);
@@ -278,7 +282,7 @@ impl Store {
     }
 }
 
-/// The claim as the progress document has it.
+/// Reads a claim from the progress document.
 fn read(progress: &Document, lost: &Lost, dead: &BTreeSet<String>, clean: bool) -> Option<Claimed> {
     let next = progress.get_i64("next").ok()?;
     let claim = Claim {

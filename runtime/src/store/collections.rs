@@ -1,4 +1,4 @@
-//! Weir's own collections, and those of the handlers: names, and their making. Pure.
+//! The names of Weir's own collections, and the creation of those and of the handlers' collections. Pure.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -13,28 +13,28 @@ pub(super) const GROUPS: &str = "groups";
 /// The `_id` of the ledger's own document in [`GROUPS`].
 pub(super) const OWN_LEDGER: &str = "ledger";
 pub(super) const OWNERS: &str = "owners";
-/// Before the number of a bucket.
+/// The prefix of a bucket's number.
 pub(super) const LEDGER: &str = "ledger_";
 pub(super) const LEASES: &str = "leases";
-/// What belongs to the installation: its version and its secret.
+/// Holds the installation's format version and its secret.
 pub(super) const FORMAT: &str = "format";
 pub(super) const HANDLERS: &str = "handlers";
 pub(super) const PARKED: &str = "parked";
 pub(super) const RECORDS: &str = "records";
 
-/// For how long the record of a silent host is kept: 7 days.
+/// How long the record of a silent host is kept: 7 days.
 const OWNERS_KEPT_SECONDS: i32 = 604_800;
 
-/// The handlers' collections at which a read or an `_id` means something else than elsewhere.
+/// The handlers' collections in which a read or an `_id` has an unusual meaning.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Odd(Arc<RwLock<Names>>);
 
 #[derive(Debug, Default)]
 struct Names {
-    /// Made with a default collation. Such a collection may hold different texts for the same `_id`, so an `_id` does not
-    /// tell there which document is meant.
+    /// Created with a default collation. Such a collection may treat different texts as the same `_id`, so there an
+    /// `_id` does not show which document is meant.
     collated: BTreeSet<Arc<str>>,
-    /// Views: a read of one sees the documents of other collections.
+    /// Views. A read of one sees the documents of other collections.
     views: BTreeSet<Arc<str>>,
 }
 
@@ -53,10 +53,10 @@ impl Odd {
 }
 
 impl Store {
-    /// Makes Weir's own collections and their indexes, as far as they are not there yet.
+    /// Creates Weir's own collections and their indexes, if they do not exist yet.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn create_own_collections(&self) -> Result<(), Error> {
         for name in [PROGRESS, GROUPS, OWNERS, LEASES, HANDLERS, PARKED, RECORDS] {
             self.create(&self.own, name).await?;
@@ -74,7 +74,7 @@ impl Store {
             ],
         })
         .await?;
-        // The record of a host that did not end in an orderly way: by then nothing of it is open or counts.
+        // Expires the record of a host that did not shut down cleanly. By then nothing of it is open or counts.
         self.own(doc! {
             "createIndexes": OWNERS,
             "indexes": [{ "key": { "seen_at": 1 }, "name": "seen_at", "expireAfterSeconds": OWNERS_KEPT_SECONDS }],
@@ -83,11 +83,11 @@ impl Store {
         Ok(())
     }
 
-    /// Makes collections of the handlers' database, as far as they are not there yet: a transaction that makes one
-    /// conflicts with every other that does. Then looks which ones have a collation of their own, or are views.
+    /// Creates collections of the handlers' database, if they do not exist yet, because a transaction that creates one
+    /// conflicts with every other one that does. Then looks up which ones have a collation of their own or are views.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn create_collections<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Result<(), Error> {
         for name in names {
             self.create(&self.data, name).await?;
@@ -108,10 +108,10 @@ impl Store {
         Ok(())
     }
 
-    /// Drops both databases, with all that is in them. Only for those that a trial makes for itself.
+    /// Drops both databases with everything in them. Use this only for databases that a trial creates for itself.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn drop_databases(&self) -> Result<(), Error> {
         for database in [&self.data, &self.own] {
             self.run(database, &doc! { "dropDatabase": 1, "writeConcern": { "w": "majority" } }).await?;

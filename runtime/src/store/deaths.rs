@@ -1,4 +1,4 @@
-//! What a partition's progress says of the owners that it lost since its last commit. Pure data and its BSON.
+//! The owners that a partition lost since its last commit, as its progress lists them. Pure data and its BSON.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,19 +7,19 @@ use bson::{Bson, Document, doc};
 use super::owners::RunningThere;
 use super::progress::Crashes;
 
-/// How many owners are remembered, the last ones: more than it takes to decide.
+/// How many of the latest owners are remembered. It is more than a decision needs.
 const REMEMBERED: usize = 8;
 
-/// The owners that did not give the partition back, and what they were running of it.
+/// The owners that did not give the partition back, and which deliveries of it they were running.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Lost {
-    /// The processes, in the order in which the partition was taken from them.
+    /// The processes, in the order in which they lost the partition.
     owners: Vec<String>,
     running: Vec<(String, RunningThere)>,
 }
 
 impl Lost {
-    /// As the progress document has it.
+    /// Reads them from the progress document.
     pub(super) fn read(progress: &Document) -> Self {
         let list = |name| progress.get_array(name).into_iter().flatten();
         let running = list("crashes").filter_map(Bson::as_document).filter_map(|crash| {
@@ -32,7 +32,7 @@ impl Lost {
         }
     }
 
-    /// The partition is taken from one more.
+    /// Adds a process that lost the partition.
     pub(super) fn take_from(&mut self, process: &str, running: Option<RunningThere>) {
         self.owners.retain(|known| known != process);
         self.owners.push(process.to_owned());
@@ -45,7 +45,6 @@ impl Lost {
         self.running.retain(|(process, _)| owners.contains(process));
     }
 
-    /// How many owners it has.
     pub(super) fn count(&self) -> i32 {
         count(self.owners.iter())
     }
@@ -58,7 +57,7 @@ impl Lost {
         self.owners.iter().map(String::as_str).collect()
     }
 
-    /// What a claim stores of it.
+    /// Returns the fields that a claim stores.
     pub(super) fn fields(&self) -> Document {
         let crash = |(owner, there): &(String, RunningThere)| {
             Bson::Document(doc! { "owner": owner, "offset": there.offset, "handler": there.handler })
@@ -67,12 +66,12 @@ impl Lost {
         doc! { "lost_owners": &self.owners, "crashes": crashes }
     }
 
-    /// How many of its owners are dead.
+    /// Counts the owners that are dead.
     pub(super) fn deaths(&self, dead: &BTreeSet<String>) -> i32 {
         count(self.owners.iter().filter(|owner| dead.contains(*owner)))
     }
 
-    /// Of which deliveries owners have died.
+    /// Returns the deliveries that dead owners were running, each with the number of these owners.
     pub(super) fn crashes(&self, dead: &BTreeSet<String>) -> Vec<Crashes> {
         let mut owners: BTreeMap<(i64, i32), BTreeSet<&str>> = BTreeMap::new();
         for (owner, there) in self.running.iter().filter(|(owner, _)| dead.contains(owner)) {

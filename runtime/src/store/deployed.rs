@@ -1,4 +1,4 @@
-//! The handlers that are deployed: their internal ids, generations and digests. Pure.
+//! The deployed handlers: their internal ids, generations and digests. Pure.
 
 use bson::{Bson, doc};
 
@@ -6,35 +6,35 @@ use super::codes::DUPLICATE_KEY;
 use super::collections::HANDLERS;
 use super::{Error, Store};
 
-/// What is known of a handler when it is loaded.
+/// The properties of a handler that are known when it is loaded.
 #[derive(Debug, Clone)]
 pub struct Deployment<'a> {
-    /// Its name, unique in its team.
+    /// Its name, unique within its team.
     pub name: &'a str,
     /// The digest of its component.
     pub digest: &'a str,
     /// The event types that it handles.
     pub events: &'a [String],
-    /// What it says of itself.
+    /// The handler's description of itself.
     pub description: &'a str,
 }
 
 /// A handler as Weir's database knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeployedHandler {
-    /// Given once, at the first load; the order in which an event's handlers run.
+    /// Assigned once, at the first load. The handlers of an event run in the order of their ids.
     pub id: i32,
-    /// Rises where the handler's documents are built anew.
+    /// Increases when the handler's documents are rebuilt.
     pub generation: i32,
-    /// The event types that it was not given before: all of them at its first load.
+    /// The event types that it did not receive before, which are all of them at its first load.
     pub added: Vec<String>,
 }
 
 impl Store {
-    /// Enters the handler, or notes its new version, and gives its id and generation.
+    /// Registers the handler, or notes its new version, and returns its id and generation.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn deploy(&self, deployment: &Deployment<'_>) -> Result<DeployedHandler, Error> {
         loop {
             if let Some(known) = self.update_deployed(deployment).await? {

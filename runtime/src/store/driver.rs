@@ -1,7 +1,7 @@
 //! The driver behind [`Wire`](super::wire::Wire): the only file that knows it.
 //!
-//! Every operation runs to its end in a task of its own, so no future of the driver is dropped halfway. One that does
-//! not end in time is left to itself together with its client, and the next operation gets a new client.
+//! Every operation runs to its end in a task of its own, so no future of the driver is dropped halfway. An operation
+//! that does not end in time is abandoned together with its client, and the next operation gets a new client.
 
 use std::fmt;
 use std::sync::{Arc, Mutex as Plain, PoisonError};
@@ -21,15 +21,15 @@ use tokio::sync::Mutex;
 
 use super::wire::{Answer, Error, Found, MAX_TIME, Transactions, Wire, words};
 
-/// How long an operation may take before its client is given up.
+/// How long an operation may take before its client is abandoned.
 const ABANDON: Duration = Duration::from_secs(25);
 
-/// How MongoDB is reached.
+/// How to reach MongoDB.
 #[derive(Debug, Clone)]
 pub struct Address {
     /// The connection string, with its secrets.
     pub uri: String,
-    /// How long a connection may take.
+    /// How long connecting may take.
     pub connect_timeout: Duration,
     /// How long to look for a server before an operation fails.
     pub server_selection_timeout: Duration,
@@ -48,11 +48,11 @@ impl fmt::Debug for Driver {
 }
 
 impl Driver {
-    /// Prepares the connection; nothing is sent yet.
+    /// Prepares the connection without sending anything yet.
     ///
     /// # Errors
-    /// The connection string is not valid; or the name service, which is asked for the hosts of a `mongodb+srv` one, does
-    /// not answer, which passes.
+    /// The connection string is invalid. Or DNS, which is asked for the hosts of a `mongodb+srv` string, does not
+    /// answer, which is a temporary fault.
     pub async fn new(address: &Address) -> Result<Self, super::Error> {
         let uri = |error: mongodb::error::Error| match error.kind.as_ref() {
             ErrorKind::DnsResolve { message, .. } => super::Error::Fault(message.clone()),
@@ -76,7 +76,7 @@ impl Driver {
         self.client.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// From now on another client is used; the old one ends when its last operation does.
+    /// Switches to a new client. The old one ends when its last operation does.
     fn renew(&self) {
         tracing::warn!(after_seconds = ABANDON.as_secs(), "mongodb_client_abandoned");
         match Client::with_options(self.options.clone()) {
@@ -85,7 +85,7 @@ impl Driver {
         }
     }
 
-    /// What the operation gives, where it ends in time.
+    /// Returns the operation's result if it ends in time.
     async fn ended<T: Send + 'static>(
         &self,
         operation: impl Future<Output = mongodb::error::Result<T>> + Send + 'static,
@@ -102,8 +102,8 @@ impl Driver {
     }
 }
 
-/// Why the connection string is not valid, without a word of its user and password: the driver quotes what it could not
-/// read, and a password that is not percent-encoded may be a part of that.
+/// Describes why the connection string is invalid, without any part of its user or password. The driver quotes the text
+/// that it could not parse, which may contain part of a password that is not percent-encoded.
 async fn without_secrets(uri: &str, error: super::Error) -> super::Error {
     if let super::Error::Fault(_) = &error {
         let unknown = "the name service does not answer for the host in MONGODB_URI";
@@ -123,7 +123,7 @@ async fn without_secrets(uri: &str, error: super::Error) -> super::Error {
     }
 }
 
-/// What a cursor's first reply holds. The cursor is closed when it is dropped.
+/// Returns the documents of a cursor's first reply. The cursor is closed when it is dropped.
 async fn first(
     cursor: impl futures_util::Stream<Item = mongodb::error::Result<RawBatch>>,
 ) -> mongodb::error::Result<Found> {
@@ -188,11 +188,11 @@ impl Transactions for DriverSession {
             .max_commit_time(MAX_TIME)
             .build();
         Box::pin(async move {
-            // Nothing is sent, so that it need not be a task of its own.
+            // This needs no task of its own because nothing is sent.
             if let Ok(mut session) = self.session.try_lock() {
                 return session.start_transaction().with_options(options).await.map_err(|error| told(&error));
             }
-            // An operation that was given up still has the session.
+            // An abandoned operation still has the session.
             let session = Arc::clone(&self.session);
             let start = async move { session.lock().await.start_transaction().with_options(options).await };
             self.driver.ended(start).await
@@ -230,11 +230,11 @@ impl Transactions for DriverSession {
 }
 
 fn bound(command: &mut RawDocumentBuf, time: Duration) {
-    // MongoDB takes 0 for no bound.
+    // MongoDB takes 0 to mean no bound.
     command.append(cstr!("maxTimeMS"), i64::try_from(time.min(MAX_TIME).as_millis()).unwrap_or(i64::MAX).max(1));
 }
 
-/// `Unauthorized`, `AuthenticationFailed`, and what Atlas says for the latter.
+/// `Unauthorized`, `AuthenticationFailed`, and the code that Atlas uses for the latter.
 const DENIED: [i32; 3] = [13, 18, 8000];
 
 fn told(error: &mongodb::error::Error) -> Error {
@@ -245,7 +245,7 @@ fn told(error: &mongodb::error::Error) -> Error {
     };
     let denied = match error.kind.as_ref() {
         ErrorKind::Authentication { .. } | ErrorKind::InvalidTlsConfig { .. } => true,
-        // Nobody has logged in yet where the certificate is refused, so that no server is found.
+        // If the certificate is refused, the driver finds no server and does not get as far as logging in.
         ErrorKind::ServerSelection { message, .. } => {
             message.contains("invalid peer certificate") || message.contains("received fatal alert")
         }

@@ -6,48 +6,48 @@ use super::wire;
 /// Why MongoDB did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
-    /// MongoDB refused this statement, such as for a duplicate key: the handler's own doing.
+    /// MongoDB refused this statement, for example because of a duplicate key. The handler is responsible.
     #[error("{message} (code {code})")]
     Refused {
         /// MongoDB's error code.
         code: i32,
-        /// MongoDB's own words.
+        /// MongoDB's message.
         message: String,
     },
-    /// A must-match write matched nothing: the handler's own doing.
+    /// A must-match write matched nothing. The handler is responsible.
     #[error("the write had to match a document and matched none")]
     MustMatch,
-    /// MongoDB is unreachable or busy: nobody's doing, to be tried again.
+    /// MongoDB is unreachable or busy. No handler is to blame, and the operation can be retried.
     #[error("{0}")]
     Fault(String),
-    /// MongoDB did not answer in the time that it was given: it is slow, or what it was asked takes long.
+    /// MongoDB did not answer in the time that it had. Either it is slow, or the command takes long.
     #[error("{0}")]
     Slow(String),
-    /// The user that Weir logs in with has no right to do this.
+    /// The MongoDB user that Weir logs in with has no right to do this.
     #[error("mongodb refuses this to the user in MONGODB_URI: {0}; see docs/security.md for the rights that it needs")]
     Unauthorized(String),
-    /// MongoDB's reply cannot be decoded, such as a text that is not UTF-8.
+    /// MongoDB's reply cannot be decoded, for example because a string is not UTF-8.
     #[error("a document found cannot be decoded: {0}")]
     Undecodable(String),
-    /// The connection string is not one.
+    /// The connection string is invalid.
     #[error("MONGODB_URI is not a valid connection string: {0}")]
     Uri(String),
-    /// The user, the certificate or a right is refused. It may be put right while a host runs, and is never a handler's
-    /// doing.
+    /// MongoDB refuses the user, the certificate or a right. This can be fixed while a host runs and is never the
+    /// handler's fault.
     #[error("mongodb refuses this host: {0}; see MONGODB_URI, and docs/security.md for the rights that its user needs")]
     Denied(String),
-    /// Weir's own collections are of a version that this one does not know.
+    /// Weir's own collections have a version that this Weir does not know.
     #[error(
         "the collections in WEIR_DATABASE have format version {found}, and this weir knows up to {known}: upgrade weir, \
          or go back to a copy of the database from before"
     )]
     Newer {
-        /// The version that stands there.
+        /// The version found.
         found: i32,
-        /// The newest that is known here.
+        /// The newest version that this Weir knows.
         known: i32,
     },
-    /// A server without transactions.
+    /// The server has no transactions.
     #[error(
         "mongodb is a standalone server, which has no transactions: start mongod with --replSet rs0 and run \
          rs.initiate() once in mongosh"
@@ -56,7 +56,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether another try may succeed without anybody changing anything.
+    /// Returns whether a retry may succeed without any change by a person.
     #[must_use]
     pub fn is_fault(&self) -> bool {
         matches!(self, Self::Fault(_) | Self::Slow(_) | Self::Denied(_) | Self::Unauthorized(_))
@@ -67,7 +67,7 @@ impl Error {
     }
 }
 
-/// What the error means: a command that the server refused, or a fault that passes.
+/// Tells a command that the server refused from a fault that may pass.
 impl From<wire::Error> for Error {
     fn from(error: wire::Error) -> Self {
         match error.code {
@@ -85,7 +85,8 @@ impl From<wire::Error> for Error {
     }
 }
 
-/// What a handler can do instead of what MongoDB refused with this code; starts with a semicolon, or is empty.
+/// Returns what a handler can do instead if MongoDB refuses with this code. The text starts with a semicolon, or is
+/// empty.
 #[must_use]
 pub fn remedy(code: i32) -> &'static str {
     if code == DUPLICATE_KEY { "; use `upsert` for a document that may be there already" } else { "" }

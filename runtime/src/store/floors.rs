@@ -1,13 +1,15 @@
-//! The ledger's floors: when a bucket may be dropped, and what a host must know before it takes an event for a new one.
-//! Pure.
+//! The ledger's floors: when a bucket may be dropped, and what a host must know before it treats an event as new. Pure.
 //!
-//! The document of a topic in `groups` has its `floor`: an event of that group and topic whose marker may have been
-//! dropped was created before it. A topic of which the group has no marker has no floor. Docs: ADR 16. The order of the
-//! steps of [`Store::sweep_ledger`] is what makes this true, together with three rules for who writes markers:
+//! A topic's document in `groups` has its `floor`. If the marker of an event of that group and topic may have been
+//! dropped, the event was created before the floor. If the group has no marker of a topic, the topic has no floor.
+//! Docs: ADR 16. This holds because of the order of the steps in [`Store::sweep_ledger`] and three rules for those that
+//! write markers:
 //!
-//! 1. Floors are read after the ledger was asked for the events, and must still stand when the transaction commits.
-//! 2. The transaction that gives a partition its first time of creation writes to its topic's document, if no sweep has
-//!    since. So a sweep that found a topic without markers knows whether one was written meanwhile.
+//! 1. A host reads the floors after it has asked the ledger for the events, and they must be unchanged when the
+//!    transaction commits.
+//! 2. The transaction that gives a partition its first creation time writes to its topic's document, and commits only
+//!    if no sweep has changed that document since. So a sweep that found a topic without markers knows whether one was
+//!    written meanwhile.
 //! 3. That transaction knows which buckets were closed by then, and so does every later owner of the partition.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,18 +21,20 @@ use super::collections::{GROUPS, OWN_LEDGER, PROGRESS};
 use super::ledger::{BUCKET_MS, collection};
 use super::{Error, Store};
 
-/// The shortest time that a ledger remembers (`LEDGER_RETENTION_HOURS` is 1 or more). An event that was created less than
-/// this before the highest of its partition cannot have lost its marker, so no floor has to be read for it.
+/// The shortest time that a ledger remembers (`LEDGER_RETENTION_HOURS` is 1 or more). If an event was created less than
+/// this before the highest creation time of its partition, it cannot have lost its marker, so no floor needs to be read
+/// for it.
 pub const LEAST_RETENTION_MS: i64 = 3_600_000;
 
-/// What is known of a topic's markers at the moment when its events are taken for new ones.
+/// The state of a topic's markers at the moment when its events are treated as new.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Floor {
     /// The topic.
     pub topic: Arc<str>,
-    /// The marker of an event that was created before this may be gone, in milliseconds since 1970; none if no marker is.
+    /// The marker of an event that was created before this may be gone, in milliseconds since 1970. None if no marker
+    /// is gone.
     pub floor_ms: Option<i64>,
-    /// The highest bucket before which a sweep has closed the ledger while the topic was there.
+    /// The highest bucket before which a sweep has closed the ledger while the topic existed.
     pub swept: Option<i64>,
 }
 
@@ -39,31 +43,31 @@ pub struct Floor {
 pub struct Floors {
     /// The first bucket that the sweep has not closed.
     pub open: i64,
-    /// Each topic's.
+    /// One floor for each topic.
     pub topics: Vec<Floor>,
 }
 
 impl Floors {
-    /// A topic's floor, in milliseconds since 1970.
+    /// Returns a topic's floor, in milliseconds since 1970.
     #[must_use]
     pub fn of(&self, topic: &str) -> Option<i64> {
         self.topics.iter().find(|floor| *floor.topic == *topic)?.floor_ms
     }
 }
 
-/// What must still be so of a topic when the transaction commits that rests on it.
+/// The state of a topic that must be unchanged when the transaction that relies on it commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fence {
-    /// What was known of it; none if nothing was, so that the transaction must not commit.
+    /// The state that was known, or none if nothing was known, in which case the transaction must not commit.
     pub floor: Option<Floor>,
     /// The topic.
     pub topic: Arc<str>,
-    /// Whether the transaction gives one of its partitions the first time of creation.
+    /// Whether the transaction gives one of the topic's partitions its first creation time.
     pub begins: bool,
 }
 
 impl Fence {
-    /// The filter for the topic's document, which matches nothing once a sweep has changed it.
+    /// Returns the filter for the topic's document, which matches nothing once a sweep has changed it.
     pub(super) fn filter(&self, group: &str) -> Document {
         let swept = match &self.floor {
             Some(floor) => floor.swept.map_or(Bson::Null, Bson::Int64),
@@ -74,49 +78,49 @@ impl Fence {
     }
 }
 
-/// What came of a sweep.
+/// The result of a sweep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Swept {
-    /// How many buckets it has dropped.
+    /// The number of buckets that it dropped.
     pub dropped: usize,
-    /// How many are left.
+    /// The number of buckets that are left.
     pub left: usize,
 }
 
 /// A topic of a group, as the sweep sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Topic {
-    /// Each partition's highest time of creation; none if it has none.
+    /// Each partition's highest creation time, or none if it has none.
     highest_ms: Vec<Option<i64>>,
-    /// For how long the group's hosts want its events to be remembered.
+    /// How long the group's hosts want its events to be remembered.
     retention_ms: i64,
 }
 
-/// By group and topic.
+/// Topics by group and name.
 type Topics = BTreeMap<(String, String), Topic>;
 
 impl Topic {
-    /// Whether the group may have markers of it.
+    /// Returns whether the group may have markers of it.
     fn is_heard(&self) -> bool {
         self.highest_ms.iter().any(Option::is_some)
     }
 
-    /// No event of it that was created before this is expected, or has to be recognised; none while a partition does not
-    /// tell.
+    /// Returns the time before which no event of the topic is expected or must be recognised. None if some partition
+    /// has no creation time.
     fn needs_from_ms(&self) -> Option<i64> {
         let lowest = self.highest_ms.iter().copied().collect::<Option<Vec<i64>>>()?.into_iter().min()?;
         Some(lowest.saturating_sub(self.retention_ms))
     }
 }
 
-/// The first bucket that some group still needs; none if nobody knows, or nobody has any marker.
+/// Returns the first bucket that some group still needs. None if that is unknown or no group has any marker.
 fn first_needed(topics: &Topics) -> Option<i64> {
     let heard = topics.values().filter(|topic| topic.is_heard());
     let from_ms = heard.map(Topic::needs_from_ms).collect::<Option<Vec<i64>>>()?.into_iter().min()?;
     Some(from_ms.div_euclid(BUCKET_MS))
 }
 
-/// Whether what was found before the floors were raised still allows to drop what is before `open`.
+/// Returns whether the topics found after the floors were raised (`now`) still allow dropping everything before `open`.
 fn still_allows(before: &Topics, now: &Topics, open: i64) -> bool {
     let known = |id: &(String, String)| before.get(id).is_some_and(Topic::is_heard);
     let fresh = now.iter().any(|(id, topic)| topic.is_heard() && !known(id));
@@ -124,10 +128,10 @@ fn still_allows(before: &Topics, now: &Topics, open: i64) -> bool {
 }
 
 impl Store {
-    /// What is known of these topics of the group; to be asked after the ledger was asked for their events.
+    /// Returns the floors of these topics of the group. Call this after the ledger was asked for their events.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn floors(&self, topics: &BTreeSet<Arc<str>>) -> Result<Floors, Error> {
         loop {
             let ids = topics.iter().map(|topic| Bson::Document(topic_id(&self.group, topic)));
@@ -147,7 +151,8 @@ impl Store {
                 let topics: Vec<Floor> = topics.iter().map(read).collect();
                 let ledger = of(Bson::from(OWN_LEDGER));
                 let number = |name| ledger.and_then(|ledger| ledger.get_i64(name).ok());
-                // One find may read its documents at different moments: a sweep closes buckets before it says so here.
+                // One find may read its documents at different moments. A sweep closes buckets first and then notes
+                // this in the topics, so the highest number counts.
                 let closed = topics.iter().filter_map(|floor| floor.swept);
                 let open = closed.chain(number("open_bucket")).chain(number("first_bucket")).max().unwrap_or(0);
                 return Ok(Floors { open, topics });
@@ -157,12 +162,12 @@ impl Store {
         }
     }
 
-    /// Drops the buckets that nobody needs, after it has noted for every topic up to where markers are gone. None is
-    /// dropped as long as a partition of any group has not come past it by that group's retention, for an event of it may
-    /// still come, or come again.
+    /// Drops the buckets that are no longer needed, after it has noted for every topic before which time markers may be
+    /// gone. Keeps a bucket until every partition of every group is past it by that group's retention, because its
+    /// events may still arrive or be redelivered.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn sweep_ledger(&self, retention_ms: i64) -> Result<Swept, Error> {
         self.note_retention(retention_ms).await?;
         let (buckets, _) = self.buckets(retention_ms).await?;
@@ -184,11 +189,11 @@ impl Store {
         Ok(Swept { dropped: past.len(), left: left - past.len() })
     }
 
-    /// Gives the topics of a ledger that was begun without floors the ones that cover all that may have been dropped. To
-    /// be called before the first event is judged.
+    /// If the ledger was begun without floors, gives its topics floors that cover everything that may have been
+    /// dropped. Call this before the first event is judged.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn begin_floors(&self, retention_ms: i64) -> Result<(), Error> {
         let Some(ledger) = self.first(GROUPS, doc! { "_id": OWN_LEDGER }, None).await? else { return Ok(()) };
         if ledger.get_bool("floors").unwrap_or(false) {
@@ -208,7 +213,7 @@ impl Store {
         Ok(())
     }
 
-    /// Every topic of every group, as its progress tells.
+    /// Returns every topic of every group, as found in the progress documents.
     async fn topics(&self, retention_ms: i64) -> Result<Topics, Error> {
         let mut topics = Topics::new();
         for progress in self.all(PROGRESS, doc! {}, None, i64::from(i32::MAX)).await? {
@@ -229,7 +234,7 @@ impl Store {
         Ok(topics)
     }
 
-    /// Notes for how long this group wants events to be remembered; the last host that says so counts.
+    /// Notes how long this group wants events to be remembered. The last host to say so wins.
     async fn note_retention(&self, retention_ms: i64) -> Result<(), Error> {
         let found = self.all(GROUPS, doc! { "_id.group": &*self.group }, None, i64::from(i32::MAX)).await?;
         let other = found.iter().filter(|document| document.get_i64("retention_ms").ok() != Some(retention_ms));
@@ -243,7 +248,7 @@ impl Store {
         if statements.is_empty() { Ok(()) } else { self.update_groups(statements).await }
     }
 
-    /// From here on no host that looks begins to write markers to the buckets before this one.
+    /// Closes the buckets before this one. A host that checks after this does not begin to write markers to them.
     async fn close_before(&self, open: i64) -> Result<(), Error> {
         let close = doc! { "q": { "_id": OWN_LEDGER }, "u": { "$max": { "open_bucket": open } } };
         self.update_groups(vec![close.into()]).await
@@ -266,7 +271,7 @@ impl Store {
     }
 }
 
-/// The statement that raises a floor.
+/// Returns the statement that raises a floor.
 fn raise((group, topic): &(String, String), to_ms: i64) -> Bson {
     let update = doc! { "$max": { "floor": date(to_ms) }, "$setOnInsert": { "partitions": 0 } };
     doc! { "q": { "_id": topic_id(group, topic) }, "u": update, "upsert": true }.into()
@@ -280,7 +285,6 @@ fn floor_ms(document: &Document) -> Option<i64> {
     document.get_datetime("floor").ok().map(|floor| floor.timestamp_millis())
 }
 
-/// The `_id` of a topic's document in `groups`.
 fn topic_id(group: &str, topic: &str) -> Document {
     doc! { "group": group, "topic": topic }
 }

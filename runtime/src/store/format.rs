@@ -1,7 +1,7 @@
-//! The form of Weir's own collections: its version, and the steps from one to the next. Pure.
+//! The format of Weir's own collections: its version, and the steps from one version to the next. Pure.
 //!
-//! A host of an older version may run while a newer one takes a step, so a step only adds; and it can be taken twice,
-//! for two hosts may start at once.
+//! A host of an older version may run while a newer one takes a step, so a step only adds things. It must be safe to
+//! run twice, because two hosts may start at once.
 
 use bson::doc;
 
@@ -9,28 +9,29 @@ use super::collections::FORMAT;
 use super::{Error, Store};
 
 const ID: &str = "weir";
-/// What a database has that was made before there were versions.
+/// The version of a database that was created before there were versions.
 const FIRST: i32 = 1;
 
-/// From one version to the next.
+/// An upgrade from one version to the next.
 struct Step {
-    /// What it changes, for the log.
+    /// The change, for the log.
     what: &'static str,
-    /// The commands on Weir's own database that do it.
+    /// The commands on Weir's own database that make the change.
     commands: fn() -> Vec<bson::Document>,
 }
 
-/// The first leads from version 1 to version 2.
+/// The first step leads from version 1 to version 2.
 const STEPS: &[Step] = &[
-    // [`Store::begin_floors`] does it. A host of version 1 must not start any more: it would drop markers and leave no floor.
+    // [`Store::begin_floors`] does it. A host of version 1 must not start any more, because it would drop markers and
+    // leave no floor.
     Step { what: "topics have a floor below which the ledger has forgotten events", commands: Vec::new },
 ];
 
 impl Store {
-    /// Writes the version where there is none, and takes the steps that lead from an older one to this version's.
+    /// Writes the version if there is none, and takes the steps that lead from an older version to this one.
     ///
     /// # Errors
-    /// [`Error::Newer`], and what MongoDB answers.
+    /// [`Error::Newer`]. Also fails if MongoDB refuses a command or does not answer.
     pub async fn bring_up_to_date(&self) -> Result<(), Error> {
         self.take(STEPS).await
     }
@@ -38,7 +39,7 @@ impl Store {
     /// Refuses a newer version and changes nothing.
     ///
     /// # Errors
-    /// [`Error::Newer`], and what MongoDB answers.
+    /// [`Error::Newer`]. Also fails if MongoDB refuses a command or does not answer.
     pub async fn check_format(&self) -> Result<(), Error> {
         let found = self.first(FORMAT, doc! { "_id": ID }, None).await?;
         let version = found.map_or(Ok(FIRST), |found| found.get_i32("version")).map_err(|_| odd())?;
@@ -73,7 +74,7 @@ impl Store {
     }
 }
 
-/// The step that a version is to take; none where it is the newest.
+/// Returns the next step for a version, or none if the version is the newest.
 fn newest(steps: &[Step], version: i32) -> Result<Option<&Step>, Error> {
     let known = FIRST + i32::try_from(steps.len()).unwrap_or(0);
     if version > known {

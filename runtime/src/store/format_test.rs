@@ -1,4 +1,4 @@
-//! Older versions are brought up to date, newer ones refused.
+//! Older versions are upgraded, and newer ones are refused.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use super::super::Options;
 use super::super::wire::{self, Answer, Found, Transactions, Wire};
 use super::*;
 
-/// A database that holds the version only, and notes the other commands.
+/// A database that holds only the version, and notes the other commands.
 #[derive(Debug, Default)]
 struct Database {
     version: Mutex<Option<i32>>,

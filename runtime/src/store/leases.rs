@@ -1,6 +1,7 @@
-//! Leases: a turn at a collection that many hosts write to. Pure.
+//! Leases: turns at a collection that many hosts write to. Pure.
 //!
-//! Nothing rests on them but speed: who holds none commits all the same, or conflicts. Their time is MongoDB's.
+//! Leases affect only speed. A host without a lease can still commit, but may lose a write conflict. Expiry goes by
+//! MongoDB's clock.
 
 use bson::{Document, doc};
 
@@ -11,13 +12,13 @@ use super::{Error, Store};
 const LASTS_MS: i64 = 1_000;
 
 impl Store {
-    /// Takes the collection's lease, where nobody else has it or its time is over.
+    /// Takes the collection's lease if no other host has it or it has expired.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn take_lease(&self, collection: &str) -> Result<bool, Error> {
         let owner = self.owner.name();
-        // MongoDB takes no condition on its clock in the query of an upsert.
+        // MongoDB allows no condition on its clock in the query of an upsert.
         let free = doc! { "$or": [{ "$lte": ["$until", "$$NOW"] }, { "$eq": ["$owner", { "$literal": &owner }] }] };
         let reply = self
             .own(doc! {
@@ -37,7 +38,7 @@ impl Store {
     /// Ends this process's lease.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn end_lease(&self, collection: &str) -> Result<(), Error> {
         self.own(doc! {
             "delete": LEASES,

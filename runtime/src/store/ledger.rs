@@ -1,10 +1,10 @@
 //! The ledger: which events are accounted for. Pure.
 //!
-//! A marker stands in a bucket, a collection for [`BUCKET_MS`] of the events' own time of creation. The same event always
-//! meets its marker in the same collection, where `_id` is unique, and Weir forgets old events by dropping a collection.
-//! Buckets that the sweep has closed take no more markers; an event that belongs in one of them, of a group that still has
-//! to read it, has its marker in a bucket of its own kind, `ledger_below_<n>`. When a bucket may be dropped, and what a
-//! host must know before it takes an event for a new one, is in `floors`.
+//! A marker is stored in a bucket, which is a collection that spans [`BUCKET_MS`] of the events' own creation times.
+//! The same event always meets its marker in the same collection, in which `_id` is unique, and Weir forgets old events
+//! by dropping a collection. Buckets that the sweep has closed take no more markers. If an event belongs in a closed
+//! bucket and its group has yet to read it, its marker goes to a special bucket, `ledger_below_<n>`. When a bucket may
+//! be dropped, and what a host must know before it treats an event as new, is described in `floors`.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,30 +14,31 @@ use bson::{Binary, Document, RawArrayBuf, RawDocumentBuf, cstr, doc, rawdoc};
 use super::collections::{GROUPS, LEDGER, OWN_LEDGER};
 use super::{Error, Marker, MarkerKey, Store, clock_ms, first_batch};
 
-/// The time of creation that one bucket spans, in milliseconds: 8 hours.
+/// The range of creation times that one bucket spans, in milliseconds: 8 hours.
 pub const BUCKET_MS: i64 = 8 * 3_600_000;
-/// How far ahead of MongoDB's clock a time of creation may lie and still name its bucket: every time zone's mistake.
+/// How far ahead of MongoDB's clock a creation time may be and still determine its bucket. This covers any time zone
+/// mistake.
 const AHEAD_MS: i64 = 24 * 3_600_000;
-/// How many buckets one round trip looks into.
+/// How many buckets one round trip searches.
 const AT_ONCE: usize = 8;
-/// Between [`LEDGER`] and the number of a bucket for all that lies below that number.
+/// Follows [`LEDGER`] and precedes the number of a bucket for everything below that number.
 const BELOW: &str = "below_";
 
-/// Which buckets there are, as far as this process knows. A bucket has the number of its span of time; 0 and the negative
-/// ones hold all that is older than the bucket from which they have their names.
+/// The buckets that exist, as far as this process knows. A bucket has the number of its time span. Bucket 0 and the
+/// negative ones hold everything older than the bucket that they are named after.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Buckets {
-    /// The first bucket by time when the ledger was begun; what is older stands in the bucket 0.
+    /// The first bucket by time when the ledger was begun. Older events go to bucket 0.
     pub first: i64,
-    /// The first bucket that the sweep has not closed; never below `first`.
+    /// The first bucket that the sweep has not closed. It is never below `first`.
     pub open: i64,
-    /// Those that exist.
+    /// The buckets that exist.
     pub live: BTreeSet<i64>,
 }
 
 impl Buckets {
-    /// The bucket of an event created then. `now_ms` is MongoDB's clock: a time that lies far ahead of it is no time of
-    /// creation, and counts as now.
+    /// Returns the bucket of an event with this creation time. `now_ms` is MongoDB's clock. A time that is far ahead of
+    /// it cannot be a creation time, and counts as now.
     #[must_use]
     pub fn of(&self, created_at_ms: i64, now_ms: i64) -> i64 {
         let ahead = created_at_ms > now_ms.saturating_add(AHEAD_MS);
@@ -49,7 +50,7 @@ impl Buckets {
         }
     }
 
-    /// The live buckets to which nobody writes any more once all before `open` are closed.
+    /// Returns the live buckets that take no more markers once all before `open` are closed.
     #[must_use]
     pub fn before(&self, open: i64) -> Vec<i64> {
         let below = |bucket: i64| if bucket == 0 { self.first } else { bucket.abs() };
@@ -57,20 +58,21 @@ impl Buckets {
     }
 }
 
-/// What the ledger says of events.
+/// The ledger's answer about some events.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// The hashes of those that it has.
+    /// The hashes of the events that it has.
     pub hashes: HashMap<MarkerKey, i64>,
-    /// MongoDB's clock, in milliseconds since 1970; none where it did not tell.
+    /// MongoDB's clock, in milliseconds since 1970, or none if the reply did not have it.
     pub now_ms: Option<i64>,
 }
 
 impl Store {
-    /// Which of the events the ledger has: one round trip, or one for every 8 buckets where a backlog is old.
+    /// Returns which of the events the ledger has. This takes one round trip, or one for every 8 buckets if a backlog
+    /// is old.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn seen(&self, keys: &[MarkerKey], buckets: &BTreeSet<i64>) -> Result<Seen, Error> {
         let mut seen = Seen::default();
         if keys.is_empty() {
@@ -89,10 +91,11 @@ impl Store {
         Ok(seen)
     }
 
-    /// The buckets that there are, and MongoDB's clock; the first call of all stores which one is the first by time.
+    /// Returns the existing buckets and MongoDB's clock. The first call of any store determines the first bucket by
+    /// time.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn buckets(&self, retention_ms: i64) -> Result<(Buckets, Option<i64>), Error> {
         let now_ms = clock_ms(&self.own(doc! { "ping": 1 }).await?);
         let first = now_ms.unwrap_or(0).saturating_sub(retention_ms).div_euclid(BUCKET_MS).max(1);
@@ -118,21 +121,19 @@ impl Store {
         Ok((Buckets { first, open, live }, now_ms))
     }
 
-    /// Makes a bucket, unless it is there.
+    /// Creates a bucket unless it exists.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn create_bucket(&self, bucket: i64) -> Result<(), Error> {
         self.create(&self.own, &collection(bucket)).await
     }
 }
 
-/// The collection of a bucket.
 pub(super) fn collection(bucket: i64) -> String {
     if bucket < 0 { format!("{LEDGER}{BELOW}{}", bucket.unsigned_abs()) } else { format!("{LEDGER}{bucket}") }
 }
 
-/// The bucket of a collection.
 fn bucket(collection: &str) -> Option<i64> {
     let name = collection.strip_prefix(LEDGER)?;
     match name.strip_prefix(BELOW) {
@@ -172,7 +173,6 @@ fn read(marker: &Document) -> Option<(MarkerKey, i64)> {
     Some((marker.get_binary_generic("_id").ok()?.as_slice().try_into().ok()?, marker.get_i64("h").ok()?))
 }
 
-/// The marker's document.
 pub(super) fn document(marker: &Marker) -> RawDocumentBuf {
     let mut handlers = RawArrayBuf::new();
     for (id, generation) in &marker.handlers {
@@ -214,7 +214,8 @@ mod tests {
         assert_eq!(swept.of(140 * BUCKET_MS + 7, now), 140);
     }
 
-    /// Its marker must not be dropped before its own time is past: MongoDB's clock may have been behind.
+    /// An event's marker must not be dropped before the event's own time has passed. MongoDB's clock may have been
+    /// behind.
     #[test]
     fn what_lies_a_little_ahead_has_the_bucket_of_its_own_time() {
         let buckets = Buckets { first: 100, open: 100, live: BTreeSet::new() };

@@ -1,7 +1,7 @@
-//! An open transaction, for an event that runs alone: reads see its writes, and writes act at once. Pure.
+//! An open transaction, for an event that runs alone: reads see its writes, and writes take effect at once. Pure.
 //!
-//! Invariant: MongoDB aborts a transaction at the first statement that fails, so after it nothing is sent any more. Each
-//! later call gets the same answer, and what the first failure makes of the transaction stays known.
+//! Invariant: MongoDB aborts a transaction at the first statement that fails, so nothing is sent after that. Each later
+//! call returns the same error, and the effect of the first failure on the transaction is remembered.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -25,7 +25,7 @@ pub struct Live {
 
 #[derive(Debug, Default)]
 struct State {
-    /// A statement is on its way; where its caller has left, it still is.
+    /// A statement is in flight, even if its caller no longer waits for it.
     busy: AtomicBool,
     /// The first statement that failed.
     failed: OnceLock<Failed>,
@@ -34,7 +34,7 @@ struct State {
 #[derive(Debug)]
 struct Failed {
     error: Error,
-    /// What became of the transaction, where the statement was not simply refused.
+    /// What became of the transaction, if the statement was not simply refused.
     reply: Option<Reply>,
 }
 
@@ -43,20 +43,20 @@ impl Live {
         Self { data, session, state: Arc::default() }
     }
 
-    /// As [`super::Reader::find`], in the transaction.
+    /// Like [`super::Reader::find`], in the transaction.
     ///
     /// # Errors
-    /// What MongoDB answers, or answered to an earlier statement.
+    /// Fails if MongoDB refuses this command or does not answer it, or if an earlier statement failed.
     pub async fn find(&self, query: &Query, time: Duration) -> Result<Vec<RawDocumentBuf>, Error> {
         self.begin()?;
         let found = find_in(&self.data, &*self.session, query, time).await;
         self.read(query, found)
     }
 
-    /// As [`super::Reader::count`], in the transaction.
+    /// Like [`super::Reader::count`], in the transaction.
     ///
     /// # Errors
-    /// What MongoDB answers, or answered to an earlier statement.
+    /// Fails if MongoDB refuses this command or does not answer it, or if an earlier statement failed.
     pub async fn count(&self, query: &Query, time: Duration) -> Result<u64, Error> {
         self.begin()?;
         let found = count_in(&self.data, &*self.session, query, time).await;
@@ -75,11 +75,11 @@ impl Live {
         }
     }
 
-    /// Does a write in the transaction and says what it did.
+    /// Runs a write in the transaction and returns its effect.
     ///
     /// # Errors
-    /// [`Error::MustMatch`] where a must-match write matched nothing, and what MongoDB answers, or answered to an earlier
-    /// statement.
+    /// [`Error::MustMatch`] if a must-match write matched nothing. Also fails if MongoDB refuses this command or does
+    /// not answer it, or if an earlier statement failed.
     pub async fn write(&self, write: &Write, time: Duration) -> Result<Effect, Error> {
         self.begin()?;
         let command = Command {
@@ -140,8 +140,8 @@ impl Live {
         self.fail(error, reply)
     }
 
-    /// What became of the transaction, where a statement has ended it and was not simply refused. A statement whose
-    /// caller did not wait for it still has the session, so only a claim can end the transaction.
+    /// Returns what became of the transaction if a statement has ended it and was not simply refused. A statement whose
+    /// caller stopped waiting still has the session, so only a claim can end the transaction.
     #[must_use]
     pub fn ended(&self) -> Option<Reply> {
         if self.state.busy.load(Ordering::Acquire) {
@@ -159,7 +159,7 @@ fn effect(kind: Kind, reply: &Document) -> Effect {
         Kind::Update => {
             let upserted = reply.get_array("upserted").ok().and_then(|list| list.first()).and_then(Bson::as_document);
             Effect {
-                // MongoDB counts an inserted document as matched here.
+                // MongoDB's count of matched documents includes the upserted one.
                 matched: n - u64::from(upserted.is_some()).min(n),
                 modified: unsigned(reply, "nModified"),
                 upserted_id: upserted.and_then(|entry| entry.get("_id")).cloned(),

@@ -1,6 +1,6 @@
-//! MongoDB: the only module that sees the driver, which stands in `driver.rs`; the rest speaks to a [`wire::Wire`].
+//! MongoDB. Only this module sees the driver, and only in `driver.rs`. The rest of it talks to a [`wire::Wire`].
 //!
-//! It runs what others have decided and reports what MongoDB answered; it decides nothing about events.
+//! It runs what others have decided and reports MongoDB's answers. It makes no decisions about events.
 
 mod checks;
 mod claims;
@@ -54,7 +54,7 @@ use collections::Odd;
 use owners::Owner;
 use wire::Wire;
 
-/// Whose the data is, and where it lies.
+/// The databases, the group and the owner of a store.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The handlers' database (`MONGODB_DATABASE`).
@@ -63,11 +63,11 @@ pub struct Options {
     pub own_database: String,
     /// The consumer group for which partitions are claimed.
     pub group: String,
-    /// A name that no other process has, nor an earlier one of this machine.
+    /// A name that no other process has, and that no earlier process on this machine had.
     pub owner: String,
 }
 
-/// MongoDB for one process and group; cheap to clone.
+/// MongoDB for one process and group. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Store {
     wire: Arc<dyn Wire>,
@@ -79,7 +79,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Nothing is sent yet.
+    /// Creates the store without sending anything yet.
     #[must_use]
     pub fn new(wire: Arc<dyn Wire>, options: &Options) -> Self {
         Self {
@@ -92,10 +92,10 @@ impl Store {
         }
     }
 
-    /// Asks MongoDB what it is, and refuses one that has no transactions.
+    /// Checks that MongoDB supports transactions, and refuses a server that does not.
     ///
     /// # Errors
-    /// [`Error::Standalone`], or MongoDB is not to be reached.
+    /// [`Error::Standalone`]. Also fails if MongoDB refuses a command or does not answer.
     pub async fn check(&self) -> Result<(), Error> {
         let hello = self.own(doc! { "hello": 1 }).await?;
         let sharded = hello.get_str("msg").is_ok_and(|msg| msg == "isdbgrid");
@@ -105,14 +105,14 @@ impl Store {
         Ok(())
     }
 
-    /// Reads for deliveries that run in a batch.
+    /// Returns a reader for deliveries that run in a batch.
     #[must_use]
     pub fn reader(&self) -> Reader {
         let (wire, database) = (Arc::clone(&self.wire), Arc::clone(&self.data));
         Reader { wire, database, odd: self.odd.clone() }
     }
 
-    /// Runs a command on Weir's own database; a write error or a failed write concern in the reply is an error too.
+    /// Runs a command on Weir's own database. A write error or a failed write concern in the reply is an error too.
     async fn own(&self, command: Document) -> Result<Document, Error> {
         self.run(&self.own, &command).await
     }
@@ -126,7 +126,7 @@ impl Store {
         }
     }
 
-    /// The first document that a filter finds.
+    /// Returns the first document that a filter finds.
     async fn first(
         &self,
         collection: &str,
@@ -136,7 +136,7 @@ impl Store {
         Ok(self.all(collection, filter, sort, 1).await?.into_iter().next())
     }
 
-    /// The documents that a filter finds, as one reply holds them.
+    /// Returns the documents that a filter finds, as many as one reply holds.
     async fn all(
         &self,
         collection: &str,
@@ -154,14 +154,14 @@ impl Store {
     }
 }
 
-/// What stands in a reply's first batch.
+/// Returns the documents in a reply's first batch.
 fn first_batch(reply: &Document) -> Result<Vec<Document>, Error> {
     let batch = reply.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
     let batch = batch.map_err(|_| Error::odd("a find"))?;
     batch.iter().map(|found| found.as_document().cloned().ok_or_else(|| Error::odd("a find"))).collect()
 }
 
-/// MongoDB's clock as the reply tells it: the time of the last operation, in milliseconds since 1970.
+/// Returns MongoDB's clock from a reply: the time of the last operation, in milliseconds since 1970.
 fn clock_ms(reply: &Document) -> Option<i64> {
     match reply.get("operationTime") {
         Some(Bson::Timestamp(time)) => Some(i64::from(time.time) * 1000),

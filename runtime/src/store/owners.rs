@@ -1,8 +1,8 @@
-//! The record of a process in `owners`: its sessions, whether it lives, and which handler it is running. Pure.
+//! The record of a process in `owners`: its sessions, whether it is alive, and which handler it is running. Pure.
 //!
-//! A process that ends in an orderly way says so, and one whose host code has panicked says that. Of all others, those are
-//! dead that have not beaten while this process has, several times: a MongoDB that answers nobody makes nobody dead, and
-//! one that was only paused counts as alive again once it beats.
+//! A process that shuts down cleanly notes this, and so does one whose host code has panicked. Any other process is
+//! dead if it has sent no heartbeat while this process has sent several. So nobody counts as dead just because MongoDB
+//! answers nobody, and a process that was only paused counts as alive again with its next heartbeat.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -15,13 +15,13 @@ use super::collections::OWNERS;
 use super::deaths::Lost;
 use super::{DEATHS_THAT_COUNT, Error, PartitionId, Store};
 
-/// How often a process says that it lives.
+/// How often a process sends a heartbeat.
 pub const BEAT: Duration = Duration::from_secs(1);
-/// How many beats of this process another one has to miss until it is dead.
+/// How many heartbeats of this process another process must miss to be dead.
 const MISSED: usize = 4;
 
-/// The name under which partitions are claimed, another one after each session that was given up; and what this process
-/// knows of its own record.
+/// The name under which partitions are claimed, which changes after each abandoned session, and what this process knows
+/// of its own record.
 #[derive(Debug)]
 pub(super) struct Owner {
     name: String,
@@ -32,9 +32,8 @@ pub(super) struct Owner {
 
 #[derive(Debug, Default)]
 struct Record {
-    /// The sessions that stand in it.
     sessions: Vec<Document>,
-    /// When MongoDB has heard the last beats, in milliseconds since 1970.
+    /// When MongoDB received the last heartbeats, in milliseconds since 1970.
     beats_ms: VecDeque<i64>,
 }
 
@@ -43,18 +42,17 @@ impl Owner {
         Self { name, sessions: AtomicU32::new(0), record: Mutex::default(), ended: AtomicBool::new(false) }
     }
 
-    /// The name of its process.
     pub(super) fn process(&self) -> &str {
         &self.name
     }
 
-    /// The name in progress of what it has claimed.
+    /// Returns the owner's name in the progress of the partitions that it has claimed.
     pub(super) fn name(&self) -> String {
         format!("{}.{}", self.name, self.sessions.load(Ordering::Relaxed))
     }
 
-    /// What a session has left in doubt is another owner's: the next claim ends that session as it would end a dead
-    /// predecessor's.
+    /// Attributes to another owner what a session has left in doubt. The next claim ends that session as it would end a
+    /// dead predecessor's.
     pub(super) fn rename(&self) {
         self.sessions.fetch_add(1, Ordering::Relaxed);
     }
@@ -71,27 +69,27 @@ impl Owner {
         }
     }
 
-    /// Who has not beaten since then is dead, in milliseconds since 1970; none as long as this process has not lived long
-    /// enough to tell.
+    /// Returns the time since when a process must have sent a heartbeat to be alive, in milliseconds since 1970. None
+    /// until this process has lived long enough to tell.
     fn dead_since_ms(&self) -> Option<i64> {
         let record = self.record();
         record.beats_ms.front().copied().filter(|_| record.beats_ms.len() == MISSED)
     }
 }
 
-/// The process of an owner's name: what stands before the number of its session.
+/// Returns the process of an owner's name: the part before the session number.
 pub(super) fn process(owner: &str) -> &str {
     owner.rsplit_once('.').map_or(owner, |(process, _)| process)
 }
 
-/// What a process was running when it was last heard of.
+/// The delivery that a process was running according to its last note.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RunningThere {
     pub(super) offset: i64,
     pub(super) handler: i32,
 }
 
-/// What the record says that the process is running of this partition.
+/// Returns the delivery of this partition that the process is running, according to its record.
 pub(super) fn running(record: &Document, group: &str, partition: &PartitionId) -> Option<RunningThere> {
     let running = record.get_document("running").ok()?;
     let of = running.get_document("of").ok()?;
@@ -99,7 +97,7 @@ pub(super) fn running(record: &Document, group: &str, partition: &PartitionId) -
     Some(RunningThere { offset: running.get_i64("offset").ok()?, handler: running.get_i32("handler").ok()? })
 }
 
-/// Whether its process is dead, by its record.
+/// Returns whether the process of this record is dead.
 fn is_dead(record: &Document, dead_since_ms: Option<i64>) -> bool {
     if record.get_bool("crashed").unwrap_or(false) {
         return true;
@@ -110,7 +108,7 @@ fn is_dead(record: &Document, dead_since_ms: Option<i64>) -> bool {
 }
 
 impl Store {
-    /// Stores the id of a session of this process, before it is used.
+    /// Stores the id of a session of this process before the session is used.
     pub(super) async fn record_session(&self, session: &Document) -> Result<(), Error> {
         let entry = doc! { "owner": self.owner.name(), "id": session };
         self.enter(vec![entry.clone()]).await?;
@@ -131,10 +129,10 @@ impl Store {
         .map(drop)
     }
 
-    /// Says that this process lives.
+    /// Sends a heartbeat.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn beat(&self) -> Result<(), Error> {
         let reply = self
             .own(doc! {
@@ -148,7 +146,7 @@ impl Store {
         match seen {
             Some(at) => self.owner.beaten(at.timestamp_millis()),
             None if self.owner.ended.load(Ordering::Relaxed) => {}
-            // Somebody has removed it: it was silent for days.
+            // The record was removed because it was silent for days.
             None => {
                 let sessions = self.owner.record().sessions.clone();
                 self.enter(sessions).await?;
@@ -157,27 +155,27 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that this handler is about to run an event of the partition: if the process dies now, it died of that.
+    /// Notes that this handler is about to run an event of the partition. If the process dies now, this is the cause.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn note_running(&self, partition: &PartitionId, offset: i64, handler: i32) -> Result<(), Error> {
         let running = doc! { "of": partition.progress_id(&self.group), "offset": offset, "handler": handler };
         self.change_record(doc! { "$set": { "running": running } }, false).await.map(drop)
     }
 
-    /// Notes that the handler has come to its end.
+    /// Notes that the handler has ended.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn note_ran(&self) -> Result<(), Error> {
         self.change_record(doc! { "$unset": { "running": "" } }, false).await.map(drop)
     }
 
-    /// Removes this process's record, after everything of it has ended.
+    /// Removes this process's record after everything that it had open has ended.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn retire(&self) -> Result<(), Error> {
         self.owner.ended.store(true, Ordering::Relaxed);
         self.own(doc! {
@@ -188,20 +186,20 @@ impl Store {
         Ok(())
     }
 
-    /// Says that this process ends in an orderly way although something of it may still be open, which its successors
-    /// are to end.
+    /// Notes that this process shuts down cleanly although it may still have something open, which its successors must
+    /// end.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn leave(&self) -> Result<(), Error> {
         self.owner.ended.store(true, Ordering::Relaxed);
         self.change_record(doc! { "$set": { "ended": true }, "$unset": { "running": "" } }, false).await.map(drop)
     }
 
-    /// Says that this process ends since its own code has panicked: nobody has to wait until it is silent.
+    /// Notes that this process ends because its own code has panicked, so nobody has to wait until it is silent.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn crash(&self) -> Result<(), Error> {
         self.owner.ended.store(true, Ordering::Relaxed);
         self.change_record(doc! { "$set": { "crashed": true } }, false).await.map(drop)
@@ -216,7 +214,8 @@ impl Store {
         .await
     }
 
-    /// Ends every session of the owner's process, but those of this process that are in use; gives the process's record.
+    /// Ends every session of the owner's process, except those that this process is using. Returns the process's
+    /// record.
     pub(super) async fn end_sessions_of(&self, owner: &str) -> Result<Option<Document>, Error> {
         let record = self.first(OWNERS, doc! { "_id": process(owner) }, None).await?;
         let recorded = record.as_ref().and_then(|record| record.get_array("sessions").ok());
@@ -235,7 +234,8 @@ impl Store {
         Ok(record)
     }
 
-    /// Whether this process has lived long enough to tell which of a partition's lost owners are dead, if that may count.
+    /// Returns whether this process has lived long enough to tell which of a partition's lost owners are dead, if that
+    /// can make a difference.
     #[must_use]
     pub fn can_tell_the_dead(&self, progress: &Document) -> bool {
         let standing = progress.get_str("owner").is_ok_and(|owner| process(owner) != self.owner.process());
@@ -243,7 +243,8 @@ impl Store {
         lost < DEATHS_THAT_COUNT || self.owner.dead_since_ms().is_some()
     }
 
-    /// Those of these processes that are dead, as far as can be told now. One without a record has ended in an orderly way.
+    /// Returns which of these processes are dead, as far as this process can tell now. A process without a record has
+    /// shut down cleanly.
     pub(super) async fn dead(&self, processes: &BTreeSet<&str>) -> Result<BTreeSet<String>, Error> {
         if processes.is_empty() {
             return Ok(BTreeSet::new());

@@ -1,4 +1,4 @@
-//! What one transaction is to do, and what became of it. Pure data.
+//! The content of one transaction, and what became of it. Pure data.
 
 use std::sync::Arc;
 
@@ -6,40 +6,41 @@ use bson::RawDocumentBuf;
 
 use super::{Advance, Fence, Kind, ReadById};
 
-/// The key of an event in the ledger: 16 bytes of a digest over group, source and event id.
+/// The key of an event in the ledger: 16 bytes of a digest of group, source and event id.
 pub type MarkerKey = [u8; 16];
 
-/// An event's mark in the ledger.
+/// An event's marker in the ledger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marker {
-    /// Which event.
+    /// The event's key.
     pub key: MarkerKey,
-    /// The bucket of the ledger that it stands in.
+    /// The bucket of the ledger that the marker goes to.
     pub bucket: i64,
-    /// A digest of aggregate id, type and the row's own time: the same id with another one is another event.
+    /// A digest of the aggregate id, the type and the row's own time. If the id is the same but this differs, it is
+    /// another event.
     pub hash: i64,
-    /// The handlers that it was for: internal id and generation.
+    /// The handlers that the event was for, each with internal id and generation.
     pub handlers: Vec<(i32, i32)>,
 }
 
-/// One of MongoDB's write commands, with the delivery behind each statement.
+/// One of MongoDB's write commands, with the deliveries behind its statements.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Command {
     /// The collection.
     pub collection: Arc<str>,
-    /// The command.
+    /// The kind of command.
     pub kind: Kind,
-    /// Every statement must match a document, and `n` tells whether they did.
+    /// Whether every statement must match a document, in which case `n` shows if they did.
     pub must_match: bool,
-    /// The statements, in their order.
+    /// The statements, in order.
     pub statements: Vec<RawDocumentBuf>,
-    /// The numbers that the caller gave the deliveries behind the statements, in their order: one for each write, of which
-    /// a statement may stand for several.
+    /// The numbers that the caller gave the deliveries behind the statements, in order. There is one for each write,
+    /// and a statement may represent several writes.
     pub owners: Vec<usize>,
 }
 
 impl Command {
-    /// The number of the delivery behind it, where there is only one.
+    /// Returns the number of the delivery behind the command, if there is only one.
     #[must_use]
     pub fn owner(&self) -> Option<usize> {
         let first = *self.owners.first()?;
@@ -47,97 +48,97 @@ impl Command {
     }
 }
 
-/// Everything that one transaction does, in the order in which it is done.
+/// Everything that one transaction does, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
     /// Progress: the fence and the step.
     pub advances: Vec<Advance>,
-    /// What of the ledger's past must still be so: events were taken for new ones by it.
+    /// The state of the ledger that must be unchanged because events were treated as new based on it.
     pub fences: Vec<Fence>,
-    /// The events' marks.
+    /// The events' markers.
     pub markers: Vec<Marker>,
-    /// What was read must still be so.
+    /// The reads that must still find the same.
     pub checks: Vec<ReadById>,
     /// The handlers' writes.
     pub commands: Vec<Command>,
-    /// Deliveries that did not succeed: documents of `parked`.
+    /// Deliveries that did not succeed, as documents of `parked`.
     pub parked: Vec<RawDocumentBuf>,
-    /// Their records: documents of `records`.
+    /// The records of these deliveries, as documents of `records`.
     pub records: Vec<RawDocumentBuf>,
 }
 
-/// What a handler's command met that may be MongoDB's fault or the command's: a probe tells.
+/// The kind of a fault that a handler's command met. It may be MongoDB's fault or the command's, and a probe finds out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultKind {
-    /// No answer within the time that it had.
+    /// MongoDB did not answer in the time that it had.
     Slow,
-    /// The user that Weir logs in with has no right to it.
+    /// The MongoDB user that Weir logs in with has no right to do this.
     Unauthorized,
-    /// Anything else that may pass, such as a lost connection.
+    /// Any other fault that may pass, such as a lost connection.
     Unanswered,
 }
 
-/// What became of a transaction.
+/// The result of a transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
-    /// It is committed.
+    /// The transaction is committed.
     Committed,
-    /// Somebody else has claimed one of these partitions; nothing is committed.
+    /// Another owner has claimed one of these partitions. Nothing is committed.
     LostClaim,
-    /// The ledger has one of the events by now, or was swept since it was asked; nothing is committed.
+    /// The ledger now has one of the events, or was swept since it was asked. Nothing is committed.
     SeenBefore,
-    /// A document that was read has changed since; nothing is committed.
+    /// A document that was read has changed since. Nothing is committed.
     Changed,
-    /// A handler's write failed; nothing is committed.
+    /// A handler's write failed. Nothing is committed.
     Failed(FailedWrite),
-    /// Nobody's doing, such as a lost connection; nothing is committed.
+    /// A fault that nobody caused, such as a lost connection. Nothing is committed.
     Transient(String),
-    /// MongoDB did not read again what a delivery had read. It may be a fault that passes, or a read that it never does in a
+    /// MongoDB did not repeat a delivery's read. It may be a fault that passes, or a read that is never possible in a
     /// transaction, such as one of a capped collection.
     Unchecked(String),
-    /// Another transaction was faster on a document of this collection; nothing is committed.
+    /// Lost a write conflict on a document of this collection. Nothing is committed.
     Conflict {
         /// The collection.
         collection: Arc<str>,
-        /// MongoDB's words.
+        /// MongoDB's message.
         why: String,
     },
-    /// One of the handlers' commands met a fault; nothing is committed.
+    /// One of the handlers' commands met a fault. Nothing is committed.
     Faulty(FaultyCommand),
-    /// MongoDB did everything and then refused the commit, with this code; nothing is committed.
+    /// MongoDB ran everything and then refused the commit with this code. Nothing is committed.
     Uncommitted {
         /// MongoDB's code, if it gave one.
         code: Option<i32>,
-        /// MongoDB's words.
+        /// MongoDB's message.
         why: String,
     },
-    /// The transaction has more bytes than MongoDB takes; nothing is committed.
+    /// The transaction has more bytes than MongoDB takes. Nothing is committed.
     TooLarge(String),
-    /// One of the handlers' commands did not end in time: it still has the session, and only a claim ends it.
+    /// One of the handlers' commands did not end in time. It still has the session, and only a claim ends it.
     Abandoned(FaultyCommand),
-    /// Nobody knows whether it is committed: only a claim can tell.
+    /// It is unknown whether the transaction is committed. Only a claim can find out.
     Unknown(String),
 }
 
-/// Which write failed, and MongoDB's words.
+/// The write that failed, and MongoDB's message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FailedWrite {
     /// The command's place in the plan.
     pub command: usize,
-    /// The statement's place in the command, where MongoDB named one.
+    /// The statement's place in the command, if MongoDB named one.
     pub statement: Option<usize>,
-    /// Why.
+    /// The reason.
     pub why: WriteError,
 }
 
-/// Which command met a fault, and MongoDB's words.
+/// The command that met a fault, and MongoDB's message.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FaultyCommand {
     /// The command's place in the plan.
     pub command: usize,
-    /// What kind of fault.
+    /// The kind of fault.
     pub kind: FaultKind,
-    /// MongoDB's words.
+    /// MongoDB's message.
     pub why: String,
 }
 
@@ -150,7 +151,7 @@ pub enum WriteError {
     Refused {
         /// MongoDB's error code.
         code: i32,
-        /// MongoDB's own words.
+        /// MongoDB's message.
         message: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Asks MongoDB for next to nothing, to tell a slow or failing MongoDB from a command that cannot succeed. Pure.
+//! Asks MongoDB for next to nothing, to distinguish a slow or failing MongoDB from a command that cannot succeed. Pure.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use bson::{doc, oid::ObjectId, rawdoc};
 use super::collections::{LEASES, PROGRESS};
 use super::{Error, Store};
 
-/// How long MongoDB may take for a probe to count as well.
+/// How long MongoDB may take to answer a probe and still count as healthy.
 pub(super) const QUICK: Duration = Duration::from_secs(1);
 
-/// What a probe asks for.
+/// The request of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probed<'a> {
-    /// A find by `_id` in this collection of the handlers.
+    /// A find by `_id` in this collection of the handlers' database.
     Read(&'a str),
-    /// A write that a majority has, in Weir's own database.
+    /// A majority write in Weir's own database.
     Write,
     /// A find by `_id` in Weir's own database.
     Own,
-    /// The right to write to this collection of the handlers: an update that matches nothing.
+    /// The right to write to this collection of the handlers' database: an update that matches nothing.
     RightToWrite(&'a str),
 }
 
@@ -27,10 +27,10 @@ impl Store {
     /// How long a probe may take.
     pub const PROBE_TIME: Duration = QUICK;
 
-    /// Asks MongoDB for next to nothing. Whether it took too long is the caller's to see.
+    /// Asks MongoDB for next to nothing. The caller must check whether this took too long.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn probe(&self, what: Probed<'_>) -> Result<(), Error> {
         match what {
             Probed::Read(collection) => self.find_nothing(&self.data, collection).await,

@@ -1,4 +1,4 @@
-//! What MongoDB's answer to a handler's command in a transaction means. Pure.
+//! The meaning of MongoDB's answer to a handler's command in a transaction. Pure.
 
 use bson::{Bson, Document};
 
@@ -10,22 +10,22 @@ use super::wire::{self, words};
 use super::{Error, WriteError};
 use crate::seeded::{self, Bug};
 
-/// Why a handler's command did not do what it should.
+/// Why a handler's command failed.
 pub(super) enum Problem {
     /// The statement itself is wrong, or must match and does not.
     Write { statement: Option<usize>, why: WriteError },
     /// The transaction has more bytes than MongoDB takes.
     TooLarge(String),
-    /// Another transaction was faster.
+    /// The transaction lost a write conflict.
     Conflict(String),
-    /// MongoDB's fault or the command's.
+    /// A fault of MongoDB or of the command.
     Fault(FaultKind, String),
-    /// The client was given up, and the session with it.
+    /// The client was abandoned together with the session.
     Abandoned(String),
 }
 
 impl Problem {
-    /// What failed the command as a whole.
+    /// Classifies an error of the command as a whole.
     pub(super) fn of(error: wire::Error) -> Self {
         if error.abandoned {
             return Self::Abandoned(error.message);
@@ -45,7 +45,7 @@ impl Problem {
         }
     }
 
-    /// What stands in the reply of a command that MongoDB answered.
+    /// Finds a problem in the reply of a command that MongoDB answered.
     pub(super) fn in_reply(reply: &Document) -> Option<Self> {
         let (statement, code, message) = first_write_error(reply)?;
         Some(match code {
@@ -62,7 +62,7 @@ impl Problem {
     }
 }
 
-/// What is wrong with the documents that a read in a transaction found, or with the read itself.
+/// Tells an error of the documents found, or of the read itself, from any other problem of a read in a transaction.
 pub(super) fn of_read(error: wire::Error) -> Result<Error, Problem> {
     if error.malformed || error.oversized || error.code.is_some_and(is_oversized_document) {
         return Ok(Error::from(error));
@@ -70,7 +70,8 @@ pub(super) fn of_read(error: wire::Error) -> Result<Error, Problem> {
     Err(Problem::of(error))
 }
 
-/// The first error of a reply: where, its code, its words. `ok: 1` says nothing of it.
+/// Returns the first error of a reply: the statement's index, the code and the message. A reply may have `ok: 1`
+/// despite an error.
 pub(super) fn first_write_error(reply: &Document) -> Option<(Option<usize>, i32, String)> {
     if seeded::on(Bug::WriteErrorsIgnored) {
         return None;
@@ -84,7 +85,7 @@ pub(super) fn first_write_error(reply: &Document) -> Option<(Option<usize>, i32,
     Some((index, error.get_i32("code").unwrap_or_default(), message))
 }
 
-/// How many documents the statements of a reply have matched.
+/// Returns how many documents the statements of a reply have matched.
 pub(super) fn matched(reply: &Document) -> u64 {
     unsigned(reply, "n")
 }

@@ -1,4 +1,4 @@
-//! Who owns a partition, and how far it has come. Pure data and its BSON.
+//! The owner of a partition, and how far it has come. Pure data and its BSON.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub struct PartitionId {
 }
 
 impl PartitionId {
-    /// The `_id` of its progress document in a group.
+    /// Returns the `_id` of the partition's progress document in a group.
     #[must_use]
     pub fn progress_id(&self, group: &str) -> Document {
         doc! { "group": group, "topic": &*self.topic, "partition": self.partition }
@@ -30,30 +30,30 @@ impl fmt::Display for PartitionId {
     }
 }
 
-/// From so many dead owners of a partition with no commit between, its events run singly.
+/// Once this many owners of a partition have died without a commit in between, its events run singly.
 pub const DEATHS_THAT_COUNT: i32 = 3;
 
-/// What a claim returned: the right to commit for a partition, until another claim.
+/// The result of a claim: the right to commit for a partition until the next claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
-    /// Rises with every claim; a transaction of a lower one commits nothing.
+    /// Increases with every claim. A transaction with a lower epoch commits nothing.
     pub epoch: i64,
     /// The offset of the first record that is not accounted for.
     pub next: i64,
-    /// Before that offset the log holds no further record, but marks of transactions at most. At least `next`.
+    /// Before this offset the log holds no further record, only transaction markers at most. It is at least `next`.
     pub read_to: i64,
-    /// The highest time of an event's creation among those accounted for, in milliseconds since 1970.
+    /// The highest creation time of the events accounted for, in milliseconds since 1970.
     pub highest_created_at_ms: Option<i64>,
-    /// Whether owners did not give the partition back since its last commit, dead or not.
+    /// Whether any owners, dead or not, have failed to give the partition back since its last commit.
     pub has_lost_owners: bool,
-    /// How many of them are dead.
+    /// How many of these owners are dead.
     pub deaths: i32,
-    /// What dead ones were running of it.
+    /// The deliveries of the partition that dead owners were running.
     pub crashes: Vec<Crashes>,
 }
 
 impl Claim {
-    /// A claim of a partition that nobody has held before.
+    /// Creates a claim of a partition that nobody has held before.
     #[must_use]
     pub fn new(epoch: i64, next: i64) -> Self {
         Self {
@@ -68,40 +68,41 @@ impl Claim {
     }
 }
 
-/// A delivery that ran singly, since owners died one after the other, and at which more of them died.
+/// A delivery that ran singly because one owner after another had died, and during which more of them died.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Crashes {
-    /// The offset of its record.
+    /// The offset of the delivery's record.
     pub offset: i64,
-    /// Its handler's internal id.
+    /// The internal id of the delivery's handler.
     pub handler: i32,
     /// How many owners died of it.
     pub deaths: i32,
 }
 
-/// A step of a partition's progress, in the transaction that accounts for what it passes.
+/// A step of a partition's progress, in the transaction that accounts for the records that it passes.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Advance {
     /// The partition.
     pub partition: PartitionId,
-    /// The claim under which it is done, with the `next` that must still stand.
+    /// The claim that the step relies on. Its `next` must be unchanged.
     pub claim: Claim,
     /// The offset after the last record that the transaction accounts for.
     pub to: i64,
-    /// The last record that it accounts for, to know the topic again.
+    /// The last record that it accounts for, which later shows whether the topic is still the same.
     pub last: LastRecord,
-    /// The highest time of an event's creation, in milliseconds since 1970.
+    /// The highest creation time of an event, in milliseconds since 1970.
     pub highest_created_at_ms: Option<i64>,
 }
 
 impl Advance {
-    /// The claim once it is committed.
+    /// Updates the claim after the step is committed.
     pub fn step(&self, claim: &mut Claim) {
         let highest_created_at_ms = claim.highest_created_at_ms.max(self.highest_created_at_ms);
         *claim = Claim { highest_created_at_ms, ..Claim::new(claim.epoch, self.to) };
     }
 
-    /// The statement of an `update` command that does it, and matches nothing where another owner has claimed.
+    /// Returns the statement of an `update` command that takes the step. It matches nothing if another owner has
+    /// claimed the partition.
     #[must_use]
     pub fn statement(&self, group: &str) -> Document {
         let set = doc! {
@@ -128,21 +129,21 @@ impl Advance {
     }
 }
 
-/// A record as progress remembers it.
+/// A record as the progress document keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastRecord {
-    /// Its offset.
+    /// The record's offset.
     pub offset: i64,
-    /// The id of its event, where it was one.
+    /// The id of the record's event, if it was one.
     pub event_id: Option<String>,
-    /// Kafka's timestamp.
+    /// The record's timestamp in Kafka.
     pub timestamp_ms: Option<i64>,
-    /// A digest of its key and value; none where an older version has written it.
+    /// A digest of the record's key and value. None if an older version wrote it.
     pub digest: Option<i64>,
 }
 
 impl LastRecord {
-    /// As the progress document has it.
+    /// Reads it from the progress document.
     #[must_use]
     pub fn read(document: &Document) -> Option<Self> {
         Some(Self {

@@ -1,4 +1,4 @@
-//! A read as a handler asked for it: checked, in raw BSON.
+//! A handler's read, checked and in raw BSON.
 
 use std::sync::Arc;
 
@@ -13,27 +13,27 @@ pub struct Query {
     pub collection: Arc<str>,
     /// The filter.
     pub filter: RawDocumentBuf,
-    /// The `_id` and its key, where the filter is just `{_id: value}` with a plain value and there are no options but a
-    /// projection: such a read is remembered and read again in the committing transaction.
+    /// The `_id` and its key, if the filter is just `{_id: value}` with a plain value and there are no options except a
+    /// projection. Such a read is remembered and repeated in the committing transaction.
     pub by_id: Option<(RawBson, IdKey)>,
-    /// The key of the one document it can see, where the filter names a single `_id` among other conditions.
+    /// The key of the only document that the read can see, if the filter names a single `_id` among other conditions.
     pub id: Option<IdKey>,
-    /// At most so many documents; none is no limit of the handler's own.
+    /// The most documents to return. None if the handler sets no limit.
     pub limit: Option<u32>,
-    /// So many are passed over.
+    /// The number of documents to skip.
     pub skip: Option<u32>,
-    /// The order.
+    /// The sort order.
     pub sort: Option<RawDocumentBuf>,
-    /// Which fields are given.
+    /// The fields to return.
     pub projection: Option<RawDocumentBuf>,
-    /// How texts are compared.
+    /// How to compare strings.
     pub collation: Option<RawDocumentBuf>,
     /// The index to use: a name or a document.
     pub hint: Option<RawBson>,
 }
 
 impl Query {
-    /// What it has of BSON, nearly: a command that holds it is a little larger.
+    /// Returns the approximate size in BSON. A command that contains the query is a little larger.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let documents = [Some(&self.filter), self.sort.as_ref(), self.projection.as_ref(), self.collation.as_ref()];

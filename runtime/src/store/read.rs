@@ -1,29 +1,29 @@
-//! A read by `_id` that a delivery's writes may rest on: remembered by hash, and read again by the transaction that
-//! commits them.
+//! A read by `_id` that a delivery's writes may be based on. It is remembered by hash and repeated by the transaction
+//! that commits them.
 
 use std::sync::Arc;
 
 use bson::{RawBson, RawDocument, RawDocumentBuf};
 use sha2::{Digest as _, Sha256};
 
-/// A hash of what a read by `_id` found.
+/// A hash of the document that a read by `_id` found.
 pub type Digest = [u8; 16];
 
-/// What a delivery read by `_id`.
+/// A delivery's read by `_id`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ReadById {
     /// The collection's name in `MONGODB_DATABASE`.
     pub collection: Arc<str>,
     /// The `_id`.
     pub id: RawBson,
-    /// Which fields were asked for.
+    /// The fields that were asked for.
     pub projection: Option<RawDocumentBuf>,
-    /// What was found.
+    /// The hash of the document found.
     pub digest: Digest,
 }
 
 impl ReadById {
-    /// What it holds of memory, nearly.
+    /// Returns the approximate size in memory.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let id = match &self.id {
@@ -37,7 +37,7 @@ impl ReadById {
     }
 }
 
-/// The hash of a found document's bytes; zeros where nothing was found.
+/// Returns the hash of a found document's bytes, or zeros if nothing was found.
 #[must_use]
 pub fn digest(found: Option<&RawDocument>) -> Digest {
     let mut digest = Digest::default();

@@ -1,4 +1,4 @@
-//! Reads for handlers: a query becomes a command, its reply becomes documents. Pure.
+//! Reads for handlers: turns a query into a command, and its reply into documents. Pure.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::collections::Odd;
 use super::wire::{self, Found, Transactions, Wire};
 use super::{Error, Query};
 
-/// As many documents as a reply of MongoDB's holds.
+/// As many documents as one reply of MongoDB can hold.
 const BATCH: i32 = i32::MAX;
 
 /// Reads for a delivery that runs in a batch: outside any transaction, with majority read concern.
@@ -22,31 +22,31 @@ pub struct Reader {
 }
 
 impl Reader {
-    /// Whether each `_id` of the collection is one document's, by its bytes: not where the collection has a default
-    /// collation.
+    /// Returns whether the bytes of an `_id` identify one document of the collection. This is false if the collection
+    /// has a default collation.
     #[must_use]
     pub fn tells_ids_apart(&self, collection: &str) -> bool {
         !self.odd.is_collated(collection)
     }
 
-    /// Whether the name is a view's, so that a read of it sees documents of other collections.
+    /// Returns whether the name is a view's, so that a read of it sees documents of other collections.
     #[must_use]
     pub fn is_view(&self, collection: &str) -> bool {
         self.odd.is_view(collection)
     }
 
-    /// The documents that the query finds, at most `query.limit`, in at most that time.
+    /// Returns the documents that the query finds, at most `query.limit`, within the given time.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn find(&self, query: &Query, time: Duration) -> Result<Vec<RawDocumentBuf>, Error> {
         documents(self.read(find_command(query), time).await?)
     }
 
-    /// The number of documents that the query finds, in at most that time.
+    /// Returns the number of documents that the query finds, within the given time.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn count(&self, query: &Query, time: Duration) -> Result<u64, Error> {
         number(&self.read(count_command(query), time).await?)
     }
@@ -57,7 +57,7 @@ impl Reader {
     }
 }
 
-/// As [`Reader::find`], in a transaction; the outer error is the command's.
+/// Like [`Reader::find`], in a transaction. The outer error is the command's.
 pub(super) async fn find_in(
     database: &str,
     session: &dyn Transactions,
@@ -67,7 +67,7 @@ pub(super) async fn find_in(
     Ok(documents(session.read(database, find_command(query), time).await?))
 }
 
-/// As [`Reader::count`], in a transaction; the outer error is the command's.
+/// Like [`Reader::count`], in a transaction. The outer error is the command's.
 pub(super) async fn count_in(
     database: &str,
     session: &dyn Transactions,
@@ -101,7 +101,7 @@ fn find_command(query: &Query) -> RawDocumentBuf {
     command
 }
 
-/// The `count` command is not to be had in a transaction, so a count is an aggregation.
+/// A count is an aggregation because the `count` command is not available in a transaction.
 fn count_command(query: &Query) -> RawDocumentBuf {
     let mut pipeline = vec![rawdoc! { "$match": query.filter.clone() }];
     if let Some(skip) = query.skip.filter(|skip| *skip > 0) {
@@ -124,7 +124,8 @@ fn count_command(query: &Query) -> RawDocumentBuf {
     command
 }
 
-/// The documents of a cursor's first reply. A cursor with more is a read over MongoDB's bound of a reply.
+/// Returns the documents of a cursor's first reply. If the cursor has more, the read is over MongoDB's limit for one
+/// reply.
 fn documents(found: Found) -> Result<Vec<RawDocumentBuf>, Error> {
     if found.more {
         let message = "the documents found are more than the 16 MiB of one reply: ask for fewer, or for fewer fields";

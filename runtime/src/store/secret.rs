@@ -1,4 +1,4 @@
-//! The installation's secret: 32 random bytes that every host of a `WEIR_DATABASE` finds there. Pure.
+//! The installation's secret: 32 random bytes, shared by every host of a `WEIR_DATABASE`. Pure.
 
 use bson::spec::BinarySubtype;
 use bson::{Binary, Bson, doc};
@@ -10,10 +10,10 @@ use super::{Error, Store};
 const ID: &str = "secret";
 
 impl Store {
-    /// The secret, which is `fresh` if there was none.
+    /// Returns the secret. If there was none, stores `fresh` as the secret.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn secret(&self, fresh: [u8; 32]) -> Result<[u8; 32], Error> {
         let bytes = Binary { subtype: BinarySubtype::Generic, bytes: fresh.to_vec() };
         loop {
@@ -24,7 +24,7 @@ impl Store {
                 })
                 .await;
             let reply = match reply {
-                // Another host was faster, and its bytes are to be read.
+                // Another host was faster, so read its bytes.
                 Err(Error::Refused { code: DUPLICATE_KEY, .. }) => continue,
                 reply => reply?,
             };

@@ -1,4 +1,4 @@
-//! One transaction: the fence, the marks, the checks, the writes, what is parked; and what MongoDB said to it. Pure.
+//! One transaction: the fence, markers, checks, writes and parked deliveries, and MongoDB's answer. Pure.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use super::{
 use crate::failpoint;
 use crate::seeded::{self, Bug};
 
-/// The longest time for one command of the handlers'. Three tries of it must not hold the others up for long.
+/// The longest time for one command of the handlers. Three tries of it must not delay the others for long.
 const HANDLERS_TIME: Duration = Duration::from_secs(10);
-/// The most bytes of documents that are kept by one command, where each is less.
+/// The most bytes of documents that one command keeps, unless a single document is larger.
 const KEPT_BYTES: usize = 12 << 20;
-/// How often a commit of which nobody knows the result is sent again before a claim has to settle it.
+/// How often a commit with an unknown result is sent before a claim has to settle it.
 const COMMIT_TRIES: u32 = 3;
 
-/// The session in which a group's transactions run, one after the other.
+/// The session in which a group's transactions run, one after another.
 #[derive(Debug)]
 pub struct Session {
     store: Store,
@@ -36,7 +36,7 @@ impl Store {
     /// Opens a session for transactions and stores its id.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn session(&self) -> Result<Session, Error> {
         Ok(Session { session: self.recorded_session().await?, store: self.clone() })
     }
@@ -49,7 +49,7 @@ impl Store {
 }
 
 impl Session {
-    /// Does everything that the plan says, or nothing of it.
+    /// Commits everything in the plan, or nothing.
     pub async fn commit(&mut self, plan: &Plan) -> Reply {
         if let Err(reply) = self.begin(plan).await {
             return reply;
@@ -58,7 +58,7 @@ impl Session {
         self.end().await
     }
 
-    /// What MongoDB says to the plan, of which nothing is committed.
+    /// Returns MongoDB's answer to the plan without committing anything.
     pub async fn probe(&mut self, plan: &Plan) -> Reply {
         if let Err(reply) = self.begin(plan).await {
             return reply;
@@ -83,7 +83,7 @@ impl Session {
         filled
     }
 
-    /// A seeded bug's: in a transaction of its own.
+    /// Runs part of a plan in a transaction of its own, for a seeded bug.
     async fn beside(&self, plan: &Plan) -> Result<(), Reply> {
         self.session.start("majority").await.map_err(|error| self.failed(error, None))?;
         if let Err(reply) = async {
@@ -101,10 +101,10 @@ impl Session {
         }
     }
 
-    /// Opens a transaction for an event that runs alone; its fence comes first.
+    /// Opens a transaction for an event that runs alone. Its fence comes first.
     ///
     /// # Errors
-    /// [`Reply::LostClaim`] and what MongoDB answers.
+    /// [`Reply::LostClaim`]. Also fails if MongoDB refuses a command or does not answer.
     pub async fn open(&mut self, advance: &Advance) -> Result<Live, Reply> {
         self.session.start("majority").await.map_err(|error| self.failed(error, None))?;
         if let Err(reply) = self.advance(std::slice::from_ref(advance)).await {
@@ -114,7 +114,7 @@ impl Session {
         Ok(Live::new(Arc::clone(&self.store.data), Arc::clone(&self.session)))
     }
 
-    /// Commits the transaction that is open, with the rest of the plan; its progress is already in it.
+    /// Commits the open transaction with the rest of the plan. Its progress is already in the transaction.
     pub async fn close(&mut self, plan: &Plan) -> Reply {
         let rest = Plan { advances: Vec::new(), ..plan.clone() };
         if let Err(reply) = self.fill(&rest).await {
@@ -124,21 +124,21 @@ impl Session {
         self.end().await
     }
 
-    /// Throws the open transaction away.
+    /// Aborts the open transaction.
     pub async fn abandon(&mut self) {
         self.abort().await;
     }
 
-    /// Leaves the open transaction to the next claim, which ends it: an operation that nobody waits for still has the
+    /// Leaves the open transaction to the next claim, which ends it. An operation that nobody waits for still has the
     /// session.
     pub fn forsake(&mut self) {
         self.store.owner.rename();
     }
 
-    /// Takes a new session where the client of the old one was given up.
+    /// Opens a new session after the client of the old one was abandoned.
     ///
     /// # Errors
-    /// What MongoDB answers.
+    /// Fails if MongoDB refuses a command or does not answer.
     pub async fn renew(&mut self) -> Result<(), Error> {
         self.session = self.store.recorded_session().await?;
         Ok(())
@@ -176,8 +176,8 @@ impl Session {
         if matched(&reply) == advances.len() as u64 { Ok(()) } else { Err(Reply::LostClaim) }
     }
 
-    /// Whether no sweep of the ledger has changed what was known when events were taken for new ones. Where a partition
-    /// begins, a write tells, which a sweep that comes later waits for.
+    /// Checks that no sweep of the ledger has changed the state based on which events were treated as new. If a
+    /// partition begins, the check is a write, which a later sweep waits for.
     async fn fence(&self, fences: &[Fence]) -> Result<(), Reply> {
         if fences.is_empty() {
             return Ok(());
@@ -220,8 +220,8 @@ impl Session {
         self.own(collection, command).await.map(|_| ())
     }
 
-    /// Keeps documents, unless they are there: a record may be accounted for a second time where somebody has set
-    /// progress back, and what is known of it stays.
+    /// Keeps documents unless they exist already. If progress was reset by hand, a record may be accounted for a second
+    /// time, and what is known of it must stay.
     async fn keep(&self, collection: &str, documents: &[RawDocumentBuf]) -> Result<(), Reply> {
         let statement = |document: &RawDocumentBuf| {
             let id = document.get("_id").ok().flatten().map_or(RawBson::Null, RawBson::from);
@@ -244,7 +244,7 @@ impl Session {
         Ok(())
     }
 
-    /// A command on Weir's own database in the transaction.
+    /// Runs a command on Weir's own database in the transaction.
     async fn own(&self, collection: &str, command: RawDocumentBuf) -> Result<Document, Reply> {
         let reply = self.session.run(&self.store.own, command, MAX_TIME).await;
         let reply = reply.map_err(|error| self.failed(error, Some(collection)))?;
@@ -256,7 +256,7 @@ impl Session {
         }
     }
 
-    /// An error of a command as a whole, other than a handler's.
+    /// Classifies an error of a command as a whole, other than a handler's.
     fn failed(&self, error: wire::Error, collection: Option<&str>) -> Reply {
         match Problem::of(error) {
             Problem::TooLarge(why) => Reply::TooLarge(why),
@@ -272,7 +272,8 @@ impl Session {
         }
     }
 
-    /// A read that MongoDB answered before fails now: without its answer, what was read counts as changed.
+    /// Classifies the failure of a read that MongoDB answered before. Without an answer now, what was read counts as
+    /// changed.
     fn unchecked(&self, error: wire::Error) -> Reply {
         match Problem::of(error) {
             Problem::Fault(FaultKind::Unanswered, why) => Reply::Unchecked(why),
@@ -309,7 +310,8 @@ impl Session {
                 self.store.owner.rename();
                 return Reply::Unknown(error.message);
             }
-            // A server that refuses a commit without a doubt has aborted it. Should it be wrong, the fence tells.
+            // If the server definitely refuses a commit, it has aborted the transaction. If that is ever wrong, the
+            // fence shows it.
             if !error.unknown && (error.transient || error.code.is_some()) {
                 return Reply::Uncommitted { code: error.code, why: error.message };
             }
@@ -321,8 +323,8 @@ impl Session {
         }
     }
 
-    /// Nothing hangs on it: what is not aborted ends by MongoDB's own bound, and the next transaction of the session
-    /// ends it too.
+    /// Nothing depends on this. A transaction that is not aborted ends by MongoDB's own time limit, or with the next
+    /// transaction of the session.
     async fn abort(&self) {
         if let Err(error) = self.session.abort().await {
             tracing::debug!(%error, "abort_failed");
@@ -349,7 +351,8 @@ pub(super) async fn run(
     if let Some(problem) = Problem::in_reply(&reply) {
         return Err(problem);
     }
-    // Statements that must match are single ones, so that their number and `n` tell; a multi statement stands alone.
+    // A must-match statement affects a single document, so comparing the number of statements with `n` suffices. A
+    // multi statement is the only one in its command.
     if command.must_match && matched(&reply) < command.statements.len() as u64 {
         return Err(Problem::Write { statement: None, why: WriteError::MustMatch });
     }

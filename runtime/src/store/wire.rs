@@ -1,7 +1,7 @@
-//! How MongoDB is spoken to: commands and transactions, one at a time. Pure.
+//! The interface to MongoDB: commands and transactions, one at a time. Pure.
 //!
-//! The store is written against this, so that the driver and a simulated MongoDB both can stand behind it. A future of
-//! these may be dropped at any time: what was sent goes on to its end.
+//! The store is written against this interface so that it works with both the driver and a simulated MongoDB. Its
+//! futures may be dropped at any time, and operations that were sent still run to their end.
 
 use std::fmt;
 use std::pin::Pin;
@@ -10,84 +10,84 @@ use std::time::Duration;
 
 use bson::{Document, RawDocumentBuf};
 
-/// The longest time that MongoDB is given for one command (`maxTimeMS`).
+/// The longest time that MongoDB has for one command (`maxTimeMS`).
 pub const MAX_TIME: Duration = Duration::from_secs(20);
 
-/// The most bytes of MongoDB's own words that are kept.
+/// The most bytes of a MongoDB message that are kept.
 const WORDS_BYTES: usize = 4 << 10;
 
-/// What comes back, in time.
+/// The future of an operation's result.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// The documents of a cursor's first reply, as MongoDB sent them. The cursor is closed.
 #[derive(Debug, Default)]
 pub struct Found {
-    /// The documents. Nothing of them is decoded yet, so any of them may be malformed inside.
+    /// The documents. They are not decoded yet, so any of them may be malformed inside.
     pub documents: Vec<RawDocumentBuf>,
-    /// MongoDB had more of them than one reply holds.
+    /// Whether MongoDB had more documents than one reply holds.
     pub more: bool,
 }
 
-/// A MongoDB that commands can be sent to.
+/// A MongoDB that takes commands.
 pub trait Wire: fmt::Debug + Send + Sync {
-    /// Runs a command outside any transaction, on the primary.
+    /// Runs a command on the primary outside any transaction.
     fn run<'a>(&'a self, database: &'a str, command: RawDocumentBuf) -> Answer<'a, Document>;
 
-    /// Runs a command that answers with a cursor, outside any transaction, on the primary, within that time.
+    /// Runs a command that returns a cursor, on the primary outside any transaction, within the given time.
     fn read<'a>(&'a self, database: &'a str, command: RawDocumentBuf, time: Duration) -> Answer<'a, Found>;
 
-    /// A session for transactions. Nothing is sent.
+    /// Creates a session for transactions without sending anything.
     fn session(&self) -> Answer<'_, Arc<dyn Transactions>>;
 }
 
-/// A session: one transaction after the other.
+/// A session, which runs one transaction after another.
 pub trait Transactions: fmt::Debug + Send + Sync {
-    /// The session's id, as `killSessions` takes it.
+    /// Returns the session's id, as `killSessions` takes it.
     fn id(&self) -> Document;
 
-    /// Begins a transaction with snapshot reads; `w` is its write concern, such as `majority`.
+    /// Begins a transaction with snapshot reads. `w` is its write concern, such as `majority`.
     fn start<'a>(&'a self, w: &'a str) -> Answer<'a, ()>;
 
-    /// Runs a command in the transaction, within that time.
+    /// Runs a command in the transaction within the given time.
     fn run<'a>(&'a self, database: &'a str, command: RawDocumentBuf, time: Duration) -> Answer<'a, Document>;
 
-    /// Runs a command that answers with a cursor in the transaction, within that time.
+    /// Runs a command that returns a cursor in the transaction, within the given time.
     fn read<'a>(&'a self, database: &'a str, command: RawDocumentBuf, time: Duration) -> Answer<'a, Found>;
 
-    /// Commits the transaction; after an unknown result it may be called again.
+    /// Commits the transaction. After an unknown result, this may be called again.
     fn commit(&self) -> Answer<'_, ()>;
 
-    /// Ends the transaction without effect.
+    /// Aborts the transaction.
     fn abort(&self) -> Answer<'_, ()>;
 }
 
-/// A command that failed as a whole. What stands in a reply's `writeErrors` is no error here.
+/// A failure of a command as a whole. Errors in a reply's `writeErrors` do not count as such.
 #[allow(clippy::struct_excessive_bools, reason = "labels, any of which may be set")]
 #[derive(Debug, Clone, Default, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Error {
-    /// MongoDB's code, where MongoDB answered.
+    /// MongoDB's code, if MongoDB answered.
     pub code: Option<i32>,
-    /// Its words, or the driver's; see [`words`].
+    /// The message of MongoDB or of the driver; see [`words`].
     pub message: String,
-    /// The label `TransientTransactionError`: the whole transaction may be tried again.
+    /// The label `TransientTransactionError`: the whole transaction may be retried.
     pub transient: bool,
     /// The label `RetryableWriteError`.
     pub retryable: bool,
     /// The label `UnknownTransactionCommitResult`.
     pub unknown: bool,
-    /// The user, the certificate or a right is refused.
+    /// Whether MongoDB refuses the user, the certificate or a right.
     pub denied: bool,
-    /// The command is more than the driver sends.
+    /// Whether the command is larger than the driver sends.
     pub oversized: bool,
-    /// The reply cannot be decoded.
+    /// Whether the reply cannot be decoded.
     pub malformed: bool,
-    /// The client did not answer in time and was given up, with its sessions.
+    /// Whether the client did not answer in time and was abandoned with its sessions.
     pub abandoned: bool,
 }
 
-/// MongoDB's words as they may be shown and kept: no more than 4 KiB, and without the values of a duplicate key, which
-/// are somebody's data.
+/// Returns a MongoDB message in a form that may be shown and kept: at most 4 KiB, and without the values of a duplicate
+/// key, which are somebody's data.
 #[must_use]
 pub fn words(text: &str) -> String {
     const KEY: &str = "dup key: {";

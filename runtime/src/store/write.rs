@@ -1,13 +1,13 @@
-//! A write as a handler asked for it: checked, in raw BSON, and ready to stand in a command.
+//! A handler's write, checked, in raw BSON, and ready to be part of a command.
 
 use std::sync::Arc;
 
 use bson::{RawBsonRef, RawDocumentBuf, spec::BinarySubtype};
 
-/// Which of MongoDB's commands carries a statement.
+/// The MongoDB command that carries a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// `insert`: a statement is a document, with its `_id`.
+    /// `insert`: a statement is a document with its `_id`.
     Insert,
     /// `update`: a statement is `{q, u, multi, upsert, …}`.
     Update,
@@ -23,53 +23,53 @@ pub struct Write {
     pub collection: Arc<str>,
     /// The command that carries it.
     pub kind: Kind,
-    /// What stands in the command's array: one, except for `insert-many`.
+    /// The entries of the command's array: one, except for `insert-many`.
     pub statements: Vec<RawDocumentBuf>,
-    /// The one document that it can touch, where it names a single `_id`; none where it might touch others.
+    /// The only document that the write can touch, if it names a single `_id`. None if it might touch others.
     pub id: Option<IdKey>,
-    /// Its filter asks for that `_id` and for nothing else: where the document is there, it matches.
+    /// Whether the filter asks for that `_id` and nothing else, so that it matches if the document exists.
     pub id_only: bool,
-    /// An `update-many` or `delete-many`.
+    /// Whether this is an `update-many` or `delete-many`.
     pub multi: bool,
-    /// Inserts where nothing matches.
+    /// Whether it inserts a document if nothing matches.
     pub upsert: bool,
-    /// The delivery fails where nothing matches.
+    /// Whether the delivery fails if nothing matches.
     pub must_match: bool,
 }
 
 impl Write {
-    /// The statements' size in BSON.
+    /// Returns the statements' size in BSON.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.statements.iter().map(|statement| statement.as_bytes().len()).sum()
     }
 }
 
-/// What a write did.
+/// The effect of a write.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Effect {
-    /// Documents inserted by an insert.
+    /// The number of documents that an insert inserted.
     pub inserted: u64,
-    /// Documents that an update's filter matched.
+    /// The number of documents that an update's filter matched.
     pub matched: u64,
-    /// Documents that an update changed.
+    /// The number of documents that an update changed.
     pub modified: u64,
-    /// Documents deleted.
+    /// The number of documents deleted.
     pub deleted: u64,
-    /// The `_id`, where an upsert inserted.
+    /// The `_id` of a document that an upsert inserted.
     pub upserted_id: Option<bson::Bson>,
 }
 
-/// An `_id` in a form in which two are equal exactly where MongoDB's are.
+/// An `_id` in a form in which two are equal exactly if MongoDB treats them as equal.
 ///
-/// MongoDB holds 1, 1.0 and `NumberLong(1)` for the same `_id`, also within a document. Types whose equality is not
-/// plain (decimals, texts of other kinds, null) have no key: what has none counts as "might be any document". In a
-/// collection whose default collation holds different texts for equal, keys must not be used.
+/// MongoDB treats 1, 1.0 and `NumberLong(1)` as the same `_id`, also within a document. Types whose equality is not
+/// plain (decimals, texts of other kinds, null) have no key, and an `_id` without a key counts as "might be any
+/// document". Keys must not be used in a collection whose default collation treats different texts as equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IdKey(Vec<u8>);
 
 impl IdKey {
-    /// The key of an `_id`, where its type has one.
+    /// Returns the key of an `_id`, if its type has one.
     #[must_use]
     pub fn of(id: RawBsonRef<'_>) -> Option<Self> {
         let mut key = Vec::with_capacity(40);
@@ -78,7 +78,7 @@ impl IdKey {
     }
 }
 
-/// Appends a value's key, such that no key is the beginning of another's.
+/// Appends a value's key. No key is a prefix of another's.
 fn write_key(key: &mut Vec<u8>, id: RawBsonRef<'_>) -> Option<()> {
     match id {
         RawBsonRef::String(text) => write_bytes(key, 1, text.as_bytes()),
@@ -127,7 +127,7 @@ fn write_number(key: &mut Vec<u8>, tag: u8, number: i64) {
     key.extend(number.to_be_bytes());
 }
 
-/// The integer that a double equals, where 64 bits hold it.
+/// Returns the integer that a double equals, if it fits in 64 bits.
 #[allow(clippy::cast_possible_truncation, reason = "within the range, where a double without fraction is exact")]
 fn whole(number: f64) -> Option<i64> {
     const BEYOND: f64 = 9_223_372_036_854_775_808.0;
