@@ -42,8 +42,8 @@ pub fn is_conflict_of_commit(code: i32) -> bool {
     [WRITE_CONFLICT, WT_ROLLBACK].contains(&code)
 }
 
-/// Returns whether the code tells of the server's state and not of the command: the codes that drivers may retry, those of
-/// limits in time, and those of interruptions, such as by the claimer that ends a predecessor's sessions.
+/// Returns whether the code describes the server's state and not the command: codes that drivers may retry, codes of time
+/// limits, and codes of interruptions, such as by a claim that ends a predecessor's sessions.
 pub(super) fn is_passing(code: i32) -> bool {
     const CODES: [i32; 32] = [
         6, 7, 24, 43, 46, 50, 89, 91, 112, 134, 150, 189, 202, 225, 246, 251, 262, 279, 290, 317, 355, 365, 371, 9001,
