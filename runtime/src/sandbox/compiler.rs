@@ -170,7 +170,7 @@ async fn compile_apart(program: &Path, settings: &EngineSettings, wasm: &[u8]) -
 
 /// What the end of a child means for the component.
 fn ended(status: ExitStatus, said: &str, bounds: Bounds) -> Result<(), Reason> {
-    const NO_MEMORY: [&str; 2] = ["memory allocation of", "Cannot allocate memory"];
+    const NO_MEMORY: [&str; 3] = ["memory allocation of", "Cannot allocate memory", "out of memory"];
     let signal = status.signal().and_then(|signal| Signal::try_from(signal).ok());
     match (status.code(), signal) {
         (Some(0), _) => Ok(()),
@@ -257,6 +257,7 @@ mod tests {
             (Signal::SIGABRT as i32, "memory allocation of 4096 bytes failed", "more than 1558 MiB of memory"),
             (4 << 8, "EPERM", "this host failed: EPERM"),
             (Signal::SIGTERM as i32, "", "this host failed: somebody ended the compiler (SIGTERM)"),
+            (101 << 8, "unhandled out-of-memory error: out of memory", "more than 1558 MiB of memory"),
             (3 << 8, "mmap: Cannot allocate memory (os error 12)", "more than 1558 MiB of memory"),
             (101 << 8, "\npanicked at\nwhy\nnote: run", "the compiler failed (exit status: 101): panicked at why"),
         ] {
