@@ -154,6 +154,8 @@ fn report(stats: &Stats, comparison: &Comparison) -> Result<()> {
     println!("rows: {}", list(&comparison.events));
     println!("one document of {}:\n{}", comparison.total(), serde_json::to_string_pretty(&comparison.shown)?);
     let (total, documents, parked) = (comparison.total(), list(&comparison.documents), comparison.parked);
-    println!("\nequal to the model: {total} documents ({documents}), {parked} deliveries parked as they must be");
+    println!(
+        "\nequal to the model: {total} documents ({documents}), {parked} deliveries parked, as many as in the model"
+    );
     Ok(())
 }
