@@ -214,12 +214,8 @@ impl Reading {
 
     fn changed(&mut self, change: Change) {
         match &change {
-            Change::Assigned(partitions) => tracing::info!(partitions = numbers(partitions), "partitions_assigned"),
-            Change::Revoked(partitions) => tracing::info!(partitions = numbers(partitions), "partitions_revoked"),
-            Change::Lost(partitions) => tracing::warn!(partitions = numbers(partitions), "partitions_lost"),
-        }
-        match &change {
             Change::Assigned(partitions) => {
+                tracing::info!(partitions = numbers(partitions), "partitions_assigned");
                 self.not_read = None;
                 self.has_lost = false;
                 // Other hosts read the partitions.
@@ -227,7 +223,9 @@ impl Reading {
                     self.health.found(ASSIGNMENT);
                 }
             }
-            Change::Lost(_) => {
+            Change::Revoked(partitions) => tracing::info!(partitions = numbers(partitions), "partitions_revoked"),
+            Change::Lost(partitions) => {
+                tracing::warn!(partitions = numbers(partitions), "partitions_lost");
                 self.has_lost = true;
                 let now = self.clock.elapsed();
                 let just_said = self.not_read.take().filter(|(at, _)| now.saturating_sub(*at) < CONSEQUENCE);
@@ -235,7 +233,6 @@ impl Reading {
                     .map_or_else(|| "the group took this host for dead; it joins again".to_owned(), |(_, why)| why);
                 self.health.waiting_for(ASSIGNMENT, why);
             }
-            Change::Revoked(_) => {}
         }
         self.member.changed(change);
     }

@@ -206,7 +206,7 @@ fn stripped(wasm: &[u8]) -> Result<Vec<u8>, Reason> {
     })
 }
 
-fn cause(error: &wasmtime::Error) -> String {
+pub(super) fn cause(error: &wasmtime::Error) -> String {
     cut(format!("{error:#}"), CAUSE_BYTES)
 }
 
