@@ -17,10 +17,10 @@ use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use weir::delivery::batch::{Batch, Judge};
 use weir::delivery::outcome::Decision;
 use weir::delivery::statements::{Form, commands};
-use weir::delivery::{Entry, Item, Ledger, RawRecord};
+use weir::delivery::{Entry, Item, Ledger};
 use weir::delivery::{Identity, Routes};
 use weir::documents::ejson;
-use weir::event::{self, Event};
+use weir::event::{self, Event, RawRecord};
 use weir::store::{Buckets, Claim, Floors, IdKey, Kind, PartitionId, Write};
 
 const BATCH: usize = 500;

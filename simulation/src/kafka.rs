@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use weir::consumer::broker::{Answer, Broker, Log, Unanswered};
-use weir::delivery::{Item, RawRecord};
+use weir::delivery::Item;
+use weir::event::RawRecord;
 use weir::store::PartitionId;
 
 use crate::kernel::{Kernel, lock};

@@ -82,19 +82,16 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
 async fn show(store: &Store) -> anyhow::Result<()> {
     let mut out = std::io::stdout();
     for progress in store.all_progress().await? {
-        let id = progress.get_document("_id").context("a progress document has another form")?;
-        let number = |name| progress.get_i64(name).unwrap_or(-1);
         writeln!(
             out,
-            "{}[{}] next {} epoch {} commits {} start {} ({}) owner {}",
-            id.get_str("topic").unwrap_or("?"),
-            id.get_i32("partition").unwrap_or(-1),
-            number("next"),
-            number("epoch"),
-            number("commits"),
-            number("start"),
-            progress.get_str("start_because").unwrap_or("?"),
-            progress.get_str("owner").unwrap_or("nobody"),
+            "{} next {} epoch {} commits {} start {} ({}) owner {}",
+            progress.partition(),
+            progress.next,
+            progress.epoch,
+            progress.commits,
+            progress.start.map_or_else(|| "?".to_owned(), |start| start.to_string()),
+            progress.start_because.as_deref().unwrap_or("?"),
+            progress.owner.as_deref().unwrap_or("nobody"),
         )?;
     }
     Ok(())
@@ -106,8 +103,8 @@ async fn set(store: &Store, settings: &Settings, matches: &ArgMatches) -> anyhow
     let partition = *matches.get_one::<i32>(PARTITION).context("--partition is required")?;
     let offset = *matches.get_one::<i64>(OFFSET).context("--offset is required")?;
     let partition = PartitionId { topic: Arc::from(topic), partition };
-    let before = store.progress(&partition).await?.and_then(|progress| progress.get_i64("next").ok());
-    let before = before.map_or_else(|| "nothing".to_owned(), |next| next.to_string());
+    let before = store.progress(&partition).await?;
+    let before = before.map_or_else(|| "nothing".to_owned(), |progress| progress.next.to_string());
     let dry = matches.get_flag(DRY_RUN);
     if !dry && !store.set_next(&partition, offset, "weir progress set").await? {
         bail!("{partition}: somebody has claimed it meanwhile, nothing was set; try again");

@@ -177,7 +177,7 @@ impl Claiming {
         let progress = self.store.progress(partition).await?;
         // The topic may have been created or changed since the group was joined.
         if self.broker.is_compacted(&partition.topic).await? {
-            let epoch = progress.and_then(|progress| progress.get_i64("epoch").ok()).unwrap_or(0);
+            let epoch = progress.map_or(0, |progress| progress.epoch);
             return Ok(Claimed::Stopped { why: start::compacted(&partition.topic), epoch });
         }
         if progress.is_none() {

@@ -9,7 +9,7 @@ use super::action::Standing;
 use super::claiming::Claimed;
 use super::queue::{BatchBounds, Flow, Queue};
 use super::start;
-use crate::delivery::{Done, Entry, Item};
+use crate::delivery::{Done, Entry, Item, record_digest};
 use crate::store::{Claim, LastRecord, PartitionId};
 
 /// How long nothing may be accounted for while there is lag.
@@ -170,7 +170,8 @@ impl Partitions {
                 Item::Event(event) => Some(event.id.clone()),
                 _ => None,
             };
-            let there = start::Standing { timestamp_ms: entry.raw.timestamp_ms, event_id, digest: entry.raw.digest() };
+            let there =
+                start::Standing { timestamp_ms: entry.raw.timestamp_ms, event_id, digest: record_digest(&entry.raw) };
             let why = start::anew(&last, Some(&there))?;
             self.queue.drop_partition(&entry.partition);
             self.stopped.insert(entry.partition.clone(), position.epoch);

@@ -136,8 +136,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::delivery::{Item, RawRecord};
-    use crate::event::Ignored;
+    use crate::delivery::Item;
+    use crate::event::{Ignored, RawRecord};
 
     fn partition(number: i32) -> PartitionId {
         PartitionId { topic: Arc::from("t"), partition: number }

@@ -8,8 +8,8 @@ use rdkafka::bindings as rdsys;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::types::RDKafkaRespErr;
 
-use crate::delivery::{Entry, HEADER_BYTES, Item, RawRecord};
-use crate::event::{self, Decoded, Ignored, MAX_RECORD_BYTES, Record, Undecodable};
+use crate::delivery::{Entry, HEADER_BYTES, Item};
+use crate::event::{self, Decoded, Ignored, MAX_RECORD_BYTES, RawRecord, Record, Undecodable};
 use crate::store::PartitionId;
 use crate::telemetry::metrics::RecordKind;
 

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::culprits::too_large;
-use super::entry::{Entry, Item, Ledger, event_hash, unsent_hash};
-use super::outcome::{Decision, Failure, State};
+use super::entry::{Entry, Item, Ledger, event_hash, record_digest, unsent_hash};
+use super::outcome::{Decision, Failure};
 use super::routes::{Identity, Routes};
 use super::statements::{self, Form};
 use super::{forgotten, parked};
@@ -18,7 +18,7 @@ use crate::event::{Event, Unsent};
 use crate::seeded::{self, Bug};
 use crate::store::{
     Advance, Buckets, Claim, DEATHS_THAT_COUNT, Floors, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById,
-    Write,
+    State, Write,
 };
 
 /// How one delivery ended.
@@ -531,7 +531,7 @@ impl Batch {
                 Item::Event(event) => Some(event.id.clone()),
                 _ => None,
             };
-            let (timestamp_ms, digest) = (entry.raw.timestamp_ms, Some(entry.raw.digest()));
+            let (timestamp_ms, digest) = (entry.raw.timestamp_ms, Some(record_digest(&entry.raw)));
             let last = LastRecord { offset: entry.offset, event_id, timestamp_ms, digest };
             let (partition, claim) = (entry.partition.clone(), claims.get(&entry.partition)?.clone());
             Some(Advance { partition, claim, to: entry.offset + 1, last, highest_created_at_ms })

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::batch::{Batch, DeliveryRef, Fate, Judge, Outcome};
-use super::entry::{Entry, Item, Ledger, RawRecord, event_hash};
-use super::outcome::{Decision, Failure, State};
+use super::entry::{Entry, Item, Ledger, event_hash};
+use super::outcome::{Decision, Failure};
 use super::routes::{Identity, Routes};
 use super::statements::Form;
-use crate::event::{Event, ToldBy, Undecodable, Unsent};
-use crate::store::{Buckets, Claim, Floors, Kind, MarkerKey, PartitionId, Plan, ReadById, Write};
+use crate::event::{Event, RawRecord, ToldBy, Undecodable, Unsent};
+use crate::store::{Buckets, Claim, Floors, Kind, MarkerKey, PartitionId, Plan, ReadById, State, Write};
 
 fn ledger() -> Ledger {
     Ledger { group: Arc::from("group"), source: Arc::from("default"), retention_ms: 1_000_000 }
@@ -126,7 +126,7 @@ fn it_is_dead_where_nobody_knows_its_id_and_leaves_no_mark() {
     let plan = plan(&batch);
     assert!(plan.markers.is_empty());
     assert_eq!((plan.parked.len(), plan.records.len()), (1, 1));
-    assert_eq!(plan.parked[0].get_str("event_id").ok(), Some("f"));
+    assert_eq!(plan.parked[0].event_id.as_deref(), Some("f"));
     // The event itself may still come, and is then run.
     let items = vec![unsent("f", None), Item::Event(Arc::new(event("f")))];
     assert!(matches!(routed(items, &HashMap::new(), None).slots()[1].fate, Fate::Event { .. }));

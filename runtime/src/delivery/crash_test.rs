@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::batch::{Batch, DeliveryRef, Fate, Judge, Outcome};
-use super::entry::{Entry, Item, Ledger, RawRecord};
+use super::entry::{Entry, Item, Ledger};
 use super::routes::{Identity, Routes};
-use crate::event::Event;
+use crate::event::{Event, RawRecord};
 use crate::store::{Buckets, Claim, Crashes, Floors, PartitionId};
 
 fn partition() -> PartitionId {

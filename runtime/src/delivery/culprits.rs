@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::batch::{Batch, Delivery, DeliveryRef};
-use super::outcome::{Failure, State};
+use super::outcome::Failure;
 use super::routes::Identity;
 use super::suspects::Suspect;
-use crate::store::Write;
+use crate::store::{State, Write};
 
 /// The search for the delivery without which an event can be committed, if every commit of the event alone fails. It
 /// leaves out one delivery after the other, the heaviest first.

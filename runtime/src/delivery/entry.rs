@@ -4,40 +4,11 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 
-use crate::event::{Event, Ignored, ToldBy, Undecodable, Unsent};
+use crate::event::{Event, Ignored, RawRecord, ToldBy, Undecodable, Unsent};
 use crate::store::{MarkerKey, PartitionId};
 
 /// The memory that a header takes besides its name and value.
 pub const HEADER_BYTES: usize = 128;
-
-/// A record as it came from Kafka. It is kept until it is accounted for, because a parked record is stored with its
-/// bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct RawRecord {
-    /// The key's bytes.
-    pub key: Option<Vec<u8>>,
-    /// The value's bytes.
-    pub value: Option<Vec<u8>>,
-    /// The headers, in their order. A name may be any bytes.
-    pub headers: Vec<(Vec<u8>, Option<Vec<u8>>)>,
-    /// Kafka's timestamp, in milliseconds since 1970.
-    pub timestamp_ms: Option<i64>,
-    /// How many bytes of key, value and headers the record has, if they are too many to be kept. Then none of them is
-    /// here.
-    pub left_out_bytes: Option<usize>,
-}
-
-impl RawRecord {
-    /// Returns a number that tells the record from another one, however either is decoded, because decoding depends on
-    /// settings.
-    #[must_use]
-    pub fn digest(&self) -> i64 {
-        let none: &[u8] = &[0];
-        let [key, value] = [&self.key, &self.value].map(|part| part.as_deref());
-        let [has_key, has_value] = [key, value].map(|part| if part.is_some() { &[1] } else { none });
-        first(digest(&[has_key, key.unwrap_or_default(), has_value, value.unwrap_or_default()]))
-    }
-}
 
 /// What the record turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,6 +92,16 @@ impl Ledger {
         key.copy_from_slice(&digest(&[self.group.as_bytes(), self.source.as_bytes(), id.as_bytes()])[..16]);
         key
     }
+}
+
+/// Returns a number that tells the record from another one, however either is decoded, because decoding depends on
+/// settings.
+#[must_use]
+pub fn record_digest(record: &RawRecord) -> i64 {
+    let none: &[u8] = &[0];
+    let [key, value] = [&record.key, &record.value].map(|part| part.as_deref());
+    let [has_key, has_value] = [key, value].map(|part| if part.is_some() { &[1] } else { none });
+    first(digest(&[has_key, key.unwrap_or_default(), has_value, value.unwrap_or_default()]))
 }
 
 /// Returns a hash that tells an event from another one with the same id.

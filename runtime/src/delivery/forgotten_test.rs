@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::batch::{Batch, Fate, Judge};
-use super::super::entry::{Entry, Item, Ledger, RawRecord};
+use super::super::entry::{Entry, Item, Ledger};
 use super::super::statements::Form;
 use super::in_doubt;
 use crate::delivery::Routes;
-use crate::event::Event;
+use crate::event::{Event, RawRecord};
 use crate::store::{Buckets, Claim, Fence, Floor, Floors, MarkerKey, PartitionId};
 
 const HOUR: i64 = 3_600_000;

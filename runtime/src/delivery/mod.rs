@@ -14,7 +14,6 @@ pub mod handlers;
 pub mod hop;
 pub mod outcome;
 mod parked;
-mod parts;
 pub mod redo;
 mod repeats;
 mod report;
@@ -31,7 +30,7 @@ mod batch_test;
 mod crash_test;
 
 pub use committer::{BATCH_BYTES, Committer};
-pub use entry::{Entry, HEADER_BYTES, Item, Ledger, RawRecord};
+pub use entry::{Entry, HEADER_BYTES, Item, Ledger, record_digest};
 pub use handlers::Handlers;
 pub use hop::{AtEnd, Done, Hop, Said, Work};
 pub use routes::{Identity, Routes, lines};

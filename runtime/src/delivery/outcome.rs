@@ -6,7 +6,7 @@
 use crate::call::{Action, Fault, LogLine, StopKind, Verdict};
 use crate::documents::Code;
 use crate::seeded::{self, Bug};
-use crate::store::{self, WriteError};
+use crate::store::{self, State, WriteError};
 
 /// The most bytes of a failure's message.
 const MESSAGE_BYTES: usize = 64 << 10;
@@ -16,26 +16,6 @@ const ERROR_TYPE_BYTES: usize = 256;
 const TRACE_BYTES: usize = 16 << 10;
 /// The most bytes of log lines that are kept.
 const LOG_BYTES: usize = 4 << 20;
-
-/// What becomes of a delivery that did not succeed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// Another attempt may succeed.
-    Parked,
-    /// No attempt can.
-    Dead,
-}
-
-impl State {
-    /// Returns the state as parked documents spell it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Parked => "parked",
-            Self::Dead => "dead",
-        }
-    }
-}
 
 /// Why a delivery did not succeed.
 #[derive(Debug, Clone)]

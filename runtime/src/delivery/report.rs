@@ -8,8 +8,9 @@ use crate::telemetry::metrics::{EventResult, HandlerMetrics, Metrics, Outcome as
 
 use super::batch::{Batch, Delivery, Fate, Outcome, Slot};
 use super::entry::Item;
-use super::outcome::{Failure, State};
+use super::outcome::Failure;
 use crate::event::Event;
+use crate::store::State;
 
 /// The most bytes of one field of a log line.
 const FIELD_BYTES: usize = 4 << 10;

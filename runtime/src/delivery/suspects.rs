@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::outcome::{Failure, State};
-use crate::store::{FaultKind, PartitionId};
+use super::outcome::Failure;
+use crate::store::{FaultKind, PartitionId, State};
 
 /// How often a delivery may be slow, or ask for something that Weir's user may not do.
 const TRIES: u32 = 3;

@@ -295,9 +295,8 @@ impl Transactor {
 
     async fn stands(&self, runner: &Runner, partition: &PartitionId) -> bool {
         let progress = runner.store.progress(partition).await.ok().flatten();
-        let number = |name| progress.as_ref().and_then(|progress| progress.get_i64(name).ok());
-        let claim = self.claims.get(partition);
-        claim.is_some_and(|claim| number("epoch") == Some(claim.epoch) && number("next") == Some(claim.next))
+        let claim = self.claims.get(partition).map(|claim| (claim.epoch, claim.next));
+        claim.is_some() && claim == progress.map(|progress| (progress.epoch, progress.next))
     }
 
     /// Gives up the partitions, which are then claimed again.

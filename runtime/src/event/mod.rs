@@ -22,6 +22,7 @@ mod headers;
 mod members;
 mod op;
 mod payload;
+mod raw;
 mod router;
 mod row;
 mod schema;
@@ -36,6 +37,7 @@ mod properties;
 pub use bounds::MAX_RECORD_BYTES;
 pub use columns::{Columns, Field, Others, WrongColumns};
 pub use form::decode;
+pub use raw::RawRecord;
 
 /// A record as Kafka holds it.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,8 @@ use bson::{Bson, Document, doc};
 
 use super::collections::{GROUPS, PROGRESS};
 use super::deaths::Lost;
-use super::{Claim, Error, LastRecord, PartitionId, Store, owners};
+use super::groups::{Topic, TopicId};
+use super::{Claim, Error, LastRecord, PartitionId, Progress, Store, owners, typed};
 
 /// The start of a partition without progress, and the reason. It is stored before the first record is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,12 +58,12 @@ impl Store {
         let reply = self
             .own(doc! {
                 "findAndModify": GROUPS,
-                "query": { "_id": { "group": &*self.group, "topic": topic } },
+                "query": { "_id": TopicId::new(&self.group, topic).key() },
                 "update": { "$setOnInsert": { "partitions": now } },
                 "upsert": true, "new": true, "writeConcern": { "w": "majority" },
             })
             .await?;
-        Ok(reply.get_document("value").and_then(|value| value.get_i32("partitions")).unwrap_or(now))
+        Ok(typed::value::<Topic>(GROUPS, reply)?.map_or(now, |topic| topic.partitions))
     }
 
     /// Returns whether the group has started with this pattern of topics before.
@@ -71,7 +72,7 @@ impl Store {
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn has_started_with(&self, pattern: &str) -> Result<bool, Error> {
         let id = doc! { "group": &*self.group, "pattern": pattern };
-        Ok(self.first(GROUPS, doc! { "_id": id }, None).await?.is_some())
+        Ok(self.first::<Document>(GROUPS, doc! { "_id": id }, None).await?.is_some())
     }
 
     /// Notes that the group has started with this pattern, after the number of partitions of each matching topic was
@@ -97,17 +98,17 @@ impl Store {
     ///
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
-    pub async fn progress(&self, partition: &PartitionId) -> Result<Option<Document>, Error> {
-        self.first(PROGRESS, doc! { "_id": partition.progress_id(&self.group) }, None).await
+    pub async fn progress(&self, partition: &PartitionId) -> Result<Option<Progress>, Error> {
+        self.first(PROGRESS, doc! { "_id": partition.progress_key(&self.group) }, None).await
     }
 
     /// Returns the progress of all partitions of the group.
     ///
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
-    pub async fn all_progress(&self) -> Result<Vec<Document>, Error> {
+    pub async fn all_progress(&self) -> Result<Vec<Progress>, Error> {
         let filter = doc! { "_id.group": &*self.group };
-        self.all(PROGRESS, filter, Some(doc! { "_id": 1 }), i64::from(i32::MAX)).await
+        self.all(PROGRESS, filter, Some(doc! { "_id": 1 })).await
     }
 
     /// Returns how far the group has come.
@@ -117,17 +118,12 @@ impl Store {
     pub async fn group_progress(&self) -> Result<GroupProgress, Error> {
         let mut found = GroupProgress::default();
         for progress in self.all_progress().await? {
-            let of = || {
-                let id = progress.get_document("_id").ok()?;
-                let (topic, partition) = (id.get_str("topic").ok()?.into(), id.get_i32("partition").ok()?);
-                Some((PartitionId { topic, partition }, progress.get_i64("epoch").ok()?))
-            };
-            let Some((id, epoch)) = of() else { continue };
-            if let Ok(time) = progress.get_datetime("highest_created_at") {
-                let highest = found.highest_created_at_ms.entry(Arc::clone(&id.topic)).or_insert(i64::MIN);
-                *highest = time.timestamp_millis().max(*highest);
+            let id = progress.partition();
+            if let Some(time_ms) = progress.highest_created_at_ms {
+                let highest_ms = found.highest_created_at_ms.entry(Arc::clone(&id.topic)).or_insert(i64::MIN);
+                *highest_ms = time_ms.max(*highest_ms);
             }
-            found.epochs.push((id, epoch));
+            found.epochs.push((id, progress.epoch));
         }
         Ok(found)
     }
@@ -140,7 +136,7 @@ impl Store {
         self.own(doc! {
             "update": PROGRESS,
             "updates": [{
-                "q": { "_id": partition.progress_id(&self.group) },
+                "q": { "_id": partition.progress_key(&self.group) },
                 "u": { "$setOnInsert": {
                     "epoch": 0_i64, "next": start.next, "commits": 0_i64, "start": start.next,
                     "start_because": &start.because,
@@ -166,17 +162,15 @@ impl Store {
     pub async fn claim(&self, partition: &PartitionId) -> Result<Claimed, Error> {
         loop {
             let progress = self.progress(partition).await?.ok_or_else(|| no_progress(partition))?;
-            let epoch = progress.get_i64("epoch").map_err(|_| no_progress(partition))?;
             let name = self.owner.name();
-            let predecessor = progress.get_str("owner").ok().filter(|owner| *owner != name);
-            let mut lost = Lost::read(&progress);
+            let predecessor = progress.owner.as_ref().filter(|owner| **owner != name);
+            let mut lost = Lost::of(&progress);
             if let Some(predecessor) = predecessor {
                 let record = self.end_sessions_of(predecessor).await?;
                 let process = owners::process(predecessor);
                 if process != self.owner.process() {
-                    let running = record.and_then(|record| owners::running(&record, &self.group, partition));
-                    let next = progress.get_i64("next").unwrap_or(i64::MAX);
-                    lost.take_from(process, running.filter(|there| there.offset >= next));
+                    let running = record.and_then(|record| record.running_of(&self.group, partition));
+                    lost.take_from(process, running.filter(|there| there.offset >= progress.next));
                 }
             }
             let mut set = doc! { "owner": name };
@@ -186,15 +180,16 @@ impl Store {
             let reply = self
                 .own(doc! {
                     "findAndModify": PROGRESS,
-                    "query": { "_id": partition.progress_id(&self.group), "epoch": epoch },
+                    "query": { "_id": partition.progress_key(&self.group), "epoch": progress.epoch },
                     "update": { "$inc": { "epoch": 1_i64 }, "$set": set },
                     "new": true, "writeConcern": { "w": "majority" },
                 })
                 .await?;
             // Another process has claimed the partition meanwhile, and its sessions must be ended too.
-            let Ok(value) = reply.get_document("value") else { continue };
+            let Some(claimed) = typed::value::<Progress>(PROGRESS, reply)? else { continue };
             let dead = self.dead(&lost.processes()).await?;
-            return read(value, &lost, &dead, predecessor.is_none()).ok_or_else(|| no_progress(partition));
+            let claim = claim_of(&claimed, &lost, &dead);
+            return Ok(Claimed { claim, last: claimed.last, clean: predecessor.is_none() });
         }
     }
 
@@ -222,7 +217,7 @@ impl Store {
         self.own(doc! {
             "update": PROGRESS,
             "updates": [{
-                "q": { "_id": partition.progress_id(&self.group), "epoch": claim.epoch, "next": claim.next },
+                "q": { "_id": partition.progress_key(&self.group), "epoch": claim.epoch, "next": claim.next },
                 "u": { "$max": raised },
             }],
             "writeConcern": { "w": "majority" },
@@ -240,13 +235,12 @@ impl Store {
         let fresh = StartDecision { next, because: because.to_owned() };
         self.store_start(partition, &fresh).await?;
         let progress = self.progress(partition).await?.ok_or_else(|| no_progress(partition))?;
-        let epoch = progress.get_i64("epoch").map_err(|_| no_progress(partition))?;
         // The filter has the epoch that was read, so that a command that arrives late resets nothing.
         let reply = self
             .own(doc! {
                 "update": PROGRESS,
                 "updates": [{
-                    "q": { "_id": partition.progress_id(&self.group), "epoch": epoch },
+                    "q": { "_id": partition.progress_key(&self.group), "epoch": progress.epoch },
                     "u": {
                         "$set": { "next": next, "start": next, "start_because": because },
                         "$unset": { "last": "", "read_to": "", "lost_owners": "", "crashes": "" },
@@ -266,7 +260,7 @@ impl Store {
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn release(&self, claims: &[(&PartitionId, i64)]) -> Result<(), Error> {
         let statements = claims.iter().map(|(partition, epoch)| {
-            let id = partition.progress_id(&self.group);
+            let id = partition.progress_key(&self.group);
             Bson::Document(doc! {
                 "q": { "_id": id, "epoch": *epoch },
                 "u": { "$unset": { "owner": "" } },
@@ -282,21 +276,19 @@ impl Store {
     }
 }
 
-/// Reads a claim from the progress document.
-fn read(progress: &Document, lost: &Lost, dead: &BTreeSet<String>, clean: bool) -> Option<Claimed> {
-    let next = progress.get_i64("next").ok()?;
-    let claim = Claim {
-        epoch: progress.get_i64("epoch").ok()?,
-        next,
-        read_to: progress.get_i64("read_to").unwrap_or(next).max(next),
-        highest_created_at_ms: progress.get_datetime("highest_created_at").ok().map(|time| time.timestamp_millis()),
+/// Returns the claim that the new progress grants, which counts the lost owners that are dead.
+fn claim_of(progress: &Progress, lost: &Lost, dead: &BTreeSet<String>) -> Claim {
+    Claim {
+        epoch: progress.epoch,
+        next: progress.next,
+        read_to: progress.read_to.unwrap_or(progress.next).max(progress.next),
+        highest_created_at_ms: progress.highest_created_at_ms,
         has_lost_owners: !lost.is_empty(),
         deaths: lost.deaths(dead),
         crashes: lost.crashes(dead),
-    };
-    Some(Claimed { claim, last: progress.get_document("last").ok().and_then(LastRecord::read), clean })
+    }
 }
 
 fn no_progress(partition: &PartitionId) -> Error {
-    Error::Fault(format!("the progress document of {partition} is missing or has another form"))
+    Error::Fault(format!("the progress document of {partition} is missing"))
 }

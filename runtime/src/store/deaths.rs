@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use bson::{Bson, Document, doc};
+use bson::{Document, doc};
 
 use super::owners::RunningThere;
-use super::progress::Crashes;
+use super::progress::{Crash, Crashes, Progress};
+use super::typed;
 
 /// How many of the latest owners are remembered. It is more than a decision needs.
 const REMEMBERED: usize = 8;
@@ -15,21 +16,12 @@ const REMEMBERED: usize = 8;
 pub(super) struct Lost {
     /// The processes, in the order in which they lost the partition.
     owners: Vec<String>,
-    running: Vec<(String, RunningThere)>,
+    crashes: Vec<Crash>,
 }
 
 impl Lost {
-    /// Reads them from the progress document.
-    pub(super) fn read(progress: &Document) -> Self {
-        let list = |name| progress.get_array(name).into_iter().flatten();
-        let running = list("crashes").filter_map(Bson::as_document).filter_map(|crash| {
-            let there = RunningThere { offset: crash.get_i64("offset").ok()?, handler: crash.get_i32("handler").ok()? };
-            Some((crash.get_str("owner").ok()?.to_owned(), there))
-        });
-        Self {
-            owners: list("lost_owners").filter_map(Bson::as_str).map(str::to_owned).collect(),
-            running: running.collect(),
-        }
+    pub(super) fn of(progress: &Progress) -> Self {
+        Self { owners: progress.lost_owners.clone(), crashes: progress.crashes.clone() }
     }
 
     /// Adds a process that lost the partition.
@@ -37,12 +29,12 @@ impl Lost {
         self.owners.retain(|known| known != process);
         self.owners.push(process.to_owned());
         if let Some(there) = running {
-            self.running.push((process.to_owned(), there));
+            self.crashes.push(Crash { owner: process.to_owned(), offset: there.offset, handler: there.handler });
         }
         let too_many = self.owners.len().saturating_sub(REMEMBERED);
         self.owners.drain(..too_many);
         let owners = &self.owners;
-        self.running.retain(|(process, _)| owners.contains(process));
+        self.crashes.retain(|crash| owners.contains(&crash.owner));
     }
 
     pub(super) fn count(&self) -> i32 {
@@ -59,11 +51,7 @@ impl Lost {
 
     /// Returns the fields that a claim stores.
     pub(super) fn fields(&self) -> Document {
-        let crash = |(owner, there): &(String, RunningThere)| {
-            Bson::Document(doc! { "owner": owner, "offset": there.offset, "handler": there.handler })
-        };
-        let crashes: Vec<Bson> = self.running.iter().map(crash).collect();
-        doc! { "lost_owners": &self.owners, "crashes": crashes }
+        doc! { "lost_owners": &self.owners, "crashes": typed::bson(&self.crashes) }
     }
 
     /// Counts the owners that are dead.
@@ -74,8 +62,8 @@ impl Lost {
     /// Returns the deliveries that dead owners were running, each with the number of these owners.
     pub(super) fn crashes(&self, dead: &BTreeSet<String>) -> Vec<Crashes> {
         let mut owners: BTreeMap<(i64, i32), BTreeSet<&str>> = BTreeMap::new();
-        for (owner, there) in self.running.iter().filter(|(owner, _)| dead.contains(owner)) {
-            owners.entry((there.offset, there.handler)).or_default().insert(owner);
+        for crash in self.crashes.iter().filter(|crash| dead.contains(&crash.owner)) {
+            owners.entry((crash.offset, crash.handler)).or_default().insert(&crash.owner);
         }
         let crashes = owners.into_iter();
         crashes.map(|((offset, handler), owners)| Crashes { offset, handler, deaths: count(owners.iter()) }).collect()
@@ -129,8 +117,13 @@ mod tests {
             lost.take_from(&format!("o{number}"), Some(there(number, 1)));
         }
         assert_eq!(lost.owners.len(), REMEMBERED);
-        assert_eq!(lost.running.len(), REMEMBERED);
-        assert_eq!(Lost::read(&lost.fields()), lost);
-        assert!(Lost::read(&Document::new()).is_empty());
+        assert_eq!(lost.crashes.len(), REMEMBERED);
+        let mut document = doc! {
+            "_id": { "group": "g", "topic": "t", "partition": 0 }, "epoch": 1_i64, "next": 0_i64,
+        };
+        let read = |document: &Document| Lost::of(&typed::read("progress", document.clone()).expect("progress"));
+        assert!(read(&document).is_empty());
+        document.extend(lost.fields());
+        assert_eq!(read(&document), lost);
     }
 }

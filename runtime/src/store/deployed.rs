@@ -1,10 +1,11 @@
 //! The deployed handlers: their internal ids, generations and digests. Pure.
 
-use bson::{Bson, doc};
+use bson::doc;
+use serde::{Deserialize, Serialize};
 
 use super::codes::DUPLICATE_KEY;
 use super::collections::HANDLERS;
-use super::{Error, Store};
+use super::{Error, Store, typed};
 
 /// The properties of a handler that are known when it is loaded.
 #[derive(Debug, Clone)]
@@ -30,6 +31,23 @@ pub struct DeployedHandler {
     pub added: Vec<String>,
 }
 
+/// The team of every handler, until teams can be created.
+const TEAM: &str = "default";
+
+/// A document of `handlers`.
+#[derive(Debug, Serialize, Deserialize)]
+struct HandlerDocument {
+    #[serde(rename = "_id")]
+    id: i32,
+    team: String,
+    name: String,
+    generation: i32,
+    digest: String,
+    #[serde(default)]
+    events: Vec<String>,
+    description: String,
+}
+
 impl Store {
     /// Registers the handler, or notes its new version, and returns its id and generation.
     ///
@@ -41,12 +59,17 @@ impl Store {
                 return Ok(known);
             }
             let id = self.next_handler_id().await?;
-            let document = doc! {
-                "_id": id, "team": "default", "name": deployment.name, "generation": 1, "digest": deployment.digest,
-                "events": deployment.events, "description": deployment.description,
+            let document = HandlerDocument {
+                id,
+                team: TEAM.to_owned(),
+                name: deployment.name.to_owned(),
+                generation: 1,
+                digest: deployment.digest.to_owned(),
+                events: deployment.events.to_vec(),
+                description: deployment.description.to_owned(),
             };
             let command = doc! {
-                "insert": HANDLERS, "documents": [document], "writeConcern": { "w": "majority" },
+                "insert": HANDLERS, "documents": [typed::bson(&document)], "writeConcern": { "w": "majority" },
             };
             match self.own(command).await {
                 Ok(_) => return Ok(DeployedHandler { id, generation: 1, added: deployment.events.to_vec() }),
@@ -60,25 +83,20 @@ impl Store {
         let reply = self
             .own(doc! {
                 "findAndModify": HANDLERS,
-                "query": { "team": "default", "name": deployment.name },
+                "query": { "team": TEAM, "name": deployment.name },
                 "update": { "$set": {
                     "digest": deployment.digest, "events": deployment.events, "description": deployment.description,
                 } },
                 "new": false, "writeConcern": { "w": "majority" },
             })
             .await?;
-        let Some(Bson::Document(known)) = reply.get("value") else { return Ok(None) };
-        let number = |name| {
-            known.get_i32(name).map_err(|_| Error::Fault(format!("the entry of {} has no {name}", deployment.name)))
-        };
-        let before: Vec<&str> =
-            known.get_array("events").map_or_else(|_| Vec::new(), |all| all.iter().filter_map(Bson::as_str).collect());
-        let added = deployment.events.iter().filter(|event| !before.contains(&event.as_str())).cloned().collect();
-        Ok(Some(DeployedHandler { id: number("_id")?, generation: number("generation")?, added }))
+        let Some(known) = typed::value::<HandlerDocument>(HANDLERS, reply)? else { return Ok(None) };
+        let added = deployment.events.iter().filter(|event| !known.events.contains(event)).cloned().collect();
+        Ok(Some(DeployedHandler { id: known.id, generation: known.generation, added }))
     }
 
     async fn next_handler_id(&self) -> Result<i32, Error> {
-        let last = self.first(HANDLERS, doc! {}, Some(doc! { "_id": -1 })).await?;
-        Ok(last.as_ref().and_then(|last| last.get_i32("_id").ok()).unwrap_or(0) + 1)
+        let last: Option<HandlerDocument> = self.first(HANDLERS, doc! {}, Some(doc! { "_id": -1 })).await?;
+        Ok(last.map_or(0, |last| last.id) + 1)
     }
 }

@@ -18,8 +18,9 @@ use std::sync::Arc;
 use bson::{Bson, DateTime, Document, doc};
 
 use super::collections::{GROUPS, OWN_LEDGER, PROGRESS};
+use super::groups::{OwnLedger, Topic, TopicId};
 use super::ledger::{BUCKET_MS, collection};
-use super::{Error, Store};
+use super::{Error, Progress, Store};
 
 /// The shortest time that a ledger remembers (`LEDGER_RETENTION_HOURS` is 1 or more). If an event was created less than
 /// this before the highest creation time of its partition, it cannot have lost its marker, so no floor needs to be read
@@ -74,7 +75,7 @@ impl Fence {
             None => Bson::Boolean(false),
         };
         let floor = self.floor.as_ref().and_then(|floor| floor.floor_ms).map_or(Bson::Null, date);
-        doc! { "_id": topic_id(group, &self.topic), "swept": swept, "floor": floor }
+        doc! { "_id": TopicId::new(group, &self.topic).key(), "swept": swept, "floor": floor }
     }
 }
 
@@ -89,7 +90,7 @@ pub struct Swept {
 
 /// A topic of a group, as the sweep sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Topic {
+struct Sweeping {
     /// Each partition's highest creation time, or none if it has none.
     highest_ms: Vec<Option<i64>>,
     /// How long the group's hosts want its events to be remembered.
@@ -97,9 +98,9 @@ struct Topic {
 }
 
 /// Topics by group and name.
-type Topics = BTreeMap<(String, String), Topic>;
+type Topics = BTreeMap<TopicId, Sweeping>;
 
-impl Topic {
+impl Sweeping {
     /// Returns whether the group may have markers of it.
     fn is_heard(&self) -> bool {
         self.highest_ms.iter().any(Option::is_some)
@@ -116,13 +117,13 @@ impl Topic {
 /// Returns the first bucket that some group still needs. None if that is unknown or no group has any marker.
 fn first_needed(topics: &Topics) -> Option<i64> {
     let heard = topics.values().filter(|topic| topic.is_heard());
-    let from_ms = heard.map(Topic::needs_from_ms).collect::<Option<Vec<i64>>>()?.into_iter().min()?;
+    let from_ms = heard.map(Sweeping::needs_from_ms).collect::<Option<Vec<i64>>>()?.into_iter().min()?;
     Some(from_ms.div_euclid(BUCKET_MS))
 }
 
 /// Returns whether the topics found after the floors were raised (`now`) still allow dropping everything before `open`.
 fn still_allows(before: &Topics, now: &Topics, open: i64) -> bool {
-    let known = |id: &(String, String)| before.get(id).is_some_and(Topic::is_heard);
+    let known = |id: &TopicId| before.get(id).is_some_and(Sweeping::is_heard);
     let fresh = now.iter().any(|(id, topic)| topic.is_heard() && !known(id));
     !fresh && first_needed(now).is_some_and(|needed| needed >= open)
 }
@@ -134,31 +135,23 @@ impl Store {
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn floors(&self, topics: &BTreeSet<Arc<str>>) -> Result<Floors, Error> {
         loop {
-            let ids = topics.iter().map(|topic| Bson::Document(topic_id(&self.group, topic)));
-            let ids: Vec<Bson> = ids.chain([Bson::from(OWN_LEDGER)]).collect();
-            let found = self.all(GROUPS, doc! { "_id": { "$in": ids } }, None, i64::from(i32::MAX)).await?;
-            let of = |id: Bson| found.iter().find(|document| document.get("_id") == Some(&id));
-            let Some(missing) = topics.iter().find(|topic| of(Bson::Document(topic_id(&self.group, topic))).is_none())
-            else {
-                let read = |topic: &Arc<str>| {
-                    let document = of(Bson::Document(topic_id(&self.group, topic)));
-                    Floor {
-                        topic: Arc::clone(topic),
-                        floor_ms: document.and_then(floor_ms),
-                        swept: document.and_then(|document| document.get_i64("swept").ok()),
-                    }
-                };
-                let topics: Vec<Floor> = topics.iter().map(read).collect();
-                let ledger = of(Bson::from(OWN_LEDGER));
-                let number = |name| ledger.and_then(|ledger| ledger.get_i64(name).ok());
-                // One find may read its documents at different moments. A sweep closes buckets first and then notes
-                // this in the topics, so the highest number counts.
-                let closed = topics.iter().filter_map(|floor| floor.swept);
-                let open = closed.chain(number("open_bucket")).chain(number("first_bucket")).max().unwrap_or(0);
-                return Ok(Floors { open, topics });
+            let (known, ledger) = self.topics_and_ledger(topics.iter().map(|topic| &**topic)).await?;
+            let of = |name: &Arc<str>| known.iter().find(|topic| *topic.id.topic == **name);
+            let floor = |name: &Arc<str>| {
+                let topic = of(name)?;
+                Some(Floor { topic: Arc::clone(name), floor_ms: topic.floor_ms, swept: topic.swept })
             };
-            // Its progress was set by hand before any host had seen the topic.
-            self.partitions_at_first_claim(missing, 0).await?;
+            if let Some(missing) = topics.iter().find(|topic| of(topic).is_none()) {
+                // Its progress was set by hand before any host had seen the topic.
+                self.partitions_at_first_claim(missing, 0).await?;
+                continue;
+            }
+            let topics: Vec<Floor> = topics.iter().filter_map(floor).collect();
+            // One find may read its documents at different moments. A sweep closes buckets first and then notes this in
+            // the topics, so the highest number counts.
+            let closed = topics.iter().filter_map(|floor| floor.swept);
+            let open = closed.chain(ledger.open_bucket).chain(ledger.first_bucket).max().unwrap_or(0);
+            return Ok(Floors { open, topics });
         }
     }
 
@@ -195,8 +188,8 @@ impl Store {
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn begin_floors(&self, retention_ms: i64) -> Result<(), Error> {
-        let Some(ledger) = self.first(GROUPS, doc! { "_id": OWN_LEDGER }, None).await? else { return Ok(()) };
-        if ledger.get_bool("floors").unwrap_or(false) {
+        let ledger: Option<OwnLedger> = self.first(GROUPS, doc! { "_id": OWN_LEDGER }, None).await?;
+        if ledger.is_none_or(|ledger| ledger.floors) {
             return Ok(());
         }
         let topics = self.topics(retention_ms).await?;
@@ -216,18 +209,15 @@ impl Store {
     /// Returns every topic of every group, as found in the progress documents.
     async fn topics(&self, retention_ms: i64) -> Result<Topics, Error> {
         let mut topics = Topics::new();
-        for progress in self.all(PROGRESS, doc! {}, None, i64::from(i32::MAX)).await? {
-            let highest = progress.get_datetime("highest_created_at").ok().map(|time| time.timestamp_millis());
-            if let Some(id) = group_and_topic(&progress) {
-                topics.entry(id).or_default().highest_ms.push(highest);
-            }
+        for progress in self.all::<Progress>(PROGRESS, doc! {}, None).await? {
+            let id = TopicId { group: progress.id.group, topic: progress.id.topic };
+            topics.entry(id).or_default().highest_ms.push(progress.highest_created_at_ms);
         }
         for topic in topics.values_mut() {
             topic.retention_ms = retention_ms;
         }
-        for document in self.all(GROUPS, doc! {}, None, i64::from(i32::MAX)).await? {
-            let known = group_and_topic(&document).and_then(|id| topics.get_mut(&id));
-            if let (Some(topic), Ok(retention_ms)) = (known, document.get_i64("retention_ms")) {
+        for known in self.topics_of(None).await? {
+            if let (Some(topic), Some(retention_ms)) = (topics.get_mut(&known.id), known.retention_ms) {
                 topic.retention_ms = retention_ms;
             }
         }
@@ -236,15 +226,13 @@ impl Store {
 
     /// Notes how long this group wants events to be remembered. The last host to say so wins.
     async fn note_retention(&self, retention_ms: i64) -> Result<(), Error> {
-        let found = self.all(GROUPS, doc! { "_id.group": &*self.group }, None, i64::from(i32::MAX)).await?;
-        let other = found.iter().filter(|document| document.get_i64("retention_ms").ok() != Some(retention_ms));
-        let statements: Vec<Bson> = other
-            .filter_map(group_and_topic)
-            .map(|(group, topic)| {
-                let set = doc! { "$set": { "retention_ms": retention_ms } };
-                doc! { "q": { "_id": topic_id(&group, &topic) }, "u": set }.into()
-            })
-            .collect();
+        let topics = self.topics_of(Some(&*self.group)).await?;
+        let others = topics.iter().filter(|topic| topic.retention_ms != Some(retention_ms));
+        let note = |topic: &Topic| {
+            let set = doc! { "$set": { "retention_ms": retention_ms } };
+            doc! { "q": { "_id": topic.id.key() }, "u": set }.into()
+        };
+        let statements: Vec<Bson> = others.map(note).collect();
         if statements.is_empty() { Ok(()) } else { self.update_groups(statements).await }
     }
 
@@ -272,26 +260,13 @@ impl Store {
 }
 
 /// Returns the statement that raises a floor.
-fn raise((group, topic): &(String, String), to_ms: i64) -> Bson {
+fn raise(id: &TopicId, to_ms: i64) -> Bson {
     let update = doc! { "$max": { "floor": date(to_ms) }, "$setOnInsert": { "partitions": 0 } };
-    doc! { "q": { "_id": topic_id(group, topic) }, "u": update, "upsert": true }.into()
+    doc! { "q": { "_id": id.key() }, "u": update, "upsert": true }.into()
 }
 
 fn date(ms: i64) -> Bson {
     Bson::DateTime(DateTime::from_millis(ms))
-}
-
-fn floor_ms(document: &Document) -> Option<i64> {
-    document.get_datetime("floor").ok().map(|floor| floor.timestamp_millis())
-}
-
-fn topic_id(group: &str, topic: &str) -> Document {
-    doc! { "group": group, "topic": topic }
-}
-
-fn group_and_topic(document: &Document) -> Option<(String, String)> {
-    let id = document.get_document("_id").ok()?;
-    Some((id.get_str("group").ok()?.to_owned(), id.get_str("topic").ok()?.to_owned()))
 }
 
 #[cfg(test)]
@@ -301,11 +276,11 @@ mod tests {
     const HOUR: i64 = 3_600_000;
 
     fn topics(each: &[(&str, &[Option<i64>], i64)]) -> Topics {
-        let topic = |highest_hours: &[Option<i64>], hours: i64| Topic {
+        let topic = |highest_hours: &[Option<i64>], hours: i64| Sweeping {
             highest_ms: highest_hours.iter().map(|highest| highest.map(|hours| hours * HOUR)).collect(),
             retention_ms: hours * HOUR,
         };
-        let id = |name: &str| ("g".to_owned(), name.to_owned());
+        let id = |name: &str| TopicId::new("g", name);
         each.iter().map(|(name, highest, retention)| (id(name), topic(highest, *retention))).collect()
     }
 

@@ -4,13 +4,20 @@
 //! run twice, because two hosts may start at once.
 
 use bson::doc;
+use serde::Deserialize;
 
 use super::collections::FORMAT;
-use super::{Error, Store};
+use super::{Error, Store, typed};
 
 const ID: &str = "weir";
 /// The version of a database that was created before there were versions.
 const FIRST: i32 = 1;
+
+/// The document of `format` that has the version.
+#[derive(Debug, Deserialize)]
+struct Format {
+    version: i32,
+}
 
 /// An upgrade from one version to the next.
 struct Step {
@@ -41,9 +48,8 @@ impl Store {
     /// # Errors
     /// [`Error::Newer`]. Also fails if MongoDB refuses a command or does not answer.
     pub async fn check_format(&self) -> Result<(), Error> {
-        let found = self.first(FORMAT, doc! { "_id": ID }, None).await?;
-        let version = found.map_or(Ok(FIRST), |found| found.get_i32("version")).map_err(|_| odd())?;
-        newest(STEPS, version).map(drop)
+        let found: Option<Format> = self.first(FORMAT, doc! { "_id": ID }, None).await?;
+        newest(STEPS, found.map_or(FIRST, |found| found.version)).map(drop)
     }
 
     async fn take(&self, steps: &[Step]) -> Result<(), Error> {
@@ -70,7 +76,7 @@ impl Store {
                 "upsert": true, "new": true, "writeConcern": { "w": "majority" },
             })
             .await?;
-        reply.get_document("value").and_then(|value| value.get_i32("version")).map_err(|_| odd())
+        typed::value(FORMAT, reply)?.map(|found: Format| found.version).ok_or_else(odd)
     }
 }
 

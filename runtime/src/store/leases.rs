@@ -4,12 +4,19 @@
 //! MongoDB's clock.
 
 use bson::{Document, doc};
+use serde::Deserialize;
 
 use super::collections::LEASES;
-use super::{Error, Store};
+use super::{Error, Store, typed};
 
 /// How long a lease lasts, in milliseconds of MongoDB's clock.
 const LASTS_MS: i64 = 1_000;
+
+/// A document of `leases`.
+#[derive(Debug, Deserialize)]
+struct Lease {
+    owner: String,
+}
 
 impl Store {
     /// Takes the collection's lease if no other host has it or it has expired.
@@ -31,8 +38,8 @@ impl Store {
                 "upsert": true, "new": true, "writeConcern": { "w": 1 },
             })
             .await?;
-        let lease = reply.get_document("value").map_err(|_| Error::odd("a lease"))?;
-        Ok(lease.get_str("owner").is_ok_and(|holder| holder == owner))
+        let lease: Lease = typed::value(LEASES, reply)?.ok_or_else(|| Error::odd("a lease"))?;
+        Ok(lease.owner == owner)
     }
 
     /// Ends this process's lease.

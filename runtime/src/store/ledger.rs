@@ -12,7 +12,8 @@ use bson::spec::BinarySubtype;
 use bson::{Binary, Document, RawArrayBuf, RawDocumentBuf, cstr, doc, rawdoc};
 
 use super::collections::{GROUPS, LEDGER, OWN_LEDGER};
-use super::{Error, Marker, MarkerKey, Store, clock_ms, first_batch};
+use super::groups::OwnLedger;
+use super::{Error, Marker, MarkerKey, Store, clock_ms, first_batch, typed};
 
 /// The range of creation times that one bucket spans, in milliseconds: 8 hours.
 pub const BUCKET_MS: i64 = 8 * 3_600_000;
@@ -106,10 +107,9 @@ impl Store {
                 "upsert": true, "new": true, "writeConcern": { "w": "majority" },
             })
             .await?;
-        let ledger = reply.get_document("value");
-        let number = |name| ledger.as_ref().ok().and_then(|ledger| ledger.get_i64(name).ok());
-        let first = number("first_bucket").unwrap_or(first);
-        let open = number("open_bucket").unwrap_or(first).max(first);
+        let ledger: OwnLedger = typed::value(GROUPS, reply)?.unwrap_or_default();
+        let first = ledger.first_bucket.unwrap_or(first);
+        let open = ledger.open_bucket.unwrap_or(first).max(first);
         let filter = doc! { "name": { "$regex": format!("^{LEDGER}") } };
         let reply = self
             .own(doc! {

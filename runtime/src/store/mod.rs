@@ -1,6 +1,9 @@
 //! MongoDB. Only this module sees the driver, and only in `driver.rs`. The rest of it talks to a [`wire::Wire`].
 //!
 //! It runs what others have decided and reports MongoDB's answers. It makes no decisions about events.
+//!
+//! Invariant: no document of Weir's own leaves it. Each of its collections has a struct that is written and read here.
+//! Only handlers' documents pass through it as BSON.
 
 mod checks;
 mod claims;
@@ -12,10 +15,12 @@ mod driver;
 mod error;
 mod floors;
 mod format;
+mod groups;
 mod leases;
 mod ledger;
 mod live;
 mod owners;
+mod parked;
 pub mod plan;
 mod probe;
 mod problem;
@@ -23,8 +28,10 @@ pub mod progress;
 pub mod query;
 pub mod read;
 mod reader;
+mod records;
 mod secret;
 mod transaction;
+mod typed;
 pub mod wire;
 pub mod write;
 
@@ -37,18 +44,21 @@ pub use floors::{Fence, Floor, Floors, LEAST_RETENTION_MS, Swept};
 pub use ledger::{BUCKET_MS, Buckets, Seen};
 pub use live::Live;
 pub use owners::BEAT;
+pub use parked::{Attempt, HandlerVersion, LoggedLine, Parked, ParkedId, State};
 pub use plan::{Command, FailedWrite, FaultKind, FaultyCommand, Marker, MarkerKey, Plan, Reply, WriteError};
 pub use probe::Probed;
-pub use progress::{Advance, Claim, Crashes, DEATHS_THAT_COUNT, LastRecord, PartitionId};
+pub use progress::{Advance, Claim, Crash, Crashes, DEATHS_THAT_COUNT, LastRecord, PartitionId, Progress};
 pub use query::Query;
 pub use read::{Digest, ReadById, digest};
 pub use reader::Reader;
+pub use records::{RecordId, RecordPart};
 pub use transaction::Session;
 pub use write::{Effect, IdKey, Kind, Write};
 
 use std::sync::Arc;
 
 use bson::{Bson, Document, RawDocumentBuf, doc};
+use serde::de::DeserializeOwned;
 
 use collections::Odd;
 use owners::Owner;
@@ -127,17 +137,28 @@ impl Store {
     }
 
     /// Returns the first document that a filter finds.
-    async fn first(
+    async fn first<T: DeserializeOwned>(
         &self,
         collection: &str,
         filter: Document,
         sort: Option<Document>,
-    ) -> Result<Option<Document>, Error> {
-        Ok(self.all(collection, filter, sort, 1).await?.into_iter().next())
+    ) -> Result<Option<T>, Error> {
+        let found = self.find(collection, filter, sort, 1).await?.into_iter().next();
+        found.map(|document| typed::read(collection, document)).transpose()
     }
 
     /// Returns the documents that a filter finds, as many as one reply holds.
-    async fn all(
+    async fn all<T: DeserializeOwned>(
+        &self,
+        collection: &str,
+        filter: Document,
+        sort: Option<Document>,
+    ) -> Result<Vec<T>, Error> {
+        let found = self.find(collection, filter, sort, i64::from(i32::MAX)).await?;
+        found.into_iter().map(|document| typed::read(collection, document)).collect()
+    }
+
+    async fn find(
         &self,
         collection: &str,
         filter: Document,

@@ -10,10 +10,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
+use serde::{Deserialize, Serialize};
 
 use super::collections::OWNERS;
 use super::deaths::Lost;
-use super::{DEATHS_THAT_COUNT, Error, PartitionId, Store};
+use super::progress::ProgressId;
+use super::typed::{self, optional_date};
+use super::{DEATHS_THAT_COUNT, Error, PartitionId, Progress, Store};
 
 /// How often a process sends a heartbeat.
 pub const BEAT: Duration = Duration::from_secs(1);
@@ -32,7 +35,7 @@ pub(super) struct Owner {
 
 #[derive(Debug, Default)]
 struct Record {
-    sessions: Vec<Document>,
+    sessions: Vec<SessionOf>,
     /// When MongoDB received the last heartbeats, in milliseconds since 1970.
     beats_ms: VecDeque<i64>,
 }
@@ -89,37 +92,67 @@ pub(super) struct RunningThere {
     pub(super) handler: i32,
 }
 
-/// Returns the delivery of this partition that the process is running, according to its record.
-pub(super) fn running(record: &Document, group: &str, partition: &PartitionId) -> Option<RunningThere> {
-    let running = record.get_document("running").ok()?;
-    let of = running.get_document("of").ok()?;
-    (*of == partition.progress_id(group)).then_some(())?;
-    Some(RunningThere { offset: running.get_i64("offset").ok()?, handler: running.get_i32("handler").ok()? })
+/// A document of `owners`: what a process says of itself.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub(super) struct OwnerDocument {
+    #[serde(rename = "_id")]
+    process: String,
+    #[serde(default)]
+    sessions: Vec<SessionOf>,
+    /// When it sent its last heartbeat, in milliseconds since 1970.
+    #[serde(default, rename = "seen_at", with = "optional_date")]
+    seen_at_ms: Option<i64>,
+    running: Option<Running>,
+    /// It shut down cleanly.
+    #[serde(default)]
+    ended: bool,
+    /// Its own code panicked.
+    #[serde(default)]
+    crashed: bool,
 }
 
-/// Returns whether the process of this record is dead.
-fn is_dead(record: &Document, dead_since_ms: Option<i64>) -> bool {
-    if record.get_bool("crashed").unwrap_or(false) {
-        return true;
+/// A session, and the owner in whose name it was opened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct SessionOf {
+    owner: String,
+    /// The id, as `killSessions` takes it.
+    id: Document,
+}
+
+/// A note that a handler is about to run an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Running {
+    of: ProgressId,
+    offset: i64,
+    handler: i32,
+}
+
+impl OwnerDocument {
+    /// Returns the delivery of this partition that the process is running, according to its note.
+    pub(super) fn running_of(&self, group: &str, partition: &PartitionId) -> Option<RunningThere> {
+        let running = self.running.as_ref().filter(|running| running.of == partition.progress_id(group))?;
+        Some(RunningThere { offset: running.offset, handler: running.handler })
     }
-    let seen_ms = record.get_datetime("seen_at").ok().map(|time| time.timestamp_millis());
-    let silent = dead_since_ms.zip(seen_ms).is_some_and(|(since_ms, seen_ms)| seen_ms < since_ms);
-    silent && !record.get_bool("ended").unwrap_or(false)
+
+    fn is_dead(&self, dead_since_ms: Option<i64>) -> bool {
+        let silent = dead_since_ms.zip(self.seen_at_ms).is_some_and(|(since_ms, seen_ms)| seen_ms < since_ms);
+        self.crashed || (silent && !self.ended)
+    }
 }
 
 impl Store {
     /// Stores the id of a session of this process before the session is used.
     pub(super) async fn record_session(&self, session: &Document) -> Result<(), Error> {
-        let entry = doc! { "owner": self.owner.name(), "id": session };
-        self.enter(vec![entry.clone()]).await?;
+        let entry = SessionOf { owner: self.owner.name(), id: session.clone() };
+        self.enter(std::slice::from_ref(&entry)).await?;
         self.owner.record().sessions.push(entry);
         Ok(())
     }
 
-    async fn enter(&self, sessions: Vec<Document>) -> Result<(), Error> {
+    async fn enter(&self, sessions: &[SessionOf]) -> Result<(), Error> {
         self.change_record(
             doc! {
-                "$addToSet": { "sessions": { "$each": sessions } },
+                "$addToSet": { "sessions": { "$each": typed::bson(&sessions) } },
                 "$setOnInsert": { "group": &*self.group },
                 "$currentDate": { "started_at": true, "seen_at": true },
             },
@@ -142,14 +175,14 @@ impl Store {
                 "new": true, "writeConcern": { "w": 1 },
             })
             .await?;
-        let seen = reply.get_document("value").ok().and_then(|record| record.get_datetime("seen_at").ok());
-        match seen {
-            Some(at) => self.owner.beaten(at.timestamp_millis()),
+        let record: Option<OwnerDocument> = typed::value(OWNERS, reply)?;
+        match record.and_then(|record| record.seen_at_ms) {
+            Some(at_ms) => self.owner.beaten(at_ms),
             None if self.owner.ended.load(Ordering::Relaxed) => {}
             // The record was removed because it was silent for days.
             None => {
                 let sessions = self.owner.record().sessions.clone();
-                self.enter(sessions).await?;
+                self.enter(&sessions).await?;
             }
         }
         Ok(())
@@ -160,8 +193,8 @@ impl Store {
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn note_running(&self, partition: &PartitionId, offset: i64, handler: i32) -> Result<(), Error> {
-        let running = doc! { "of": partition.progress_id(&self.group), "offset": offset, "handler": handler };
-        self.change_record(doc! { "$set": { "running": running } }, false).await.map(drop)
+        let running = Running { of: partition.progress_id(&self.group), offset, handler };
+        self.change_record(doc! { "$set": { "running": typed::bson(&running) } }, false).await.map(drop)
     }
 
     /// Notes that the handler has ended.
@@ -216,17 +249,12 @@ impl Store {
 
     /// Ends every session of the owner's process, except those that this process is using. Returns the process's
     /// record.
-    pub(super) async fn end_sessions_of(&self, owner: &str) -> Result<Option<Document>, Error> {
-        let record = self.first(OWNERS, doc! { "_id": process(owner) }, None).await?;
-        let recorded = record.as_ref().and_then(|record| record.get_array("sessions").ok());
+    pub(super) async fn end_sessions_of(&self, owner: &str) -> Result<Option<OwnerDocument>, Error> {
+        let record: Option<OwnerDocument> = self.first(OWNERS, doc! { "_id": process(owner) }, None).await?;
         let current = self.owner.name();
-        let sessions: Vec<Bson> = recorded
-            .into_iter()
-            .flatten()
-            .filter_map(Bson::as_document)
-            .filter(|session| session.get_str("owner").ok() != Some(current.as_str()))
-            .filter_map(|session| session.get("id").cloned())
-            .collect();
+        let recorded = record.iter().flat_map(|record| &record.sessions);
+        let sessions: Vec<&Document> =
+            recorded.filter(|session| session.owner != current).map(|session| &session.id).collect();
         if !sessions.is_empty() {
             self.run("admin", &doc! { "killSessions": sessions }).await?;
             tracing::info!(predecessor = owner, "predecessor_sessions_killed");
@@ -237,9 +265,9 @@ impl Store {
     /// Returns whether this process has lived long enough to tell which of a partition's lost owners are dead, if that
     /// can make a difference.
     #[must_use]
-    pub fn can_tell_the_dead(&self, progress: &Document) -> bool {
-        let standing = progress.get_str("owner").is_ok_and(|owner| process(owner) != self.owner.process());
-        let lost = Lost::read(progress).count() + i32::from(standing);
+    pub fn can_tell_the_dead(&self, progress: &Progress) -> bool {
+        let standing = progress.owner.as_deref().is_some_and(|owner| process(owner) != self.owner.process());
+        let lost = Lost::of(progress).count() + i32::from(standing);
         lost < DEATHS_THAT_COUNT || self.owner.dead_since_ms().is_some()
     }
 
@@ -250,10 +278,10 @@ impl Store {
             return Ok(BTreeSet::new());
         }
         let ids: Vec<Bson> = processes.iter().map(|process| Bson::from(*process)).collect();
-        let records = self.all(OWNERS, doc! { "_id": { "$in": ids } }, None, i64::from(i32::MAX)).await?;
+        let records: Vec<OwnerDocument> = self.all(OWNERS, doc! { "_id": { "$in": ids } }, None).await?;
         let dead_since_ms = self.owner.dead_since_ms();
-        let dead = records.iter().filter(|record| is_dead(record, dead_since_ms));
-        Ok(dead.filter_map(|record| record.get_str("_id").ok().map(str::to_owned)).collect())
+        let dead = records.into_iter().filter(|record| record.is_dead(dead_since_ms));
+        Ok(dead.map(|record| record.process).collect())
     }
 }
 
@@ -263,8 +291,8 @@ mod tests {
 
     use super::*;
 
-    fn seen(at_ms: i64) -> Document {
-        doc! { "_id": "o", "seen_at": DateTime::from_millis(at_ms) }
+    fn silent_since(at_ms: i64) -> OwnerDocument {
+        OwnerDocument { seen_at_ms: Some(at_ms), ..OwnerDocument::default() }
     }
 
     #[test]
@@ -272,13 +300,13 @@ mod tests {
         let owner = Owner::new("me".to_owned());
         for at_ms in [1_000, 2_000, 3_000] {
             owner.beaten(at_ms);
-            assert!(!is_dead(&seen(0), owner.dead_since_ms()), "this process has not lived long enough to tell");
+            assert!(!silent_since(0).is_dead(owner.dead_since_ms()), "this process has not lived long enough to tell");
         }
         owner.beaten(4_000);
-        assert!(is_dead(&seen(999), owner.dead_since_ms()));
-        assert!(!is_dead(&seen(1_000), owner.dead_since_ms()));
+        assert!(silent_since(999).is_dead(owner.dead_since_ms()));
+        assert!(!silent_since(1_000).is_dead(owner.dead_since_ms()));
         owner.beaten(5_000);
-        assert!(is_dead(&seen(1_000), owner.dead_since_ms()));
+        assert!(silent_since(1_000).is_dead(owner.dead_since_ms()));
     }
 
     #[test]
@@ -287,27 +315,27 @@ mod tests {
         for at_ms in [1_000, 2_000, 3_000, 4_000, 90_000] {
             owner.beaten(at_ms);
         }
-        assert!(!is_dead(&seen(4_100), owner.dead_since_ms()));
+        assert!(!silent_since(4_100).is_dead(owner.dead_since_ms()));
     }
 
     #[test]
     fn what_a_record_says_goes_before_its_silence() {
-        let with = |name: &str| {
-            let mut record = seen(0);
-            record.insert(name, true);
-            record
-        };
-        assert!(is_dead(&with("crashed"), None));
-        assert!(!is_dead(&with("ended"), Some(1_000)));
-        assert!(!is_dead(&doc! { "_id": "of a version without beats" }, Some(1_000)));
+        let silent = silent_since(0);
+        assert!(OwnerDocument { crashed: true, ..silent.clone() }.is_dead(None));
+        assert!(!OwnerDocument { ended: true, ..silent }.is_dead(Some(1_000)));
+        let old: OwnerDocument = typed::read(OWNERS, doc! { "_id": "of a version without beats" }).expect("an owner");
+        assert!(!old.is_dead(Some(1_000)));
     }
 
     #[test]
     fn a_record_tells_what_runs_of_a_partition() {
         let id = |partition| PartitionId { topic: "t".into(), partition };
-        let record = doc! { "running": { "of": id(2).progress_id("g"), "offset": 7_i64, "handler": 3 } };
-        assert_eq!(running(&record, "g", &id(2)), Some(RunningThere { offset: 7, handler: 3 }));
-        assert_eq!(running(&record, "g", &id(1)), None);
-        assert_eq!(running(&record, "h", &id(2)), None);
+        let running = Running { of: id(2).progress_id("g"), offset: 7, handler: 3 };
+        let document = doc! { "_id": "o", "running": typed::bson(&running), "seen_at": DateTime::from_millis(5) };
+        let record: OwnerDocument = typed::read(OWNERS, document).expect("an owner");
+        assert_eq!(record.seen_at_ms, Some(5));
+        assert_eq!(record.running_of("g", &id(2)), Some(RunningThere { offset: 7, handler: 3 }));
+        assert_eq!(record.running_of("g", &id(1)), None);
+        assert_eq!(record.running_of("h", &id(2)), None);
     }
 }

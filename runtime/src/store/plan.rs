@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bson::RawDocumentBuf;
 
-use super::{Advance, Fence, Kind, ReadById};
+use super::{Advance, Fence, Kind, Parked, ReadById, RecordPart};
 
 /// The key of an event in the ledger: 16 bytes of a digest of group, source and event id.
 pub type MarkerKey = [u8; 16];
@@ -61,10 +61,10 @@ pub struct Plan {
     pub checks: Vec<ReadById>,
     /// The handlers' writes.
     pub commands: Vec<Command>,
-    /// Deliveries that did not succeed, as documents of `parked`.
-    pub parked: Vec<RawDocumentBuf>,
-    /// The records of these deliveries, as documents of `records`.
-    pub records: Vec<RawDocumentBuf>,
+    /// Deliveries that did not succeed.
+    pub parked: Vec<Parked>,
+    /// The records of these deliveries.
+    pub records: Vec<RecordPart>,
 }
 
 /// The kind of a fault that a handler's command met. It may be MongoDB's fault or the command's, and a probe finds out.

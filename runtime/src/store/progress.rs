@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use bson::{Bson, Document, doc};
+use bson::{Document, doc};
+use serde::{Deserialize, Serialize};
+
+use super::typed::{self, optional_date};
 
 use crate::seeded::{self, Bug};
 
@@ -18,8 +21,12 @@ pub struct PartitionId {
 
 impl PartitionId {
     /// Returns the `_id` of the partition's progress document in a group.
-    #[must_use]
-    pub fn progress_id(&self, group: &str) -> Document {
+    pub(super) fn progress_id(&self, group: &str) -> ProgressId {
+        ProgressId { group: group.to_owned(), topic: self.topic.to_string(), partition: self.partition }
+    }
+
+    /// Returns the same in BSON.
+    pub(super) fn progress_key(&self, group: &str) -> Document {
         doc! { "group": group, "topic": &*self.topic, "partition": self.partition }
     }
 }
@@ -28,6 +35,66 @@ impl fmt::Display for PartitionId {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}[{}]", self.topic, self.partition)
     }
+}
+
+/// The `_id` of a partition's progress.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ProgressId {
+    pub(super) group: String,
+    pub(super) topic: String,
+    pub(super) partition: i32,
+}
+
+/// A document of `progress`: a partition of a group, its owner, and how far it has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    #[serde(rename = "_id")]
+    pub(super) id: ProgressId,
+    /// Increases with every claim.
+    pub epoch: i64,
+    /// The offset of the first record that is not accounted for.
+    pub next: i64,
+    /// How many transactions have moved it.
+    #[serde(default)]
+    pub commits: i64,
+    /// The offset at which the group began, or at which it was set to go on.
+    pub start: Option<i64>,
+    /// The reason for this offset, in words.
+    pub start_because: Option<String>,
+    /// The owner that claimed it and has not given it back.
+    pub owner: Option<String>,
+    /// Before this offset the log holds no further record. None until a host has read to the end.
+    pub(super) read_to: Option<i64>,
+    /// The highest creation time of the events accounted for, in milliseconds since 1970.
+    #[serde(default, rename = "highest_created_at", with = "optional_date")]
+    pub(super) highest_created_at_ms: Option<i64>,
+    /// The last record that was accounted for.
+    pub(super) last: Option<LastRecord>,
+    /// The processes that did not give it back since the last commit, in the order in which they lost it.
+    #[serde(default)]
+    pub(super) lost_owners: Vec<String>,
+    /// The deliveries that these processes were running singly.
+    #[serde(default)]
+    pub(super) crashes: Vec<Crash>,
+}
+
+impl Progress {
+    /// Returns the partition.
+    #[must_use]
+    pub fn partition(&self) -> PartitionId {
+        PartitionId { topic: self.id.topic.as_str().into(), partition: self.id.partition }
+    }
+}
+
+/// A delivery that a process was running when it lost the partition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crash {
+    /// The process.
+    pub owner: String,
+    /// The offset of the delivery's record.
+    pub offset: i64,
+    /// The internal id of the delivery's handler.
+    pub handler: i32,
 }
 
 /// Once this many owners of a partition have died without a commit in between, its events run singly.
@@ -105,15 +172,7 @@ impl Advance {
     /// claimed the partition.
     #[must_use]
     pub fn statement(&self, group: &str) -> Document {
-        let set = doc! {
-            "next": self.to,
-            "last": {
-                "offset": self.last.offset,
-                "event_id": self.last.event_id.as_deref().map_or(Bson::Null, Bson::from),
-                "timestamp_ms": self.last.timestamp_ms.map_or(Bson::Null, Bson::from),
-                "digest": self.last.digest.map_or(Bson::Null, Bson::from),
-            },
-        };
+        let set = doc! { "next": self.to, "last": typed::bson(&self.last) };
         let mut update = doc! { "$set": set, "$inc": { "commits": 1_i64 } };
         if self.claim.has_lost_owners {
             update.insert("$unset", doc! { "lost_owners": "", "crashes": "" });
@@ -121,7 +180,7 @@ impl Advance {
         if let Some(highest) = self.highest_created_at_ms {
             update.insert("$max", doc! { "highest_created_at": bson::DateTime::from_millis(highest) });
         }
-        let id = self.partition.progress_id(group);
+        let id = self.partition.progress_key(group);
         if seeded::on(Bug::MaxAsFence) {
             return doc! { "q": { "_id": id }, "u": { "$max": { "next": self.to } } };
         }
@@ -130,7 +189,7 @@ impl Advance {
 }
 
 /// A record as the progress document keeps it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LastRecord {
     /// The record's offset.
     pub offset: i64,
@@ -140,17 +199,4 @@ pub struct LastRecord {
     pub timestamp_ms: Option<i64>,
     /// A digest of the record's key and value. None if an older version wrote it.
     pub digest: Option<i64>,
-}
-
-impl LastRecord {
-    /// Reads it from the progress document.
-    #[must_use]
-    pub fn read(document: &Document) -> Option<Self> {
-        Some(Self {
-            offset: document.get_i64("offset").ok()?,
-            event_id: document.get_str("event_id").ok().map(str::to_owned),
-            timestamp_ms: document.get_i64("timestamp_ms").ok(),
-            digest: document.get_i64("digest").ok(),
-        })
-    }
 }

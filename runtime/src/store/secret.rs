@@ -1,13 +1,20 @@
 //! The installation's secret: 32 random bytes, shared by every host of a `WEIR_DATABASE`. Pure.
 
 use bson::spec::BinarySubtype;
-use bson::{Binary, Bson, doc};
+use bson::{Binary, doc};
+use serde::Deserialize;
 
 use super::codes::DUPLICATE_KEY;
 use super::collections::FORMAT;
-use super::{Error, Store};
+use super::{Error, Store, typed};
 
 const ID: &str = "secret";
+
+/// The document of `format` that has the secret.
+#[derive(Deserialize)]
+struct Secret {
+    bytes: Binary,
+}
 
 impl Store {
     /// Returns the secret. If there was none, stores `fresh` as the secret.
@@ -28,9 +35,9 @@ impl Store {
                 Err(Error::Refused { code: DUPLICATE_KEY, .. }) => continue,
                 reply => reply?,
             };
-            let found = reply.get_document("value").ok().and_then(|value| value.get("bytes"));
-            let Some(Bson::Binary(found)) = found else { return Err(Error::odd("the installation's secret")) };
-            return found.bytes.as_slice().try_into().map_err(|_| Error::odd("the installation's secret"));
+            let odd = || Error::odd("the installation's secret");
+            let found: Secret = typed::value(FORMAT, reply)?.ok_or_else(odd)?;
+            return found.bytes.bytes.as_slice().try_into().map_err(|_| odd());
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf, cstr, doc, rawdoc};
+use serde::Serialize;
 
 use super::codes::{DUPLICATE_KEY, WRITE_CONFLICT};
 use super::collections::{GROUPS, PARKED, PROGRESS, RECORDS};
@@ -222,26 +223,27 @@ impl Session {
 
     /// Keeps documents unless they exist already. If progress was reset by hand, a record may be accounted for a second
     /// time, and what is known of it must stay.
-    async fn keep(&self, collection: &str, documents: &[RawDocumentBuf]) -> Result<(), Reply> {
-        let statement = |document: &RawDocumentBuf| {
+    async fn keep<T: Serialize>(&self, collection: &str, documents: &[T]) -> Result<(), Reply> {
+        let (mut statements, mut bytes) = (RawArrayBuf::new(), 0);
+        for document in documents {
+            let document = bson::serialize_to_raw_document_buf(document).map_err(unwritten)?;
+            let more = document.as_bytes().len();
+            if bytes > 0 && bytes + more > KEPT_BYTES {
+                self.keep_now(collection, std::mem::take(&mut statements)).await?;
+                bytes = 0;
+            }
+            bytes += more;
             let id = document.get("_id").ok().flatten().map_or(RawBson::Null, RawBson::from);
-            rawdoc! { "q": { "_id": id }, "u": { "$setOnInsert": document.clone() }, "upsert": true }
-        };
-        let mut rest = documents;
-        while let Some(first) = rest.first() {
-            let mut bytes = first.as_bytes().len();
-            let fits = rest[1..].iter().take_while(|document| {
-                bytes += document.as_bytes().len();
-                bytes <= KEPT_BYTES
-            });
-            let (now, later) = rest.split_at(1 + fits.count());
-            rest = later;
-            let mut command = RawDocumentBuf::new();
-            command.append(cstr!("update"), collection);
-            command.append(cstr!("updates"), now.iter().map(statement).collect::<RawArrayBuf>());
-            self.own(collection, command).await?;
+            statements.push(rawdoc! { "q": { "_id": id }, "u": { "$setOnInsert": document }, "upsert": true });
         }
-        Ok(())
+        if bytes > 0 { self.keep_now(collection, statements).await } else { Ok(()) }
+    }
+
+    async fn keep_now(&self, collection: &str, statements: RawArrayBuf) -> Result<(), Reply> {
+        let mut command = RawDocumentBuf::new();
+        command.append(cstr!("update"), collection);
+        command.append(cstr!("updates"), statements);
+        self.own(collection, command).await.map(drop)
     }
 
     /// Runs a command on Weir's own database in the transaction.
@@ -360,5 +362,10 @@ pub(super) async fn run(
 }
 
 fn raw(document: &Document) -> Result<RawDocumentBuf, Reply> {
-    RawDocumentBuf::try_from(document).map_err(|error| Reply::Transient(error.to_string()))
+    RawDocumentBuf::try_from(document).map_err(unwritten)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "used as a function of a result")]
+fn unwritten(error: bson::error::Error) -> Reply {
+    Reply::Transient(error.to_string())
 }

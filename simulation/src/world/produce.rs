@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir::delivery::{Item, RawRecord};
-use weir::event::{Event, Ignored, Undecodable};
+use weir::delivery::Item;
+use weir::event::{Event, Ignored, RawRecord, Undecodable};
 
 use super::{AGGREGATES, Logged, World};
 

@@ -158,7 +158,7 @@ impl World {
             // A person who got no answer first checks whether the command was executed.
             let done = async || {
                 let progress = store.progress(&id(partition)).await.ok().flatten();
-                progress.is_some_and(|it| it.get_str("start_because").is_ok_and(|found| found == because))
+                progress.and_then(|it| it.start_because).is_some_and(|found| found == because)
             };
             while !matches!(store.set_next(&id(partition), next, because).await, Ok(true)) && !done().await {
                 kernel.sleep(Duration::from_millis(500)).await;

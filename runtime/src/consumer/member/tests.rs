@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::delivery::{Done, Item, RawRecord};
-use crate::event::Ignored;
+use crate::delivery::{Done, Item};
+use crate::event::{Ignored, RawRecord};
 use crate::store::Claim;
 
 const START: Duration = Duration::from_secs(100);
