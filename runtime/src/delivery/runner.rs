@@ -31,6 +31,9 @@ use crate::telemetry::metrics::{Metrics, Service};
 
 /// How long to wait if MongoDB fails outside a transaction.
 pub(super) const PAUSE: Duration = Duration::from_millis(250);
+/// How long the deliveries of a batch may run before the rest is left to the next one. Slow handlers then commit what
+/// they have done, and a stop or a revocation waits for one delivery instead of a whole batch.
+const RUN_TIME: Duration = Duration::from_millis(500);
 /// How often the ledger's buckets are listed.
 const LIST_BUCKETS: Duration = Duration::from_mins(1);
 
@@ -157,12 +160,17 @@ impl Runner {
         batch: &mut Batch,
         before: Option<&Before>,
     ) -> Result<Option<(Arc<Identity>, &'static str)>, GivenUp> {
+        let begun = self.clock.elapsed();
         let mut at = None;
         while let Some(next) = batch.next(at) {
             if before.is_some_and(|before| before.is(THROWN)) {
                 return Ok(None);
             }
-            if batch.is_full() && next.slot > 0 && next.place == 0 {
+            if self.gives_up() {
+                return Err(GivenUp);
+            }
+            let is_late = self.clock.elapsed().saturating_sub(begun) > RUN_TIME;
+            if (batch.is_full() || is_late) && next.slot > 0 && next.place == 0 {
                 batch.cut(next.slot);
                 break;
             }

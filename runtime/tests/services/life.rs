@@ -78,3 +78,15 @@ async fn a_wrong_setting_stops_the_start_with_its_name() {
     assert_eq!(status, Some(2), "{said}");
     assert!(said.contains("--kafka-topic"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn slow_handlers_commit_what_they_have_done() {
+    let world = World::new(1).await;
+    world.handlers(&["sleeps"]);
+    world.send((0..40).map(|_| (0, row("Sleeps", "a", json!({ "naps": 1, "nap_ms": 300 })).created()))).await;
+    let host = world.host(&[]).await;
+    world.until_passed(1).await;
+    let progress = world.own("progress").find_one(doc! {}).await.expect("mongodb").expect("progress");
+    assert!(progress.get_i64("next").expect("an offset") < 40, "nothing was committed before all had run: {progress}");
+    assert_eq!(host.stop().await.code(), Some(0));
+}
