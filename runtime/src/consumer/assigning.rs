@@ -53,6 +53,11 @@ pub(super) fn unassign(client: &StreamConsumer<Context>, partitions: &[Partition
     client.incremental_unassign(&list(given_back.map(|partition| (partition, None)))?)
 }
 
+/// Gives back everything, which answers any revocation.
+pub(super) fn unassign_all(client: &StreamConsumer<Context>) -> Result<(), KafkaError> {
+    client.incremental_unassign(&client.assignment()?)
+}
+
 /// Returns what the client has. It refuses a list in which one partition is not as it expects, so this is looked up
 /// first.
 fn assigned(client: &StreamConsumer<Context>) -> Result<HashSet<PartitionId>, KafkaError> {

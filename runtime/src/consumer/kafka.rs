@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
@@ -16,6 +16,7 @@ use rdkafka::types::RDKafkaRespErr;
 use tokio::sync::mpsc;
 
 use super::action::Change;
+use super::assigning;
 use super::broker::{Answer, Broker, Log, Unanswered};
 use super::connection::{self, Connection};
 use super::partitions::LogEnd;
@@ -176,7 +177,7 @@ impl Kafka {
         let context = Context { changes: changes_in, views: views_in, closing: AtomicBool::new(false), connection };
         let client: StreamConsumer<Context> = connection::configuration(settings)?.create_with_context(context)?;
         let client = Arc::new(client);
-        let questions = Questions::new(Arc::clone(&client), settings, describes);
+        let questions = Questions::new(&client, settings, describes);
         Ok(Self { client, changes, views, questions })
     }
 }
@@ -200,10 +201,12 @@ pub(super) fn list<'a>(
     Ok(list)
 }
 
-/// Questions to Kafka that block. Each runs on a thread of its own.
+/// Questions to Kafka that block. Each runs on a thread of its own, and none keeps the client alive: dropping it blocks
+/// until Kafka's client has left the group, so only [`close`] may be the last to do so.
 #[derive(Clone)]
 pub(super) struct Questions {
-    client: Arc<StreamConsumer<Context>>,
+    client: Weak<StreamConsumer<Context>>,
+    connection: Connection,
     settings: Arc<Settings>,
     /// Whether Kafka can be asked for a topic's settings.
     describes: bool,
@@ -217,18 +220,22 @@ impl fmt::Debug for Questions {
 }
 
 impl Questions {
-    fn new(client: Arc<StreamConsumer<Context>>, settings: &Settings, describes: bool) -> Self {
-        Self { client, settings: Arc::new(settings.clone()), describes, compacted: Arc::default() }
+    fn new(client: &Arc<StreamConsumer<Context>>, settings: &Settings, describes: bool) -> Self {
+        let connection = client.context().connection.clone();
+        let (client, settings) = (Arc::downgrade(client), Arc::new(settings.clone()));
+        Self { client, connection, settings, describes, compacted: Arc::default() }
     }
 
     fn ask<T: Send + 'static>(
         &self,
         question: impl FnOnce(&StreamConsumer<Context>) -> Result<T, KafkaError> + Send + 'static,
     ) -> Answer<'_, T> {
-        let client = Arc::clone(&self.client);
+        let client = Weak::clone(&self.client);
         Box::pin(async move {
-            match tokio::task::spawn_blocking(move || question(&client)).await {
-                Ok(answer) => answer.map_err(|error| self.unanswered(&error)),
+            let asked = tokio::task::spawn_blocking(move || client.upgrade().map(|client| question(&client)));
+            match asked.await {
+                Ok(Some(answer)) => answer.map_err(|error| self.unanswered(&error)),
+                Ok(None) => Err(Unanswered("the client is closed".to_owned())),
                 Err(error) => Err(Unanswered(error.to_string())),
             }
         })
@@ -236,7 +243,7 @@ impl Questions {
 
     /// Prefers the reason why there is no connection to the error of an unanswered question, which says less.
     fn unanswered(&self, error: &KafkaError) -> Unanswered {
-        let trouble = self.client.context().connection.trouble().map(|trouble| trouble.why);
+        let trouble = self.connection.trouble().map(|trouble| trouble.why);
         Unanswered(trouble.unwrap_or_else(|| error.to_string()))
     }
 
@@ -332,10 +339,16 @@ impl Broker for Questions {
     }
 }
 
-/// Leaves the group. The loop has given everything back before.
+/// Leaves the group. The loop has given everything back before, but Kafka's client may still wait for the answer to a
+/// revocation that came too late for it, and then never leaves.
 pub(super) async fn close(client: Arc<StreamConsumer<Context>>) {
     client.context().closing.store(true, Ordering::Release);
-    let closed = tokio::task::spawn_blocking(move || drop(client));
+    let closed = tokio::task::spawn_blocking(move || {
+        if let Err(error) = assigning::unassign_all(&client) {
+            tracing::debug!(%error, "close_unassign_failed");
+        }
+        drop(client);
+    });
     if tokio::time::timeout(CLOSE, closed).await.is_err() {
         tracing::warn!("kafka_close_timed_out");
     }

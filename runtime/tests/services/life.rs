@@ -1,5 +1,7 @@
 //! A host's life: start, stop, and what it reports about itself.
 
+use std::time::Duration;
+
 use bson::doc;
 use serde_json::json;
 
@@ -89,4 +91,19 @@ async fn slow_handlers_commit_what_they_have_done() {
     let progress = world.own("progress").find_one(doc! {}).await.expect("mongodb").expect("progress");
     assert!(progress.get_i64("next").expect("an offset") < 40, "nothing was committed before all had run: {progress}");
     assert_eq!(host.stop().await.code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_host_that_the_group_took_for_dead_still_stops() {
+    let world = World::new(1).await;
+    world.handlers(&["sleeps"]);
+    world.send((0..400).map(|_| (0, row("Sleeps", "a", json!({ "naps": 1, "nap_ms": 50 })).created()))).await;
+    let host = world.host(&[]).await;
+    world.until_passed(1).await;
+    host.pause();
+    // Kafka's client gives its partitions up after 6 s, so it does that and hears the signal at the same time.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    host.terminate();
+    host.go_on();
+    assert_eq!(host.ended().await.code(), Some(0));
 }

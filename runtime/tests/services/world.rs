@@ -305,9 +305,14 @@ impl Host {
         self.weir.signal(Signal::SIGCONT).expect("it runs");
     }
 
+    /// Sends SIGTERM.
+    pub(crate) fn terminate(&self) {
+        self.weir.signal(Signal::SIGTERM).expect("it runs");
+    }
+
     /// Sends SIGTERM, and returns its exit status.
     pub(crate) async fn stop(self) -> ExitStatus {
-        self.weir.signal(Signal::SIGTERM).expect("it runs");
+        self.terminate();
         self.ended().await
     }
 
