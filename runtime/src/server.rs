@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::admin;
 use crate::clock::{Clock, HostClock};
 use crate::config::Settings;
-use crate::consumer::{Embedded, Kafka, Reading, Recording};
+use crate::consumer::{self, Embedded, Kafka, Reading, Recording};
 use crate::delivery::{Committer, Ledger};
 use crate::failpoint;
 use crate::registry::{self, Registry};
@@ -131,11 +131,13 @@ async fn process(
     };
     let reading = Reading::new(kafka, store.clone(), committer, settings, clock, seen, give_up);
     let beating = tokio::spawn(beat(store.clone()));
+    let looking = tokio::spawn(look_at_collections(store.clone()));
     let ended = match Box::pin(reading.subscribe(shutdown)).await? {
         Some(reading) => Box::pin(reading.run(shutdown)).await,
         None => Ok(true),
     };
     beating.abort();
+    looking.abort();
     last_word(&store, &ended).await;
     ended.map(drop).context("the committer failed")
 }
@@ -148,6 +150,18 @@ async fn beat(store: Store) {
         due.tick().await;
         if let Err(error) = store.beat().await {
             tracing::debug!(%error, "beat_not_heard");
+        }
+    }
+}
+
+/// Looks at intervals at the handlers' collections, which somebody may have replaced.
+async fn look_at_collections(store: Store) {
+    let mut due = tokio::time::interval(consumer::look_every());
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        due.tick().await;
+        if let Err(error) = store.look_at_collections().await {
+            tracing::debug!(%error, "collections_not_looked_at");
         }
     }
 }

@@ -27,5 +27,5 @@ pub use embedded::Embedded;
 pub use kafka::{Error, Kafka};
 pub use member::Member;
 pub use partitions::LogEnd;
-pub use reading::Reading;
+pub use reading::{Reading, look_every};
 pub use recording::Recording;

@@ -42,7 +42,7 @@ const TICK: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(250);
 /// The loop counts as dead if it has not come round for that long.
 const HEARTBEAT: Duration = Duration::from_secs(30);
-/// How often the member looks at the group's progress.
+/// How often a host looks at what others may have changed.
 const LOOK: Duration = Duration::from_secs(15);
 /// How many bytes of records may wait for the committer.
 const QUEUE_BYTES: usize = 16 << 20;
@@ -268,8 +268,7 @@ impl Reading {
 
     /// Leaves the group. Every step has a time limit, whatever the committer does.
     async fn leave(self, is_clean: bool) -> Result<bool, JoinError> {
-        let Self { kafka, questions, claiming, ends, committer, .. } = self;
-        drop((questions, claiming));
+        let Self { kafka, ends, committer, .. } = self;
         drop(ends);
         let (ended, ()) = tokio::join!(tokio::time::timeout(JOIN, committer), kafka::close(kafka.client));
         // A committer that still waits for MongoDB ends with the process. The next claim ends its session.
@@ -277,8 +276,10 @@ impl Reading {
     }
 }
 
-/// How often the member looks at the group's progress. Proofs have less time than people.
-fn look_every() -> Duration {
+/// How often a host looks at what others may have changed: the group's progress and the handlers' collections. Proofs
+/// have less time than people.
+#[must_use]
+pub fn look_every() -> Duration {
     #[cfg(feature = "proofs")]
     if let Some(ms) = std::env::var("WEIR_IDLE_MS").ok().and_then(|ms| ms.parse().ok()) {
         return Duration::from_millis(ms);

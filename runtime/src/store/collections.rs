@@ -84,7 +84,7 @@ impl Store {
     }
 
     /// Creates collections of the handlers' database, if they do not exist yet, because a transaction that creates one
-    /// conflicts with every other one that does. Then looks up which ones have a collation of their own or are views.
+    /// conflicts with every other one that does. Then looks at all of them.
     ///
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
@@ -92,6 +92,15 @@ impl Store {
         for name in names {
             self.create(&self.data, name).await?;
         }
+        self.look_at_collections().await
+    }
+
+    /// Looks up which of the handlers' collections have a collation of their own or are views. Somebody may replace a
+    /// collection while a host runs.
+    ///
+    /// # Errors
+    /// Fails if MongoDB refuses a command or does not answer.
+    pub async fn look_at_collections(&self) -> Result<(), Error> {
         let filter = doc! { "$or": [{ "options.collation": { "$exists": true } }, { "type": "view" }] };
         let command = doc! { "listCollections": 1, "filter": filter, "cursor": { "batchSize": i32::MAX } };
         let mut odd = Names::default();

@@ -110,6 +110,25 @@ async fn ids_that_a_collation_holds_for_equal_are_one_document() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn so_they_are_if_the_collection_is_replaced_while_a_host_runs() {
+    let world = World::new(1).await;
+    world.handlers(&["counter"]);
+    let _host = world.host(&[("WEIR_IDLE_MS", "100")]).await;
+    let counters = world.data("counters");
+    counters.drop().await.expect("mongodb");
+    let loose = Collation::builder().locale("en").strength(CollationStrength::Secondary).build();
+    world.data.create_collection("counters").collation(loose).await.expect("mongodb");
+    // The host has looked at its collections several times by then.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let counts = (0..40).map(|number| row("Counter", if number % 2 == 0 { "a1" } else { "A1" }, json!({})));
+    world.send(counts.map(|row| (0, row.created()))).await;
+    world.until_passed(40).await;
+    let found = world.find(&counters, doc! {}).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].get("n").and_then(|n| n.as_i64().or(n.as_i32().map(i64::from))), Some(40));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn of_an_event_alone_only_the_delivery_that_is_too_large_is_dead() {
     let world = World::new(1).await;
     world.handlers(&["effect-of", "writes-too-much"]);
