@@ -20,7 +20,7 @@ use crate::registry::{self, Registry};
 use crate::sandbox::{Compiler, Engine, EngineSettings, Handler};
 use crate::shutdown::Shutdown;
 use crate::store::{self, Address, Driver, Session, Store, Swept};
-use crate::telemetry::health::{Health, MONGODB};
+use crate::telemetry::health::{HANDLERS, Health, MONGODB};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::stats;
 
@@ -96,6 +96,7 @@ async fn process(
     (metrics, health): (&Metrics, &Health),
 ) -> anyhow::Result<()> {
     Kafka::check(settings)?;
+    health.waiting_for(HANDLERS, "they are being compiled; the log names each");
     let loaded = tokio::select! {
         () = shutdown.wait() => return Ok(()),
         loaded = load(settings) => loaded,
@@ -105,6 +106,7 @@ async fn process(
         Err(_) if shutdown.requested() => return Ok(()),
         loaded => loaded?,
     };
+    health.found(HANDLERS);
     let Some(store) = connected(settings, health, shutdown).await? else { return Ok(()) };
     let seen = (metrics.clone(), health.clone());
     let ledger = Ledger {
@@ -173,7 +175,10 @@ async fn last_word<E>(store: &Store, ended: &Result<bool, E>) {
         match ended {
             Ok(true) => store.retire().await,
             // The record tells the next owner which sessions to end.
-            Ok(false) => store.leave().await,
+            Ok(false) => {
+                tracing::warn!("work_given_up: the next owner does it");
+                store.leave().await
+            }
             Err(_) => store.crash().await,
         }
     };

@@ -119,7 +119,8 @@ impl Redo {
         match reply {
             Reply::Committed => Step::Done,
             Reply::LostClaim => {
-                let why = "another host has claimed one of the partitions".to_owned();
+                let why =
+                    "another host has claimed one of the partitions, or somebody has changed its progress".to_owned();
                 Step::Claim { why, unknown: false }
             }
             Reply::Unknown(why) | Reply::Abandoned(FaultyCommand { why, .. }) => Step::Claim { why, unknown: true },

@@ -85,11 +85,14 @@ pub async fn read(engine: &Engine, settings: &Settings) -> Result<Vec<Handler>, 
     let folder = &settings.handlers;
     let mut handlers: Vec<Handler> = Vec::new();
     let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for path in components(folder)? {
+    let paths = components(folder)?;
+    let of = paths.len();
+    for (number, path) in (1..).zip(paths) {
         let name = name_of(&path)?;
         if let Some(first) = files.insert(name.clone(), path.clone()) {
             return Err(Error::Twice { name, first, second: path });
         }
+        tracing::info!(handler = name, number, of, "handler_loading");
         handlers.push(load(engine, settings, name, path).await?);
     }
     if handlers.is_empty() {

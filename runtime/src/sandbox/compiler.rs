@@ -82,6 +82,13 @@ impl Bounds {
         Reason::TooLarge(format!("compiling it takes more than {} MiB of memory", self.memory_bytes >> 20))
     }
 
+    fn killed(self) -> Reason {
+        let may_bytes = self.memory_bytes >> 20;
+        Reason::TooLarge(format!(
+            "the compiler was killed, which systems do that have no memory left; it may take {may_bytes} MiB"
+        ))
+    }
+
     fn too_much_code(self) -> Reason {
         Reason::TooLarge(format!("compiled, it has more than {} MiB", self.code_bytes >> 20))
     }
@@ -179,7 +186,7 @@ fn ended(status: ExitStatus, said: &str, bounds: Bounds) -> Result<(), Reason> {
         }
         (_, Some(Signal::SIGXCPU)) => Err(bounds.too_long()),
         // The system ends processes in this way when its memory, or that of the container, is used up.
-        (_, Some(Signal::SIGKILL)) => Err(bounds.too_much_memory()),
+        (_, Some(Signal::SIGKILL)) => Err(bounds.killed()),
         _ => {
             let said: Vec<&str> = said.lines().filter(|line| !line.is_empty() && !line.starts_with("note: ")).collect();
             Err(Reason::Compile(format!("the compiler failed ({status}): {}", said.join(" "))))
@@ -250,7 +257,7 @@ mod tests {
         assert_eq!(refused(3 << 8, "invalid type\n"), "does not compile: invalid type");
         for (raw, said, expected) in [
             (Signal::SIGXCPU as i32, "", "more than 26 s of processor time"),
-            (Signal::SIGKILL as i32, "", "more than 1558 MiB of memory"),
+            (Signal::SIGKILL as i32, "", "was killed, which systems do that have no memory left; it may take 1558 MiB"),
             (Signal::SIGABRT as i32, "memory allocation of 4096 bytes failed", "more than 1558 MiB of memory"),
             (4 << 8, "EPERM", "this host failed: EPERM"),
             (Signal::SIGTERM as i32, "", "this host failed: somebody ended the compiler (SIGTERM)"),

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+/// The process loads its handlers, which takes seconds for each that is large.
+pub const HANDLERS: &str = "handlers";
 /// The process waits for Kafka.
 pub const KAFKA: &str = "kafka";
 /// The process waits for MongoDB.
