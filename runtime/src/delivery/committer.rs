@@ -254,6 +254,8 @@ impl Committer {
                 self.todo.extend(entries);
             }
             Work::AtEnd(partitions) => {
+                // Without events, nothing else asks.
+                self.runner.look_at_rights().await;
                 for at_end in &partitions {
                     self.at_end(at_end).await;
                 }
