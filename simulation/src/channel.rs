@@ -23,6 +23,8 @@ struct Works {
 pub(crate) struct Channel {
     works: Mutex<Works>,
     said: Mutex<VecDeque<Said>>,
+    /// How many records the committer was sent and has not finished.
+    held: Mutex<usize>,
 }
 
 impl Channel {
@@ -47,7 +49,15 @@ impl Channel {
         std::mem::take(&mut lock(&self.said))
     }
 
+    /// Returns how many records the committer holds.
+    pub(crate) fn held(&self) -> usize {
+        *lock(&self.held)
+    }
+
     fn send(&self, work: Work) {
+        if let Work::Commit(entries) = &work {
+            *lock(&self.held) += entries.len();
+        }
         let mut works = lock(&self.works);
         works.sent.push_back(work);
         let waiting = works.waiting.take();
@@ -80,6 +90,9 @@ impl Hop for CommitterEnd {
     }
 
     fn say(&self, said: Said) -> Later<'_, ()> {
+        if let Said::Done(done) = &said {
+            *lock(&self.0.held) -= done.finished;
+        }
         lock(&self.0.said).push_back(said);
         Box::pin(async {})
     }

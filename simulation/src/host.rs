@@ -18,6 +18,7 @@ use weir::store::{BEAT, GroupProgress, Options, PartitionId, Store};
 use weir::telemetry::health::Health;
 use weir::telemetry::metrics::Metrics;
 
+use crate::broken::{Broken, Fault};
 use crate::channel::{Channel, CommitterEnd};
 use crate::client::{Client, OutOfRange};
 use crate::command::clock_ms;
@@ -90,7 +91,9 @@ pub(crate) struct Process {
     /// Whether it has left the group, after which the process ends.
     pub(crate) has_left: bool,
     give_up: Arc<AtomicBool>,
-    retention_ms: i64,
+    /// What it did that it must never do.
+    pub(crate) wrong: Option<Fault>,
+    pub(crate) retention_ms: i64,
     metrics: Metrics,
     /// How many transactions were redone because something that a delivery had read was changed.
     changed: u64,
@@ -193,6 +196,7 @@ impl Process {
             stopped: BTreeMap::new(),
             has_left: false,
             give_up,
+            wrong: None,
             retention_ms,
             metrics,
             changed: 0,
@@ -328,6 +332,11 @@ impl Process {
                 self.give_up.store(give_up, Ordering::Relaxed);
             }
             Action::HandOver { standing, is_awaited } => {
+                let held = self.channel.held();
+                if is_awaited && held > 0 {
+                    let what = format!("{:?} handed over {standing:?} while {held} records were held", self.life);
+                    self.wrong.get_or_insert(Fault::new(Broken::HandedOverEarly, what));
+                }
                 let slot = self.hand_over(standing);
                 if is_awaited {
                     self.handing_over = Some(slot);

@@ -130,8 +130,9 @@ pub(crate) struct Model {
     refused: BTreeSet<String>,
 }
 
-pub(crate) fn record_name(partition: usize, generation: u32, offset: i64) -> String {
-    format!("record {partition}/{generation}/{offset}")
+/// Returns the name of a record. No dead letter is about a record of a recreated topic whose offset the old one had.
+pub(crate) fn record_name(partition: usize, offset: i64) -> String {
+    format!("record {partition}/{offset}")
 }
 
 pub(crate) fn delivery_name(event: &str, handler: i32) -> String {

@@ -39,6 +39,8 @@ pub(crate) struct Mongo {
     /// The time up to which a majority has everything.
     majority: u64,
     term: u64,
+    /// The longest that a command has waited for a transaction.
+    pub(crate) longest_wait: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -121,7 +123,7 @@ fn put_id(bytes: &mut Vec<u8>, id: &Bson) {
 impl Mongo {
     pub(crate) fn new(kernel: Kernel) -> Self {
         let (documents, collections, sessions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { kernel, documents, collections, sessions, clock: 1, majority: 1, term: 1 }
+        Self { kernel, documents, collections, sessions, clock: 1, majority: 1, term: 1, longest_wait: Duration::ZERO }
     }
 
     pub(crate) fn majority(&self) -> u64 {

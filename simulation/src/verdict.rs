@@ -1,10 +1,13 @@
-//! The invariants. During the run, progress never goes back. At the end, the collections are what the logs say.
+//! The invariants. During the run, progress never goes back. At any time, the collections are what the logs say up to
+//! where progress stands, because effects and progress commit together. In the end, progress is at the end of the logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bson::{Bson, Document};
 
+use crate::broken::{Broken, Fault, shown_by};
 use crate::host::LEAST_RETENTION_MS;
 use crate::kafka::{id, number_of};
 use crate::kernel::lock;
@@ -13,6 +16,10 @@ use crate::world::{World, partition_of};
 
 const COLLECTIONS: [&str; 10] =
     ["counts", "changed", "shared", "made", "effects", "queried", "once", "totals", "huge", "fallen"];
+
+/// How long a command may wait for a transaction. That of a dead host lasts for a minute or more unless somebody ends
+/// it.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Checks the world while it runs.
 #[derive(Debug, Default)]
@@ -24,11 +31,15 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// Checks that no partition's epoch or progress goes back at a majority, unless a person has set it.
-    pub(crate) fn look(&mut self, world: &World) -> Result<(), String> {
+    pub(crate) fn look(&mut self, world: &World) -> Result<(), Fault> {
         if let Some(wrong) = &world.wrong {
             return Err(wrong.clone());
         }
         let mongo = lock(&world.mongo);
+        if mongo.longest_wait > PATIENCE {
+            let what = format!("a command has waited for a transaction for {:?}", mongo.longest_wait);
+            return Err(Fault::new(Broken::TooLate, what));
+        }
         if std::mem::replace(&mut self.majority, mongo.majority()) == mongo.majority() {
             return Ok(());
         }
@@ -45,50 +56,73 @@ impl Watch {
                 && (now.0 < before.0 || now.1 < before.1)
                 && !world.set.contains(&partition)
             {
-                return Err(format!("partition {partition} went from {before:?} to {now:?}"));
+                let what = format!("partition {partition} went from {before:?} to {now:?}");
+                return Err(Fault::new(Broken::WentBack, what));
             }
         }
         Ok(())
     }
 }
 
-/// Compares what is there with what must be there.
-pub(crate) fn judge(world: &World) -> Result<(), String> {
+/// Compares what is there with what must be there by now.
+pub(crate) fn judge(world: &World) -> Vec<Fault> {
+    let progress: BTreeMap<i32, i64> =
+        world.progress().iter().map(|(number, it)| (*number, it.get_i64("next").unwrap_or(0))).collect();
     let mut model = Model::default();
     let mongo = lock(&world.mongo);
     let parked = mongo.all("weir.parked");
     let refused: BTreeSet<String> = parked
         .iter()
         .filter(|letter| letter.get_str("reason").is_ok_and(|reason| reason == "beyond-ledger"))
-        .filter_map(|letter| letter_name(letter).ok())
+        .filter_map(|letter| letter_name(letter))
         .collect();
     for (partition, log) in world.logs.iter().enumerate() {
-        for logged in log {
-            let name = record_name(partition, logged.generation, logged.offset);
+        let next = i32::try_from(partition).ok().and_then(|number| progress.get(&number)).copied().unwrap_or(0);
+        for logged in log.iter().filter(|logged| world.is_accounted_for(partition, logged, next)) {
+            let name = record_name(partition, logged.offset);
             let before_ms = forgotten_before_ms(world, partition, logged.at_ms);
             let forgotten = Forgotten { before_ms, is_refused: refused.contains(&name) };
             model.record(name, &logged.produced, forgotten);
         }
     }
     let expected = model.expected;
+    let mut faults = Vec::new();
     for collection in COLLECTIONS {
         let found: BTreeMap<String, Arc<Document>> =
             mongo.all(&format!("data.{collection}")).into_iter().map(|document| (name(&document), document)).collect();
         let wanted = expected.documents.iter().filter(|((of, _), _)| *of == collection);
         let wanted: BTreeMap<&str, &Document> = wanted.map(|((_, id), document)| (id.as_str(), document)).collect();
-        for (id, wanted) in &wanted {
-            match found.get(*id) {
-                Some(found) if **found == **wanted => {}
-                Some(found) if collection == "shared" && by_aggregate(found) == by_aggregate(wanted) => {}
-                Some(found) => return Err(format!("{collection} {id}: {found}, and must be {wanted}")),
-                None => return Err(format!("{collection} {id} is missing: {wanted}")),
+        compare(collection, &found, &wanted, &mut faults);
+    }
+    letters(&parked, &expected, &mut faults);
+    faults
+}
+
+/// Compares a collection with what must be in it.
+fn compare(
+    collection: &str,
+    found: &BTreeMap<String, Arc<Document>>,
+    wanted: &BTreeMap<&str, &Document>,
+    faults: &mut Vec<Fault>,
+) {
+    for (id, wanted) in wanted {
+        match found.get(*id) {
+            Some(found) if **found == **wanted => {}
+            Some(found) => {
+                let shown = if collection == "shared" {
+                    let (found, wanted) = (by_aggregate(found), by_aggregate(wanted));
+                    if found == wanted { Vec::new() } else { shown_by(collection, &found, &wanted) }
+                } else {
+                    shown_by(collection, found, wanted)
+                };
+                let what = format!("{collection} {id}: {found}, and must be {wanted}");
+                faults.extend(shown.into_iter().map(|broken| Fault::new(broken, what.clone())));
             }
-        }
-        if let Some(more) = found.keys().find(|id| !wanted.contains_key(id.as_str())) {
-            return Err(format!("{collection} {more} should not be there"));
+            None => faults.push(Fault::new(Broken::Lost, format!("{collection} {id} is missing: {wanted}"))),
         }
     }
-    letters(world, &parked, &expected)
+    let more = found.keys().filter(|id| !wanted.contains_key(id.as_str()));
+    faults.extend(more.map(|id| Fault::new(Broken::Unaccounted, format!("{collection} {id} should not be there"))));
 }
 
 /// Returns the time before which an event may be forgotten. An event is not forgotten until every partition of its
@@ -113,37 +147,46 @@ fn name(document: &Document) -> String {
 }
 
 /// Checks that the model names every parked delivery and dead letter, and that none is missing.
-fn letters(world: &World, parked: &[Arc<Document>], expected: &Expected) -> Result<(), String> {
+fn letters(parked: &[Arc<Document>], expected: &Expected, faults: &mut Vec<Fault>) {
     let mut found = BTreeMap::new();
     for document in parked {
-        let name = letter_name(document)?;
         let reason = document.get_str("reason").unwrap_or_default();
-        world.kernel.count(counted(reason));
-        if expected.may_be_dead.contains(&name) {
-            continue;
+        match letter_name(document) {
+            Some(name) if expected.may_be_dead.contains(&name) => {}
+            Some(name) => drop(found.insert(name, reason)),
+            None => faults.push(Fault::new(Broken::WronglyDead, format!("a letter without a name: {document}"))),
         }
-        found.insert(name, reason);
     }
     for (name, reason) in &expected.parked {
         match found.get(name) {
             Some(there) if there == reason => {}
-            there => return Err(format!("{name} must be {reason}, and is {there:?}")),
+            Some(there) => {
+                faults.push(Fault::new(Broken::WronglyDead, format!("{name} must be {reason}, and is {there}")));
+            }
+            None => faults.push(Fault::new(Broken::NotDead, format!("{name} must be {reason}, and is not"))),
         }
     }
-    match found.iter().find(|(name, _)| !expected.parked.contains_key(*name)) {
-        Some((name, reason)) => Err(format!("{name} is {reason}, and should not be")),
-        None => Ok(()),
-    }
+    let more = found.iter().filter(|(name, _)| !expected.parked.contains_key(*name));
+    faults.extend(
+        more.map(|(name, reason)| Fault::new(Broken::WronglyDead, format!("{name} is {reason}, and should not be"))),
+    );
 }
 
-fn letter_name(letter: &Document) -> Result<String, String> {
-    let id = letter.get_document("_id").map_err(|error| error.to_string())?;
+fn letter_name(letter: &Document) -> Option<String> {
+    let id = letter.get_document("_id").ok()?;
     if let (Ok(event), Ok(handler)) = (id.get_str("event_id"), id.get_i32("handler")) {
-        return Ok(delivery_name(event, handler));
+        return Some(delivery_name(event, handler));
     }
     let number = number_of(id.get_str("topic").unwrap_or_default(), id.get_i32("partition").unwrap_or(-1));
     let partition = usize::try_from(number).unwrap_or(usize::MAX);
-    Ok(record_name(partition, 0, id.get_i64("offset").unwrap_or(-1)))
+    Some(record_name(partition, id.get_i64("offset").unwrap_or(-1)))
+}
+
+/// Counts the letters by their reasons.
+pub(crate) fn count_letters(world: &World) {
+    for letter in lock(&world.mongo).all("weir.parked") {
+        world.kernel.count(counted(letter.get_str("reason").unwrap_or_default()));
+    }
 }
 
 fn counted(reason: &str) -> &'static str {

@@ -47,6 +47,16 @@ enum Request {
     Abort { session: Vec<u8>, number: i64 },
 }
 
+/// A request on its way.
+struct Sent {
+    request: Request,
+    slot: Slot<Result<Document, Error>>,
+    /// The reply does not come back.
+    loses: bool,
+    /// Since when it waits for somebody's transaction.
+    waits_since: Option<Duration>,
+}
+
 fn lost(request: &Request) -> Error {
     let transaction = matches!(request, Request::Command { place: Some(_), .. });
     let unknown = matches!(request, Request::Commit { .. });
@@ -67,24 +77,25 @@ impl Line {
             self.kernel.count("fault: command arrives late");
             let late = self.kernel.between(100, 20_000);
             self.answer(there, &slot, Err(lost(&request)), None);
-            self.arrive(late, request, Slot::default(), true);
+            self.arrive(late, Sent { request, slot: Slot::default(), loses: true, waits_since: None });
         } else {
             let loses = roll < weather.before + weather.late + weather.after;
             if loses {
                 self.kernel.count("fault: reply lost");
             }
-            self.arrive(there, request, slot.clone(), loses);
+            self.arrive(there, Sent { request, slot: slot.clone(), loses, waits_since: None });
         }
         slot
     }
 
     /// Delivers the request to the server after that time.
-    fn arrive(&self, after: Duration, request: Request, slot: Slot<Result<Document, Error>>, loses: bool) {
+    fn arrive(&self, after: Duration, sent: Sent) {
         let line = self.clone();
-        self.kernel.after(after, move || line.serve(request, slot, loses));
+        self.kernel.after(after, move || line.serve(sent));
     }
 
-    fn serve(self, request: Request, slot: Slot<Result<Document, Error>>, loses: bool) {
+    fn serve(self, sent: Sent) {
+        let Sent { request, slot, loses, waits_since } = sent;
         let (reply, needs) = {
             let mut mongo = lock(&self.mongo);
             let before = mongo.clock();
@@ -93,10 +104,13 @@ impl Line {
                     match command::run(&mut mongo, database, command, place.as_ref()) {
                         Outcome::Blocked => {
                             self.replicate(&mongo, before);
+                            let now = self.kernel.now();
+                            let since = waits_since.unwrap_or(now);
+                            mongo.longest_wait = mongo.longest_wait.max(now.saturating_sub(since));
                             drop(mongo);
                             self.kernel.count("outcome: waited for a transaction");
                             let pause = self.kernel.between(5, 50);
-                            return self.clone().arrive(pause, request, slot, loses);
+                            return self.arrive(pause, Sent { request, slot, loses, waits_since: Some(since) });
                         }
                         // A write outside a transaction is acknowledged by a majority.
                         Outcome::Reply(reply) => {

@@ -500,6 +500,7 @@ impl Batch {
         for slot in &self.slots {
             if let Fate::Event { marker, .. } = &slot.fate
                 && !seeded::on(Bug::NoLedger)
+                && !(seeded::on(Bug::DuplicateInBatch) && plan.markers.iter().any(|known| known.key == marker.key))
             {
                 plan.markers.push(marker.clone());
             }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use weir::consumer::action::Change;
 
+use crate::broken::Fault;
 use crate::host::Process;
 use crate::kafka::{Kafka, Records, id, number_of};
 use crate::kernel::{Kernel, Life, lock};
@@ -38,7 +39,8 @@ struct Member {
 /// A record with everything that the model needs.
 #[derive(Debug, Clone)]
 pub(crate) struct Logged {
-    pub(crate) generation: u32,
+    /// Whether it is a record of a topic that was recreated.
+    pub(crate) is_renewed: bool,
     pub(crate) offset: i64,
     pub(crate) produced: Produced,
     pub(crate) at_ms: i64,
@@ -65,12 +67,14 @@ pub(crate) struct World {
     /// Partitions whose progress was set by hand.
     pub(crate) set: BTreeSet<i32>,
     setting: BTreeSet<i32>,
+    /// Where the progress of the partition whose topic was recreated stood by then, if one was.
+    renewed_at: Option<i64>,
     /// Partitions whose progress a person is about to set.
     acting: BTreeSet<i32>,
     /// The partition in which records are deleted before they are read.
     to_outrun: Option<i32>,
-    /// What a person found to be wrong.
-    pub(crate) wrong: Option<String>,
+    /// What somebody found to be wrong while it ran.
+    pub(crate) wrong: Option<Fault>,
 }
 
 /// Returns the number of the partition that a progress document is about.
@@ -102,6 +106,7 @@ impl World {
             renewing: None,
             set: BTreeSet::new(),
             setting: BTreeSet::new(),
+            renewed_at: None,
             acting: BTreeSet::new(),
             wrong: None,
             // Not the partition that is recreated.
@@ -155,7 +160,8 @@ impl World {
         let paused = member.paused.is_some();
         let Some(process) = member.process.as_mut().filter(|process| process.life == life) else { return };
         let pause = if paused { Duration::from_millis(50) } else { process.turn() };
-        let has_left = process.has_left;
+        let (has_left, wrong) = (process.has_left, process.wrong.take());
+        it.wrong = it.wrong.take().or(wrong);
         drop(it);
         let world = Arc::clone(world);
         if has_left {
@@ -429,6 +435,16 @@ impl World {
     pub(crate) fn progress(&self) -> Vec<(i32, Arc<bson::Document>)> {
         let all = lock(&self.mongo).all("weir.progress");
         all.into_iter().filter_map(|document| Some((partition_of(&document)?, document))).collect()
+    }
+
+    /// Returns whether a record is accounted for if progress stands at `next`.
+    pub(crate) fn is_accounted_for(&self, partition: usize, logged: &Logged, next: i64) -> bool {
+        let Some(renewed_at) = self.renewed_at.filter(|_| partition == topic::RENEWED) else {
+            return logged.offset < next;
+        };
+        // Until a person has set progress for the recreated topic, it stands where it stood in the old one.
+        let is_set = !self.setting.contains(&i32::try_from(partition).unwrap_or(-1)) || next > renewed_at;
+        !logged.is_renewed || (is_set && logged.offset < next)
     }
 
     /// Returns whether every record is accounted for.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use weir::delivery::Item;
 use weir::event::{Event, Ignored, RawRecord, Undecodable};
 
+use super::topic::RENEWED;
 use super::{AGGREGATES, Logged, World};
 
 /// When the second topic starts to get records.
@@ -163,7 +164,7 @@ impl World {
         let value = Some(format!("{produced:?}").into_bytes());
         let raw = Arc::new(RawRecord { value, timestamp_ms: Some(now_ms), ..RawRecord::default() });
         let offset = lock(&self.kafka).append(at, Stored { item, raw }, gap);
-        let generation = u32::from(self.setting.contains(&i32::try_from(at).unwrap_or(0)));
-        self.logs[at].push(Logged { generation, offset, produced, at_ms: now_ms });
+        let is_renewed = at == RENEWED && self.renewed_at.is_some();
+        self.logs[at].push(Logged { is_renewed, offset, produced, at_ms: now_ms });
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use weir::store::{Options, Store};
 
 use super::{STORM, Shared, World};
+use crate::broken::{Broken, Fault};
 use crate::host::GROUP;
 use crate::kafka::{Records, id};
 use crate::kernel::lock;
@@ -15,6 +16,9 @@ use crate::model::EventKind;
 
 /// How long to wait before trying again something that cannot happen yet.
 const PAUSE: Duration = Duration::from_millis(200);
+
+/// The partition whose topic may be recreated.
+pub(super) const RENEWED: usize = 0;
 
 impl World {
     /// Deletes the records that everybody has read.
@@ -82,7 +86,7 @@ impl World {
     pub(super) fn renew_topic(world: &Shared) {
         let mut it = lock(world);
         let (kernel, now) = (it.kernel.clone(), it.kernel.now());
-        let partition = *it.renewing.get_or_insert(0);
+        let partition = *it.renewing.get_or_insert(i32::try_from(RENEWED).unwrap_or(0));
         // The topic is deleted while no member holds the partition.
         let held = it.owners.contains_key(&partition)
             || it.unheard.iter().any(|(_, lost)| *lost == partition)
@@ -98,6 +102,7 @@ impl World {
         let at = usize::try_from(partition).unwrap_or(0);
         if next > 0 {
             kernel.count("fault: topic made anew");
+            it.renewed_at = Some(next);
             it.logs[at].retain(|logged| logged.offset < next);
             lock(&it.kafka).partitions[at] = Records::default();
             lock(&it.kafka).committed.remove(&partition);
@@ -137,8 +142,8 @@ impl World {
             return None;
         }
         if !self.logs[at].iter().any(|logged| (next..start).contains(&logged.offset)) {
-            self.wrong
-                .get_or_insert_with(|| format!("partition {partition} stands still at {next}, and nothing was lost"));
+            let what = || format!("partition {partition} stands still at {next}, and nothing was lost");
+            self.wrong.get_or_insert_with(|| Fault::new(Broken::WronglyStopped, what()));
         }
         self.kernel.count("outcome: progress set past lost records");
         self.logs[at].retain(|logged| logged.offset < next || logged.offset >= start);

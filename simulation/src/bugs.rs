@@ -1,0 +1,73 @@
+//! The seeded bugs: which promise each of them breaks, and whether the simulation notices.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use weir::seeded::Bug;
+
+use crate::broken::{Broken, Fault};
+use crate::sweep::{self, Swept};
+use crate::{Line, run};
+
+/// The promises that a bug breaks. Whatever else goes wrong in its worlds does not count.
+fn breaks(bug: Bug) -> &'static [Broken] {
+    match bug {
+        Bug::ProgressFirst | Bug::LedgerOutside | Bug::NewPartitionAtEnd | Bug::TopicAnew | Bug::StartPassed => {
+            &[Broken::Lost]
+        }
+        Bug::NoLedger | Bug::DuplicateInBatch | Bug::NoFloor => &[Broken::Doubled],
+        Bug::MaxAsFence => &[Broken::Lost, Broken::Doubled],
+        Bug::RetryWithoutFence => &[Broken::Unaccounted, Broken::Doubled],
+        Bug::HalfDone => &[Broken::Lost],
+        Bug::WriteErrorsIgnored => &[Broken::WronglyDead],
+        Bug::FaultIsFailure => &[Broken::WronglyDead],
+        Bug::OneMember => &[Broken::Lost],
+        Bug::TrialKept => &[Broken::Lost, Broken::Doubled, Broken::OutOfOrder, Broken::Unaccounted],
+        Bug::SharedCount => &[Broken::NotDead],
+        Bug::HashIgnored => &[Broken::NotDead],
+        Bug::ReadsUnchecked => &[Broken::Lost, Broken::Misread],
+    }
+}
+
+pub(crate) fn named(name: &str) -> Option<Bug> {
+    Bug::ALL.into_iter().find(|bug| format!("{bug:?}") == name)
+}
+
+/// Switches the bugs on in turn. Each must be caught by a promise that it breaks, in a seed that passes without it.
+pub(crate) fn all(line: &Line) -> Value {
+    let seeds: Vec<u64> = (line.from..line.from + line.seeds).collect();
+    let (mut caught, mut missed) = (Vec::new(), Vec::new());
+    for bug in Bug::ALL.into_iter().filter(|bug| line.bug.as_ref().is_none_or(|name| *name == format!("{bug:?}"))) {
+        let name = format!("{bug:?}");
+        match look_for(bug, &seeds) {
+            Ok((seed, why)) => {
+                println!("{name}: caught by seed {seed}: {why}");
+                caught.push(json!({ "bug": name, "seed": seed, "why": why }));
+            }
+            Err(why) => {
+                println!("{name}: NOT CAUGHT: {why}");
+                missed.push(json!({ "bug": name, "why": why }));
+            }
+        }
+    }
+    json!({ "holds": missed.is_empty() && !caught.is_empty(), "caught": caught, "missed": missed })
+}
+
+/// Returns a seed that catches the bug, and how.
+fn look_for(bug: Bug, seeds: &[u64]) -> Result<(u64, String), String> {
+    let counts = |fault: &Fault| breaks(bug).contains(&fault.broken);
+    let Swept { failures, .. } = sweep::run(seeds, Some(bug), |faults| faults.iter().any(counts));
+    let shown = failures.iter().find_map(|(seed, faults)| Some((*seed, faults.iter().find(|fault| counts(fault))?)));
+    let Some((seed, fault)) = shown else {
+        let mut others: BTreeMap<Broken, usize> = BTreeMap::new();
+        for fault in failures.iter().flat_map(|(_, faults)| faults) {
+            *others.entry(fault.broken).or_default() += 1;
+        }
+        return Err(format!("by {} seeds; {} failed otherwise: {others:?}", seeds.len(), failures.len()));
+    };
+    weir::seeded::set(None);
+    match run::seed(seed).faults.first() {
+        None => Ok((seed, fault.to_string())),
+        Some(without) => Err(format!("seed {seed} fails without it too: {without}")),
+    }
+}
