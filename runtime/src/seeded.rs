@@ -40,11 +40,43 @@ pub enum Bug {
     StartPassed,
     /// The time up to which the ledger has forgotten events is ignored.
     NoFloor,
+    /// A write that MongoDB refuses is tried again like one that met a passing fault.
+    RefusedForEver,
+    /// A fault that a probe does not confirm is never counted against its delivery.
+    SlowForEver,
+    /// A commit that always fails is tried again for ever.
+    CommitForEver,
+    /// Partitions that Kafka's client did not take are not claimed again.
+    NotReadIgnored,
+    /// A claim that another process has taken is kept.
+    ClaimKept,
+    /// A claim does not end the predecessor's transactions.
+    SessionsLeft,
+    /// A transaction does not check whether the ledger was swept since its events were judged.
+    FloorUnfenced,
+    /// The time up to which the ledger has forgotten events is ignored for a partition without any event.
+    NoFloorForNew,
+    /// Every owner that lost a partition counts as dead.
+    LossIsDeath,
+    /// The ledger is swept without regard to the retention.
+    SweepEarly,
+    /// Marks of transactions that Kafka has removed count as lost records.
+    ReadToIgnored,
+    /// A check of a read that MongoDB does not answer counts as passed.
+    FailedCheckPasses,
+    /// Partitions are handed over while the committer still works on them.
+    HandOverEarly,
+    /// A probe that was not answered clears its delivery, so another one is blamed.
+    ProbeUnanswered,
+    /// A transaction goes on after a statement that was refused.
+    RefusalForgotten,
+    /// The progress of an older claim moves the position of a newer one.
+    OlderClaimMoves,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 34] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -63,6 +95,22 @@ impl Bug {
         Self::ReadsUnchecked,
         Self::StartPassed,
         Self::NoFloor,
+        Self::RefusedForEver,
+        Self::SlowForEver,
+        Self::CommitForEver,
+        Self::NotReadIgnored,
+        Self::ClaimKept,
+        Self::SessionsLeft,
+        Self::FloorUnfenced,
+        Self::NoFloorForNew,
+        Self::LossIsDeath,
+        Self::SweepEarly,
+        Self::ReadToIgnored,
+        Self::FailedCheckPasses,
+        Self::HandOverEarly,
+        Self::ProbeUnanswered,
+        Self::RefusalForgotten,
+        Self::OlderClaimMoves,
     ];
 }
 

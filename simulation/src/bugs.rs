@@ -25,7 +25,17 @@ fn breaks(bug: Bug) -> &'static [Broken] {
         Bug::TrialKept => &[Broken::Lost, Broken::Doubled, Broken::OutOfOrder, Broken::Unaccounted],
         Bug::SharedCount => &[Broken::NotDead],
         Bug::HashIgnored => &[Broken::NotDead],
-        Bug::ReadsUnchecked => &[Broken::Lost, Broken::Misread],
+        Bug::ReadsUnchecked | Bug::FailedCheckPasses => &[Broken::Lost, Broken::Misread],
+        Bug::FloorUnfenced | Bug::NoFloorForNew => &[Broken::Doubled],
+        Bug::LossIsDeath | Bug::SweepEarly | Bug::ProbeUnanswered | Bug::RefusalForgotten => &[Broken::WronglyDead],
+        Bug::OlderClaimMoves => &[Broken::Lost],
+        Bug::ReadToIgnored => &[Broken::WronglyStopped],
+        Bug::HandOverEarly => &[Broken::HandedOverEarly],
+        Bug::SessionsLeft => &[Broken::TooLate],
+        // The fault of these is a standstill. The fence keeps them from anything worse.
+        Bug::RefusedForEver | Bug::SlowForEver | Bug::CommitForEver | Bug::NotReadIgnored | Bug::ClaimKept => {
+            &[Broken::NotSettled]
+        }
     }
 }
 

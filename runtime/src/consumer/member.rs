@@ -31,6 +31,7 @@ use super::partitions::{Assigned, LogEnd, Partitions};
 use super::queue::{BatchBounds, Flow};
 use super::returning::{Act, Returning};
 use crate::delivery::{AtEnd, Entry, Said, Work};
+use crate::seeded::{self, Bug};
 use crate::store::{GroupProgress, PartitionId};
 
 /// How long to wait before a partition is claimed again that another host took, because that host may own it by right.
@@ -188,6 +189,9 @@ impl Member {
     /// Reports that Kafka's client did not take these partitions of an [`Action::Read`]. They are claimed again, which
     /// tries again.
     pub fn not_read(&mut self, partitions: &[PartitionId]) {
+        if seeded::on(Bug::NotReadIgnored) {
+            return;
+        }
         self.partitions.lose(partitions);
         self.reclaim();
     }
@@ -332,7 +336,8 @@ impl Member {
     fn go_on_returning(&mut self, now: Duration) {
         let Some(mut returning) = self.returning.take() else { return };
         loop {
-            let drained = self.partitions.is_drained() && !self.claims.are_made_of(&returning.partitions);
+            let drained = self.partitions.is_drained() && !self.claims.are_made_of(&returning.partitions)
+                || seeded::on(Bug::HandOverEarly);
             match returning.next(now, drained, self.handed_over) {
                 Act::Wait => break,
                 Act::GiveUp => self.actions.push_back(Action::GiveUp(true)),

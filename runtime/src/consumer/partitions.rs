@@ -10,6 +10,7 @@ use super::claiming::Claimed;
 use super::queue::{BatchBounds, Flow, Queue};
 use super::start;
 use crate::delivery::{Done, Entry, Item, record_digest};
+use crate::seeded::{self, Bug};
 use crate::store::{Claim, LastRecord, PartitionId};
 
 /// How long nothing may be accounted for while there is lag.
@@ -222,7 +223,7 @@ impl Partitions {
         for (partition, claim) in done.moved {
             // The progress of an older claim means nothing if progress was set back since.
             if let Some(position) = self.owned.get_mut(&partition)
-                && claim.epoch == position.epoch
+                && (claim.epoch == position.epoch || seeded::on(Bug::OlderClaimMoves))
                 && claim.next > position.next
             {
                 position.next = claim.next;

@@ -97,7 +97,8 @@ pub(super) fn compacted(topic: &str) -> String {
 #[must_use]
 pub(super) fn gone(claim: &Claim, log_start: i64, log_end: i64) -> Option<String> {
     let next = claim.next;
-    if claim.read_to < log_start {
+    let read_to = if seeded::on(Bug::ReadToIgnored) { next } else { claim.read_to };
+    if read_to < log_start {
         return Some(format!(
             "progress stands at offset {next}, and the log starts at {log_start}: records were removed before they \
              were read"

@@ -259,7 +259,9 @@ impl Batch {
                 slot.fate = repeated(&event.id, *hash == marker.hash);
                 continue;
             }
-            let floor_ms = judge.floors.of(&slot.entry.partition.topic).filter(|_| !seeded::on(Bug::NoFloor));
+            let begins = claim.is_some_and(|claim| claim.highest_created_at_ms.is_none());
+            let ignored = seeded::on(Bug::NoFloor) || (begins && seeded::on(Bug::NoFloorForNew));
+            let floor_ms = judge.floors.of(&slot.entry.partition.topic).filter(|_| !ignored);
             if floor_ms.is_some_and(|floor_ms| event.created_at_ms < floor_ms) {
                 slot.fate = dead(
                     "beyond-ledger",

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::outcome::Failure;
 use super::statements::Form;
+use crate::seeded::{self, Bug};
 use crate::store::{Command, FaultKind, FaultyCommand, Plan, Reply, is_conflict_of_commit};
 
 /// How long a transaction is retried before its batch is halved.
@@ -142,6 +143,9 @@ impl Redo {
             Reply::Faulty(faulty) => self.faulty(faulty, plan, events, now),
             Reply::Uncommitted { code, why } => self.uncommitted(code, why, events, now),
             Reply::TooLarge(why) => self.too_large(why, events),
+            Reply::Failed(failed) if seeded::on(Bug::RefusedForEver) => {
+                self.transient(format!("{:?}", failed.why), events, now, REDO_FOR)
+            }
             Reply::Failed(failed) => {
                 let command = plan.commands.get(failed.command);
                 match command.and_then(|command| command.owners.first()) {
@@ -176,7 +180,7 @@ impl Redo {
         self.failed_commits += 1;
         self.conflicting_commits += u32::from(code.is_some_and(is_conflict_of_commit));
         let most = if self.conflicting_commits > 0 { CONFLICTING_COMMITS } else { FAILED_COMMITS };
-        if self.failed_commits < most {
+        if self.failed_commits < most || seeded::on(Bug::CommitForEver) {
             return self.transient(why, events, now, REDO_FOR);
         }
         let strict = self.strict;

@@ -14,6 +14,7 @@ use super::reader::{count_in, find_in};
 use super::transaction::run;
 use super::wire::{self, Transactions};
 use super::{Command, Effect, Error, FaultKind, FaultyCommand, Kind, Query, Reply, Write, WriteError};
+use crate::seeded::{self, Bug};
 
 /// An open transaction. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -98,7 +99,9 @@ impl Live {
     }
 
     fn begin(&self) -> Result<(), Error> {
-        if let Some(failed) = self.state.failed.get() {
+        if let Some(failed) = self.state.failed.get()
+            && !seeded::on(Bug::RefusalForgotten)
+        {
             return Err(failed.error.clone());
         }
         self.state.busy.store(true, Ordering::Release);

@@ -17,6 +17,7 @@ use super::deaths::Lost;
 use super::progress::ProgressId;
 use super::typed::{self, optional_date};
 use super::{DEATHS_THAT_COUNT, Error, PartitionId, Progress, Store};
+use crate::seeded::{self, Bug};
 
 /// How often a process sends a heartbeat.
 pub const BEAT: Duration = Duration::from_secs(1);
@@ -255,7 +256,7 @@ impl Store {
         let recorded = record.iter().flat_map(|record| &record.sessions);
         let sessions: Vec<&Document> =
             recorded.filter(|session| session.owner != current).map(|session| &session.id).collect();
-        if !sessions.is_empty() {
+        if !sessions.is_empty() && !seeded::on(Bug::SessionsLeft) {
             self.run("admin", &doc! { "killSessions": sessions }).await?;
             tracing::info!(predecessor = owner, "predecessor_sessions_killed");
         }
@@ -280,7 +281,7 @@ impl Store {
         let ids: Vec<Bson> = processes.iter().map(|process| Bson::from(*process)).collect();
         let records: Vec<OwnerDocument> = self.all(OWNERS, doc! { "_id": { "$in": ids } }, None).await?;
         let dead_since_ms = self.owner.dead_since_ms();
-        let dead = records.into_iter().filter(|record| record.is_dead(dead_since_ms));
+        let dead = records.into_iter().filter(|record| record.is_dead(dead_since_ms) || seeded::on(Bug::LossIsDeath));
         Ok(dead.map(|record| record.process).collect())
     }
 }
