@@ -108,7 +108,7 @@ pub(crate) const PROOFS: &[Proof] = &[
     },
     Proof {
         name: "seeded-bugs",
-        promise: "the simulation finds errors: each seeded bug is caught, by a seed that passes without the bug",
+        promise: "the simulation finds errors: with a seeded bug, the promise that it breaks fails in a seed that passes without",
         way: Way::Alone(simulated::bugs),
     },
     Proof {

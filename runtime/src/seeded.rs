@@ -52,8 +52,6 @@ pub enum Bug {
     ClaimKept,
     /// A claim does not end the predecessor's transactions.
     SessionsLeft,
-    /// A transaction does not check whether the ledger was swept since its events were judged.
-    FloorUnfenced,
     /// The time up to which the ledger has forgotten events is ignored for a partition without any event.
     NoFloorForNew,
     /// Every owner that lost a partition counts as dead.
@@ -76,7 +74,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 33] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -101,7 +99,6 @@ impl Bug {
         Self::NotReadIgnored,
         Self::ClaimKept,
         Self::SessionsLeft,
-        Self::FloorUnfenced,
         Self::NoFloorForNew,
         Self::LossIsDeath,
         Self::SweepEarly,

@@ -22,7 +22,7 @@ pub(crate) enum Broken {
     WronglyDead,
     /// A delivery or a record must be dead, and is not.
     NotDead,
-    /// The epoch or the progress of a partition went back.
+    /// The epoch or the progress of a partition went back, or Kafka was told of progress that may go back.
     WentBack,
     /// A partition stands still until a person acts, although nothing was lost.
     WronglyStopped,

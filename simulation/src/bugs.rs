@@ -12,23 +12,26 @@ use crate::{Line, run};
 /// The promises that a bug breaks. Whatever else goes wrong in its worlds does not count.
 fn breaks(bug: Bug) -> &'static [Broken] {
     match bug {
-        Bug::ProgressFirst | Bug::LedgerOutside | Bug::NewPartitionAtEnd | Bug::TopicAnew | Bug::StartPassed => {
-            &[Broken::Lost]
-        }
-        Bug::NoLedger | Bug::DuplicateInBatch | Bug::NoFloor => &[Broken::Doubled],
+        Bug::ProgressFirst
+        | Bug::LedgerOutside
+        | Bug::NewPartitionAtEnd
+        | Bug::TopicAnew
+        | Bug::StartPassed
+        | Bug::HalfDone
+        | Bug::OlderClaimMoves => &[Broken::Lost],
+        Bug::NoLedger | Bug::DuplicateInBatch | Bug::NoFloor | Bug::NoFloorForNew => &[Broken::Doubled],
         Bug::MaxAsFence => &[Broken::Lost, Broken::Doubled],
         Bug::RetryWithoutFence => &[Broken::Unaccounted, Broken::Doubled],
-        Bug::HalfDone => &[Broken::Lost],
-        Bug::WriteErrorsIgnored => &[Broken::WronglyDead],
-        Bug::FaultIsFailure => &[Broken::WronglyDead],
-        Bug::OneMember => &[Broken::Lost],
         Bug::TrialKept => &[Broken::Lost, Broken::Doubled, Broken::OutOfOrder, Broken::Unaccounted],
-        Bug::SharedCount => &[Broken::NotDead],
-        Bug::HashIgnored => &[Broken::NotDead],
         Bug::ReadsUnchecked | Bug::FailedCheckPasses => &[Broken::Lost, Broken::Misread],
-        Bug::FloorUnfenced | Bug::NoFloorForNew => &[Broken::Doubled],
-        Bug::LossIsDeath | Bug::SweepEarly | Bug::ProbeUnanswered | Bug::RefusalForgotten => &[Broken::WronglyDead],
-        Bug::OlderClaimMoves => &[Broken::Lost],
+        Bug::WriteErrorsIgnored
+        | Bug::FaultIsFailure
+        | Bug::LossIsDeath
+        | Bug::SweepEarly
+        | Bug::ProbeUnanswered
+        | Bug::RefusalForgotten => &[Broken::WronglyDead],
+        Bug::SharedCount | Bug::HashIgnored => &[Broken::NotDead],
+        Bug::OneMember => &[Broken::WentBack],
         Bug::ReadToIgnored => &[Broken::WronglyStopped],
         Bug::HandOverEarly => &[Broken::HandedOverEarly],
         Bug::SessionsLeft => &[Broken::TooLate],

@@ -271,7 +271,15 @@ fn find_and_modify(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document) 
     let found = matching(mongo, namespace, &filter, None, false).into_iter().next();
     let upsert = command.get_bool("upsert").unwrap_or(false);
     let to = match found {
-        Some(document) => changed(&document, change, false, mongo.kernel.now()),
+        Some(document) => {
+            let to = changed(&document, change, false, mongo.kernel.now());
+            if to == *document {
+                // It writes nothing, so it waits for nobody.
+                mongo.kernel.count("outcome: no-op update");
+                return Ok(doc! { "ok": 1, "value": to });
+            }
+            to
+        }
         None if upsert => {
             let mut fresh = Document::new();
             if let Some(id) = filter.get("_id") {
@@ -289,7 +297,7 @@ fn find_and_modify(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document) 
 /// Runs the only update by a pipeline, which is a lease.
 fn lease(mongo: &mut Mongo, namespace: &Arc<str>, filter: &Document, command: &Document) -> Written {
     assert!(filter.keys().eq(["_id"]), "MongoDB takes no $expr in the query of an upsert: {filter}");
-    let now = clock_ms(mongo.kernel.now());
+    let now = wall_ms(mongo.kernel.now());
     let id = filter.get("_id").cloned().unwrap_or(Bson::Null);
     let key = (Arc::clone(namespace), id_bytes(&id));
     let stages = command.get_array("update").ok().and_then(|stages| stages.first()?.as_document().cloned());
@@ -302,6 +310,7 @@ fn lease(mongo: &mut Mongo, namespace: &Arc<str>, filter: &Document, command: &D
         lasts && lease.get("owner") != Some(&taker)
     });
     if let Some(held) = held {
+        mongo.kernel.count("outcome: lease refused");
         return Ok(doc! { "ok": 1, "value": Document::clone(&held) });
     }
     let until = DateTime::from_millis(now + 1_000);
@@ -311,9 +320,14 @@ fn lease(mongo: &mut Mongo, namespace: &Arc<str>, filter: &Document, command: &D
     Ok(doc! { "ok": 1, "value": taken })
 }
 
-/// Returns the wall clock's time, by which hosts are seen. Unlike the clock of events, it does not run faster.
+/// Returns the wall clock's time, by which hosts are seen and leases last. Unlike the clock of events, it does not run
+/// faster.
+fn wall_ms(now: Duration) -> i64 {
+    EPOCH_MS + i64::try_from(now.as_millis()).unwrap_or(i64::MAX)
+}
+
 fn wall_clock(now: Duration) -> Bson {
-    Bson::DateTime(DateTime::from_millis(EPOCH_MS + i64::try_from(now.as_millis()).unwrap_or(i64::MAX)))
+    Bson::DateTime(DateTime::from_millis(wall_ms(now)))
 }
 
 fn changed(document: &Document, change: &Document, inserts: bool, now: Duration) -> Document {

@@ -23,7 +23,7 @@ use crate::channel::{Channel, CommitterEnd};
 use crate::client::{Client, OutOfRange};
 use crate::command::clock_ms;
 use crate::handlers::Simulated;
-use crate::kafka::{Asking, Kafka, TOPICS, number};
+use crate::kafka::{Asking, Kafka, number};
 use crate::kernel::{Kernel, Life, Slot, lock};
 use crate::wire::Line;
 
@@ -32,7 +32,7 @@ pub(crate) const GROUP: &str = "g";
 const RETENTIONS_MS: [i64; 3] = [LEAST_RETENTION_MS, 8 * 3_600_000, 24 * 3_600_000];
 pub(crate) const LEAST_RETENTION_MS: i64 = 4 * 3_600_000;
 
-const TICK: Duration = Duration::from_millis(10);
+const TICK: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(3);
 /// How often Kafka's client reports where logs end.
 const VIEW: Duration = Duration::from_secs(1);
@@ -62,6 +62,25 @@ impl Clock for Skewed {
     }
 }
 
+/// Does what `weir run` does before it joins the group.
+async fn join(kernel: Kernel, claiming: Claiming, has_joined: Arc<AtomicBool>) {
+    let has_started = async || match &claiming.topics {
+        Topics::Pattern(pattern) => claiming.first_start_with(pattern).await,
+        Topics::Names(names) => {
+            for topic in names {
+                if claiming.first_start(topic).await.is_none() {
+                    return false;
+                }
+            }
+            true
+        }
+    };
+    while !has_started().await {
+        kernel.sleep(Duration::from_secs(1)).await;
+    }
+    has_joined.store(true, Ordering::Relaxed);
+}
+
 /// A claim that was made.
 type Made = (PartitionId, Claimed);
 
@@ -72,6 +91,7 @@ pub(crate) struct Process {
     kafka: Arc<Mutex<Kafka>>,
     store: Store,
     claiming: Claiming,
+    has_joined: Arc<AtomicBool>,
     channel: Arc<Channel>,
     member: Member,
     client: Client,
@@ -91,6 +111,8 @@ pub(crate) struct Process {
     /// Whether it has left the group, after which the process ends.
     pub(crate) has_left: bool,
     give_up: Arc<AtomicBool>,
+    /// The offsets that it has told Kafka of since the last turn.
+    pub(crate) told: Vec<(i32, i64)>,
     /// What it did that it must never do.
     pub(crate) wrong: Option<Fault>,
     pub(crate) retention_ms: i64,
@@ -119,13 +141,14 @@ impl Process {
         kernel: &Kernel,
         line: &Line,
         kafka: &Arc<Mutex<Kafka>>,
+        topics: &Topics,
         die: Box<dyn Fn() + Send + Sync>,
     ) -> Self {
         let options = Options {
             database: "data".to_owned(),
             own_database: "weir".to_owned(),
             group: GROUP.to_owned(),
-            owner: format!("host{}-{}", life.host, life.life),
+            owner: life.name(),
         };
         let store = Store::new(Arc::new(line.clone()), &options);
         let by_ms = i64::try_from(kernel.below(7_200_000)).unwrap_or(0) - 3_600_000;
@@ -138,7 +161,7 @@ impl Process {
         let committing = {
             let (store, clock, give_up) = (store.clone(), Arc::clone(&clock), Arc::clone(&give_up));
             let (channel, seen) = (Arc::clone(&channel), (metrics.clone(), health.clone()));
-            let handlers = Arc::new(Simulated::new(kernel.clone(), die));
+            let handlers = Arc::new(Simulated::new(kernel.clone(), Arc::clone(&line.lingers), die));
             async move {
                 let session = loop {
                     match store.session().await {
@@ -162,19 +185,23 @@ impl Process {
             }
         });
         let broker = Asking { kernel: kernel.clone(), kafka: Arc::clone(kafka), deaf: 30 };
+        let claiming = Claiming {
+            store: store.clone(),
+            broker: Arc::new(broker),
+            clock,
+            health,
+            topics: topics.clone(),
+            reset: OffsetReset::Earliest,
+            give_up: Arc::clone(&give_up),
+        };
+        let has_joined = Arc::new(AtomicBool::new(false));
+        kernel.spawn(Some(life), join(kernel.clone(), claiming.clone(), Arc::clone(&has_joined)));
         Self {
             life,
             kernel: kernel.clone(),
             kafka: Arc::clone(kafka),
-            claiming: Claiming {
-                store: store.clone(),
-                broker: Arc::new(broker),
-                clock,
-                health,
-                topics: Topics::Names(TOPICS.map(str::to_owned).to_vec()),
-                reset: OffsetReset::Earliest,
-                give_up: Arc::clone(&give_up),
-            },
+            claiming,
+            has_joined,
             store,
             channel,
             member: Member::new(member::Settings {
@@ -196,6 +223,7 @@ impl Process {
             stopped: BTreeMap::new(),
             has_left: false,
             give_up,
+            told: Vec::new(),
             wrong: None,
             retention_ms,
             metrics,
@@ -211,6 +239,11 @@ impl Process {
             Change::Lost(_) => self.kernel.count("outcome: lost to another member"),
         }
         self.member.changed(change);
+    }
+
+    /// Whether it is a member of the group, which may assign partitions to it.
+    pub(crate) fn has_joined(&self) -> bool {
+        self.has_joined.load(Ordering::Relaxed)
     }
 
     /// Asks it to stop.
@@ -319,6 +352,7 @@ impl Process {
                 self.client.resume(&partitions);
             }
             Action::CommitOffsets(offsets) => {
+                self.told.extend(offsets.iter().map(|(partition, next)| (number(partition), *next)));
                 for (partition, next) in offsets {
                     if self.kernel.chance(900) {
                         lock(&self.kafka).committed.insert(number(&partition), next);

@@ -20,6 +20,13 @@ pub(crate) struct Life {
     pub(crate) life: u32,
 }
 
+impl Life {
+    /// Returns the name by which the process claims partitions.
+    pub(crate) fn name(self) -> String {
+        format!("host{}-{}", self.host, self.life)
+    }
+}
+
 /// The world's time, chance and tasks. It is cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Kernel {

@@ -26,6 +26,7 @@ mod kept;
 mod kernel;
 mod model;
 mod mongo;
+mod requests;
 mod run;
 mod sweep;
 mod verdict;
@@ -72,11 +73,15 @@ const ENOUGH: usize = 200;
 const KEPT_AT_ONCE: usize = 10;
 
 /// Every count that a run without bugs must have seen.
-const MUST_HAPPEN: [&str; 59] = [
+const MUST_HAPPEN: [&str; 69] = [
+    "case: topics by a pattern",
     "fault: a commit conflicts",
     "fault: a delivery kills the host",
     "fault: a hand-over's offsets are not committed",
+    "fault: a handler takes seconds",
+    "fault: a new partition begins with an old event",
     "fault: a read takes too long",
+    "fault: a retention changed at a restart",
     "fault: a right is missing",
     "fault: assigned to two",
     "fault: callback lost",
@@ -84,11 +89,13 @@ const MUST_HAPPEN: [&str; 59] = [
     "fault: command interrupted",
     "fault: connection lost before",
     "fault: duplicate at a new offset",
+    "fault: duplicate in another partition",
     "fault: failover",
     "fault: gap in offsets",
     "fault: host asked to stop",
     "fault: host killed",
     "fault: host stopped",
+    "fault: hosts with different retentions",
     "fault: kafka does not answer",
     "fault: kafka's client takes no answer",
     "fault: kafka's client takes no assignment",
@@ -111,11 +118,13 @@ const MUST_HAPPEN: [&str; 59] = [
     "outcome: a claim came too late",
     "outcome: a drop waited",
     "outcome: a read was changed",
+    "outcome: an event alone with two handlers",
     "outcome: an owner lost while it ran an event singly",
     "outcome: bucket dropped",
     "outcome: claimed anew",
     "outcome: conflict",
     "outcome: given back",
+    "outcome: lease refused",
     "outcome: lease taken",
     "outcome: lost to another member",
     "outcome: needs a commit",
@@ -129,8 +138,10 @@ const MUST_HAPPEN: [&str; 59] = [
     "outcome: stopped cleanly",
     "outcome: the committer took nothing",
     "outcome: the same refusal again",
+    "outcome: three owners lost in a row, and none dead",
     "outcome: told to give up",
     "outcome: two owners lost in a row",
+    "outcome: two owners lost in a row, and none dead",
     "outcome: waited for a transaction",
 ];
 

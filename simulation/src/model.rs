@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, Document, doc};
 
-use crate::handlers::{COUNTS, READS, TOTALS, handlers_of};
+use crate::handlers::{COUNTS, LONG, READS, TOTALS, handlers_of};
 
 /// What an event asks its handlers to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,10 +26,14 @@ pub(crate) enum EventKind {
     Secret,
     Deadly,
     Unwanted,
+    Tally,
+    Row,
+    Raise,
+    Clear,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 17] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Count,
         Self::Change,
         Self::Shared,
@@ -47,6 +51,10 @@ impl EventKind {
         Self::Secret,
         Self::Deadly,
         Self::Unwanted,
+        Self::Tally,
+        Self::Row,
+        Self::Raise,
+        Self::Clear,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -68,6 +76,10 @@ impl EventKind {
             Self::Secret => "Secret",
             Self::Deadly => "Deadly",
             Self::Unwanted => "Unwanted",
+            Self::Tally => "Tally",
+            Self::Row => "Row",
+            Self::Raise => "Raise",
+            Self::Clear => "Clear",
         }
     }
 
@@ -149,9 +161,30 @@ pub(crate) fn shared_entry(aggregate: &str, number: i64) -> String {
     format!("{aggregate}:{number}")
 }
 
+/// Returns the id of the document that the last row of an aggregate is noted in.
+pub(crate) fn last_row(aggregate: &str) -> String {
+    format!("last {aggregate}")
+}
+
+/// Returns a document as far as its order is decided: there is none between the entries of `tallies`, because their
+/// events come in several partitions.
+pub(crate) fn arranged(collection: &str, document: &Document) -> Document {
+    match collection {
+        "shared" => by_aggregate(document),
+        "tallies" => {
+            let mut seen = document.get_array("seen").cloned().unwrap_or_default();
+            seen.sort_by_key(Bson::as_i64);
+            let mut arranged = document.clone();
+            arranged.insert("seen", seen);
+            arranged
+        }
+        _ => document.clone(),
+    }
+}
+
 /// Returns a shared document with the entries of each aggregate separated. There is no order between aggregates, but
 /// within each the order must hold.
-pub(crate) fn by_aggregate(document: &Document) -> Document {
+fn by_aggregate(document: &Document) -> Document {
     let mut seen = document.get_array("seen").cloned().unwrap_or_default();
     let aggregate = |entry: &Bson| entry.as_str().and_then(|it| it.split(':').next()).unwrap_or_default().to_owned();
     seen.sort_by_key(aggregate);
@@ -211,7 +244,7 @@ impl Model {
 
     fn deliver(&mut self, handler: i32, kind: EventKind, aggregate: &str, number: i64) -> Result<(), &'static str> {
         match (kind, handler) {
-            (EventKind::Count | EventKind::Deadly | EventKind::Stuck, TOTALS) => {
+            (EventKind::Count | EventKind::Deadly | EventKind::Stuck | EventKind::Effect, TOTALS) => {
                 let all = self.document("totals", "all");
                 all.insert("n", all.get_i32("n").unwrap_or(0) + 1);
             }
@@ -248,7 +281,13 @@ impl Model {
                 *self.document("once", aggregate) = doc! { "_id": aggregate, "by": number };
             }
             (EventKind::Reject, _) => return Err("reject"),
+            (EventKind::Huge, COUNTS) => {
+                self.listed("beside", aggregate, Bson::Int64(number));
+                self.document("beside", aggregate).insert("text", LONG);
+            }
             (EventKind::Huge | EventKind::Stuck, _) => return Err("too-large"),
+            (EventKind::Tally, _) => self.listed("tallies", aggregate, Bson::Int64(number)),
+            (EventKind::Row | EventKind::Raise | EventKind::Clear, _) => self.rows(kind, aggregate, number),
             (EventKind::Falls, _) => {
                 let once = format!("once {aggregate}");
                 if self.has("fallen", &once) {
@@ -263,6 +302,27 @@ impl Model {
             _ => {}
         }
         Ok(())
+    }
+
+    fn rows(&mut self, kind: EventKind, aggregate: &str, number: i64) {
+        let is_row = |document: &Document| document.get_str("aggregate").is_ok_and(|of| of == aggregate);
+        match kind {
+            EventKind::Row => {
+                let row = doc! { "_id": number, "aggregate": aggregate, "n": 0 };
+                self.expected.documents.insert(("rows", number.to_string()), row);
+                self.document("rows", &last_row(aggregate)).insert("by", number);
+            }
+            EventKind::Raise => {
+                let all = self.expected.documents.iter_mut().filter(|((name, _), _)| *name == "rows");
+                for (_, row) in all.filter(|(_, document)| is_row(document)) {
+                    row.insert("n", row.get_i32("n").unwrap_or(0) + 1);
+                }
+            }
+            _ if number % 2 == 0 => {
+                self.expected.documents.retain(|(name, _), document| *name != "rows" || !is_row(document));
+            }
+            _ => drop(self.expected.documents.remove(&("rows", last_row(aggregate)))),
+        }
     }
 
     fn has(&self, collection: &'static str, id: &str) -> bool {

@@ -41,6 +41,8 @@ pub(crate) struct Mongo {
     term: u64,
     /// The longest that a command has waited for a transaction.
     pub(crate) longest_wait: Duration,
+    /// The command that waited so long, if it was seconds.
+    pub(crate) waiting: String,
 }
 
 #[derive(Debug, Default)]
@@ -123,7 +125,17 @@ fn put_id(bytes: &mut Vec<u8>, id: &Bson) {
 impl Mongo {
     pub(crate) fn new(kernel: Kernel) -> Self {
         let (documents, collections, sessions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { kernel, documents, collections, sessions, clock: 1, majority: 1, term: 1, longest_wait: Duration::ZERO }
+        Self {
+            kernel,
+            documents,
+            collections,
+            sessions,
+            clock: 1,
+            majority: 1,
+            term: 1,
+            longest_wait: Duration::ZERO,
+            waiting: String::new(),
+        }
     }
 
     pub(crate) fn majority(&self) -> u64 {
@@ -346,6 +358,16 @@ impl Mongo {
         let now = self.kernel.now();
         let open = self.sessions.values().filter_map(|session| session.open.as_ref()).filter(|open| open.ends > now);
         open.flat_map(|open| open.writes.keys()).any(|(collection, _)| **collection == *namespace)
+    }
+
+    /// Notes how long a command has waited for a transaction.
+    pub(crate) fn waited(&mut self, time: Duration, command: &Document) {
+        if time > self.longest_wait {
+            self.longest_wait = time;
+            if time > Duration::from_secs(5) {
+                self.waiting = command.to_string();
+            }
+        }
     }
 
     pub(crate) fn drop_collection(&mut self, namespace: &str) {

@@ -11,11 +11,13 @@ use crate::broken::{Broken, Fault, shown_by};
 use crate::host::LEAST_RETENTION_MS;
 use crate::kafka::{id, number_of};
 use crate::kernel::lock;
-use crate::model::{Expected, Forgotten, Model, Produced, by_aggregate, delivery_name, record_name};
+use crate::model::{Expected, Forgotten, Model, Produced, arranged, delivery_name, record_name};
 use crate::world::{World, partition_of};
 
-const COLLECTIONS: [&str; 10] =
-    ["counts", "changed", "shared", "made", "effects", "queried", "once", "totals", "huge", "fallen"];
+const COLLECTIONS: [&str; 13] = [
+    "counts", "changed", "shared", "made", "effects", "queried", "once", "totals", "huge", "beside", "fallen",
+    "tallies", "rows",
+];
 
 /// How long a command may wait for a transaction. That of a dead host lasts for a minute or more unless somebody ends
 /// it.
@@ -37,7 +39,7 @@ impl Watch {
         }
         let mongo = lock(&world.mongo);
         if mongo.longest_wait > PATIENCE {
-            let what = format!("a command has waited for a transaction for {:?}", mongo.longest_wait);
+            let what = format!("waited for a transaction for {:?}: {}", mongo.longest_wait, mongo.waiting);
             return Err(Fault::new(Broken::TooLate, what));
         }
         if std::mem::replace(&mut self.majority, mongo.majority()) == mongo.majority() {
@@ -45,8 +47,15 @@ impl Watch {
         }
         for progress in mongo.progress_of_majority() {
             let Some(partition) = partition_of(progress) else { continue };
-            if progress.get_array("lost_owners").is_ok_and(|lost| lost.len() >= 2) {
+            let lost = progress.get_array("lost_owners").map_or(&[][..], Vec::as_slice);
+            if lost.len() >= 2 {
                 world.kernel.count("outcome: two owners lost in a row");
+                if lost.iter().filter_map(Bson::as_str).all(|name| world.is_alive(name)) {
+                    world.kernel.count("outcome: two owners lost in a row, and none dead");
+                }
+            }
+            if lost.len() >= 3 && lost.iter().filter_map(Bson::as_str).all(|name| world.is_alive(name)) {
+                world.kernel.count("outcome: three owners lost in a row, and none dead");
             }
             if progress.get_array("crashes").is_ok_and(|crashes| !crashes.is_empty()) {
                 world.kernel.count("outcome: an owner lost while it ran an event singly");
@@ -109,12 +118,11 @@ fn compare(
         match found.get(*id) {
             Some(found) if **found == **wanted => {}
             Some(found) => {
-                let shown = if collection == "shared" {
-                    let (found, wanted) = (by_aggregate(found), by_aggregate(wanted));
-                    if found == wanted { Vec::new() } else { shown_by(collection, &found, &wanted) }
-                } else {
-                    shown_by(collection, found, wanted)
-                };
+                let (arranged, asked) = (arranged(collection, found), arranged(collection, wanted));
+                if arranged == asked {
+                    continue;
+                }
+                let shown = shown_by(collection, &arranged, &asked);
                 let what = format!("{collection} {id}: {found}, and must be {wanted}");
                 faults.extend(shown.into_iter().map(|broken| Fault::new(broken, what.clone())));
             }

@@ -30,6 +30,8 @@ pub(crate) struct Line {
     pub(crate) kernel: Kernel,
     pub(crate) mongo: Arc<Mutex<Mongo>>,
     pub(crate) weather: Arc<Mutex<Weather>>,
+    /// The partition whose handlers take seconds, if there is one.
+    pub(crate) lingers: Arc<Mutex<Option<i32>>>,
     pub(crate) sessions: Arc<Mutex<u64>>,
 }
 
@@ -106,7 +108,7 @@ impl Line {
                             self.replicate(&mongo, before);
                             let now = self.kernel.now();
                             let since = waits_since.unwrap_or(now);
-                            mongo.longest_wait = mongo.longest_wait.max(now.saturating_sub(since));
+                            mongo.waited(now.saturating_sub(since), command);
                             drop(mongo);
                             self.kernel.count("outcome: waited for a transaction");
                             let pause = self.kernel.between(5, 50);

@@ -36,7 +36,8 @@ impl Pattern {
 
 impl Topics {
     /// Reads a list or a pattern. Returns `None` if the text is neither.
-    pub(super) fn read(text: &str) -> Option<Self> {
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
         if text.starts_with('^') {
             return pattern(text).map(Self::Pattern);
         }

@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use weir::config::Topics;
 use weir::consumer::action::Change;
 
-use crate::broken::Fault;
+use crate::broken::{Broken, Fault};
 use crate::host::Process;
-use crate::kafka::{Kafka, Records, id, number_of};
+use crate::kafka::{Kafka, Records, TOPICS, id, number_of};
 use crate::kernel::{Kernel, Life, lock};
 use crate::model::{EventKind, Produced};
 use crate::mongo::Mongo;
@@ -22,6 +23,8 @@ const HOSTS: usize = 3;
 const SESSION: Duration = Duration::from_secs(6);
 /// How long faults go on.
 pub(crate) const STORM: Duration = Duration::from_secs(40);
+/// When a restless partition changes hands.
+const RESTLESS: std::ops::Range<Duration> = Duration::from_secs(6)..Duration::from_secs(38);
 const EVENTS: u64 = 200;
 const AGGREGATES: u64 = 4;
 
@@ -62,6 +65,13 @@ pub(crate) struct World {
     pub(crate) logs: Vec<Vec<Logged>>,
     numbers: i64,
     deadly: bool,
+    /// A partition that changes hands every few seconds, while its handlers take as long.
+    restless: Option<i32>,
+    topics: Topics,
+    /// How long each host wants events to be remembered.
+    retentions: BTreeMap<usize, i64>,
+    /// An event that another partition may get too, and the partition that has it.
+    twin: Option<(usize, Produced)>,
     /// A partition whose topic is being recreated. No member may own it until that is done.
     renewing: Option<i32>,
     /// Partitions whose progress was set by hand.
@@ -89,8 +99,18 @@ impl World {
         let kafka =
             Arc::new(Mutex::new(Kafka { partitions: vec![Records::default(); PARTITIONS], ..Kafka::default() }));
         let weather = Arc::new(Mutex::new(Weather::default()));
-        let line = Line { kernel: kernel.clone(), mongo: Arc::clone(&mongo), weather, sessions: Arc::default() };
-        let hosts = 2 + usize::try_from(kernel.below(HOSTS as u64 - 1)).unwrap_or(0);
+        let (sessions, lingers) = (Arc::default(), Arc::default());
+        let line = Line { kernel: kernel.clone(), mongo: Arc::clone(&mongo), weather, lingers, sessions };
+        // In a restless world every host has the partition again and again, and none may die.
+        let restless = kernel.chance(60).then(|| 1 + i32::try_from(kernel.below(PARTITIONS as u64 - 1)).unwrap_or(0));
+        let few = 2 + usize::try_from(kernel.below(HOSTS as u64 - 1)).unwrap_or(0);
+        let hosts = if restless.is_some() { HOSTS } else { few };
+        let topics = if kernel.chance(500) {
+            kernel.count("case: topics by a pattern");
+            Topics::read("^[tu]$").expect("it is a pattern")
+        } else {
+            Topics::Names(TOPICS.map(str::to_owned).to_vec())
+        };
         Arc::new(Mutex::new(Self {
             kernel: kernel.clone(),
             mongo,
@@ -102,7 +122,11 @@ impl World {
             unheard: Vec::new(),
             logs: vec![Vec::new(); PARTITIONS],
             numbers: 0,
-            deadly: kernel.chance(150),
+            twin: None,
+            deadly: restless.is_none() && kernel.chance(150),
+            restless,
+            topics,
+            retentions: BTreeMap::new(),
             renewing: None,
             set: BTreeSet::new(),
             setting: BTreeSet::new(),
@@ -147,10 +171,20 @@ impl World {
                 kernel.after(Duration::ZERO, move || Self::kill(&dying, life));
             })
         };
-        let process = Process::start(life, &kernel, &it.line, &it.kafka, die);
+        let process = Process::start(life, &kernel, &it.line, &it.kafka, &it.topics, die);
+        it.note_retention(host, process.retention_ms);
         it.members[host].process = Some(process);
         drop(it);
         Self::turn(world, life);
+    }
+
+    fn note_retention(&mut self, host: usize, retention_ms: i64) {
+        if self.retentions.insert(host, retention_ms).is_some_and(|before_ms| before_ms != retention_ms) {
+            self.kernel.count("fault: a retention changed at a restart");
+        }
+        if self.retentions.values().any(|other_ms| *other_ms != retention_ms) {
+            self.kernel.count("fault: hosts with different retentions");
+        }
     }
 
     fn turn(world: &Shared, life: Life) {
@@ -160,7 +194,8 @@ impl World {
         let paused = member.paused.is_some();
         let Some(process) = member.process.as_mut().filter(|process| process.life == life) else { return };
         let pause = if paused { Duration::from_millis(50) } else { process.turn() };
-        let (has_left, wrong) = (process.has_left, process.wrong.take());
+        let (has_left, wrong, told) = (process.has_left, process.wrong.take(), std::mem::take(&mut process.told));
+        let wrong = wrong.or_else(|| it.not_durable(life, &told));
         it.wrong = it.wrong.take().or(wrong);
         drop(it);
         let world = Arc::clone(world);
@@ -169,6 +204,25 @@ impl World {
         } else {
             kernel.after(pause, move || Self::turn(&world, life));
         }
+    }
+
+    /// Checks that a majority has the progress that a process has told Kafka of, unless a person has set it.
+    fn not_durable(&self, life: Life, told: &[(i32, i64)]) -> Option<Fault> {
+        if told.is_empty() {
+            return None;
+        }
+        let mongo = lock(&self.mongo);
+        let stored = |progress: &bson::Document| {
+            let of = |name| progress.get_i64(name).unwrap_or(-1);
+            Some((partition_of(progress)?, of("next").max(of("read_to"))))
+        };
+        let durable: BTreeMap<i32, i64> = mongo.progress_of_majority().filter_map(stored).collect();
+        let beyond = |(partition, next): &&(i32, i64)| {
+            !self.set.contains(partition) && durable.get(partition).is_some_and(|durable| next > durable)
+        };
+        let (partition, next) = told.iter().find(beyond)?;
+        let what = format!("{life:?} told Kafka of {next} in partition {partition}, and a majority has {durable:?}");
+        Some(Fault::new(Broken::WentBack, what))
     }
 
     /// Handles a member that has left the group and whose process has ended. It is restarted.
@@ -249,6 +303,11 @@ impl World {
             let outrun = Arc::clone(world);
             kernel.after(kernel.between(2_000, 20_000), move || Self::outrun(&outrun, partition));
         }
+        let restless = lock(world).restless;
+        if let Some(partition) = restless {
+            let unsettled = Arc::clone(world);
+            kernel.after(RESTLESS.start, move || Self::unsettle(&unsettled, partition));
+        }
         let calm = Arc::clone(world);
         kernel.after(STORM, move || *lock(&lock(&calm).line.weather) = Weather::default());
     }
@@ -261,8 +320,11 @@ impl World {
         let host = usize::try_from(kernel.below(hosts)).unwrap_or(0);
         match kernel.below(11) {
             0..=2 => {
-                let life = lock(world).members[host].process.as_ref().map(|process| process.life);
-                if let Some(life) = life {
+                let it = lock(world);
+                let life = it.members[host].process.as_ref().map(|process| process.life);
+                let may_die = it.restless.is_none();
+                drop(it);
+                if let Some(life) = life.filter(|_| may_die) {
                     Self::kill(world, life);
                 }
             }
@@ -279,7 +341,11 @@ impl World {
                     *lock(&weather) = if calm { Weather::default() } else { world.usual };
                 });
             }
-            7 => lock(world).assign_twice(host),
+            7 => {
+                let mut it = lock(world);
+                let partition = i32::try_from(kernel.below(it.logs.len() as u64)).unwrap_or(0);
+                it.assign_twice(host, partition);
+            }
             8 => lock(world).grow(),
             9 => {
                 if let Some(process) = &mut lock(world).members[host].process {
@@ -356,7 +422,8 @@ impl World {
 
     fn alive(&self) -> Vec<Life> {
         let running = self.members.iter().filter(|member| member.paused.is_none());
-        running.filter_map(|member| Some(member.process.as_ref()?.life)).collect()
+        let joined = running.filter_map(|member| member.process.as_ref().filter(|process| process.has_joined()));
+        joined.map(|process| process.life).collect()
     }
 
     fn tell(&mut self, life: Life, change: Change) {
@@ -402,10 +469,33 @@ impl World {
         }
     }
 
+    /// Returns whether the process of an owner's name runs.
+    pub(crate) fn is_alive(&self, name: &str) -> bool {
+        let lives = self.members.iter().filter_map(|member| Some(member.process.as_ref()?.life));
+        lives.into_iter().any(|life| life.name() == name)
+    }
+
+    /// Lets a partition change hands again and again.
+    fn unsettle(world: &Shared, partition: i32) {
+        let mut it = lock(world);
+        let (kernel, line) = (it.kernel.clone(), it.line.clone());
+        if kernel.now() > RESTLESS.end {
+            *lock(&line.lingers) = None;
+            return;
+        }
+        *lock(&line.lingers) = Some(partition);
+        let others: Vec<usize> =
+            it.alive().iter().filter(|life| it.owners.get(&partition) != Some(*life)).map(|life| life.host).collect();
+        if let Some(host) = others.get(usize::try_from(kernel.below(others.len() as u64)).unwrap_or(0)) {
+            it.assign_twice(*host, partition);
+        }
+        let again = Arc::clone(world);
+        drop(it);
+        kernel.after(kernel.between(1_500, 3_500), move || Self::unsettle(&again, partition));
+    }
+
     /// Assigns a partition to a second member before the first learns of it.
-    fn assign_twice(&mut self, host: usize) {
-        let count = self.logs.len() as u64;
-        let partition = i32::try_from(self.kernel.below(count)).unwrap_or(0);
+    fn assign_twice(&mut self, host: usize, partition: i32) {
         let Some(to) = self.members[host].process.as_ref().map(|process| process.life) else { return };
         let Some(from) = self.owners.get(&partition).copied().filter(|from| *from != to) else { return };
         if self.renewing == Some(partition) {
@@ -425,6 +515,7 @@ impl World {
         self.kernel.count("fault: partitions grew");
         self.logs.push(Vec::new());
         lock(&self.kafka).partitions.push(Records::default());
+        self.repeat_old();
         for _ in 0..5 {
             let produced = self.event(PARTITIONS, EventKind::Count);
             self.append(PARTITIONS, produced, 0);

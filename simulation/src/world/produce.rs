@@ -7,7 +7,7 @@ use weir::delivery::Item;
 use weir::event::{Event, Ignored, RawRecord, Undecodable};
 
 use super::topic::RENEWED;
-use super::{AGGREGATES, Logged, World};
+use super::{AGGREGATES, Logged, PARTITIONS, World};
 
 /// When the second topic starts to get records.
 const LATE_FROM: Duration = Duration::from_secs(14);
@@ -15,6 +15,14 @@ const LATE_FROM: Duration = Duration::from_secs(14);
 const LATE_BY_MS: i64 = 20 * 3_600_000;
 /// How much older than the ledger some events are.
 const AGED_MS: std::ops::Range<i64> = 3_600_000..30 * 3_600_000;
+
+/// How long after its creation an event may come in another partition. The ledger cannot have forgotten it by then.
+const TWIN_MS: i64 = 2 * 3_600_000;
+
+/// Whether the partition is one of the first topic.
+fn may_have_twin(at: usize) -> bool {
+    i32::try_from(at).is_ok_and(|at| at < LATE.start)
+}
 
 use crate::command::clock_ms;
 use crate::host::LEAST_RETENTION_MS;
@@ -64,7 +72,8 @@ impl World {
                 self.event(at, kind)
             }
         };
-        let produced = self.aged(produced);
+        let produced = self.twin(at).unwrap_or_else(|| self.aged(produced));
+        self.remember(at, &produced);
         let twice = self.kernel.chance(40).then(|| produced.clone());
         self.append(at, produced, gap);
         if let Some(again @ Produced::Event { has_created_at: true, .. }) = twice {
@@ -77,9 +86,48 @@ impl World {
         }
     }
 
+    /// Begins a new partition with an old event of another one.
+    pub(super) fn repeat_old(&mut self) {
+        let is_tally = |produced: &&Produced| {
+            matches!(produced, Produced::Event { kind: EventKind::Tally, has_created_at: true, .. })
+        };
+        // The first partition may be recreated.
+        let logs = self.logs[RENEWED + 1..].iter().take(2);
+        let old = logs.flatten().map(|logged| &logged.produced).find(is_tally).cloned();
+        if let Some(old) = old {
+            self.kernel.count("fault: a new partition begins with an old event");
+            self.append(PARTITIONS, old, 0);
+        }
+    }
+
+    /// Now and then returns an event that another partition has got a moment ago.
+    fn twin(&mut self, at: usize) -> Option<Produced> {
+        let (from, produced) = self.twin.take_if(|(from, _)| *from != at && may_have_twin(at))?;
+        let Produced::Event { created_at_ms, .. } = &produced else { return None };
+        if clock_ms(self.kernel.now()) - created_at_ms > TWIN_MS || self.renewing == i32::try_from(from).ok() {
+            return None;
+        }
+        self.kernel.count("fault: duplicate in another partition");
+        Some(produced)
+    }
+
+    fn remember(&mut self, at: usize, produced: &Produced) {
+        if let Produced::Event { kind: EventKind::Tally, has_created_at: true, created_at_ms, .. } = produced
+            && may_have_twin(at)
+            && clock_ms(self.kernel.now()) - created_at_ms < TWIN_MS
+            && self.kernel.chance(500)
+        {
+            self.twin = Some((at, produced.clone()));
+        }
+    }
+
     fn kind(&mut self) -> EventKind {
         match self.kernel.below(100) {
-            0..=29 => EventKind::Count,
+            0..=17 => EventKind::Count,
+            18..=21 => EventKind::Tally,
+            22..=25 => EventKind::Row,
+            26 | 27 => EventKind::Raise,
+            28 | 29 => EventKind::Clear,
             30..=44 => EventKind::Change,
             45..=54 => EventKind::Shared,
             55..=64 => EventKind::Make,
