@@ -88,12 +88,14 @@ impl World {
 
     /// Begins a new partition with an old event of another one.
     pub(super) fn repeat_old(&mut self) {
-        let is_tally = |produced: &&Produced| {
-            matches!(produced, Produced::Event { kind: EventKind::Tally, has_created_at: true, .. })
+        // One that was already old when it came may have been forgotten before its own partition got to it.
+        let is_tally = |logged: &&Logged| {
+            matches!(&logged.produced, Produced::Event { kind: EventKind::Tally, has_created_at: true, created_at_ms, .. }
+                if logged.at_ms - created_at_ms < TWIN_MS)
         };
         // The first partition may be recreated.
         let logs = self.logs[RENEWED + 1..].iter().take(2);
-        let old = logs.flatten().map(|logged| &logged.produced).find(is_tally).cloned();
+        let old = logs.flatten().find(is_tally).map(|logged| logged.produced.clone());
         if let Some(old) = old {
             self.kernel.count("fault: a new partition begins with an old event");
             self.append(PARTITIONS, old, 0);
