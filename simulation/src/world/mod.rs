@@ -12,7 +12,7 @@ use weir::consumer::action::Change;
 
 use crate::broken::{Broken, Fault};
 use crate::host::Process;
-use crate::kafka::{Kafka, Records, TOPICS, id, number_of};
+use crate::kafka::{Kafka, Records, TOPICS, id, number, number_of};
 use crate::kernel::{Kernel, Life, lock};
 use crate::model::{EventKind, Produced};
 use crate::mongo::Mongo;
@@ -59,6 +59,9 @@ pub(crate) struct World {
     usual: Weather,
     /// The owner of each partition, as the coordinator sees it.
     owners: BTreeMap<i32, Life>,
+    /// Partitions that a member was told that it has lost, or must give back, and has not answered for yet. It is not assigned them again before that,
+    /// because its answer would be taken for one about the newer assignment.
+    asked_back: BTreeSet<(Life, i32)>,
     /// Members that will learn later that they have lost a partition.
     unheard: Vec<(Life, i32)>,
     /// The logs, as the model reads them.
@@ -119,6 +122,7 @@ impl World {
             members: (0..hosts).map(|_| Member::default()).collect(),
             usual: Weather::default(),
             owners: BTreeMap::new(),
+            asked_back: BTreeSet::new(),
             unheard: Vec::new(),
             logs: vec![Vec::new(); PARTITIONS],
             numbers: 0,
@@ -407,6 +411,7 @@ impl World {
                 // It is assigned once it has come back.
                 Some(from) if from != to => it.tell(from, Change::Revoked(vec![id(partition)])),
                 Some(_) => {}
+                None if it.asked_back.contains(&(to, partition)) => {}
                 None => {
                     it.owners.insert(partition, to);
                     it.unheard.retain(|(life, lost)| (*life, *lost) != (to, partition));
@@ -427,6 +432,9 @@ impl World {
     }
 
     fn tell(&mut self, life: Life, change: Change) {
+        if let Change::Revoked(partitions) | Change::Lost(partitions) = &change {
+            self.asked_back.extend(partitions.iter().map(|partition| (life, number(partition))));
+        }
         let member = &mut self.members[life.host];
         if let Some(process) = member.process.as_mut().filter(|process| process.life == life) {
             process.change(change);
@@ -438,6 +446,7 @@ impl World {
             let Some(process) = member.process.as_mut() else { continue };
             let life = process.life;
             for partition in std::mem::take(&mut process.returned) {
+                self.asked_back.remove(&(life, partition));
                 if self.owners.get(&partition) == Some(&life) {
                     self.owners.remove(&partition);
                 }
@@ -498,7 +507,7 @@ impl World {
     fn assign_twice(&mut self, host: usize, partition: i32) {
         let Some(to) = self.members[host].process.as_ref().map(|process| process.life) else { return };
         let Some(from) = self.owners.get(&partition).copied().filter(|from| *from != to) else { return };
-        if self.renewing == Some(partition) {
+        if self.renewing == Some(partition) || self.asked_back.contains(&(to, partition)) {
             return;
         }
         self.kernel.count("fault: assigned to two");
