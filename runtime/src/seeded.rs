@@ -68,15 +68,13 @@ pub enum Bug {
     ProbeUnanswered,
     /// A transaction goes on after a statement that was refused.
     RefusalForgotten,
-    /// A session whose work was given up is used again, although its last transaction may still be open.
-    SessionKept,
     /// The progress of an older claim moves the position of a newer one.
     OlderClaimMoves,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 33] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -109,7 +107,6 @@ impl Bug {
         Self::HandOverEarly,
         Self::ProbeUnanswered,
         Self::RefusalForgotten,
-        Self::SessionKept,
         Self::OlderClaimMoves,
     ];
 }

@@ -34,7 +34,7 @@ fn breaks(bug: Bug) -> &'static [Broken] {
         Bug::OneMember => &[Broken::WentBack],
         Bug::ReadToIgnored => &[Broken::WronglyStopped],
         Bug::HandOverEarly => &[Broken::HandedOverEarly],
-        Bug::SessionsLeft | Bug::SessionKept => &[Broken::TooLate],
+        Bug::SessionsLeft => &[Broken::TooLate],
         // The fault of these is a standstill. The fence keeps them from anything worse.
         Bug::RefusedForEver | Bug::SlowForEver | Bug::CommitForEver | Bug::NotReadIgnored | Bug::ClaimKept => {
             &[Broken::NotSettled]

@@ -304,10 +304,8 @@ impl Transactor {
     /// may still be open and hold the progress of the very partitions that this process is about to claim again. The
     /// claim ends the sessions of an earlier name only.
     pub(super) fn forsake(&mut self) {
-        if !seeded::on(Bug::SessionKept) {
-            self.session.forsake();
-            self.stale = true;
-        }
+        self.session.forsake();
+        self.stale = true;
     }
 
     /// Gives up the partitions, which are then claimed again.
