@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::batch::{Batch, Delivery, DeliveryRef};
+use super::entry::Item;
 use super::outcome::Failure;
 use super::routes::Identity;
 use super::suspects::Suspect;
@@ -86,7 +87,9 @@ impl Batch {
     /// Returns the suspect for the delivery's faults.
     pub(super) fn suspect(&self, at: DeliveryRef) -> Option<Suspect> {
         let entry = &self.slots().get(at.slot)?.entry;
+        let Item::Event(event) = &entry.item else { return None };
         let handler = self.handler(at)?.id;
-        Some(Suspect { partition: entry.partition.clone(), offset: entry.offset, handler })
+        let (partition, event_id) = (entry.partition.clone(), event.id.clone());
+        Some(Suspect { partition, offset: entry.offset, event_id, handler })
     }
 }

@@ -22,6 +22,8 @@ pub(super) struct Suspect {
     pub(super) partition: PartitionId,
     /// The offset of its record.
     pub(super) offset: i64,
+    /// The event's id. A topic that was created again has other events at the same offsets.
+    pub(super) event_id: String,
     /// The handler's id.
     pub(super) handler: i32,
 }
@@ -78,7 +80,8 @@ mod tests {
     use super::*;
 
     fn suspect(offset: i64, handler: i32) -> Suspect {
-        Suspect { partition: PartitionId { topic: "t".into(), partition: 0 }, offset, handler }
+        let partition = PartitionId { topic: "t".into(), partition: 0 };
+        Suspect { partition, offset, event_id: "e".to_owned(), handler }
     }
 
     #[test]
@@ -90,6 +93,15 @@ mod tests {
         }
         assert!(suspects.count(&suspect(1, 2), FaultKind::Slow));
         assert!(!suspects.count(&suspect(1, 2), FaultKind::Slow), "it begins anew");
+    }
+
+    #[test]
+    fn another_event_at_the_same_place_is_no_suspect() {
+        let mut suspects = Suspects::default();
+        let other = Suspect { event_id: "f".to_owned(), ..suspect(1, 1) };
+        for tried in [suspect(1, 1), suspect(1, 1), other] {
+            assert!(!suspects.count(&tried, FaultKind::Slow));
+        }
     }
 
     #[test]
