@@ -170,12 +170,12 @@ pub struct Batch {
 
 impl Batch {
     /// Decides everything that does not need the ledger: records that are no events or cannot be read, and events that
-    /// come twice, in this batch or in the one that is being committed. `before` has the hashes of the latter.
+    /// come twice, in this batch or in the one that is being committed. `in_flight` has the hashes of the latter.
     #[must_use]
-    pub fn new(entries: Vec<Entry>, ledger: &Ledger, before: Option<&HashMap<MarkerKey, i64>>) -> Self {
+    pub fn new(entries: Vec<Entry>, ledger: &Ledger, in_flight: Option<&HashMap<MarkerKey, i64>>) -> Self {
         let mut first: HashMap<MarkerKey, i64> = HashMap::new();
         let known = |first: &HashMap<MarkerKey, i64>, key: &MarkerKey| {
-            first.get(key).or_else(|| before.and_then(|before| before.get(key))).copied()
+            first.get(key).or_else(|| in_flight.and_then(|in_flight| in_flight.get(key))).copied()
         };
         let slots = entries
             .into_iter()

@@ -1,7 +1,7 @@
 //! The one committer of a group in a process: takes records, and prepares one batch while another commits. Pure.
 //!
 //! At most two batches are under way. The in-flight batch has run and is being committed. The speculative batch
-//! (`Ahead`) runs meanwhile as if that commit had succeeded: under the claims that it leaves, with its events known. A
+//! (`Speculation`) runs meanwhile as if that commit had succeeded: under the claims that it leaves, with its events known. A
 //! delivery that reads what is being committed waits for the commit. The speculative batch is kept only if the
 //! in-flight batch committed whole and no claim was lost. Otherwise it rests on a wrong assumption, so it is thrown
 //! away and its records are done again. None of its writes reaches MongoDB before it is in flight itself.
@@ -20,7 +20,7 @@ use super::batch::{self, Batch};
 use super::entry::{Entry, Ledger};
 use super::handlers::Handlers;
 use super::hop::{AtEnd, Done, Hop, Said, Work};
-use super::runner::{Before, GivenUp, Heads, Ready, Runner};
+use super::runner::{GivenUp, Heads, InFlight, Ready, Runner};
 use super::transactor::{Finished, Transactor};
 use crate::clock::Clock;
 use crate::seeded::{self, Bug};
@@ -48,7 +48,7 @@ pub struct Committer {
 }
 
 /// What became of the speculative batch.
-enum Trial {
+enum Speculative {
     Nothing,
     Ready(Box<Ready>),
     /// It was given up: the partitions of its records, and their number.
@@ -127,7 +127,7 @@ impl Committer {
         let count = batch.len();
         let claims = &self.transactor.claims;
         let plan = plan.filter(|plan| is_under(plan, claims)).unwrap_or_else(|| self.runner.plan(&batch, claims));
-        let before = Before::of(&batch);
+        let in_flight = InFlight::of(&batch);
         let heads = heads_after(claims, &plan.advances);
         if self.is_suspect(batch.slots().first().map(|slot| &slot.entry)) {
             // An event that runs singly has nothing beside it, so a host that dies now died of this event.
@@ -138,49 +138,49 @@ impl Committer {
             self.tell(hop, Some(&heads)).await;
             return None;
         }
-        let mut aside = None;
-        let (finished, trial) = {
-            let trial = Ahead {
+        let mut other_work = None;
+        let (finished, speculative) = {
+            let speculation = Speculation {
                 runner: &self.runner,
                 hop,
                 todo: &mut self.todo,
                 wanted: &mut self.wanted,
-                aside: &mut aside,
+                other_work: &mut other_work,
                 batch_size: self.transactor.batch_size(self.batch_size),
                 spent: self.spent.take(),
             };
             let idle = AtomicBool::new(false);
             let finishing = pin!(self.transactor.finish(&self.runner, &mut batch, plan));
-            let finishing = pin!(before.bell.listen(finishing));
-            let ahead = pin!(trial.run(&before, &heads, &idle));
-            match select(finishing, ahead).await {
-                Either::Left((finished, ahead)) => {
-                    before.settle(matches!(finished, Ok(Finished::Committed)));
+            let finishing = pin!(in_flight.bell.listen(finishing));
+            let preparing = pin!(speculation.run(&in_flight, &heads, &idle));
+            match select(finishing, preparing).await {
+                Either::Left((finished, preparing)) => {
+                    in_flight.settle(matches!(finished, Ok(Finished::Committed)));
                     // If the speculative side still waits for records, it is dropped: `first` waits for them instead.
-                    let trial = if idle.load(Ordering::Relaxed) { Trial::Nothing } else { ahead.await };
-                    (finished, trial)
+                    let speculative = if idle.load(Ordering::Relaxed) { Speculative::Nothing } else { preparing.await };
+                    (finished, speculative)
                 }
-                Either::Right((trial, finishing)) => (finishing.await, trial),
+                Either::Right((speculative, finishing)) => (finishing.await, speculative),
             }
         };
         let left = self.left(&finished, batch, count);
         let kept = left.is_empty() && self.transactor.lost.is_empty() || seeded::on(Bug::TrialKept);
-        let ready = match trial {
-            Trial::Ready(ready) if kept => Some(*ready),
-            Trial::Ready(ready) => {
+        let ready = match speculative {
+            Speculative::Ready(ready) if kept => Some(*ready),
+            Speculative::Ready(ready) => {
                 put_first(&mut self.todo, ready.batch.into_entries());
                 None
             }
-            Trial::GivenUp(partitions, count) => {
+            Speculative::GivenUp(partitions, count) => {
                 self.forget(&partitions, count);
                 None
             }
-            Trial::Nothing => None,
+            Speculative::Nothing => None,
         };
         put_first(&mut self.todo, left);
         self.drop_unclaimed();
         self.tell(hop, Some(&heads)).await;
-        match aside {
+        match other_work {
             // This work comes before the speculative batch, whose records go back.
             Some(work) => {
                 if let Some(ready) = ready {
@@ -325,21 +325,21 @@ impl Committer {
 }
 
 /// The speculative side, which runs while a batch is committed.
-struct Ahead<'a> {
+struct Speculation<'a> {
     runner: &'a Runner,
     hop: &'a dyn Hop,
     todo: &'a mut VecDeque<Entry>,
     wanted: &'a mut bool,
-    aside: &'a mut Option<Work>,
+    other_work: &'a mut Option<Work>,
     batch_size: usize,
     spent: Option<Batch>,
 }
 
-impl Ahead<'_> {
+impl Speculation<'_> {
     /// Prepares the next batch. `idle` is set while it waits for records, when it may be dropped.
-    async fn run(mut self, before: &Before, heads: &Heads, idle: &AtomicBool) -> Trial {
+    async fn run(mut self, in_flight: &InFlight, heads: &Heads, idle: &AtomicBool) -> Speculative {
         // MongoDB should have its first command before this takes its time.
-        before.bell.give_way().await;
+        in_flight.bell.give_way().await;
         self.spent = None;
         while self.todo.is_empty() {
             if !std::mem::replace(self.wanted, true) {
@@ -354,20 +354,20 @@ impl Ahead<'_> {
                     self.todo.extend(entries);
                 }
                 Some(work) => {
-                    *self.aside = Some(work);
-                    return Trial::Nothing;
+                    *self.other_work = Some(work);
+                    return Speculative::Nothing;
                 }
-                None => return Trial::Nothing,
+                None => return Speculative::Nothing,
             }
         }
         if self.todo.front().is_some_and(|entry| is_suspect(heads, entry)) {
-            return Trial::Nothing;
+            return Speculative::Nothing;
         }
         let entries = next_batch(self.todo, self.batch_size, heads);
         let (partitions, count) = (partitions(&entries), entries.len());
-        match self.runner.prepare(entries, heads, Some(before)).await {
-            Ok(ready) => Trial::Ready(Box::new(ready)),
-            Err(GivenUp) => Trial::GivenUp(partitions, count),
+        match self.runner.prepare(entries, heads, Some(in_flight)).await {
+            Ok(ready) => Speculative::Ready(Box::new(ready)),
+            Err(GivenUp) => Speculative::GivenUp(partitions, count),
         }
     }
 }

@@ -80,7 +80,7 @@ pub(super) struct Ready {
 
 /// The in-flight batch as the speculative one sees it.
 #[derive(Debug)]
-pub(super) struct Before {
+pub(super) struct InFlight {
     keys: HashMap<MarkerKey, i64>,
     pending: Arc<Pending>,
     state: AtomicU8,
@@ -88,19 +88,19 @@ pub(super) struct Before {
     pub(super) bell: Arc<Bell>,
 }
 
-const OPEN: u8 = 0;
+const UNDECIDED: u8 = 0;
 const COMMITTED: u8 = 1;
-const THROWN: u8 = 2;
+const THROWN_AWAY: u8 = 2;
 
-impl Before {
+impl InFlight {
     pub(super) fn of(batch: &Batch) -> Self {
-        Self { keys: batch.hashes(), pending: batch.pending(), state: AtomicU8::new(OPEN), bell: Arc::default() }
+        Self { keys: batch.hashes(), pending: batch.pending(), state: AtomicU8::new(UNDECIDED), bell: Arc::default() }
     }
 
     /// Tells the speculative batch whether the in-flight batch is committed as it was. If not, the speculative batch is
     /// wasted work.
     pub(super) fn settle(&self, committed: bool) {
-        self.state.store(if committed { COMMITTED } else { THROWN }, Ordering::Release);
+        self.state.store(if committed { COMMITTED } else { THROWN_AWAY }, Ordering::Release);
     }
 
     fn is(&self, state: u8) -> bool {
@@ -109,7 +109,7 @@ impl Before {
 
     /// Waits until it is settled. Whoever settles it polls this afterwards, so no waker is needed.
     async fn settled(&self) {
-        poll_fn(|_| if self.is(OPEN) { Poll::Pending } else { Poll::Ready(()) }).await;
+        poll_fn(|_| if self.is(UNDECIDED) { Poll::Pending } else { Poll::Ready(()) }).await;
     }
 }
 
@@ -128,14 +128,14 @@ impl Runner {
         Self { store, handlers, ledger, clock, report, metrics, health, give_up, faults, known }
     }
 
-    /// Runs the records' deliveries. `before` is the batch that is being committed meanwhile.
+    /// Runs the records' deliveries. `in_flight` is the batch that is being committed meanwhile.
     pub(super) async fn prepare(
         &self,
         entries: Vec<Entry>,
         heads: &Heads,
-        before: Option<&Before>,
+        in_flight: Option<&InFlight>,
     ) -> Result<Ready, GivenUp> {
-        let mut batch = Batch::new(entries, &self.ledger, before.map(|before| &before.keys));
+        let mut batch = Batch::new(entries, &self.ledger, in_flight.map(|in_flight| &in_flight.keys));
         let (seen, floors) = self.asked(&batch, heads).await?;
         failpoint::pass("after-finds");
         let buckets = self.known().buckets.clone();
@@ -143,7 +143,7 @@ impl Runner {
         let routes = self.handlers.routes();
         batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, floors: &floors, now_ms });
         self.make_buckets(&batch).await?;
-        let alone = self.run(&mut batch, before).await?;
+        let alone = self.run(&mut batch, in_flight).await?;
         let plan = alone.is_none().then(|| self.plan(&batch, heads));
         Ok(Ready { batch, alone, plan })
     }
@@ -158,12 +158,12 @@ impl Runner {
     async fn run(
         &self,
         batch: &mut Batch,
-        before: Option<&Before>,
+        in_flight: Option<&InFlight>,
     ) -> Result<Option<(Arc<Identity>, &'static str)>, GivenUp> {
         let begun = self.clock.elapsed();
         let mut at = None;
         while let Some(next) = batch.next(at) {
-            if before.is_some_and(|before| before.is(THROWN)) {
+            if in_flight.is_some_and(|in_flight| in_flight.is(THROWN_AWAY)) {
                 return Ok(None);
             }
             if self.gives_up() {
@@ -174,17 +174,17 @@ impl Runner {
                 batch.cut(next.slot);
                 break;
             }
-            let open = before.filter(|before| before.is(OPEN));
-            if let Some(before) = open {
+            let undecided = in_flight.filter(|in_flight| in_flight.is(UNDECIDED));
+            if let Some(in_flight) = undecided {
                 // Without this, a batch of handlers would run in one go while MongoDB waits for the next command.
-                before.bell.give_way().await;
+                in_flight.bell.give_way().await;
             }
-            let committing = open.map(|before| Arc::clone(&before.pending)).unwrap_or_default();
+            let committing = undecided.map(|in_flight| Arc::clone(&in_flight.pending)).unwrap_or_default();
             let mode = Mode::Batch { reader: self.store.reader(), pending: batch.pending(), committing };
             let run = self.deliver(batch, next, mode).await;
             let decision = decide(run.verdict, run.log);
-            if let (Decision::NeedsCommit, Some(before)) = (&decision, open) {
-                before.settled().await;
+            if let (Decision::NeedsCommit, Some(in_flight)) = (&decision, undecided) {
+                in_flight.settled().await;
                 continue;
             }
             match batch.ran(next, decision, run.writes, run.reads) {
