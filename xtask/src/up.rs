@@ -26,5 +26,6 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     println!("  Kafka       {}", there.kafka);
     println!("  Connect     {}", there.connect);
     println!("  MongoDB     {}", there.mongodb);
+    println!("for weir: export KAFKA_BOOTSTRAP_SERVERS={} MONGODB_URI='{}'", there.kafka, there.mongodb);
     Ok(())
 }

@@ -253,6 +253,7 @@ fn each(services: &[Service], start_one: impl Fn(Service) -> Result<()> + Sync) 
 pub fn down(name: &str, wipe: bool) -> Result<()> {
     let folder = folder(name)?;
     if !folder.is_dir() {
+        println!("there is no instance {name}");
         return Ok(());
     }
     let _lock = lock(name)?;
