@@ -13,12 +13,13 @@
 //! - [`host`]: what a handler may import.
 //! - [`documents`]: what a handler may ask of MongoDB, as reads and writes in BSON; pure.
 //! - [`store`]: MongoDB; the only module that sees the driver.
-//! - [`admin`], [`cli`], [`telemetry`]: how people and programs look in.
+//! - [`operations`]: what people and programs ask of an installation; [`api`] and [`cli`] pass it on.
+//! - [`telemetry`]: logs and metrics.
 //! - [`shutdown`], [`clock`]: the request to stop, the host's time.
 //! - [`cut`]: a text's beginning; [`failpoint`], [`seeded`]: what proofs switch on.
 
-pub mod admin;
 pub mod allocator;
+pub mod api;
 pub mod call;
 pub mod cli;
 pub mod clock;
@@ -30,6 +31,7 @@ pub mod documents;
 pub mod event;
 pub mod failpoint;
 pub mod host;
+pub mod operations;
 pub mod registry;
 pub mod sandbox;
 pub mod seeded;

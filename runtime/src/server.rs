@@ -1,8 +1,8 @@
 //! The only composition root: it makes everything, and starts and stops it in order.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
-use crate::admin;
+use crate::api;
 use crate::clock::{Clock, HostClock};
 use crate::config::Settings;
 use crate::consumer::{self, Embedded, Kafka, Reading, Recording};
@@ -72,15 +72,16 @@ enum Source {
 
 async fn serve(settings: Settings, shutdown: Shutdown, source: Source) -> anyhow::Result<()> {
     let (metrics, health) = (Metrics::new(), Health::new());
-    let listener = admin::bind(settings.admin_listen).await?;
+    let listener = api::bind(settings.admin_listen).await?;
     let (ended, end) = oneshot::channel::<()>();
-    let state = admin::State { health: health.clone(), metrics: metrics.clone() };
-    let admin = tokio::spawn(admin::serve(listener, state, admin::Bounds::default(), async {
+    let connected = Arc::new(OnceLock::new());
+    let state = api::State { health: health.clone(), metrics: metrics.clone(), store: Arc::clone(&connected) };
+    let admin = tokio::spawn(api::serve(listener, state, api::Bounds::default(), async {
         let _ = end.await;
     }));
     tokio::spawn(stats::summarize(metrics.clone(), shutdown.clone()));
 
-    let result = process(&settings, source, &shutdown, (&metrics, &health)).await;
+    let result = process(&settings, source, &shutdown, (&metrics, &health), &connected).await;
     drop(ended);
     admin.await.context("the admin server panicked")?;
     if result.is_ok() {
@@ -94,6 +95,7 @@ async fn process(
     source: Source,
     shutdown: &Shutdown,
     (metrics, health): (&Metrics, &Health),
+    connected_to: &OnceLock<Store>,
 ) -> anyhow::Result<()> {
     Kafka::check(settings)?;
     health.waiting_for(HANDLERS, "they are being compiled; the log names each");
@@ -108,6 +110,8 @@ async fn process(
     };
     health.found(HANDLERS);
     let Some(store) = connected(settings, health, shutdown).await? else { return Ok(()) };
+    // Only this sets it.
+    let _ = connected_to.set(store.clone());
     let seen = (metrics.clone(), health.clone());
     let ledger = Ledger {
         group: Arc::from(settings.kafka_group_id.as_str()),

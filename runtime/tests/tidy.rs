@@ -9,10 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top down. A layer may name those after it.
-const LAYERS: [&[&str]; 11] = [
+const LAYERS: [&[&str]; 12] = [
     &["cli", "main"],
     &["server"],
-    &["admin"],
+    &["api"],
+    &["operations"],
     &["registry"],
     &["sandbox"],
     &["host"],
@@ -301,7 +302,7 @@ fn the_rules_bite() {
         ("delivery/run.rs", "    let it = crate::server::start();", "delivery may not name server"),
         ("event/mod.rs", "use crate::store::Write;", "event may not name store"),
         ("config.rs", "use crate::store::Write;", "config may not name store"),
-        ("admin/mod.rs", "use crate::server::run;", "admin may not name server"),
+        ("api/mod.rs", "use crate::server::run;", "api may not name server"),
         ("delivery/mod.rs", "use rdkafka::Message;", "only consumer may name rdkafka"),
         ("registry/mod.rs", "fn of(it: &wasmtime::Engine) {}", "only sandbox and host may name wasmtime"),
         ("registry/mod.rs", "use wasmtime_wasi as wasi;", "only sandbox and host may name wasmtime_wasi"),

@@ -4,7 +4,11 @@
 //! panicked, 130 or 143 a second signal ended it.
 
 mod compile;
+mod completions;
+mod failures;
+mod handlers;
 mod health;
+mod output;
 mod progress;
 mod run;
 mod version;
@@ -12,8 +16,11 @@ mod version;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Command;
+use clap::{ArgMatches, Command};
 
+use crate::config::Settings;
+use crate::server;
+use crate::store::Store;
 use crate::telemetry::log;
 
 /// It failed while running.
@@ -35,6 +42,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Some(("compile", matches)) => compile::run(matches),
         Some(("health", matches)) => health::run(matches),
         Some(("progress", matches)) => progress::run(matches),
+        Some(("handlers", matches)) => handlers::run(matches),
+        Some(("failures", matches)) => failures::run(matches),
+        Some(("completions", matches)) => completions::run(matches),
         _ => version::run(),
     }
 }
@@ -49,7 +59,36 @@ fn command() -> Command {
         .subcommand(compile::command())
         .subcommand(health::command())
         .subcommand(progress::command())
+        .subcommand(handlers::command())
+        .subcommand(failures::command())
+        .subcommand(completions::command())
         .subcommand(version::command())
+}
+
+/// Connects to the installation that the command's settings name, and does something with it.
+fn with_store(matches: &ArgMatches, what: impl AsyncFnOnce(Store, Settings) -> anyhow::Result<()>) -> ExitCode {
+    let settings = match run::settings(matches) {
+        Ok(settings) => settings,
+        Err(error) => {
+            complain(&error.to_string());
+            return ExitCode::from(WRONG);
+        }
+    };
+    let done = run::provider().and_then(|()| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let store = server::connect(&settings).await?;
+            store.check_format().await?;
+            what(store, settings).await
+        })
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&with_causes(&error));
+            ExitCode::from(FAILED)
+        }
+    }
 }
 
 /// Writes to the standard error what is wrong.

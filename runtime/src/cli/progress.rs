@@ -7,9 +7,10 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
+use super::output::{self, Format, line, table};
 use super::run;
 use crate::config::Settings;
-use crate::server;
+use crate::operations::progress::{self, PartitionProgress};
 use crate::store::{PartitionId, Store};
 
 const TOPIC: &str = "topic";
@@ -45,56 +46,41 @@ pub(super) fn command() -> Command {
                 .action(ArgAction::SetTrue)
                 .help("Say what would change, and change nothing"),
         );
+    let show = Command::new("show").about("Shows each partition's progress");
     Command::new("progress")
         .about("Shows how far the group has come, or sets where a partition goes on")
         .subcommand_required(true)
         .arg_required_else_help(true)
-        .subcommand(run::with_settings(Command::new("show").about("Shows each partition's progress")))
+        .subcommand(run::with_settings(output::with_output(show)))
         .subcommand(run::with_settings(set))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     let Some((verb, matches)) = matches.subcommand() else { return ExitCode::from(super::WRONG) };
-    let settings = match run::settings(matches) {
-        Ok(settings) => settings,
-        Err(error) => {
-            super::complain(&error.to_string());
-            return ExitCode::from(super::WRONG);
+    super::with_store(matches, async |store, settings| {
+        if verb == "set" {
+            set(&store, &settings, matches).await
+        } else {
+            Format::of(matches).write(&progress::list(&store).await?, shown)
         }
-    };
-    let done = run::provider().and_then(|()| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let store = server::connect(&settings).await?;
-            store.check_format().await?;
-            if verb == "set" { set(&store, &settings, matches).await } else { show(&store).await }
-        })
-    });
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            super::complain(&super::with_causes(&error));
-            ExitCode::from(super::FAILED)
-        }
-    }
+    })
 }
 
-async fn show(store: &Store) -> anyhow::Result<()> {
-    let mut out = std::io::stdout();
-    for progress in store.all_progress().await? {
-        writeln!(
-            out,
-            "{} next {} epoch {} commits {} start {} ({}) owner {}",
-            progress.partition(),
-            progress.next,
-            progress.epoch,
-            progress.commits,
-            progress.start.map_or_else(|| "?".to_owned(), |start| start.to_string()),
-            progress.start_because.as_deref().unwrap_or("?"),
-            progress.owner.as_deref().unwrap_or("nobody"),
-        )?;
-    }
-    Ok(())
+#[expect(clippy::ptr_arg, reason = "the type that is written in the other forms")]
+fn shown(partitions: &Vec<PartitionProgress>) -> String {
+    let rows = partitions.iter().map(|of| {
+        [
+            of.topic.clone(),
+            of.partition.to_string(),
+            of.next.clone(),
+            of.epoch.clone(),
+            of.commits.clone(),
+            of.start.clone().unwrap_or_else(|| "-".to_owned()),
+            line(of.start_because.as_deref().unwrap_or("-")),
+            of.owner.clone().unwrap_or_else(|| "nobody".to_owned()),
+        ]
+    });
+    table(["TOPIC", "PARTITION", "NEXT", "EPOCH", "COMMITS", "START", "BECAUSE", "OWNER"], rows)
 }
 
 async fn set(store: &Store, settings: &Settings, matches: &ArgMatches) -> anyhow::Result<()> {

@@ -49,7 +49,20 @@ fn version_and_help_are_no_errors() {
 
 #[test]
 fn help_says_what_the_snapshots_say() {
-    for verb in [&[][..], &["run"], &["health"], &["progress"], &["progress", "set"], &["version"]] {
+    let verbs = [
+        &[][..],
+        &["run"],
+        &["health"],
+        &["progress"],
+        &["progress", "set"],
+        &["handlers"],
+        &["failures"],
+        &["failures", "list"],
+        &["failures", "show"],
+        &["completions"],
+        &["version"],
+    ];
+    for verb in verbs {
         let name = ["help", &verb.join("-")].join("-");
         insta::assert_snapshot!(name.trim_end_matches('-'), told(&[verb, &["--help"]].concat()));
     }

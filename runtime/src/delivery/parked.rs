@@ -90,6 +90,7 @@ fn undelivered(what: &Undecodable) -> (Option<&str>, Option<&str>, Option<&str>)
 fn parked(id: ParkedId, entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms: i64) -> Parked {
     let message = cut(&failure.message);
     Parked {
+        key: id.key(),
         id,
         handler: None,
         line: None,

@@ -70,6 +70,8 @@ impl Store {
             "createIndexes": PARKED,
             "indexes": [
                 { "key": { "group": 1, "state": 1, "parked_at": 1 }, "name": "group_state_time" },
+                { "key": { "group": 1, "key": 1 }, "name": "group_key" },
+                { "key": { "group": 1, "parked_at": -1, "key": -1 }, "name": "group_time_key" },
                 { "key": { "group": 1, "line": 1, "aggregate_id": 1 }, "name": "group_line_aggregate" },
             ],
         })

@@ -35,17 +35,24 @@ pub struct DeployedHandler {
 const TEAM: &str = "default";
 
 /// A document of `handlers`.
-#[derive(Debug, Serialize, Deserialize)]
-struct HandlerDocument {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandlerDocument {
+    /// Assigned once, at the first load.
     #[serde(rename = "_id")]
-    id: i32,
-    team: String,
-    name: String,
-    generation: i32,
-    digest: String,
+    pub id: i32,
+    /// The team that owns it.
+    pub team: String,
+    /// Its name, unique within its team.
+    pub name: String,
+    /// Increases when the handler's documents are rebuilt.
+    pub generation: i32,
+    /// The digest of the component that was loaded last.
+    pub digest: String,
+    /// The event types that it handles.
     #[serde(default)]
-    events: Vec<String>,
-    description: String,
+    pub events: Vec<String>,
+    /// The handler's description of itself.
+    pub description: String,
 }
 
 impl Store {
@@ -77,6 +84,14 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Returns every handler that was ever loaded, in the order of their ids.
+    ///
+    /// # Errors
+    /// Fails if MongoDB refuses a command or does not answer.
+    pub async fn handlers(&self) -> Result<Vec<HandlerDocument>, Error> {
+        self.all(HANDLERS, doc! {}, Some(doc! { "_id": 1 })).await
     }
 
     async fn update_deployed(&self, deployment: &Deployment<'_>) -> Result<Option<DeployedHandler>, Error> {

@@ -2,6 +2,7 @@
 //! BSON.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
 use super::records::RecordId;
 use super::typed::{date, optional_date};
@@ -48,12 +49,24 @@ pub enum ParkedId {
     Record(RecordId),
 }
 
+impl ParkedId {
+    /// Returns the key that people and programs name it by: 16 hexadecimal digits of a digest of the `_id`.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let written = bson::serialize_to_vec(self).unwrap_or_default();
+        hex::encode(&Sha256::digest(&written)[..8])
+    }
+}
+
 /// A parked delivery or a dead letter.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Parked {
     /// Its identity.
     #[serde(rename = "_id")]
     pub id: ParkedId,
+    /// [`ParkedId::key`]. Empty if an older version wrote the document.
+    #[serde(default)]
+    pub key: String,
     /// The handler. None if no handler received the record.
     pub handler: Option<HandlerVersion>,
     /// The handler's line.
@@ -150,6 +163,7 @@ mod tests {
 
     fn parked(id: ParkedId) -> Parked {
         Parked {
+            key: id.key(),
             id,
             handler: None,
             line: None,
@@ -192,6 +206,7 @@ mod tests {
         assert_eq!(document.get_document("_id").expect("an id"), &id);
         assert_eq!(document.get_document("record").expect("an id"), &id);
         assert_eq!(document.get("handler"), Some(&Bson::Null), "the field is there");
+        assert_eq!(document.get_str("key").map(str::len).ok(), Some(16));
         assert_eq!(document.get("line"), None);
         assert_eq!(document.get_str("state").ok(), Some("dead"));
         assert_eq!(document.get_datetime("parked_at").ok(), Some(&DateTime::from_millis(9)));

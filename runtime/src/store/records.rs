@@ -94,6 +94,11 @@ impl RecordPart {
         Self { id, timestamp: None, left_out_bytes: None, key: None, value: None, headers: None, parts: None }
     }
 
+    /// Returns how many parts the record of this first part has.
+    pub(super) fn count(&self) -> i32 {
+        self.parts.unwrap_or(1)
+    }
+
     /// Puts a record together from its documents, in their order.
     #[must_use]
     pub fn together(parts: Vec<Self>) -> RawRecord {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// The process loads its handlers, which takes seconds for each that is large.
 pub const HANDLERS: &str = "handlers";
@@ -48,7 +49,7 @@ struct Loop {
 }
 
 /// Whether the process can take events, and what prevents it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Readiness {
     /// Whether nothing is waited for, no partition has stopped, and no stop was requested.
     pub ready: bool,
@@ -61,7 +62,7 @@ pub struct Readiness {
 }
 
 /// Something that the process waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct WaitingFor {
     /// Its name.
     pub what: String,
@@ -72,7 +73,7 @@ pub struct WaitingFor {
 }
 
 /// A partition that has stopped.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Stopped {
     /// The topic.
     pub topic: String,

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use prometheus_client::metrics::counter::Counter;
 use serde::Serialize;
 use tokio::time::MissedTickBehavior;
+use utoipa::ToSchema;
 
 use super::labels::{EventResult, Outcome, RecordKind};
 use super::metrics::lock;
@@ -14,7 +15,7 @@ use super::{Health, Metrics};
 use crate::shutdown::Shutdown;
 
 /// What the process has done so far.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Stats {
     /// Whether the process runs and no stop was requested.
     pub running: bool,
@@ -41,7 +42,7 @@ pub struct Stats {
 }
 
 /// Half of the events, and 99 of 100, took at most this long. `None` if no event was committed in that time.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct Latency {
     /// In milliseconds, to two digits.
     pub p50: Option<f64>,

@@ -1,9 +1,11 @@
 //! A delivery that fails is parked with its reason, and nothing else is parked.
 
+use std::collections::BTreeSet;
+
 use bson::doc;
 use mongodb::IndexModel;
 use mongodb::options::IndexOptions;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{World, row};
 
@@ -100,4 +102,59 @@ async fn one_handlers_failure_leaves_the_others_of_its_event_alone() {
     assert_eq!(parked[0].get_document("handler").expect("who").get_str("name").ok(), Some("user-created"));
     let counted = world.data("statistics").find_one(doc! { "_id": "global_stats" }).await.expect("mongodb");
     assert_eq!(counted.expect("it is counted").get_i32("total_users").ok(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn failures_are_listed_and_shown_by_the_command_line_and_by_the_host() {
+    let world = World::new(1).await;
+    world.handlers(&["user-updated"]);
+    let unknown: Vec<_> =
+        (0..5).map(|at| row("UserUpdated", format!("u{at}"), json!({ "first_name": "Eve" }))).collect();
+    world.send(unknown.iter().map(|row| (0, row.created())).chain([(0, Some("no event\n".to_owned()))])).await;
+    let host = world.host(&[]).await;
+    world.until_passed(6).await;
+
+    let read = |(status, said): (Option<i32>, String)| -> Value {
+        assert_eq!(status, Some(0), "{said}");
+        serde_json::from_str(&said).expect("JSON")
+    };
+    let list = |more: &[&str]| read(world.asks(&[&["failures", "list", "-o", "json"], more].concat()));
+    let all = list(&[]);
+    assert_eq!((all["failures"].as_array().map(Vec::len), &all["next"]), (Some(6), &Value::Null), "{all}");
+    let refused = list(&["--reason", "must-match", "--handler", "user-updated", "--aggregate-id", "u3"]);
+    assert_eq!(refused["failures"].as_array().map(Vec::len), Some(1), "{refused}");
+    assert_eq!(refused["failures"][0]["event_id"], unknown[3].id.as_str());
+    // Page by page, each failure is there once.
+    let (mut ids, mut after) = (BTreeSet::new(), None::<String>);
+    for _ in 0..3 {
+        let mut arguments = vec!["--limit", "2"];
+        if let Some(place) = &after {
+            arguments.extend(["--after", place]);
+        }
+        let page = list(&arguments);
+        ids.extend(page["failures"].as_array().expect("a list").iter().map(|it| it["id"].to_string()));
+        after = page["next"].as_str().map(str::to_owned);
+    }
+    assert_eq!((ids.len(), after), (6, None));
+
+    let dead = list(&["--state", "dead"]);
+    let id = dead["failures"][0]["id"].as_str().expect("an id").to_owned();
+    let shown = read(world.asks(&["failures", "show", &id, "-o", "json"]));
+    assert_eq!(shown["reason"], "undecodable");
+    assert_eq!(shown["content"]["value"]["text"], "no event\n", "its bytes are kept");
+    let (status, body) = host.get(&format!("/v1/failures/{id}")).await.expect("it answers");
+    assert_eq!((status, serde_json::from_str::<Value>(&body).expect("JSON")), (200, shown));
+    let (status, body) = host.get("/v1/failures?reason=must-match&limit=5").await.expect("it answers");
+    let listed: Value = serde_json::from_str(&body).expect("JSON");
+    assert_eq!((status, &listed), (200, &list(&["--reason", "must-match", "--limit", "5"])));
+    assert_eq!(host.get("/v1/failures/none").await.expect("it answers").0, 404);
+
+    let (status, text) = world.asks(&["failures", "list"]);
+    assert!(status == Some(0) && text.lines().count() == 7 && text.starts_with("ID "), "{text}");
+    let (status, yaml) = world.asks(&["progress", "show", "-o", "yaml"]);
+    assert!(status == Some(0) && yaml.contains("next: \"6\"") || yaml.contains("next: '6'"), "{yaml}");
+    let handlers = read(world.asks(&["handlers", "list", "-o", "json"]));
+    assert_eq!(handlers[0]["name"], "user-updated", "{handlers}");
+    let (status, said) = world.asks(&["failures", "show", "none"]);
+    assert!(status == Some(1) && said.contains("weir failures list shows them"), "{said}");
 }

@@ -138,17 +138,24 @@ impl World {
 
     /// Runs `weir progress set`, as a person would.
     pub(crate) fn set_progress(&self, partition: i32, offset: i64) {
-        let status = Command::new(given("WEIR_TEST_BIN"))
+        let arguments = ["progress", "set", "--partition", &partition.to_string(), "--offset", &offset.to_string()];
+        let (status, said) = self.asks(&arguments);
+        assert_eq!(status, Some(0), "{said}");
+    }
+
+    /// Runs another verb than `run`, as a person would. Returns its status, and its output if it succeeds or its error.
+    pub(crate) fn asks(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(given("WEIR_TEST_BIN"))
             .current_dir(self.folder.path())
-            .args(["progress", "set", "--partition", &partition.to_string(), "--offset", &offset.to_string()])
+            .args(arguments)
             .env("KAFKA_TOPIC", &self.topic)
             .env("KAFKA_GROUP_ID", &self.group)
             .env("MONGODB_URI", given("WEIR_TEST_MONGODB"))
             .env("WEIR_DATABASE", self.own.name())
-            .stdout(Stdio::null())
-            .status()
+            .output()
             .expect("weir starts");
-        assert!(status.success());
+        let said = if output.status.success() { output.stdout } else { output.stderr };
+        (output.status.code(), String::from_utf8(said).expect("UTF-8"))
     }
 
     /// Starts a host, and waits until it is ready.

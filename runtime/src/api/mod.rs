@@ -1,11 +1,13 @@
-//! What the process reports over HTTP: `/livez`, `/readyz`, `/metrics`, `/v1/stats`. It reads what `telemetry` holds
-//! and changes nothing.
+//! What the process reports over HTTP: `/livez`, `/readyz`, `/metrics`, `/v1/stats` and the resources of `operations`.
+//! `/v1/openapi.json` describes it. It changes nothing.
 //!
 //! Invariant: every error is answered with problem JSON (RFC 9457), except by `/readyz`, whose body is its own.
 
 mod health;
 mod metrics;
+mod openapi;
 mod problem;
+mod resources;
 mod serving;
 mod stats;
 
@@ -14,12 +16,14 @@ mod tests;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
 
 use axum::http::Uri;
 use axum::routing::get;
 use axum::{Router, extract};
 use tokio::net::TcpListener;
 
+use crate::store::Store;
 use crate::telemetry::{Health, Metrics};
 use problem::Problem;
 pub use serving::Bounds;
@@ -31,6 +35,8 @@ pub struct State {
     pub health: Health,
     /// What the process has done.
     pub metrics: Metrics,
+    /// MongoDB, once the host is connected.
+    pub store: Arc<OnceLock<Store>>,
 }
 
 /// Why the server cannot start.
@@ -62,11 +68,26 @@ pub async fn serve(listener: TcpListener, state: State, bounds: Bounds, until: i
 
 /// Returns the routes. `details` is for clients on this machine.
 fn router(state: State, details: bool) -> Router {
-    Router::new()
+    let resources = if details {
+        Router::new()
+            .route("/v1/progress", get(resources::progress))
+            .route("/v1/handlers", get(resources::handlers))
+            .route("/v1/failures", get(resources::failures))
+            .route("/v1/failures/{id}", get(resources::failure))
+    } else {
+        let forbidden = || get(async || Problem::elsewhere());
+        Router::new()
+            .route("/v1/progress", forbidden())
+            .route("/v1/handlers", forbidden())
+            .route("/v1/failures", forbidden())
+            .route("/v1/failures/{id}", forbidden())
+    };
+    resources
         .route("/livez", get(health::live))
         .route("/readyz", get(async move |state: extract::State<State>| health::ready(state, details)))
         .route("/metrics", get(metrics::show))
         .route("/v1/stats", get(stats::show))
+        .route("/v1/openapi.json", get(openapi::show))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .fallback(async |uri: Uri| Problem::not_found(uri.path()))
         .with_state(state)

@@ -5,6 +5,8 @@ use axum::extract::State;
 
 use crate::telemetry::stats::{self, Stats};
 
+/// What the process has done so far.
+#[utoipa::path(get, path = "/v1/stats", responses((status = 200, body = Stats)))]
 pub(super) async fn show(State(state): State<super::State>) -> Json<Stats> {
     Json(stats::snapshot(&state.metrics, &state.health))
 }

@@ -29,7 +29,7 @@ impl Served {
     }
 
     async fn within(bounds: Bounds) -> Self {
-        let state = State { health: Health::new(), metrics: Metrics::new() };
+        let state = State { health: Health::new(), metrics: Metrics::new(), store: Arc::default() };
         let listener = bind(([127, 0, 0, 1], 0).into()).await.expect("a free port can be had");
         let address = listener.local_addr().expect("a listener has an address");
         let (end, ended) = oneshot::channel();
@@ -214,7 +214,7 @@ async fn what_it_does_not_serve_is_a_problem() {
     assert_eq!((answer.status, answer.content_type.as_str()), (404, "application/problem+json"));
     assert_eq!(
         answer.body,
-        r#"{"title":"not found","status":404,"detail":"there is nothing at /v1/nothing; see /livez, /readyz, /metrics, /v1/stats"}"#
+        r#"{"title":"not found","status":404,"detail":"there is nothing at /v1/nothing; see /livez, /readyz, /metrics, /v1/openapi.json"}"#
     );
     let answer = served.ask("DELETE", "/v1/stats").await;
     assert_eq!((answer.status, answer.content_type.as_str()), (405, "application/problem+json"));
@@ -228,4 +228,50 @@ async fn an_address_in_use_names_the_setting() {
     let start = format!("ADMIN_LISTEN is {}, which cannot be listened on: ", served.address);
     assert!(error.starts_with(&start) && error.contains("in use"), "{error}");
     served.end().await;
+}
+
+#[tokio::test]
+async fn the_description_is_what_the_snapshot_says_and_every_path_in_it_exists() {
+    let served = Served::new().await;
+    let answer = served.get("/v1/openapi.json").await;
+    assert_eq!((answer.status, answer.content_type.as_str()), (200, "application/json"));
+    let document: serde_json::Value = serde_json::from_str(&answer.body).expect("JSON");
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{}", document["openapi"]);
+    for path in document["paths"].as_object().expect("paths").keys() {
+        let answer = served.get(&path.replace("{id}", "0123456789abcdef")).await;
+        assert!([200, 503].contains(&answer.status), "{path}: {}", answer.body);
+    }
+    insta::assert_json_snapshot!(document);
+    served.end().await;
+}
+
+#[tokio::test]
+async fn resources_wait_for_mongodb_and_name_what_is_wrong() {
+    let served = Served::new().await;
+    for path in ["/v1/progress", "/v1/handlers", "/v1/failures", "/v1/failures/x"] {
+        let answer = served.get(path).await;
+        assert_eq!((answer.status, answer.content_type.as_str()), (503, "application/problem+json"), "{path}");
+        assert!(answer.body.contains("not connected to mongodb yet"), "{}", answer.body);
+    }
+    for (query, why) in [("limit=0", "limit"), ("limit=x", "limit"), ("stat=dead", "stat")] {
+        let answer = served.get(&format!("/v1/failures?{query}")).await;
+        assert_eq!((answer.status, answer.content_type.as_str()), (400, "application/problem+json"), "{query}");
+        assert!(answer.body.contains(why), "{}", answer.body);
+    }
+    served.end().await;
+}
+
+#[tokio::test]
+async fn resources_are_for_this_machine_only() {
+    use axum::body::Body;
+    use axum::http::Request;
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
+    let state = State { health: Health::new(), metrics: Metrics::new(), store: Arc::default() };
+    for path in ["/v1/progress", "/v1/handlers", "/v1/failures", "/v1/failures/x"] {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        let answer = TowerToHyperService::new(router(state.clone(), false)).call(request).await.expect("an answer");
+        assert_eq!(answer.status(), 403, "{path}");
+    }
 }

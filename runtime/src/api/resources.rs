@@ -1,0 +1,93 @@
+//! `/v1/progress`, `/v1/handlers` and `/v1/failures`: what `operations` knows, as JSON.
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+
+use super::problem::Problem;
+use crate::operations::failures::{self, FailureDetails, Page};
+use crate::operations::handlers::{self, Handler};
+use crate::operations::progress::{self, PartitionProgress};
+use crate::store::{self, Store};
+
+type Answer<T> = Result<Json<T>, Problem>;
+
+/// How far the group has come.
+#[utoipa::path(
+    get,
+    path = "/v1/progress",
+    responses(
+        (status = 200, body = Vec<PartitionProgress>),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn progress(State(state): State<super::State>) -> Answer<Vec<PartitionProgress>> {
+    Ok(Json(progress::list(store(&state)?).await?))
+}
+
+/// The handlers that hosts have loaded.
+#[utoipa::path(
+    get,
+    path = "/v1/handlers",
+    responses(
+        (status = 200, body = Vec<Handler>),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn handlers(State(state): State<super::State>) -> Answer<Vec<Handler>> {
+    Ok(Json(handlers::list(store(&state)?).await?))
+}
+
+/// The deliveries that did not succeed, and the records that no handler received.
+#[utoipa::path(
+    get,
+    path = "/v1/failures",
+    params(failures::Query),
+    responses(
+        (status = 200, body = Page),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn failures(
+    State(state): State<super::State>,
+    query: Result<Query<failures::Query>, QueryRejection>,
+) -> Answer<Page> {
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    failures::list(store(&state)?, &query).await.map(Json).map_err(|error| match error {
+        failures::Error::Store(error) => error.into(),
+        wrong @ failures::Error::Parameter { .. } => Problem::bad_request(wrong.to_string()),
+    })
+}
+
+/// A failure with everything that is known of it.
+#[utoipa::path(
+    get,
+    path = "/v1/failures/{id}",
+    params(("id" = String, Path, description = "The failure's id, from the list")),
+    responses(
+        (status = 200, body = FailureDetails),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn failure(State(state): State<super::State>, Path(id): Path<String>) -> Answer<FailureDetails> {
+    let found = failures::show(store(&state)?, &id).await?;
+    found.map(Json).ok_or_else(|| {
+        let detail = format!("the group has no failure {id:?}; /v1/failures lists them");
+        Problem::new(StatusCode::NOT_FOUND, "not found", detail)
+    })
+}
+
+/// Returns the store once the host is connected to MongoDB.
+fn store(state: &super::State) -> Result<&Store, Problem> {
+    let not_yet = || Problem::unavailable("the host is not connected to mongodb yet; see /readyz");
+    state.store.get().ok_or_else(not_yet)
+}
+
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        Self::unavailable(error.to_string())
+    }
+}

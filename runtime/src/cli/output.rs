@@ -1,0 +1,92 @@
+//! What a listing writes to the standard output: text for people, JSON or YAML for programs.
+
+use std::io::Write as _;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Arg, ArgMatches, Command};
+use serde::Serialize;
+
+const OUTPUT: &str = "output";
+
+/// The form of a listing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Text,
+    Json,
+    Yaml,
+}
+
+/// Adds `--output` to a command.
+pub(super) fn with_output(command: Command) -> Command {
+    command.arg(
+        Arg::new(OUTPUT)
+            .short('o')
+            .long(OUTPUT)
+            .value_name("FORMAT")
+            .value_parser(PossibleValuesParser::new(["text", "json", "yaml"]))
+            .default_value("text")
+            .help("The form of the output"),
+    )
+}
+
+impl Format {
+    pub(super) fn of(matches: &ArgMatches) -> Self {
+        match matches.get_one::<String>(OUTPUT).map(String::as_str) {
+            Some("json") => Self::Json,
+            Some("yaml") => Self::Yaml,
+            _ => Self::Text,
+        }
+    }
+
+    /// Writes the value. `text` makes the text for people.
+    ///
+    /// # Errors
+    /// The standard output cannot be written to.
+    pub(super) fn write<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
+        let written = match self {
+            Self::Text => text(value),
+            Self::Json => serde_json::to_string_pretty(value)? + "\n",
+            Self::Yaml => serde_saphyr::to_string(value)?,
+        };
+        Ok(std::io::stdout().write_all(written.as_bytes())?)
+    }
+}
+
+/// Returns a table: a line of titles and one for each row, in columns that are as wide as they need to be.
+pub(super) fn table<const N: usize>(titles: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    let rows: Vec<[String; N]> = std::iter::once(titles.map(str::to_owned)).chain(rows).collect();
+    let mut widths = [0; N];
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+    }
+    let line = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Returns a text in one line: what would break or colour the line is escaped.
+pub(super) fn line(text: &str) -> String {
+    text.chars()
+        .flat_map(|letter| if letter.is_control() { letter.escape_default().collect() } else { vec![letter] })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_they_need_to_be() {
+        let rows = [["a", "bb"], ["öäü", ""]].map(|row| row.map(str::to_owned));
+        assert_eq!(table(["ID", "X"], rows), "ID   X\na    bb\nöäü\n");
+    }
+
+    #[test]
+    fn no_text_of_a_handler_breaks_a_line() {
+        assert_eq!(line("a\nb\u{1b}[31m ü"), "a\\nb\\u{1b}[31m ü");
+    }
+}

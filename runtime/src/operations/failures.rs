@@ -1,0 +1,323 @@
+//! Deliveries that did not succeed, and records that no handler received.
+
+use std::num::NonZero;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::time;
+use crate::event::RawRecord;
+use crate::store::{self, ParkedFilter, ParkedPlace, ParkedSummary, RecordId, State, Store};
+
+/// How many a page has unless asked otherwise.
+const PAGE: u16 = 50;
+/// The most that a page may have.
+pub const MAX_PAGE: u16 = 200;
+
+/// Which failures to list. Each filter that is given must be equal.
+#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Query {
+    /// `parked` or `dead`.
+    pub state: Option<String>,
+    /// The reason, such as `must-match`.
+    pub reason: Option<String>,
+    /// The handler's name.
+    pub handler: Option<String>,
+    /// The event's type.
+    pub event_type: Option<String>,
+    /// The event's id.
+    pub event_id: Option<String>,
+    /// The event's aggregate id.
+    pub aggregate_id: Option<String>,
+    /// How many to return: 1 to 200, and 50 by default.
+    #[param(value_type = Option<u16>, minimum = 1, maximum = 200)]
+    pub limit: Option<NonZero<u16>>,
+    /// The `next` of the page before.
+    pub after: Option<String>,
+}
+
+/// Some of the failures, the last one first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Page {
+    /// The failures.
+    pub failures: Vec<Failure>,
+    /// Give this as `after` for the next page. None on the last page.
+    pub next: Option<String>,
+}
+
+/// A failure in short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Failure {
+    /// Names it in other requests.
+    pub id: String,
+    /// `parked` if another attempt may succeed, `dead` otherwise.
+    pub state: &'static str,
+    /// The reason for the last failure, as metrics spell it.
+    pub reason: String,
+    /// The reason in words. The list has the first 300 characters.
+    pub message: String,
+    /// The handler's name. None if no handler received the record.
+    pub handler: Option<String>,
+    /// The event's id, as far as it is known.
+    pub event_id: Option<String>,
+    /// The event's type, as far as it is known.
+    pub event_type: Option<String>,
+    /// The event's aggregate type, as far as it is known.
+    pub aggregate_type: Option<String>,
+    /// The event's aggregate id, as far as it is known.
+    pub aggregate_id: Option<String>,
+    /// The record.
+    pub record: RecordPlace,
+    /// The number of the last attempt.
+    pub attempt: i32,
+    /// When it was parked.
+    pub parked_at: String,
+}
+
+/// The place of a record in Kafka.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct RecordPlace {
+    /// The topic.
+    pub topic: String,
+    /// The partition's number.
+    pub partition: i32,
+    /// The offset.
+    pub offset: String,
+    /// Kafka's timestamp.
+    pub timestamp: Option<String>,
+}
+
+/// A failure with everything that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct FailureDetails {
+    /// What the list has, with the whole message.
+    #[serde(flatten)]
+    pub failure: Failure,
+    /// The digest of the handler's component.
+    pub version: Option<String>,
+    /// The limit that stopped the handler, if one did.
+    pub limit: Option<String>,
+    /// The type that failures are grouped by, if the handler gave one.
+    pub error_type: Option<String>,
+    /// The handler's stack, if there is one.
+    pub trace: Option<String>,
+    /// When the event was created.
+    pub event_created_at: Option<String>,
+    /// Each attempt, in order.
+    pub attempts: Vec<Attempt>,
+    /// What the handler logged in the last attempt.
+    pub log: Vec<LogLine>,
+    /// The record's content. None if it is not kept.
+    pub content: Option<Content>,
+}
+
+/// One attempt at a delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Attempt {
+    /// When it was made.
+    pub at: String,
+    /// The reason for its failure.
+    pub reason: String,
+    /// The reason in words.
+    pub message: String,
+}
+
+/// A line that the handler logged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct LogLine {
+    /// Its level.
+    pub level: String,
+    /// Its text.
+    pub text: String,
+    /// A JSON object with additional fields, as text.
+    pub fields: Option<String>,
+}
+
+/// A record's own bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Content {
+    /// The key.
+    pub key: Option<Bytes>,
+    /// The value.
+    pub value: Option<Bytes>,
+    /// The headers, in their order.
+    pub headers: Vec<Header>,
+    /// How many bytes the record has, if they were too many to be kept.
+    pub left_out_bytes: Option<String>,
+}
+
+/// A header of a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Header {
+    /// The name.
+    pub name: Bytes,
+    /// The value.
+    pub value: Option<Bytes>,
+}
+
+/// Bytes: as text if they are UTF-8, and in base64 otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Bytes {
+    /// They are UTF-8.
+    Text(String),
+    /// They are not.
+    Base64(String),
+}
+
+/// Why a request cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A parameter is wrong.
+    #[error("{name} is {value:?}, and must be {must}")]
+    Parameter {
+        /// Its name.
+        name: &'static str,
+        /// Its value.
+        value: String,
+        /// The values that are allowed.
+        must: &'static str,
+    },
+    /// MongoDB does not answer as it should.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Returns a page of the group's failures.
+///
+/// # Errors
+/// [`Error::Parameter`]. Also fails if MongoDB refuses a command or does not answer.
+pub async fn list(store: &Store, query: &Query) -> Result<Page, Error> {
+    let limit = query.limit.map_or(PAGE, NonZero::get);
+    if limit > MAX_PAGE {
+        return Err(Error::Parameter { name: "limit", value: limit.to_string(), must: "1 to 200" });
+    }
+    let after = query.after.as_deref().map(place).transpose()?;
+    // One more than asked for shows whether there is a next page.
+    let mut found = store.parked(&filter(query)?, after.as_ref(), i64::from(limit) + 1).await?;
+    let is_last = found.len() <= usize::from(limit);
+    found.truncate(usize::from(limit));
+    let next = found.last().filter(|_| !is_last).map(|last| format!("{}-{}", last.parked_at_ms, last.key));
+    Ok(Page { failures: found.into_iter().map(shown).collect(), next })
+}
+
+/// Returns a failure with everything that is known of it. None if there is none with this id.
+///
+/// # Errors
+/// Fails if MongoDB refuses a command or does not answer.
+pub async fn show(store: &Store, id: &str) -> Result<Option<FailureDetails>, store::Error> {
+    let Some(parked) = store.parked_by_key(id).await? else { return Ok(None) };
+    let content = store.kept_record(&parked.record).await?.map(Content::from);
+    let attempts = parked.attempts.into_iter().map(|attempt| Attempt {
+        at: time(attempt.at_ms),
+        reason: attempt.reason,
+        message: attempt.message,
+    });
+    let log = parked.log.into_iter();
+    Ok(Some(FailureDetails {
+        version: parked.handler.as_ref().map(|handler| handler.version.clone()),
+        failure: Failure {
+            id: parked.key,
+            state: parked.state.as_str(),
+            reason: parked.reason,
+            message: parked.message,
+            handler: parked.handler.map(|handler| handler.name),
+            event_id: parked.event_id,
+            event_type: parked.event_type,
+            aggregate_type: parked.aggregate_type,
+            aggregate_id: parked.aggregate_id,
+            record: parked.record.into(),
+            attempt: parked.attempt,
+            parked_at: time(parked.parked_at_ms),
+        },
+        limit: parked.limit,
+        error_type: parked.error_type,
+        trace: parked.trace,
+        event_created_at: parked.event_created_at_ms.map(time),
+        attempts: attempts.collect(),
+        log: log.map(|line| LogLine { level: line.level, text: line.text, fields: line.fields }).collect(),
+        content,
+    }))
+}
+
+fn filter(query: &Query) -> Result<ParkedFilter, Error> {
+    let state = match query.state.as_deref() {
+        None => None,
+        Some("parked") => Some(State::Parked),
+        Some("dead") => Some(State::Dead),
+        Some(other) => {
+            return Err(Error::Parameter { name: "state", value: other.to_owned(), must: "parked or dead" });
+        }
+    };
+    Ok(ParkedFilter {
+        state,
+        reason: query.reason.clone(),
+        handler: query.handler.clone(),
+        event_type: query.event_type.clone(),
+        event_id: query.event_id.clone(),
+        aggregate_id: query.aggregate_id.clone(),
+    })
+}
+
+pub(super) fn place(text: &str) -> Result<ParkedPlace, Error> {
+    let read = || {
+        let (ms, key) = text.rsplit_once('-')?;
+        Some(ParkedPlace { parked_at_ms: ms.parse().ok()?, key: key.to_owned() })
+    };
+    read().ok_or_else(|| Error::Parameter {
+        name: "after",
+        value: text.to_owned(),
+        must: "the next of the page before",
+    })
+}
+
+fn shown(summary: ParkedSummary) -> Failure {
+    Failure {
+        id: summary.key,
+        state: summary.state.as_str(),
+        reason: summary.reason,
+        message: summary.message,
+        handler: summary.handler.map(|handler| handler.name),
+        event_id: summary.event_id,
+        event_type: summary.event_type,
+        aggregate_type: summary.aggregate_type,
+        aggregate_id: summary.aggregate_id,
+        record: summary.record.into(),
+        attempt: summary.attempt,
+        parked_at: time(summary.parked_at_ms),
+    }
+}
+
+impl From<RecordId> for RecordPlace {
+    fn from(id: RecordId) -> Self {
+        Self {
+            topic: id.topic,
+            partition: id.partition,
+            offset: id.offset.to_string(),
+            timestamp: id.timestamp_ms.map(time),
+        }
+    }
+}
+
+impl From<RawRecord> for Content {
+    fn from(record: RawRecord) -> Self {
+        let header =
+            |(name, value): (Vec<u8>, Option<Vec<u8>>)| Header { name: name.into(), value: value.map(Bytes::from) };
+        Self {
+            key: record.key.map(Bytes::from),
+            value: record.value.map(Bytes::from),
+            headers: record.headers.into_iter().map(header).collect(),
+            left_out_bytes: record.left_out_bytes.map(|bytes| bytes.to_string()),
+        }
+    }
+}
+
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Self {
+        String::from_utf8(bytes).map_or_else(|error| Self::Base64(BASE64_STANDARD.encode(error.as_bytes())), Self::Text)
+    }
+}
