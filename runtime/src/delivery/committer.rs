@@ -225,7 +225,6 @@ impl Committer {
             // partitions begins at their progress.
             Err(GivenUp) => {
                 let entries = batch.into_entries();
-                self.transactor.forsake();
                 self.transactor.give_up_all(&partitions(&entries));
                 entries
             }
@@ -296,7 +295,6 @@ impl Committer {
     /// Counts records as finished that were given up, and gives up all their partitions.
     fn forget(&mut self, partitions: &BTreeSet<PartitionId>, count: usize) {
         self.finished += count;
-        self.transactor.forsake();
         self.transactor.give_up_all(partitions);
     }
 

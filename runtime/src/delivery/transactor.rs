@@ -300,14 +300,6 @@ impl Transactor {
         claim.is_some() && claim == progress.map(|progress| (progress.epoch, progress.next))
     }
 
-    /// Leaves the session because its work was given up. MongoDB may not have answered its last abort, so a transaction
-    /// may still be open and hold the progress of the very partitions that this process is about to claim again. The
-    /// claim ends the sessions of an earlier name only.
-    pub(super) fn forsake(&mut self) {
-        self.session.forsake();
-        self.stale = true;
-    }
-
     /// Gives up the partitions, which are then claimed again.
     pub(super) fn give_up_all(&mut self, partitions: &BTreeSet<PartitionId>) {
         for partition in partitions {
