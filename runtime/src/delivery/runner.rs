@@ -160,8 +160,7 @@ impl Runner {
         batch: &mut Batch,
         in_flight: Option<&InFlight>,
     ) -> Result<Option<(Arc<Identity>, &'static str)>, GivenUp> {
-        let begun = self.clock.elapsed();
-        let mut at = None;
+        let (mut at, mut ran) = (None, Duration::ZERO);
         while let Some(next) = batch.next(at) {
             if in_flight.is_some_and(|in_flight| in_flight.is(THROWN_AWAY)) {
                 return Ok(None);
@@ -169,8 +168,7 @@ impl Runner {
             if self.gives_up() {
                 return Err(GivenUp);
             }
-            let is_late = self.clock.elapsed().saturating_sub(begun) > RUN_TIME;
-            if (batch.is_full() || is_late) && next.slot > 0 && next.place == 0 {
+            if (batch.is_full() || ran > RUN_TIME) && next.slot > 0 && next.place == 0 {
                 batch.cut(next.slot);
                 break;
             }
@@ -181,7 +179,9 @@ impl Runner {
             }
             let committing = undecided.map(|in_flight| Arc::clone(&in_flight.pending)).unwrap_or_default();
             let mode = Mode::Batch { reader: self.store.reader(), pending: batch.pending(), committing };
+            let begun = self.clock.elapsed();
             let run = self.deliver(batch, next, mode).await;
+            ran += self.clock.elapsed().saturating_sub(begun);
             let decision = decide(run.verdict, run.log);
             if let (Decision::NeedsCommit, Some(in_flight)) = (&decision, undecided) {
                 in_flight.settled().await;
