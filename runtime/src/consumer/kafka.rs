@@ -347,6 +347,10 @@ pub(super) async fn close(client: Arc<StreamConsumer<Context>>) {
         if let Err(error) = assigning::unassign_all(&client) {
             tracing::debug!(%error, "close_unassign_failed");
         }
+        // A question that is under way holds the client too, for a few seconds at most.
+        while Arc::strong_count(&client) > 1 {
+            std::thread::sleep(Duration::from_millis(10));
+        }
         drop(client);
     });
     if tokio::time::timeout(CLOSE, closed).await.is_err() {
