@@ -8,7 +8,7 @@ mod embedded;
 pub mod health;
 mod labels;
 pub mod log;
-mod log_line;
+pub(crate) mod log_line;
 mod log_queue;
 pub mod metrics;
 pub mod stats;

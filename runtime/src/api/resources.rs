@@ -1,9 +1,10 @@
 //! `/v1/progress`, `/v1/handlers` and `/v1/failures`: what `operations` knows, as JSON.
 
 use axum::Json;
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
+use tokio::sync::Semaphore;
 
 use super::problem::Problem;
 use crate::operations::failures::{self, FailureDetails, Page};
@@ -12,6 +13,8 @@ use crate::operations::progress::{self, PartitionProgress};
 use crate::store::{self, Store};
 
 type Answer<T> = Result<Json<T>, Problem>;
+
+static ONE: Semaphore = Semaphore::const_new(1);
 
 /// How far the group has come.
 #[utoipa::path(
@@ -61,7 +64,7 @@ pub(super) async fn failures(
     })
 }
 
-/// A failure with everything that is known of it.
+/// A failure with everything that is known of it, except a log or a record that is long.
 #[utoipa::path(
     get,
     path = "/v1/failures/{id}",
@@ -72,9 +75,15 @@ pub(super) async fn failures(
         (status = 503, body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub(super) async fn failure(State(state): State<super::State>, Path(id): Path<String>) -> Answer<FailureDetails> {
+pub(super) async fn failure(
+    State(state): State<super::State>,
+    id: Result<Path<String>, PathRejection>,
+) -> Answer<FailureDetails> {
+    let Path(id) = id.map_err(|error| Problem::bad_request(error.body_text()))?;
+    // A record may have 32 MiB. One at a time is read.
+    let _one = ONE.acquire().await.map_err(|_| Problem::unavailable("the host ends"))?;
     let found = failures::show(store(&state)?, &id).await?;
-    found.map(Json).ok_or_else(|| {
+    found.map(FailureDetails::shortened).map(Json).ok_or_else(|| {
         let detail = format!("the group has no failure {id:?}; /v1/failures lists them");
         Problem::new(StatusCode::NOT_FOUND, "not found", detail)
     })

@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use clap_complete::Shell;
 
+use super::output;
+
 const SHELL: &str = "shell";
 
 pub(super) fn command() -> Command {
@@ -15,6 +17,13 @@ pub(super) fn command() -> Command {
 
 pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     let Some(shell) = matches.get_one::<Shell>(SHELL) else { return ExitCode::from(super::WRONG) };
-    clap_complete::generate(*shell, &mut super::command(), "weir", &mut std::io::stdout());
-    ExitCode::SUCCESS
+    let mut script = Vec::new();
+    clap_complete::generate(*shell, &mut super::command(), "weir", &mut script);
+    match output::put(&String::from_utf8_lossy(&script)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            super::complain(&super::with_causes(&error));
+            ExitCode::from(super::FAILED)
+        }
+    }
 }

@@ -5,26 +5,26 @@ use std::num::NonZero;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
+use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
-use super::output::{self, Format, line, table};
+use super::output::{self, Format, table};
 use super::run;
 use crate::operations::failures::{self, Bytes, FailureDetails, MAX_PAGE, Page, Query};
 use crate::store::Store;
+use crate::telemetry::log_line::printable as line;
 
 const ID: &str = "id";
 const LIMIT: &str = "limit";
 /// The most characters of a message in a list.
 const MESSAGE_CHARS: usize = 80;
 /// Names, values and help of the filters.
-const FILTERS: [(&str, &str, &str); 7] = [
-    ("state", "STATE", "Only those in this state: parked or dead"),
+const FILTERS: [(&str, &str, &str); 5] = [
     ("reason", "REASON", "Only those that failed for this reason, such as must-match"),
     ("handler", "NAME", "Only those of this handler"),
     ("event-type", "TYPE", "Only those of events of this type"),
     ("event-id", "ID", "Only those of this event"),
     ("aggregate-id", "ID", "Only those of this aggregate"),
-    ("after", "PLACE", "Go on behind the last page, which ended with this line"),
 ];
 
 pub(super) fn command() -> Command {
@@ -34,7 +34,19 @@ pub(super) fn command() -> Command {
         .value_name("NUMBER")
         .value_parser(value_parser!(u16).range(1..=i64::from(MAX_PAGE)))
         .help("How many to list: 1 to 200 [default: 50]");
-    let list = Command::new("list").about("Lists them, the last one first").args(filters).arg(limit);
+    let state = Arg::new("state")
+        .long("state")
+        .value_name("STATE")
+        .value_parser(PossibleValuesParser::new(["parked", "dead"]))
+        .help("Only those in this state");
+    let is_place = |text: &str| failures::place(text).map(|_| text.to_owned());
+    let after = Arg::new("after")
+        .long("after")
+        .value_name("PLACE")
+        .value_parser(is_place)
+        .help("Go on behind a page, which ends with its place");
+    let list =
+        Command::new("list").about("Lists them, the last one first").arg(state).args(filters).arg(limit).arg(after);
     let show = Command::new("show")
         .about("Shows one with its attempts, its log and its record")
         .arg(Arg::new(ID).value_name("ID").required(true).help("The failure's id, from the list"));

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::{ArgMatches, Command};
 
-use super::output::{self, Format, line, table};
+use super::output::{self, Format, table};
 use super::run;
 use crate::operations::handlers::{self, Handler};
+use crate::telemetry::log_line::printable as line;
 
 /// The digits of a version that tell it from others.
 const VERSION_DIGITS: usize = 12;

@@ -1,10 +1,12 @@
 //! What a listing writes to the standard output: text for people, JSON or YAML for programs.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
+
+use crate::telemetry::log_line;
 
 const OUTPUT: &str = "output";
 
@@ -45,10 +47,21 @@ impl Format {
     pub(super) fn write<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
         let written = match self {
             Self::Text => text(value),
-            Self::Json => serde_json::to_string_pretty(value)? + "\n",
+            Self::Json => log_line::visible(&serde_json::to_string_pretty(value)?).into_owned() + "\n",
             Self::Yaml => serde_saphyr::to_string(value)?,
         };
-        Ok(std::io::stdout().write_all(written.as_bytes())?)
+        put(&written)
+    }
+}
+
+/// Writes to the standard output. A reader that has seen enough, such as `head`, is no error.
+///
+/// # Errors
+/// The standard output cannot be written to.
+pub(super) fn put(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
     }
 }
 
@@ -68,13 +81,6 @@ pub(super) fn table<const N: usize>(titles: [&str; N], rows: impl IntoIterator<I
     rows.iter().map(line).collect()
 }
 
-/// Returns a text in one line: what would break or colour the line is escaped.
-pub(super) fn line(text: &str) -> String {
-    text.chars()
-        .flat_map(|letter| if letter.is_control() { letter.escape_default().collect() } else { vec![letter] })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -83,10 +89,5 @@ mod tests {
     fn columns_are_as_wide_as_they_need_to_be() {
         let rows = [["a", "bb"], ["öäü", ""]].map(|row| row.map(str::to_owned));
         assert_eq!(table(["ID", "X"], rows), "ID   X\na    bb\nöäü\n");
-    }
-
-    #[test]
-    fn no_text_of_a_handler_breaks_a_line() {
-        assert_eq!(line("a\nb\u{1b}[31m ü"), "a\\nb\\u{1b}[31m ü");
     }
 }

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use super::output::{self, Format, line, table};
+use super::output::{self, Format, table};
 use super::run;
 use crate::config::Settings;
 use crate::operations::progress::{self, PartitionProgress};
 use crate::store::{PartitionId, Store};
+use crate::telemetry::log_line::printable as line;
 
 const TOPIC: &str = "topic";
 const PARTITION: &str = "partition";

@@ -13,6 +13,10 @@ use crate::store::{self, ParkedFilter, ParkedPlace, ParkedSummary, RecordId, Sta
 
 /// How many a page has unless asked otherwise.
 const PAGE: u16 = 50;
+/// The most bytes of a record in a host's answer.
+const MAX_CONTENT_BYTES: usize = 256 << 10;
+/// The most bytes of a handler's log in a host's answer.
+const MAX_LOG_BYTES: usize = 64 << 10;
 /// The most that a page may have.
 pub const MAX_PAGE: u16 = 200;
 
@@ -111,8 +115,31 @@ pub struct FailureDetails {
     pub attempts: Vec<Attempt>,
     /// What the handler logged in the last attempt.
     pub log: Vec<LogLine>,
-    /// The record's content. None if it is not kept.
+    /// The record's content. None if it is not kept, or if it is left out of this answer.
     pub content: Option<Content>,
+    /// Why a host's answer lacks the content or some of the log.
+    pub left_out: Option<&'static str>,
+}
+
+impl FailureDetails {
+    /// Returns it without a content of more than 256 KiB, and with 64 KiB of the log, which is what a host answers.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        let bytes: usize = self.content.iter().map(Content::bytes).sum();
+        let mut left = MAX_LOG_BYTES;
+        let fits = self.log.iter().take_while(|line| {
+            let bytes = line.text.len() + line.fields.as_ref().map_or(0, String::len);
+            left = left.saturating_sub(bytes);
+            left > 0
+        });
+        let fits = fits.count();
+        if bytes > MAX_CONTENT_BYTES || fits < self.log.len() {
+            self.log.truncate(fits);
+            self.content = self.content.filter(|_| bytes <= MAX_CONTENT_BYTES);
+            self.left_out = Some("weir failures show has the whole log and record");
+        }
+        self
+    }
 }
 
 /// One attempt at a delivery.
@@ -150,6 +177,13 @@ pub struct Content {
     pub left_out_bytes: Option<String>,
 }
 
+impl Content {
+    fn bytes(&self) -> usize {
+        let headers = self.headers.iter().flat_map(|header| [Some(&header.name), header.value.as_ref()]);
+        [self.key.as_ref(), self.value.as_ref()].into_iter().chain(headers).flatten().map(Bytes::len).sum()
+    }
+}
+
 /// A header of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Header {
@@ -167,6 +201,13 @@ pub enum Bytes {
     Text(String),
     /// They are not.
     Base64(String),
+}
+
+impl Bytes {
+    fn len(&self) -> usize {
+        let (Self::Text(text) | Self::Base64(text)) = self;
+        text.len()
+    }
 }
 
 /// Why a request cannot be answered.
@@ -241,6 +282,7 @@ pub async fn show(store: &Store, id: &str) -> Result<Option<FailureDetails>, sto
         attempts: attempts.collect(),
         log: log.map(|line| LogLine { level: line.level, text: line.text, fields: line.fields }).collect(),
         content,
+        left_out: None,
     }))
 }
 
@@ -263,7 +305,11 @@ fn filter(query: &Query) -> Result<ParkedFilter, Error> {
     })
 }
 
-pub(super) fn place(text: &str) -> Result<ParkedPlace, Error> {
+/// Reads a place in a list.
+///
+/// # Errors
+/// [`Error::Parameter`].
+pub fn place(text: &str) -> Result<ParkedPlace, Error> {
     let read = || {
         let (ms, key) = text.rsplit_once('-')?;
         Some(ParkedPlace { parked_at_ms: ms.parse().ok()?, key: key.to_owned() })

@@ -214,7 +214,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// Escapes the hidden characters of JSON, which only a string can hold.
-fn visible(json: &str) -> Cow<'_, str> {
+pub(crate) fn visible(json: &str) -> Cow<'_, str> {
     if !json.contains(is_hidden) {
         return Cow::Borrowed(json);
     }
@@ -238,7 +238,8 @@ fn is_hidden(c: char) -> bool {
     )
 }
 
-fn printable(text: &str) -> String {
+/// Returns the text with its control characters and its hidden ones escaped.
+pub(crate) fn printable(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c.is_control() || is_hidden(c) { out.extend(c.escape_default()) } else { out.push(c) }
