@@ -16,15 +16,15 @@ pub(crate) enum Broken {
     OutOfOrder,
     /// An effect rests on a read of something that was not so when it was committed.
     Misread,
-    /// An effect is there that no record asks for that is accounted for.
+    /// An effect is there, and no record that is accounted for asks for it.
     Unaccounted,
     /// A delivery or a record is dead that must not be, or for a reason that is not its own.
     WronglyDead,
     /// A delivery or a record must be dead, and is not.
     NotDead,
-    /// The epoch or the progress of a partition went back, or Kafka was told of progress that may go back.
+    /// The epoch or the progress of a partition went back, or the offsets in Kafka are ahead of what may go back.
     WentBack,
-    /// A partition stands still until a person acts, although nothing was lost.
+    /// A partition waits for a person, although nothing was lost.
     WronglyStopped,
     /// A partition was handed over while the committer still held records.
     HandedOverEarly,
@@ -53,13 +53,13 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Returns what a document that is not as it must be shows.
+/// Returns the promise that a wrong document breaks.
 pub(crate) fn shown_by(collection: &str, found: &Document, wanted: &Document) -> Vec<Broken> {
     let mut broken = Vec::new();
     let list = |document: &Document| document.get_array("seen").cloned().unwrap_or_default();
     let same_entries = compare_entries(collection, &list(found), &list(wanted), &mut broken);
     for name in ["n", "made"] {
-        // `n` counts the entries, so it shows nothing more where these differ.
+        // `n` counts the entries, so it shows nothing more if these differ.
         if name == "n" && !same_entries {
             continue;
         }
@@ -72,7 +72,7 @@ pub(crate) fn shown_by(collection: &str, found: &Document, wanted: &Document) ->
     if found.get("before") != wanted.get("before") {
         broken.push(Broken::Misread);
     }
-    // The first event of an aggregate is to be the one that makes the document.
+    // The first event of an aggregate must be the one that makes the document.
     if found.get("by") != wanted.get("by") {
         broken.push(Broken::OutOfOrder);
     }

@@ -274,7 +274,7 @@ fn find_and_modify(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document) 
         Some(document) => {
             let to = changed(&document, change, false, mongo.kernel.now());
             if to == *document {
-                // It writes nothing, so it waits for nobody.
+                // It writes nothing, so it waits for no transaction.
                 mongo.kernel.count("outcome: no-op update");
                 return Ok(doc! { "ok": 1, "value": to });
             }

@@ -111,9 +111,9 @@ pub(crate) struct Process {
     /// Whether it has left the group, after which the process ends.
     pub(crate) has_left: bool,
     give_up: Arc<AtomicBool>,
-    /// The offsets that it has told Kafka of since the last turn.
+    /// The offsets that it has sent to Kafka since the last turn.
     pub(crate) told: Vec<(i32, i64)>,
-    /// What it did that it must never do.
+    /// A promise that it broke.
     pub(crate) wrong: Option<Fault>,
     pub(crate) retention_ms: i64,
     metrics: Metrics,

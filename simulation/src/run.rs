@@ -19,7 +19,7 @@ const JUDGED_EVERY: Duration = Duration::from_secs(8);
 pub(crate) struct Ended {
     pub(crate) counts: BTreeMap<&'static str, u64>,
     pub(crate) fingerprint: u64,
-    /// What went wrong. Nothing may.
+    /// The promise that was broken, if one was.
     pub(crate) faults: Vec<Fault>,
     /// When the world was settled, if it was.
     pub(crate) settled: Option<Duration>,

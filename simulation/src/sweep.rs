@@ -12,10 +12,10 @@ use crate::kernel::lock;
 use crate::run;
 use crate::world::STORM;
 
-/// The seeds that failed, and what went wrong in each.
+/// The seeds that failed, each with its fault.
 pub(crate) type Failures = Vec<(u64, Vec<Fault>)>;
 
-/// What came of the seeds.
+/// The result of the seeds.
 #[derive(Debug, Default)]
 pub(crate) struct Swept {
     pub(crate) failures: Failures,

@@ -1,5 +1,5 @@
 //! The invariants. During the run, progress never goes back. At any time, the collections are what the logs say up to
-//! where progress stands, because effects and progress commit together. In the end, progress is at the end of the logs.
+//! the progress, because effects and progress commit together. In the end, progress is at the end of the logs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -73,7 +73,7 @@ impl Watch {
     }
 }
 
-/// Compares what is there with what must be there by now.
+/// Compares the collections with those that must be there by now.
 pub(crate) fn judge(world: &World) -> Vec<Fault> {
     let progress: BTreeMap<i32, i64> =
         world.progress().iter().map(|(number, it)| (*number, it.get_i64("next").unwrap_or(0))).collect();

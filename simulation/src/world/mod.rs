@@ -59,8 +59,8 @@ pub(crate) struct World {
     usual: Weather,
     /// The owner of each partition, as the coordinator sees it.
     owners: BTreeMap<i32, Life>,
-    /// Partitions that a member was told that it has lost, or must give back, and has not answered for yet. It is not assigned them again before that,
-    /// because its answer would be taken for one about the newer assignment.
+    /// Partitions that a member must give back, or has lost, and has not answered for yet. It is not
+    /// assigned them again before that, because its answer would be taken for one about the newer assignment.
     asked_back: BTreeSet<(Life, i32)>,
     /// Members that will learn later that they have lost a partition.
     unheard: Vec<(Life, i32)>,
@@ -80,13 +80,13 @@ pub(crate) struct World {
     /// Partitions whose progress was set by hand.
     pub(crate) set: BTreeSet<i32>,
     setting: BTreeSet<i32>,
-    /// Where the progress of the partition whose topic was recreated stood by then, if one was.
+    /// The progress of the partition at the time at which its topic was recreated, if it was.
     renewed_at: Option<i64>,
     /// Partitions whose progress a person is about to set.
     acting: BTreeSet<i32>,
     /// The partition in which records are deleted before they are read.
     to_outrun: Option<i32>,
-    /// What somebody found to be wrong while it ran.
+    /// A fault that was found while it ran.
     pub(crate) wrong: Option<Fault>,
 }
 
@@ -210,7 +210,7 @@ impl World {
         }
     }
 
-    /// Checks that a majority has the progress that a process has told Kafka of, unless a person has set it.
+    /// Checks that a majority has the progress that a process has sent to Kafka, unless a person has set it.
     fn not_durable(&self, life: Life, told: &[(i32, i64)]) -> Option<Fault> {
         if told.is_empty() {
             return None;
@@ -537,12 +537,12 @@ impl World {
         all.into_iter().filter_map(|document| Some((partition_of(&document)?, document))).collect()
     }
 
-    /// Returns whether a record is accounted for if progress stands at `next`.
+    /// Returns whether a record is accounted for if progress is at `next`.
     pub(crate) fn is_accounted_for(&self, partition: usize, logged: &Logged, next: i64) -> bool {
         let Some(renewed_at) = self.renewed_at.filter(|_| partition == topic::RENEWED) else {
             return logged.offset < next;
         };
-        // Until a person has set progress for the recreated topic, it stands where it stood in the old one.
+        // Until a person has set progress for the recreated topic, it is that of the old one.
         let is_set = !self.setting.contains(&i32::try_from(partition).unwrap_or(-1)) || next > renewed_at;
         !logged.is_renewed || (is_set && logged.offset < next)
     }
