@@ -7,7 +7,7 @@ use weir::seeded::Bug;
 
 use crate::broken::{Broken, Fault};
 use crate::sweep::{self, Swept};
-use crate::{Line, run};
+use crate::{Line, kept, run};
 
 /// The promises that a bug breaks. Whatever else goes wrong in its worlds does not count.
 fn breaks(bug: Bug) -> &'static [Broken] {
@@ -47,13 +47,18 @@ pub(crate) fn named(name: &str) -> Option<Bug> {
 }
 
 /// Switches the bugs on in turn. Each must be caught by a promise that it breaks, in a seed that passes without it.
-pub(crate) fn all(line: &Line) -> Value {
+///
+/// A bug's search begins with the seed that caught it last time.
+pub(crate) fn all(line: &Line) -> anyhow::Result<Value> {
     let seeds: Vec<u64> = (line.from..line.from + line.seeds).collect();
+    let mut catchers = kept::catchers()?;
     let (mut caught, mut missed) = (Vec::new(), Vec::new());
     for bug in Bug::ALL.into_iter().filter(|bug| line.bug.as_ref().is_none_or(|name| *name == format!("{bug:?}"))) {
         let name = format!("{bug:?}");
-        match look_for(bug, &seeds) {
+        let last = catchers.get(&name).and_then(|seed| look_for(bug, &[*seed]).ok());
+        match last.map_or_else(|| look_for(bug, &seeds), Ok) {
             Ok((seed, why)) => {
+                catchers.insert(name.clone(), seed);
                 println!("{name}: caught by seed {seed}: {why}");
                 caught.push(json!({ "bug": name, "seed": seed, "why": why }));
             }
@@ -63,7 +68,8 @@ pub(crate) fn all(line: &Line) -> Value {
             }
         }
     }
-    json!({ "holds": missed.is_empty() && !caught.is_empty(), "caught": caught, "missed": missed })
+    kept::keep_catchers(&catchers)?;
+    Ok(json!({ "holds": missed.is_empty() && !caught.is_empty(), "caught": caught, "missed": missed }))
 }
 
 /// Returns a seed that catches the bug, and how.

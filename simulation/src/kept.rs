@@ -1,5 +1,7 @@
-//! The seeds that have failed before, in a file that is checked in. Every run begins with them.
+//! Files of seeds that are checked in: those that have failed before, with which every run begins, and for each seeded
+//! bug the one that caught it last.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 
@@ -7,7 +9,14 @@ use anyhow::Context as _;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/kept-seeds.txt");
 
-/// Returns all of them.
+const CATCHERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/catchers.txt");
+/// The head of that file.
+const ABOUT_CATCHERS: &str = "\
+# BUG SEED: the seed that caught a seeded bug last time, which is tried first. `cargo xtask simulate --bugs` writes this
+# file. If a seed no longer catches its bug, because Weir or the simulation has changed, the others are searched.
+";
+
+/// Returns all that have failed.
 pub(crate) fn seeds() -> anyhow::Result<Vec<u64>> {
     let text = fs::read_to_string(FILE).with_context(|| format!("cannot read {FILE}"))?;
     let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
@@ -23,4 +32,27 @@ pub(crate) fn seeds() -> anyhow::Result<Vec<u64>> {
 pub(crate) fn add(seed: u64, why: &str) -> anyhow::Result<()> {
     let mut file = OpenOptions::new().append(true).open(FILE).with_context(|| format!("cannot open {FILE}"))?;
     writeln!(file, "{seed}  {}", why.lines().next().unwrap_or_default()).with_context(|| format!("cannot write {FILE}"))
+}
+
+/// Returns the seed that caught each bug last, by the bug's name.
+pub(crate) fn catchers() -> anyhow::Result<BTreeMap<String, u64>> {
+    let text = fs::read_to_string(CATCHERS).with_context(|| format!("cannot read {CATCHERS}"))?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    lines
+        .map(|line| {
+            let (bug, seed) = line.split_once(' ').unwrap_or((line, ""));
+            let seed = seed.parse().with_context(|| format!("{CATCHERS}: a line is BUG SEED: {line:?}"))?;
+            Ok((bug.to_owned(), seed))
+        })
+        .collect()
+}
+
+/// Writes them, unless they are what the file holds already.
+pub(crate) fn keep_catchers(catchers: &BTreeMap<String, u64>) -> anyhow::Result<()> {
+    if *catchers == self::catchers()? {
+        return Ok(());
+    }
+    let lines: Vec<String> = catchers.iter().map(|(bug, seed)| format!("{bug} {seed}")).collect();
+    let text = format!("{ABOUT_CATCHERS}{}\n", lines.join("\n"));
+    fs::write(CATCHERS, text).with_context(|| format!("cannot write {CATCHERS}"))
 }

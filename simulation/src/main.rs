@@ -150,7 +150,7 @@ fn main() -> anyhow::Result<ExitCode> {
     if line.trace {
         return Ok(trace(&line));
     }
-    let report = if line.bugs || line.bug.is_some() { bugs::all(&line) } else { unchanged(&line)? };
+    let report = if line.bugs || line.bug.is_some() { bugs::all(&line)? } else { unchanged(&line)? };
     if let Some(file) = &line.report {
         std::fs::write(file, report.to_string()).with_context(|| format!("cannot write {}", file.display()))?;
     }
