@@ -109,7 +109,7 @@ impl<'a> Hosts<'a> {
 
     /// Fails if one has ended.
     pub(crate) fn alive(&self) -> Result<()> {
-        self.all.iter().try_for_each(|host| host.weir()?.alive())
+        self.living().try_for_each(|host| host.weir()?.alive())
     }
 
     /// Asks one host to stop, and waits until it has ended cleanly.
@@ -118,12 +118,21 @@ impl<'a> Hosts<'a> {
         self.all[index].stopped()
     }
 
+    /// Forgets a host that was killed, so that the others go on without it.
+    pub(crate) fn bury(&mut self, index: usize) {
+        self.all[index].weir = None;
+    }
+
     /// Asks all hosts to stop. Fails if one does not end cleanly.
     pub(crate) fn stop(&mut self) -> Result<()> {
-        for host in &self.all {
+        for host in self.living() {
             host.weir()?.signal(Signal::SIGTERM)?;
         }
-        self.all.iter_mut().try_for_each(Host::stopped)
+        self.living().try_for_each(Host::stopped)
+    }
+
+    fn living(&self) -> impl Iterator<Item = &Host> {
+        self.all.iter().filter(|host| host.weir.is_some())
     }
 }
 
@@ -179,7 +188,7 @@ impl Host {
     }
 
     /// Waits for a host that was asked to stop, which must end cleanly.
-    pub(crate) fn stopped(&mut self) -> Result<()> {
+    pub(crate) fn stopped(&self) -> Result<()> {
         let begin = Instant::now();
         loop {
             match self.weir()?.ended() {

@@ -120,7 +120,11 @@ fn prove(line: &Line) -> Result<()> {
     for proof in chosen {
         println!("\n{}: {}", proof.name, proof.promise);
         let report = match proof.way {
-            Way::Alone(run) | Way::Own(run) => Report::of(proof, line.quick, || run(line.quick)),
+            Way::Alone(run) => Report::of(proof, line.quick, || run(line.quick)),
+            Way::Own(start) => {
+                let started = start();
+                Report::of(proof, line.quick, || started?(line.quick))
+            }
             Way::Apart(services, run) => {
                 let instance = Temporary::up_with(&format!("{INSTANCE}-{}", proof.name), line.keep, services);
                 let instance = instance.as_ref().map(|it| &it.instance);

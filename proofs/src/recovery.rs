@@ -20,7 +20,7 @@ const STOPPED: Duration = Duration::from_secs(3);
 const KILLED: Duration = Duration::from_secs(15);
 const PATIENCE: Duration = Duration::from_mins(2);
 /// In the middle of a transaction: everything is written, nothing is committed.
-const POINT: (&str, u64) = ("before-commit", 20);
+const POINT: &str = "before-commit";
 
 /// The handlers of each event type.
 const HANDLERS: [(&str, &[&str]); 6] = [
@@ -40,7 +40,8 @@ struct Counts {
 }
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
-    let (trials, lag) = if run.quick { (1, 20) } else { (6, 150) };
+    // A host is killed when it passes `POINT` for this time.
+    let (trials, lag, pass) = if run.quick { (1, 20, 5) } else { (6, 150, 20) };
     let since = comparison::moment();
     let settings = vec![("PROCESSING_BATCH_SIZE", "100".to_owned())];
     let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, 2, settings)?;
@@ -66,7 +67,10 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
         if trial > 0 {
             takeover::shared(&mut load)?;
         }
-        kills.push(kill(&mut hosts, &mut load, trial % 2)?);
+        kills.push(kill(&mut hosts, &mut load, trial % 2, pass)?);
+        if trial + 1 < trials {
+            hosts.start(trial % 2, None)?;
+        }
     }
     load.stop()?;
     load.settled(PATIENCE, || hosts.alive())?;
@@ -128,15 +132,15 @@ fn stop(hosts: &mut Hosts<'_>, load: &mut Load, index: usize, counts: &mut Count
     Ok(takeover)
 }
 
-/// Makes one of two hosts die between the last write of a transaction and its commit.
-fn kill(hosts: &mut Hosts<'_>, load: &mut Load, index: usize) -> Result<Takeover> {
+/// Makes one of two hosts die between the last write of a transaction and its commit. It is not started again.
+fn kill(hosts: &mut Hosts<'_>, load: &mut Load, index: usize, pass: u64) -> Result<Takeover> {
     hosts.stop_one(index)?;
-    hosts.start(index, Some(POINT))?;
+    hosts.start(index, Some((POINT, pass)))?;
     let begin = Instant::now();
     let mut before = load.state()?;
     while !hosts.all[index].killed()? {
         before = load.state()?;
-        anyhow::ensure!(begin.elapsed() < PATIENCE, "{} was not killed by {}", hosts.all[index].name(), POINT.0);
+        anyhow::ensure!(begin.elapsed() < PATIENCE, "{} was not killed by {POINT}", hosts.all[index].name());
         interrupt::sleep(Duration::from_millis(2))?;
     }
     let takeover = takeover::by_the_other(load, &before, Instant::now())?;
@@ -145,7 +149,7 @@ fn kill(hosts: &mut Hosts<'_>, load: &mut Load, index: usize) -> Result<Takeover
         takeover.partitions,
         takeover.took.as_secs_f64()
     );
-    hosts.start(index, None)?;
+    hosts.bury(index);
     Ok(takeover)
 }
 

@@ -13,6 +13,7 @@ use nix::sys::wait::WaitStatus;
 use serde_json::{Value, json};
 
 use self::services::{PASSWORD, Services};
+use crate::table::Started;
 use crate::verdict::Verdict;
 use rig::guests::Guests;
 use rig::instance::ports;
@@ -34,8 +35,13 @@ struct Proof {
     sent: u64,
 }
 
-pub(crate) fn run(quick: bool) -> Result<Verdict> {
+/// Starts the services, and returns the proof.
+pub(crate) fn start() -> Result<Started> {
     let services = Services::start()?;
+    Ok(Box::new(|quick| run(services, quick)))
+}
+
+fn run(services: Services, quick: bool) -> Result<Verdict> {
     let handlers = services.instance().path("handlers");
     paths::make(&handlers)?;
     Guests::built().put(&handlers, ["echo"])?;
