@@ -46,6 +46,11 @@ pub fn simulation() -> PathBuf {
     target().join("debug/simulation")
 }
 
+/// Where hosts of tests and proofs keep compiled handlers.
+pub fn handlers_cache() -> PathBuf {
+    target().join("handlers-cache")
+}
+
 /// A script beside this package's sources.
 pub fn script(name: &str) -> PathBuf {
     root().join("rig/python").join(name)

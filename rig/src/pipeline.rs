@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::instance::{Environment, TOPIC};
+use crate::paths;
 
 /// The consumer group of the reference page.
 const GROUP: &str = "event-processor-group";
@@ -78,6 +79,7 @@ impl Pipeline {
         command.env("KAFKA_BOOTSTRAP_SERVERS", &self.kafka).env("KAFKA_TOPIC", &self.topic);
         command.env("KAFKA_GROUP_ID", &self.group).env("MONGODB_URI", &self.mongodb);
         command.env("MONGODB_DATABASE", &self.data).env("WEIR_DATABASE", &self.own);
+        command.env("HANDLERS_CACHE", paths::handlers_cache());
         command
     }
 }

@@ -17,7 +17,7 @@ use crate::consumer::{self, Embedded, Kafka, Reading, Recording};
 use crate::delivery::{Committer, Ledger};
 use crate::failpoint;
 use crate::registry::{self, Registry};
-use crate::sandbox::{Compiler, Engine, EngineSettings, Handler};
+use crate::sandbox::{CodeCache, Compiler, Engine, EngineSettings, Handler};
 use crate::shutdown::Shutdown;
 use crate::store::{self, Address, Driver, Session, Store, Swept};
 use crate::telemetry::health::{HANDLERS, Health, MONGODB};
@@ -263,7 +263,8 @@ async fn load(settings: &Settings) -> anyhow::Result<Vec<Handler>> {
         stack_bytes: settings.sandbox_stack_bytes as u64,
         ..EngineSettings::default()
     };
-    let engine = Engine::new(&settings_of_engine, Compiler::child()?)?;
+    let cache = settings.handlers_cache.as_deref().map(CodeCache::open).transpose()?;
+    let engine = Engine::new(&settings_of_engine, Compiler::child(cache)?)?;
     if !engine.pagemap_scan() {
         let hint = "Linux 6.7 and later have it";
         tracing::warn!(hint, "no_pagemap_scan: a fresh instance for every delivery costs several times more here");

@@ -126,6 +126,9 @@ settings! {
 
     /// The folder of the handlers: every `NAME.wasm` in it is the handler NAME.
     "HANDLERS" handlers: PathBuf = check::folder().default("handlers");
+    /// A folder that keeps the handlers' compiled code, so that a host that starts again need not compile them. Only the
+    /// user that runs weir may write to it.
+    "HANDLERS_CACHE" handlers_cache: Option<PathBuf> = check::folder().optional();
     /// The ceiling of a handler whose table in `weir.toml` lacks `events` or `grants`: all that it declares, or nothing.
     "HANDLER_DEFAULT_CEILING" handler_default_ceiling: DefaultCeiling =
         check::one_of(DEFAULT_CEILINGS).default("declared");

@@ -20,6 +20,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 use wasmtime::component::Component;
 
+use super::code_cache::CodeCache;
 use super::engine::{self, EngineSettings};
 use super::load::cause;
 use super::{Engine, Reason};
@@ -30,8 +31,13 @@ use crate::cut::cut;
 pub enum Compiler {
     /// In this process, without any bounds: for components that one trusts, such as those of tests.
     InProcess,
-    /// By a process of this program, which is `weir`.
-    Child(PathBuf),
+    /// By a process of its own.
+    Child {
+        /// This program, which is `weir`.
+        program: PathBuf,
+        /// Where code is kept for the next host, if anywhere.
+        cache: Option<CodeCache>,
+    },
 }
 
 impl Compiler {
@@ -39,9 +45,9 @@ impl Compiler {
     ///
     /// # Errors
     /// If the system does not say which program that is.
-    pub fn child() -> std::io::Result<Self> {
+    pub fn child(cache: Option<CodeCache>) -> std::io::Result<Self> {
         let program = if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe()? };
-        Ok(Self::Child(program))
+        Ok(Self::Child { program, cache })
     }
 }
 
@@ -108,24 +114,42 @@ const SAID_BYTES: usize = 2 << 10;
 impl Engine {
     /// Compiles a component that has been inspected.
     pub(super) async fn compile(&self, wasm: Vec<u8>) -> Result<Component, Reason> {
-        let code = match self.compiler() {
-            Compiler::InProcess => None,
-            Compiler::Child(program) => Some(compile_apart(program, self.settings(), &wasm).await?),
-        };
         let engine = self.wasm().clone();
-        let made = tokio::task::spawn_blocking(move || match code {
-            Some(code) => deserialize(&engine, &code),
-            None => Component::new(&engine, wasm),
+        let Compiler::Child { program, cache } = self.compiler() else {
+            return apart(move || Component::new(&engine, wasm)).await?.map_err(|error| Reason::Compile(cause(&error)));
+        };
+        if let Some(cache) = cache {
+            let (cache, key, engine) = (cache.clone(), CodeCache::key(&engine, &wasm), engine.clone());
+            // Code that this build of Wasmtime does not load was written by another, and is replaced below.
+            let kept = apart(move || deserialize(&engine, &cache.read(&key)?).ok());
+            if let Some(component) = kept.await? {
+                return Ok(component);
+            }
+        }
+        let code = compile_apart(program, self.settings(), &wasm).await?;
+        tracing::debug!(wasm_bytes = wasm.len(), code_bytes = code.len(), "component_compiled");
+        let cache = cache.clone();
+        let made = apart(move || {
+            let component = deserialize(&engine, &code)?;
+            if let Some(cache) = cache {
+                cache.write(&CodeCache::key(&engine, &wasm), &code);
+            }
+            Ok(component)
         });
-        let made = made.await.map_err(|error| Reason::Fault(error.to_string()))?;
-        made.map_err(|error| Reason::Compile(cause(&error)))
+        made.await?.map_err(|error: wasmtime::Error| Reason::Compile(cause(&error)))
     }
 }
 
-#[allow(unsafe_code, reason = "the code is what this program's own child has just made of the component")]
+/// Runs something that takes long, away from the threads that serve deliveries.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Reason> {
+    tokio::task::spawn_blocking(work).await.map_err(|error| Reason::Fault(error.to_string()))
+}
+
+#[allow(unsafe_code, reason = "the code is what this program's own child has made of the component")]
 fn deserialize(engine: &wasmtime::Engine, code: &[u8]) -> wasmtime::Result<Component> {
     // SAFETY: `deserialize` asks for the unchanged result of a compilation. It comes through a pipe from a process that this
-    // one has started, of the same program; a component has no means to write there.
+    // one has started, of the same program, or from a file in which only this user can have put such a result. A component
+    // has no means to write to either.
     unsafe { Component::deserialize(engine, code) }
 }
 

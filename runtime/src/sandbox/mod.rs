@@ -9,6 +9,7 @@
 
 mod backtrace;
 mod call;
+mod code_cache;
 mod compiler;
 mod engine;
 mod handler;
@@ -18,6 +19,7 @@ mod limits;
 mod load;
 mod trap;
 
+pub use code_cache::{CodeCache, CodeCacheError};
 pub use compiler::{Compiler, compile_in_this_process};
 pub use engine::{Engine, EngineError, EngineSettings};
 pub use handler::Handler;

@@ -3,6 +3,7 @@
 //! `cargo xtask test` starts the services and says where they are. Without them each test fails and says so. Every test
 //! has a topic, a group, databases and handlers of its own.
 
+mod code_cache;
 mod crashes;
 mod dead;
 mod embedded;
