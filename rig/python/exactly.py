@@ -30,7 +30,8 @@ def values(bootstrap: str, topic: str) -> Iterator[bytes]:
         left += end - first
     consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in partitions])
     while left > 0:
-        for message in consumer.consume(2_000, timeout=10):
+        # `consume` waits until it has as many as it is asked for, or for the whole time.
+        for message in consumer.consume(min(2_000, left), timeout=10):
             if message.error():
                 sys.exit(f"the topic cannot be read: {message.error()}")
             left -= 1
