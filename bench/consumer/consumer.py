@@ -10,108 +10,19 @@ import asyncio
 import json
 import sys
 import time
-from datetime import datetime, timezone
 
 from aiokafka import AIOKafkaConsumer
 from pymongo import AsyncMongoClient
 
+# Of rig/python, which is on the path.
+from handwritten import writes
+
 TICKS = 100
 
 
-def metadata(event: dict) -> dict:
-    created = datetime.fromisoformat(event["created_at"])
-    return {"created_at": created, "updated_at": datetime.now(timezone.utc), "source_event_id": event["event_id"]}
-
-
-def changed(event: dict) -> dict:
-    return {"metadata.updated_at": datetime.now(timezone.utc), "metadata.last_event_id": event["event_id"]}
-
-
-class Handlers:
-    def __init__(self, database):
-        self.users, self.statistics, self.activities = database["users"], database["statistics"], database["activities"]
-        self.by_type = {
-            "UserCreated": [self.user_created, self.user_statistics],
-            "UserUpdated": [self.user_updated],
-            "ActivityCreated": [self.activity_created],
-            "ParticipantJoined": [self.participant_joined],
-            "ActivityUpdated": [self.activity_updated],
-        }
-
-    async def handle(self, event: dict) -> None:
-        event["payload"] = json.loads(event["payload"])
-        for handler in self.by_type.get(event["event_type"], []):
-            await handler(event, event["payload"])
-
-    async def user_created(self, event: dict, payload: dict) -> None:
-        name = f"{payload.get('first_name') or ''} {payload.get('last_name') or ''}".strip()
-        await self.users.insert_one(
-            {
-                "_id": event["aggregate_id"],
-                "email": payload.get("email"),
-                "username": payload.get("username"),
-                "name": name,
-                "first_name": payload.get("first_name"),
-                "last_name": payload.get("last_name"),
-                "profile": {"bio": payload.get("bio"), "avatar_url": payload.get("avatar_url")},
-                "metadata": metadata(event),
-                "allowed_users": [event["aggregate_id"]],
-            }
-        )
-
-    async def user_statistics(self, event: dict, payload: dict) -> None:
-        change = {"$inc": {"total_users": 1}, "$set": {"last_updated": datetime.now(timezone.utc)}}
-        await self.statistics.update_one({"_id": "global_stats"}, change, upsert=True)
-
-    async def user_updated(self, event: dict, payload: dict) -> None:
-        names = {"bio": "profile.bio", "avatar_url": "profile.avatar_url"}
-        keys = ("email", "username", "first_name", "last_name", "bio", "avatar_url")
-        change = {names.get(key, key): payload[key] for key in keys if key in payload} | changed(event)
-        if "first_name" in payload or "last_name" in payload:
-            change["name"] = f"{payload.get('first_name') or ''} {payload.get('last_name') or ''}".strip()
-        await self.found(self.users.update_one({"_id": event["aggregate_id"]}, {"$set": change}))
-
-    async def activity_created(self, event: dict, payload: dict) -> None:
-        get, creator = payload.get, payload.get("creator_user_id")
-        await self.activities.insert_one(
-            {
-                "_id": event["aggregate_id"],
-                "title": get("title"),
-                "description": get("description"),
-                "creator_id": creator,
-                "type": get("activity_type"),
-                "location": {
-                    "name": get("location_name"),
-                    "address": get("location_address"),
-                    "coordinates": get("coordinates"),
-                },
-                "schedule": {"start_date": get("start_date"), "end_date": get("end_date"), "timezone": get("timezone")},
-                "participants": {"current_count": 0, "max_count": get("max_participants"), "list": []},
-                "status": "active",
-                "metadata": metadata(event),
-                "allowed_users": [creator] if creator else [],
-            }
-        )
-
-    async def participant_joined(self, event: dict, payload: dict) -> None:
-        user = payload["user_id"]
-        entry = {"user_id": user, "joined_at": datetime.fromisoformat(event["created_at"]), "status": "confirmed"}
-        change = {
-            "$addToSet": {"participants.list": entry, "allowed_users": user},
-            "$inc": {"participants.current_count": 1},
-            "$set": changed(event),
-        }
-        await self.found(self.activities.update_one({"_id": event["aggregate_id"]}, change))
-
-    async def activity_updated(self, event: dict, payload: dict) -> None:
-        names = {"location_name": "location.name", "location_address": "location.address"}
-        keys = ("title", "description", "status", "location_name", "location_address")
-        change = {names.get(key, key): payload[key] for key in keys if key in payload} | changed(event)
-        await self.found(self.activities.update_one({"_id": event["aggregate_id"]}, {"$set": change}))
-
-    async def found(self, update) -> None:
-        if (await update).matched_count == 0:
-            raise LookupError("no such document")
+async def handle(database, row: dict) -> None:
+    for write in writes(row, json.loads(row["payload"])):
+        write.check(await write.on(database))
 
 
 def cpu(file: str) -> float:
@@ -129,7 +40,6 @@ def peak_bytes(number: str) -> int:
 
 async def main(kafka: str, topic: str, group: str, mongodb: str, database: str, events: int, processes: dict) -> None:
     client = AsyncMongoClient(mongodb)
-    handlers = Handlers(client[database])
     consumer = AIOKafkaConsumer(
         topic, bootstrap_servers=kafka, group_id=group, enable_auto_commit=False, auto_offset_reset="earliest"
     )
@@ -139,7 +49,7 @@ async def main(kafka: str, topic: str, group: str, mongodb: str, database: str, 
         async for message in consumer:
             envelope = json.loads(message.value)
             if envelope["op"] == "c":
-                await handlers.handle(envelope["after"])
+                await handle(client[database], envelope["after"])
             await consumer.commit()
             if done == 0:
                 begin, own = time.monotonic(), time.process_time()

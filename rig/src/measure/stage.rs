@@ -234,7 +234,8 @@ impl<'a> Stage<'a> {
             "events": backlog.by_hand, "processes": processes,
         });
         let mut command = Command::new(python);
-        command.env("PYTHONDONTWRITEBYTECODE", "1").arg(consumer.join("consumer.py")).arg(settings.to_string());
+        command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONPATH", paths::root().join("rig/python"));
+        command.arg(consumer.join("consumer.py")).arg(settings.to_string());
         said(&process::output(&mut command, "the consumer written by hand")?)
     }
 
