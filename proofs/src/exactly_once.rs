@@ -10,7 +10,7 @@ use crate::load::{Amount, Load, Mix};
 use crate::run::Run;
 use crate::verdict::Verdict;
 use crate::{deaths, exactly, hosts};
-use rig::comparison;
+use rig::clock;
 
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Few events per batch, so that many batches are open when hosts die.
@@ -19,7 +19,7 @@ const BATCH: &str = "100";
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     // Two kills cannot strike at every point.
     let (kills, lag) = if run.quick { (2, 30) } else { (200, 150) };
-    let since = comparison::moment();
+    let since = clock::now_ms();
     let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Tallied, lag, events: 0, seed: 21 })?;
     let settings = vec![("PROCESSING_BATCH_SIZE", BATCH.to_owned())];
     let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, hosts::several(run.quick), settings)?;

@@ -18,7 +18,7 @@ use crate::verdict::Verdict;
 use rig::instance::Service;
 use rig::pipeline::Pipeline;
 use rig::proxy::Direction;
-use rig::{comparison, interrupt};
+use rig::{clock, interrupt};
 
 const PATIENCE: Duration = Duration::from_mins(2);
 /// Longer than the group's session, which is 6 s.
@@ -82,7 +82,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let set = ReplicaSet::start(run)?;
     println!("  a replica set of three members, each behind a proxy");
     let pipeline = Pipeline { mongodb: set.uri.clone(), ..run.pipeline().clone() };
-    let since = comparison::moment();
+    let since = clock::now_ms();
     // The quick form has fewer records, because every record that is sent is also compared.
     let lag = if run.quick { 20 } else { 150 };
     let mut load = Load::start(run, &pipeline, Amount { mix: Mix::Tallied, lag, events: 0, seed: 61 })?;

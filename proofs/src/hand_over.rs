@@ -11,7 +11,7 @@ use crate::exactly;
 use crate::run::Run;
 use crate::verdict::Verdict;
 use rig::pipeline::Pipeline;
-use rig::{comparison, interrupt, paths, process, python};
+use rig::{clock, interrupt, paths, process, python};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 /// The point at which each process dies.
@@ -20,7 +20,7 @@ const DEATHS: [&str; 3] = ["between-handlers", "before-commit", "before-handlers
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let events = if run.quick { 1_200 } else { 6_000 };
     let Pipeline { kafka, topic, .. } = run.pipeline();
-    let since = comparison::moment();
+    let since = clock::now_ms();
     // All three need partitions, so nothing is sent before they share them.
     let mut predecessor = predecessor(run, &(events / 8).to_string())?;
     share(run)?;

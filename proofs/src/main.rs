@@ -51,6 +51,7 @@ mod reads;
 mod recovery;
 mod reference;
 mod replica_set;
+mod report;
 mod run;
 mod secured;
 mod simulated;
@@ -67,9 +68,9 @@ use clap::Parser;
 use rig::instance::{Instance, Service, Temporary};
 use rig::{interrupt, prerequisites};
 
+use crate::report::Report;
 use crate::run::Run;
 use crate::table::{PROOFS, Proof, Way};
-use crate::verdict::Report;
 
 const INSTANCE: &str = "prove";
 

@@ -12,7 +12,7 @@ use rig::instance::Service;
 use rig::progress::Progress;
 use rig::rows::Rows;
 use rig::weir::{Stats, Weir};
-use rig::{comparison, interrupt};
+use rig::{clock, comparison, interrupt};
 
 const RATE: u64 = 100;
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -21,7 +21,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let away = Duration::from_secs(if run.quick { 3 } else { 60 });
     let around = Duration::from_secs(if run.quick { 1 } else { 15 });
 
-    let since = comparison::moment();
+    let since = clock::now_ms();
     let weir = run.host(&run.handlers([])?)?;
     let mut progress = Progress::default();
     let mut inserted = 0;

@@ -11,13 +11,13 @@ use crate::load::{Amount, Load, Mix};
 use crate::run::Run;
 use crate::verdict::Verdict;
 use crate::{deaths, exactly, hosts};
-use rig::{comparison, interrupt};
+use rig::{clock, interrupt};
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let (least, kills, after) = if run.quick { (500, 1, 200) } else { (50_000, 20, 10_000) };
-    let since = comparison::moment();
+    let since = clock::now_ms();
     let lag = if run.quick { 20 } else { 100 };
     let mut load = Load::start(run, run.pipeline(), Amount { mix: Mix::Counters, lag, events: 0, seed: 41 })?;
     let settings = vec![("PROCESSING_BATCH_SIZE", "50".to_owned())];

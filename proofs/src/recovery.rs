@@ -14,7 +14,7 @@ use crate::load::{Amount, Load, Mix};
 use crate::run::Run;
 use crate::takeover::{self, Takeover};
 use crate::verdict::Verdict;
-use rig::{comparison, interrupt};
+use rig::{clock, interrupt};
 
 const STOPPED: Duration = Duration::from_secs(3);
 const KILLED: Duration = Duration::from_secs(15);
@@ -42,7 +42,7 @@ struct Counts {
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     // A host is killed when it passes `POINT` for this time.
     let (trials, lag, pass) = if run.quick { (1, 20, 5) } else { (6, 150, 20) };
-    let since = comparison::moment();
+    let since = clock::now_ms();
     let settings = vec![("PROCESSING_BATCH_SIZE", "100".to_owned())];
     let mut hosts = Hosts::new(run, run.handlers(["tallies"])?, 2, settings)?;
     hosts.up()?;

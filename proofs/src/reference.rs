@@ -12,7 +12,7 @@ use crate::run::Run;
 use crate::verdict::Verdict;
 use rig::progress::Progress;
 use rig::rows::{self, Rows};
-use rig::{comparison, interrupt};
+use rig::{clock, comparison, interrupt};
 
 const ROWS_BEFORE: u64 = 20;
 const LIMIT: Duration = Duration::from_mins(1);
@@ -29,7 +29,7 @@ VALUES (uuidv7(), uuidv7(), 'User', 'UserCreated',
 const THE_ROW: &str = "payload @> '{\"email\": \"test@example.com\"}'";
 
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
-    let since = comparison::moment();
+    let since = clock::now_ms();
     let weir = run.host(&run.handlers([])?)?;
     let mut before = Rows::insert(run.instance, run.pipeline(), ROWS_BEFORE, 0, 7)?;
     while !before.done()? {

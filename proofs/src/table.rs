@@ -4,7 +4,7 @@ use anyhow::Result;
 use rig::instance::Service;
 
 use crate::run::Run;
-use crate::verdict::Verdict;
+use crate::verdict::{Started, Verdict};
 use crate::{
     containment, culprit, decoding, exactly_once, faults, hand_over, hostile_records, latency, ledger_floor, outage,
     reads, recovery, reference, secured, simulated, stalls, throughput,
@@ -17,9 +17,6 @@ pub(crate) struct Proof {
     pub(crate) promise: &'static str,
     pub(crate) way: Way,
 }
-
-/// A proof whose services run. The argument says whether to run the quick form.
-pub(crate) type Started = Box<dyn FnOnce(bool) -> Result<Verdict>>;
 
 /// What proves a promise.
 pub(crate) enum Way {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
@@ -25,12 +24,6 @@ pub struct Comparison {
     first: Vec<String>,
     /// One document to look at.
     pub shown: Value,
-}
-
-/// Returns a moment before which nothing of a run was processed, in milliseconds since 1970.
-#[allow(clippy::disallowed_methods, reason = "the host's clock is what processing times must agree with")]
-pub fn moment() -> u128 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis())
 }
 
 /// Compares every document with what the outbox's rows must lead to. Fails with the first differences.

@@ -26,6 +26,7 @@ pub mod cache;
 pub mod cargo;
 #[cfg(feature = "clients")]
 pub mod clients;
+pub mod clock;
 pub mod comparison;
 pub mod guests;
 pub mod instance;

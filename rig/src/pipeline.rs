@@ -90,7 +90,7 @@ fn fresh_name(what: &str) -> String {
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let fits = |letter: char| if letter.is_ascii_lowercase() || letter.is_ascii_digit() { letter } else { '_' };
     let what: String = what.chars().map(fits).take(16).collect();
-    let moment = crate::comparison::moment();
+    let moment = crate::clock::now_ms();
     format!("{what}_{moment:x}_{:x}_{count:x}", std::process::id())
 }
 

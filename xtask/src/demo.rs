@@ -16,7 +16,7 @@ use rig::pipeline::Pipeline;
 use rig::progress::Progress;
 use rig::rows::Rows;
 use rig::weir::{Stats, Weir};
-use rig::{cargo, interrupt, paths, prerequisites, python};
+use rig::{cargo, clock, interrupt, paths, prerequisites, python};
 
 const INSTANCE: &str = "demo";
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -97,7 +97,7 @@ fn run_embedded(args: &Args, lacks: &[String]) -> Result<()> {
     python::run(&instance.parts, "generate.py", &["--records", &file, "--events", &events, "--seed", &seed])?;
     println!("{} records that Debezium would have made are in {file}", args.events);
 
-    let since = comparison::moment();
+    let since = clock::now_ms();
     let pipeline = pipeline(instance, args);
     let mut command = pipeline.command(&paths::weir(), &handlers);
     let port = instance.environment.ports.admin;
@@ -129,7 +129,7 @@ fn insert_and_compare(
     handlers: &Path,
     args: &Args,
 ) -> Result<(Stats, Comparison)> {
-    let since = comparison::moment();
+    let since = clock::now_ms();
     let weir = Weir::start(instance, pipeline, handlers)?;
     println!("weir is ready; inserting {} rows", args.events);
     let begin = Instant::now();

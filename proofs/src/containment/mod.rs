@@ -24,7 +24,7 @@ use rig::instance::ports;
 use rig::progress::Progress;
 use rig::rows::Rows;
 use rig::weir::Weir;
-use rig::{comparison, interrupt, python};
+use rig::{clock, comparison, interrupt, python};
 
 const MIB: u64 = 1 << 20;
 const GROWTH: u64 = 64 * MIB;
@@ -53,7 +53,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let (hostile, good, warm_up) = if run.quick { (1, 300, 1) } else { (10_000, 5_000, 2_000) };
     load::all_are_refused(run)?;
 
-    let since = comparison::moment();
+    let since = clock::now_ms();
     let kinds = kinds(run.quick);
     let behaviours: BTreeSet<&str> = kinds.iter().map(|kind| kind.handler).collect();
     let folder = run.handlers(behaviours)?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use bson::{Bson, DateTime, Document, doc};
 use rig::clients::{Record, find};
-use rig::{comparison, interrupt};
+use rig::{clock, interrupt};
 use serde_json::json;
 
 use crate::run::Run;
@@ -42,7 +42,7 @@ pub(super) struct Found {
 /// Creates a ledger that began long before the events of the proof. Returns the reference in milliseconds since 1970:
 /// that many hours back, on the border of a bucket.
 pub(super) fn begin(run: &Run<'_>, age_hours: i64) -> Result<i64> {
-    let now_ms = i64::try_from(comparison::moment())?;
+    let now_ms = i64::try_from(clock::now_ms())?;
     let reference_ms = (now_ms - age_hours * HOUR_MS) / BUCKET_MS * BUCKET_MS;
     let first = (reference_ms - BEGUN_MS) / BUCKET_MS;
     let ledger = doc! { "_id": "ledger", "first_bucket": first, "floors": true };

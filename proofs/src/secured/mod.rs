@@ -13,8 +13,7 @@ use nix::sys::wait::WaitStatus;
 use serde_json::{Value, json};
 
 use self::services::{PASSWORD, Services};
-use crate::table::Started;
-use crate::verdict::Verdict;
+use crate::verdict::{Started, Verdict};
 use rig::guests::Guests;
 use rig::instance::ports;
 use rig::weir::Weir;
