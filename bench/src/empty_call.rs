@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
-use weir::call::Verdict;
-use weir::event::Event;
+use weir_core::call::Verdict;
+use weir_core::event::Event;
 
 use bench::guests;
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use weir::call::{Call, HandlerKey, Installation};
-use weir::documents::Mode;
-use weir::event::Event;
-use weir::sandbox::{Compiler, Engine, EngineSettings, Handler, Limits};
-use weir::store::{self, Address, Driver, Reader, Store};
+use weir::driver::{Address, Driver};
+use weir_core::call::{Call, HandlerKey, Installation};
+use weir_core::documents::Mode;
+use weir_core::event::Event;
+use weir_core::store::{self, Reader, Store};
+use weir_sandbox::{Compiler, Engine, EngineSettings, Handler, Limits};
 
 /// A guest with placeholders for what it does. It never changes, so that measurements stay comparable.
 const GUEST: &str = include_str!("guest.wat");
@@ -62,7 +63,7 @@ pub async fn no_mongodb() -> Result<Reader> {
         group: "group".to_owned(),
         owner: "bench".to_owned(),
     };
-    Ok(Store::new(Arc::new(Arc::new(Driver::new(&address).await?)), &options).reader())
+    Ok(Store::new(Arc::new(Driver::new(&address).await?), &options).reader())
 }
 
 /// Returns the event's delivery in a batch in which nothing is pending.

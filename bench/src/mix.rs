@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
-use weir::event::{self, Decoded, Event};
+use weir_core::event::{self, Decoded, Event};
 
 /// A record as it goes into Kafka.
 #[derive(Debug, Clone, Deserialize)]

@@ -6,7 +6,7 @@
 use anyhow::{Context as _, Result, bail};
 use bson::{Bson, Document, RawArrayBuf, RawDocumentBuf, doc};
 use serde_json::{Map, Value};
-use weir::event::Event;
+use weir_core::event::Event;
 
 /// Statements of one event, each for a command.
 #[derive(Debug, Default)]

@@ -3,11 +3,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use weir::call::{Call, HandlerKey, Installation};
-use weir::documents::{Mode, Pending};
-use weir::event::Event;
-use weir::sandbox::{Compiler, Engine, EngineSettings, Limits};
-use weir::store::{self, Address, Driver, Reader, Store};
+use weir::driver::{Address, Driver};
+use weir_core::call::{Call, HandlerKey, Installation};
+use weir_core::documents::{Mode, Pending};
+use weir_core::event::Event;
+use weir_core::store::{self, Reader, Store};
+use weir_sandbox::{Compiler, Engine, EngineSettings, Limits};
 
 /// The functions that a core module may import: all functions of the frame that do not wait.
 pub const IMPORTS: &str = r#"(module
@@ -190,7 +191,7 @@ impl World {
                 group: "group".to_owned(),
                 owner: "fuzz".to_owned(),
             };
-            let reader = Store::new(Arc::new(Arc::new(driver)), &options).reader();
+            let reader = Store::new(Arc::new(driver), &options).reader();
             (Engine::new(&settings, Compiler::InProcess).expect("an engine"), reader)
         });
         Self { runtime, engine, reader }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use bson::{Document, RawBson, RawBsonRef, RawDocument, RawDocumentBuf, rawdoc};
 use serde_json::value::RawValue;
-use weir::config::Expressions;
-use weir::documents::Refusal;
-use weir::documents::ejson;
-use weir::documents::request::{self, Origin, Verb};
-use weir::event::{self, Columns, Decoded, Event, Others, Record, Undecodable};
+use weir_core::documents::Expressions;
+use weir_core::documents::Refusal;
+use weir_core::documents::ejson;
+use weir_core::documents::request::{self, Origin, Verb};
+use weir_core::event::{self, Columns, Decoded, Event, Others, Record, Undecodable};
 
 pub use components::{IMPORTS, around, component, component_of};
 

@@ -15,7 +15,6 @@ mod load;
 mod secret;
 mod settings;
 mod source;
-mod topics;
 mod unverified;
 
 #[cfg(test)]
@@ -29,11 +28,12 @@ pub use check::LogLevel;
 pub use error::Error;
 pub use handlers::{Allowed, Ceiling, DefaultCeiling, HandlerSettings};
 pub use kafka::{SaslMechanism, SecurityProtocol};
-pub use limits::{Expressions, Limit, Limits};
 pub use secret::Secret;
-pub use settings::{LogFormat, OffsetReset, Settings, table};
+pub use settings::{LogFormat, Settings, table};
+
 pub use source::{Source, Sources};
-pub use topics::{Pattern, Topics};
+use weir_core::consumer::topics::OffsetReset;
+use weir_sandbox::Limits;
 
 /// One row of the table of settings.
 #[derive(Debug, Clone)]

@@ -1,5 +1,7 @@
 //! The only composition root: it makes everything, and starts and stops it in order.
 
+mod summary;
+
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
@@ -11,18 +13,19 @@ use tokio::time::MissedTickBehavior;
 use uuid::Uuid;
 
 use crate::api;
-use crate::clock::{Clock, HostClock};
+use crate::clock::HostClock;
 use crate::config::Settings;
-use crate::consumer::{self, Embedded, Kafka, Reading, Recording};
-use crate::delivery::{Committer, Ledger};
-use crate::failpoint;
+use crate::driver::{Address, Driver};
+use crate::kafka::{self, Embedded, Kafka, Reading, Recording};
 use crate::registry::{self, Registry};
-use crate::sandbox::{CodeCache, Compiler, Engine, EngineSettings, Handler};
 use crate::shutdown::Shutdown;
-use crate::store::{self, Address, Driver, Session, Store, Swept};
-use crate::telemetry::health::{HANDLERS, Health, MONGODB};
-use crate::telemetry::metrics::Metrics;
-use crate::telemetry::stats;
+use weir_core::clock::Clock;
+use weir_core::delivery::{Committer, Ledger};
+use weir_core::failpoint;
+use weir_core::store::{self, Session, Store, Swept};
+use weir_core::telemetry::health::{HANDLERS, Health, MONGODB};
+use weir_core::telemetry::metrics::Metrics;
+use weir_sandbox::{CodeCache, Compiler, Engine, EngineSettings, Handler};
 
 /// How long a stop may take beyond `SHUTDOWN_TIMEOUT_SECONDS`: to give up the work in flight, and for the last words to
 /// Kafka, MongoDB, probes and the log.
@@ -79,7 +82,7 @@ async fn serve(settings: Settings, shutdown: Shutdown, source: Source) -> anyhow
     let admin = tokio::spawn(api::serve(listener, state, api::Bounds::default(), async {
         let _ = end.await;
     }));
-    tokio::spawn(stats::summarize(metrics.clone(), shutdown.clone()));
+    tokio::spawn(summary::summarize(metrics.clone(), shutdown.clone()));
 
     let result = process(&settings, source, &shutdown, (&metrics, &health), &connected).await;
     drop(ended);
@@ -162,7 +165,7 @@ async fn beat(store: Store) {
 
 /// Looks at intervals at the handlers' collections, which somebody may have replaced.
 async fn look_at_collections(store: Store) {
-    let mut due = tokio::time::interval(consumer::look_every());
+    let mut due = tokio::time::interval(kafka::look_every());
     due.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         due.tick().await;
@@ -230,7 +233,7 @@ pub async fn connect(settings: &Settings) -> Result<Store, store::Error> {
         group: settings.kafka_group_id.clone(),
         owner: Uuid::now_v7().to_string(),
     };
-    Ok(Store::new(Arc::new(Arc::new(driver)), &options))
+    Ok(Store::new(Arc::new(driver), &options))
 }
 
 /// Drops at intervals what the ledger need not remember.

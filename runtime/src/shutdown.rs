@@ -9,7 +9,7 @@ use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::telemetry::log;
+use crate::logging::log;
 
 /// The exit status of a stop that did not end in time.
 const LATE: i32 = 1;

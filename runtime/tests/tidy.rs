@@ -4,47 +4,58 @@
 //! It reads the sources line by line and understands no Rust beyond comments, so it finds a name anywhere. That is
 //! intended: a path spelled out in full is as much a dependency as a `use`.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+/// The packages of the runtime: how code names each, and where its sources are below `runtime/`. Cargo keeps a package
+/// from naming those that it does not depend on, so the rest of this file is about the modules.
+const PACKAGES: [(&str, &str); 3] = [("weir_core", "core/src/"), ("weir_sandbox", "sandbox/src/"), ("weir", "src/")];
+
 /// From the top down. A layer may name those after it.
-const LAYERS: [&[&str]; 12] = [
+const LAYERS: [&[&str]; 17] = [
     &["cli", "main"],
     &["server"],
     &["api"],
     &["operations"],
     &["registry"],
+    &["kafka"],
+    &["shutdown"],
+    &["logging"],
+    &["config"],
     &["sandbox"],
     &["host"],
     &["consumer"],
     &["delivery"],
     &["call"],
     &["documents"],
+    &["driver"],
     &["store"],
 ];
 
-/// The sandbox's wing. It meets the core in `call` and may not name [`CORE`]; the layers keep the core from naming it.
+/// The sandbox's wing. It meets the core in `call` and may not name [`CORE`]. Cargo keeps the core from naming it.
 const WING: [&str; 2] = ["sandbox", "host"];
 const CORE: [&str; 2] = ["consumer", "delivery"];
 
 /// Everything may name these, and they name none of the layers.
-const SHARED: [&str; 9] =
-    ["allocator", "clock", "config", "cut", "event", "failpoint", "seeded", "shutdown", "telemetry"];
+const SHARED: [&str; 7] = ["allocator", "clock", "cut", "event", "failpoint", "seeded", "telemetry"];
 
 /// Crates that only these modules see.
-const CLIENTS: [(&str, &[&str]); 4] = [
-    ("rdkafka", &["consumer"]),
-    ("wasmtime", &["sandbox", "host"]),
-    ("wasmtime_wasi", &["sandbox", "host"]),
-    ("mongodb", &["store"]),
+const CLIENTS: [(&str, &str); 2] = [("rdkafka", "kafka"), ("mongodb", "driver")];
+
+/// What a package may not be built with, directly or through others.
+const WITHOUT: [(&str, &[&str]); 3] = [
+    ("weir-core", &["rdkafka-sys", "openssl-sys", "mongodb", "wasmtime", "tokio"]),
+    ("simulation", &["rdkafka-sys", "openssl-sys", "mongodb", "wasmtime", "tokio"]),
+    ("weir-sandbox", &["rdkafka-sys", "openssl-sys", "mongodb"]),
 ];
 
 /// A pure file may name none of these.
 const IMPURE: [&str; 5] = ["tokio", "rdkafka", "wasmtime", "wasmtime_wasi", "mongodb"];
 
 /// Files that are pure whatever their head says. A file whose `//!` head has the word "Pure" is pure too.
-const PURE: [&str; 3] = ["event/", "call/", "documents/"];
+const PURE: [&str; 3] = ["core/src/event/", "core/src/call/", "core/src/documents/"];
 
 const UNBOUNDED: [&str; 6] = [
     "unbounded_channel",
@@ -54,6 +65,9 @@ const UNBOUNDED: [&str; 6] = [
     "mpsc::unbounded",
     "std::sync::mpsc::channel",
 ];
+
+/// Tests and tools.
+const OTHERS: [&str; 6] = ["tests", "../rig/src", "../proofs/src", "../xtask/src", "../bench/src", "../sdk/rust/src"];
 
 const MOST_LINES: usize = 600;
 
@@ -71,9 +85,9 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Checks one file of `runtime/src`, named by its path below that folder.
+/// Checks one file, named by its path below `runtime/`.
 fn check(file: &str, text: &str) -> Vec<Fault> {
-    let module = file.split(['/', '.']).next().unwrap_or_default();
+    let (package, module) = place(file);
     let pure = is_pure(file, text);
     let mut faults = Vec::new();
     let mut fault = |line: usize, rule: String| faults.push(Fault { file: file.to_owned(), line, rule });
@@ -86,14 +100,14 @@ fn check(file: &str, text: &str) -> Vec<Fault> {
         fault(1, format!("the module {module} has no place among the layers; give it one in tests/tidy.rs"));
     }
     for (line, code) in code_lines(text) {
-        for named in modules_named(&code) {
+        for named in modules_named(package, &code) {
             if let Some(rule) = may_not_name(module, named) {
                 fault(line, rule);
             }
         }
         for (client, seen_by) in CLIENTS {
-            if names_crate(&code, client) && !seen_by.contains(&module) {
-                fault(line, format!("only {} may name {client}", seen_by.join(" and ")));
+            if names_crate(&code, client) && seen_by != module {
+                fault(line, format!("only {seen_by} may name {client}"));
             }
         }
         if pure && let Some(name) = IMPURE.into_iter().find(|name| names_crate(&code, name)) {
@@ -125,6 +139,19 @@ fn starts_somewhere(line: &str, path: &str) -> bool {
             before.is_alphanumeric() || matches!(before, '.' | '_' | '-' | '}' | '*' | '~' | '/' | '$')
         })
     })
+}
+
+/// Returns the package and the module of a file.
+fn place(file: &str) -> (&'static str, &str) {
+    let found = PACKAGES.into_iter().find_map(|(package, sources)| Some((package, file.strip_prefix(sources)?)));
+    let (package, below) = found.unwrap_or_else(|| panic!("{file} is in none of the packages"));
+    (package, module(package, below.split(['/', '.']).next().unwrap_or_default()))
+}
+
+/// Returns the module that a package's top module or item belongs to. The sandbox's package is the module `sandbox`,
+/// except for what it keeps apart.
+fn module<'a>(package: &str, top: &'a str) -> &'a str {
+    if package == "weir_sandbox" && !matches!(top, "host" | "cut") { "sandbox" } else { top }
 }
 
 fn is_pure(file: &str, text: &str) -> bool {
@@ -198,25 +225,51 @@ fn plain_end(inner: &str) -> &str {
     end.map_or("", |at| &inner[at + 1..])
 }
 
-/// Returns the top modules named by `crate::x` or, in the binary, `weir::x`, also in a list on one line:
+/// Returns the modules named by `crate::x` or by another package's `weir_core::x`, also in a list on one line:
 /// `crate::{x, y::z}`.
-fn modules_named(code: &str) -> Vec<&str> {
+fn modules_named<'a>(package: &'static str, code: &'a str) -> Vec<&'a str> {
     let mut named = Vec::new();
-    for root in ["crate::", "weir::"] {
-        for (at, _) in code.match_indices(root) {
+    let roots = PACKAGES.map(|(package, _)| (package, format!("{package}::")));
+    for (of, root) in roots.into_iter().chain([(package, "crate::".to_owned())]) {
+        for (at, _) in code.match_indices(&root) {
             let before = &code[..at];
             if before.ends_with(is_of_a_word) {
                 continue;
             }
             let rest = &code[at + root.len()..];
-            match rest.strip_prefix('{') {
-                Some(list) => named.extend(list.split([',', '}']).map(first_word)),
-                None => named.push(first_word(rest)),
-            }
+            let tops = match rest.strip_prefix('{') {
+                Some(list) => list.split([',', '}']).map(first_word).collect(),
+                None => vec![first_word(rest)],
+            };
+            named.extend(tops.into_iter().filter(|top| !top.is_empty()).map(|top| module(of, top)));
         }
     }
-    named.retain(|name| !name.is_empty());
     named
+}
+
+/// Returns the packages that a lock file's package is built with, directly and through others, tests included.
+fn built_with<'a>(lock: &'a str, package: &'a str) -> BTreeSet<&'a str> {
+    let mut needs: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut name = "";
+    for line in lock.lines() {
+        if let Some(named) = line.strip_prefix("name = ") {
+            name = named.trim_matches('"');
+        } else if let Some(needed) = line.strip_prefix(" \"") {
+            needs.entry(name).or_default().insert(needed.split([' ', '"']).next().unwrap_or_default());
+        }
+    }
+    let mut found = BTreeSet::from([package]);
+    let mut open = vec![package];
+    while let Some(next) = open.pop() {
+        open.extend(needs.get(next).into_iter().flatten().copied().filter(|needed| found.insert(needed)));
+    }
+    found
+}
+
+/// Returns what the package is built with although [`WITHOUT`] forbids it.
+fn forbidden(lock: &str, package: &str, without: &[&str]) -> Vec<String> {
+    let found = built_with(lock, package);
+    without.iter().filter(|name| found.contains(**name)).map(|name| format!("{package} is built with {name}")).collect()
 }
 
 fn first_word(text: &str) -> &str {
@@ -272,14 +325,28 @@ fn each_file(folder: &str, mut see: impl FnMut(&str, &str)) {
 #[test]
 fn the_sources_keep_the_lines() {
     let mut faults = Vec::new();
-    each_file("src", |file, text| faults.extend(check(file, text)));
+    for (_, sources) in PACKAGES {
+        each_file(sources, |file, text| faults.extend(check(&format!("{sources}{file}"), text)));
+    }
     report(&faults);
+}
+
+#[test]
+fn the_core_and_the_sandbox_are_built_without_clients() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.lock");
+    let lock = fs::read_to_string(path).expect("the lock file can be read");
+    let found: Vec<_> = WITHOUT.iter().flat_map(|(package, without)| forbidden(&lock, package, without)).collect();
+    assert!(found.is_empty(), "{}", found.join("\n"));
+    for client in ["rdkafka-sys", "openssl-sys", "mongodb", "wasmtime", "tokio"] {
+        assert!(built_with(&lock, "weir").contains(client), "weir is built with {client}, so this test reads the file");
+    }
 }
 
 #[test]
 fn no_file_names_a_path_of_one_machine() {
     let mut faults = Vec::new();
-    for folder in ["src", "tests", "../rig/src", "../proofs/src", "../xtask/src", "../bench/src", "../sdk/rust/src"] {
+    let own = PACKAGES.map(|(_, sources)| sources);
+    for folder in own.into_iter().chain(OTHERS) {
         each_file(folder, |file, text| faults.extend(machine_paths(&format!("{folder}/{file}"), text)));
     }
     report(&faults);
@@ -287,7 +354,7 @@ fn no_file_names_a_path_of_one_machine() {
 
 #[test]
 fn no_test_or_tool_is_too_long() {
-    for folder in ["tests", "../rig/src", "../proofs/src", "../xtask/src", "../bench/src", "../sdk/rust/src"] {
+    for folder in OTHERS {
         each_file(folder, |file, text| {
             assert!(text.lines().count() <= MOST_LINES, "{folder}/{file} has more than {MOST_LINES} lines");
         });
@@ -297,48 +364,54 @@ fn no_test_or_tool_is_too_long() {
 #[test]
 fn the_rules_bite() {
     let bad = [
-        ("store/mod.rs", "use crate::host::Host;", "store may not name host"),
-        ("host/mod.rs", "use crate::{event::Event, delivery::Batch};", "host may not name delivery"),
-        ("delivery/run.rs", "    let it = crate::server::start();", "delivery may not name server"),
-        ("event/mod.rs", "use crate::store::Write;", "event may not name store"),
-        ("config.rs", "use crate::store::Write;", "config may not name store"),
-        ("api/mod.rs", "use crate::server::run;", "api may not name server"),
-        ("delivery/mod.rs", "use rdkafka::Message;", "only consumer may name rdkafka"),
-        ("registry/mod.rs", "fn of(it: &wasmtime::Engine) {}", "only sandbox and host may name wasmtime"),
-        ("registry/mod.rs", "use wasmtime_wasi as wasi;", "only sandbox and host may name wasmtime_wasi"),
-        ("host/mod.rs", "use {mongodb::bson, std::fmt};", "only store may name mongodb"),
-        ("event/time.rs", "use tokio::time;", "is pure and may not name tokio"),
-        ("delivery/decide.rs", "//! Decides. Pure: no clock.\n\nuse tokio::time;", "is pure and may not name tokio"),
-        ("documents/request.rs", "use tokio::time;", "is pure and may not name tokio"),
-        ("sandbox/mod.rs", "use crate::consumer::Member;", "sandbox and core meet in call"),
-        ("delivery/mod.rs", "use crate::sandbox::Handler;", "delivery may not name sandbox"),
-        ("consumer/mod.rs", "let (tx, rx) = mpsc::unbounded_channel();", "every queue has a bound"),
-        ("event/a.rs", r#"let a = ('"', "\"\\", tokio::b());"#, "is pure and may not name tokio"),
-        ("plugins/mod.rs", "", "the module plugins has no place"),
+        ("core/src/store/mod.rs", "use crate::delivery::Batch;", "store may not name delivery"),
+        ("sandbox/src/host/mod.rs", "use weir_core::{event::Event, delivery::Batch};", "host may not name delivery"),
+        ("sandbox/src/host/mod.rs", "use crate::{cut, Engine};", "host may not name sandbox"),
+        ("src/kafka/run.rs", "    let it = crate::server::start();", "kafka may not name server"),
+        ("core/src/event/mod.rs", "use crate::store::Write;", "event may not name store"),
+        ("core/src/telemetry/mod.rs", "use crate::store::Write;", "telemetry may not name store"),
+        ("src/config.rs", "use crate::logging::log;", "config may not name logging"),
+        ("src/api/mod.rs", "use crate::server::run;", "api may not name server"),
+        ("src/driver.rs", "use weir_core::delivery::Batch;", "driver may not name delivery"),
+        ("src/registry/mod.rs", "use rdkafka::Message;", "only kafka may name rdkafka"),
+        ("src/operations/mod.rs", "use {mongodb::bson, std::fmt};", "only driver may name mongodb"),
+        ("core/src/event/time.rs", "use tokio::time;", "is pure and may not name tokio"),
+        ("src/logging/line.rs", "//! A line. Pure: no clock.\n\nuse tokio::time;", "is pure and may not name tokio"),
+        ("core/src/documents/request.rs", "use tokio::time;", "is pure and may not name tokio"),
+        ("sandbox/src/call.rs", "use weir_core::consumer::Member;", "sandbox and core meet in call"),
+        ("src/kafka/mod.rs", "let (tx, rx) = mpsc::unbounded_channel();", "every queue has a bound"),
+        ("core/src/event/a.rs", r#"let a = ('"', "\"\\", tokio::b());"#, "is pure and may not name tokio"),
+        ("src/plugins/mod.rs", "", "the module plugins has no place"),
+        ("core/src/plugins.rs", "", "the module plugins has no place"),
     ];
     for (file, text, rule) in bad {
         let faults = check(file, text);
         assert_eq!(faults.len(), 1, "{file}: {text}: {faults:?}");
         assert!(faults[0].to_string().contains(rule), "{}", faults[0]);
     }
-    assert_eq!(check("delivery/decide.rs", "//! Pure.\n\nuse tokio::time;")[0].line, 3);
-    assert_eq!(check("store/mod.rs", &"\n".repeat(MOST_LINES + 1)).len(), 1);
+    assert_eq!(check("core/src/delivery/decide.rs", "//! Pure.\n\nuse tokio::time;")[0].line, 3);
+    assert_eq!(check("core/src/store/mod.rs", &"\n".repeat(MOST_LINES + 1)).len(), 1);
     let path = format!("let path = \"/{}/me/x\";", "home");
     assert_eq!(machine_paths("store/mod.rs", &path).len(), 1);
+    let lock = "name = \"a\"\ndependencies = [\n \"b 1.0.0\",\n]\n\nname = \"b\"\ndependencies = [\n \"c\",\n]\n";
+    assert_eq!(forbidden(lock, "a", &["c", "d"]), ["a is built with c"]);
+    assert!(forbidden(lock, "b", &["a"]).is_empty());
 }
 
 #[test]
 fn what_is_allowed_passes() {
     let good = [
-        ("cli/run.rs", "use crate::server;"),
-        ("documents/pending.rs", "use crate::store::{IdKey, Write};"),
-        ("consumer/mod.rs", "use rdkafka::Message;\nuse tokio::sync::mpsc::channel;"),
-        ("sandbox/mod.rs", "use wasmtime::Engine;\nuse crate::host::Host;\nuse crate::telemetry;"),
-        ("store/mod.rs", "use mongodb::bson;\nuse crate::clock;"),
-        ("delivery/mod.rs", "// rdkafka::Message is the consumer's.\nlet mongodb = store.mongodb();"),
-        ("telemetry/log.rs", r##"f("mongodb::a", r#"a "rdkafka::b" c"#, '"', "\"wasmtime::c\\", "https://x");"##),
-        ("lib.rs", "pub mod store;"),
-        ("main.rs", "use weir::cli;"),
+        ("src/cli/run.rs", "use crate::server;"),
+        ("core/src/documents/pending.rs", "use crate::store::{IdKey, Write};"),
+        ("src/kafka/mod.rs", "use rdkafka::Message;\nuse tokio::sync::mpsc::channel;\nuse weir_core::consumer;"),
+        ("sandbox/src/call.rs", "use wasmtime::Engine;\nuse crate::host::Host;\nuse weir_core::telemetry;"),
+        ("sandbox/src/host/mod.rs", "use crate::cut::cut;\nuse weir_core::call::Call;"),
+        ("src/driver.rs", "use mongodb::bson;\nuse weir_core::{clock, store::wire};"),
+        ("core/src/delivery/mod.rs", "// rdkafka::Message is Kafka's.\nlet mongodb = store.mongodb();"),
+        ("src/logging/log.rs", r##"f("mongodb::a", r#"a "rdkafka::b" c"#, '"', "\"wasmtime::c\\", "https://x");"##),
+        ("src/config.rs", "use weir_sandbox::Limits;"),
+        ("core/src/lib.rs", "pub mod store;"),
+        ("src/main.rs", "use weir::cli;"),
     ];
     for (file, text) in good {
         assert_eq!(check(file, text), [], "{file}");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use weir::seeded::Bug;
+use weir_core::seeded::Bug;
 
 use crate::broken::{Broken, Fault};
 use crate::sweep::{self, Swept};
@@ -84,7 +84,7 @@ fn look_for(bug: Bug, seeds: &[u64]) -> Result<(u64, String), String> {
         }
         return Err(format!("by {} seeds; {} failed otherwise: {others:?}", seeds.len(), failures.len()));
     };
-    weir::seeded::set(None);
+    weir_core::seeded::set(None);
     match run::seed(seed).faults.first() {
         None => Ok((seed, fault.to_string())),
         Some(without) => Err(format!("seed {seed} fails without it too: {without}")),

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use weir::consumer::Member;
-use weir::delivery::hop::Later;
-use weir::delivery::{Hop, Said, Work};
+use weir_core::consumer::Member;
+use weir_core::delivery::hop::Later;
+use weir_core::delivery::{Hop, Said, Work};
 
 use crate::kernel::{Slot, lock};
 

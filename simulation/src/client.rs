@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use weir::consumer::LogEnd;
-use weir::delivery::Entry;
-use weir::store::PartitionId;
+use weir_core::consumer::LogEnd;
+use weir_core::delivery::Entry;
+use weir_core::store::PartitionId;
 
 use crate::kafka::{Kafka, id, number};
 use crate::kernel::Kernel;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Array, Bson, DateTime, Document, Timestamp, doc};
-use weir::store::wire;
+use weir_core::store::wire;
 
 use crate::mongo::{DUPLICATE, Key, Mongo, OUT_OF_TIME, Place, TOO_LARGE, Trouble, UNAUTHORIZED, failed, id_bytes};
 

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
-use weir::call::{Action, Failure, Fault, Run, Verdict};
-use weir::delivery::Handlers;
-use weir::delivery::hop::Later;
-use weir::delivery::{Identity, Routes};
-use weir::documents::view::{Needs, Source, View};
-use weir::documents::{Code, Mode, Refusal};
-use weir::event::Event;
-use weir::store::{self, FaultKind, Query, Write};
+use weir_core::call::{Action, Failure, Fault, Run, Verdict};
+use weir_core::delivery::Handlers;
+use weir_core::delivery::hop::Later;
+use weir_core::delivery::{Identity, Routes};
+use weir_core::documents::view::{Needs, Source, View};
+use weir_core::documents::{Code, Mode, Refusal};
+use weir_core::event::Event;
+use weir_core::store::{self, FaultKind, Query, Write};
 
 use crate::kernel::{Kernel, lock};
 use crate::model::{EventKind, last_row, shared_entry, shared_id};

@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use weir::clock::Clock;
-use weir::config::{OffsetReset, Topics};
-use weir::consumer::action::{Action, Change, Standing};
-use weir::consumer::claiming::{Claimed, Claiming};
-use weir::consumer::member::{self, Member};
-use weir::consumer::queue::BatchBounds;
-use weir::delivery::{Committer, Ledger, Work};
-use weir::store::{BEAT, GroupProgress, Options, PartitionId, Store};
-use weir::telemetry::health::Health;
-use weir::telemetry::metrics::Metrics;
+use weir_core::clock::Clock;
+use weir_core::consumer::action::{Action, Change, Standing};
+use weir_core::consumer::claiming::{Claimed, Claiming};
+use weir_core::consumer::member::{self, Member};
+use weir_core::consumer::queue::BatchBounds;
+use weir_core::consumer::topics::{OffsetReset, Topics};
+use weir_core::delivery::{Committer, Ledger, Work};
+use weir_core::store::{BEAT, GroupProgress, Options, PartitionId, Store};
+use weir_core::telemetry::health::Health;
+use weir_core::telemetry::metrics::Metrics;
 
 use crate::broken::{Broken, Fault};
 use crate::channel::{Channel, CommitterEnd};

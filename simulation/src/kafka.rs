@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
-use weir::consumer::broker::{Answer, Broker, Log, Unanswered};
-use weir::delivery::Item;
-use weir::event::RawRecord;
-use weir::store::PartitionId;
+use weir_core::consumer::broker::{Answer, Broker, Log, Unanswered};
+use weir_core::delivery::Item;
+use weir_core::event::RawRecord;
+use weir_core::store::PartitionId;
 
 use crate::kernel::{Kernel, lock};
 

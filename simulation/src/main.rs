@@ -40,7 +40,7 @@ use std::time::Instant;
 use anyhow::Context as _;
 use clap::Parser;
 use serde_json::{Value, json};
-use weir::seeded;
+use weir_core::seeded;
 
 use crate::sweep::Swept;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
-use weir::store::wire;
+use weir_core::store::wire;
 
 use crate::kernel::Kernel;
 

@@ -1,7 +1,7 @@
 //! The queries and writes of the simulated handlers.
 
 use bson::{Bson, Document, RawBson, RawDocumentBuf, doc};
-use weir::store::{IdKey, Kind, Query, Write};
+use weir_core::store::{IdKey, Kind, Query, Write};
 
 pub(crate) fn ask(collection: &str, filter: &Document) -> Query {
     let filter = RawDocumentBuf::try_from(filter).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use weir::seeded::{self, Bug};
+use weir_core::seeded::{self, Bug};
 
 use crate::broken::Fault;
 use crate::kernel::lock;

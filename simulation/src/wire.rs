@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bson::{Bson, Document, RawBsonRef, RawDocument, RawDocumentBuf, doc};
-use weir::store::wire::{Answer, Error, Found, MAX_TIME, Transactions, Wire};
+use weir_core::store::wire::{Answer, Error, Found, MAX_TIME, Transactions, Wire};
 
 use crate::command::{self, Outcome};
 use crate::kernel::{Kernel, Slot, lock};

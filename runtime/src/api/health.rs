@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
 use super::problem::Problem;
-use crate::telemetry::health::Readiness;
+use weir_core::telemetry::health::Readiness;
 
 /// Answers 200 while every loop makes progress. An outage of Kafka or MongoDB does not count: a restart does not end
 /// it.

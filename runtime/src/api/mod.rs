@@ -23,10 +23,10 @@ use axum::routing::get;
 use axum::{Router, extract};
 use tokio::net::TcpListener;
 
-use crate::store::Store;
-use crate::telemetry::{Health, Metrics};
 use problem::Problem;
 pub use serving::Bounds;
+use weir_core::store::Store;
+use weir_core::telemetry::{Health, Metrics};
 
 /// The state that requests are answered from. Cheap to clone.
 #[derive(Debug, Clone)]

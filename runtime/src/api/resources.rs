@@ -10,7 +10,7 @@ use super::problem::Problem;
 use crate::operations::failures::{self, FailureDetails, Page};
 use crate::operations::handlers::{self, Handler};
 use crate::operations::progress::{self, PartitionProgress};
-use crate::store::{self, Store};
+use weir_core::store::{self, Store};
 
 type Answer<T> = Result<Json<T>, Problem>;
 

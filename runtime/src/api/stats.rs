@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 
-use crate::telemetry::stats::{self, Stats};
+use weir_core::telemetry::stats::{self, Stats};
 
 /// What the process has done so far.
 #[utoipa::path(get, path = "/v1/stats", responses((status = 200, body = Stats)))]

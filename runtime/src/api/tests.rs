@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::*;
-use crate::telemetry::health::{ASSIGNMENT, KAFKA, MONGODB};
-use crate::telemetry::metrics::EventResult;
+use weir_core::telemetry::health::{ASSIGNMENT, KAFKA, MONGODB};
+use weir_core::telemetry::metrics::EventResult;
 
 /// A state that is served, and the means to query it.
 struct Served {

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Arg, ArgMatches, Command};
 
-use crate::sandbox::compile_in_this_process;
+use weir_sandbox::compile_in_this_process;
 
 pub(super) fn command() -> Command {
     Command::new("compile")

@@ -10,9 +10,9 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::output::{self, Format, table};
 use super::run;
+use crate::logging::log_line::printable as line;
 use crate::operations::failures::{self, Bytes, FailureDetails, MAX_PAGE, Page, Query};
-use crate::store::Store;
-use crate::telemetry::log_line::printable as line;
+use weir_core::store::Store;
 
 const ID: &str = "id";
 const LIMIT: &str = "limit";

@@ -6,8 +6,8 @@ use clap::{ArgMatches, Command};
 
 use super::output::{self, Format, table};
 use super::run;
+use crate::logging::log_line::printable as line;
 use crate::operations::handlers::{self, Handler};
-use crate::telemetry::log_line::printable as line;
 
 /// The digits of a version that tell it from others.
 const VERSION_DIGITS: usize = 12;

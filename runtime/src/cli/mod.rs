@@ -19,9 +19,9 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Command};
 
 use crate::config::Settings;
+use crate::logging::log;
 use crate::server;
-use crate::store::Store;
-use crate::telemetry::log;
+use weir_core::store::Store;
 
 /// It failed while running.
 const FAILED: u8 = 1;

@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
 use serde::Serialize;
 
-use crate::telemetry::log_line;
+use crate::logging::log_line;
 
 const OUTPUT: &str = "output";
 

@@ -10,9 +10,9 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use super::output::{self, Format, table};
 use super::run;
 use crate::config::Settings;
+use crate::logging::log_line::printable as line;
 use crate::operations::progress::{self, PartitionProgress};
-use crate::store::{PartitionId, Store};
-use crate::telemetry::log_line::printable as line;
+use weir_core::store::{PartitionId, Store};
 
 const TOPIC: &str = "topic";
 const PARTITION: &str = "partition";

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use crate::config::{Setting, Settings, Sources, table};
-use crate::{server, shutdown, telemetry};
+use crate::{logging, server, shutdown};
 
 const CONFIG: &str = "config";
 const EMBEDDED: &str = "embedded";
@@ -81,7 +81,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
         tracing::error!(error = super::with_causes(error), "failed");
         super::complain(&super::with_causes(error));
     }
-    telemetry::log::flush(telemetry::log::LAST_LINES);
+    logging::log::flush(logging::log::LAST_LINES);
     if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) }
 }
 
@@ -100,7 +100,7 @@ pub(super) fn flags(matches: &ArgMatches) -> Vec<(String, String)> {
 
 fn serve(settings: Settings, embedded: Option<&PathBuf>) -> anyhow::Result<()> {
     provider()?;
-    telemetry::log::init(settings.log_format, &settings.log_level)?;
+    logging::log::init(settings.log_format, &settings.log_level)?;
     log_settings(&settings);
     let within = settings.shutdown_timeout + server::GOODBYES;
     let shutdown = shutdown::on_signals(within).context("signals cannot be listened to")?;
@@ -115,7 +115,7 @@ fn serve(settings: Settings, embedded: Option<&PathBuf>) -> anyhow::Result<()> {
             None => Box::pin(server::run(settings, shutdown)).await,
         }
     });
-    telemetry::log::has_ended();
+    logging::log::has_ended();
     // Anything that still waits for Kafka or MongoDB was given up, and must not keep the process alive.
     runtime.shutdown_timeout(LAST);
     result

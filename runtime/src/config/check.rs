@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use tracing::Level;
 
+use super::Secret;
 use super::error::suggestion;
-use super::{Secret, Topics};
-use crate::event::{Columns, Field, Others, WrongColumns};
+use weir_core::consumer::topics::Topics;
+use weir_core::event::{Columns, Field, Others, WrongColumns};
 
 type Read<T> = Box<dyn Fn(&str) -> Option<T>>;
 

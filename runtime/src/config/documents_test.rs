@@ -4,7 +4,8 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::{Limits, table};
+use super::table;
+use weir_sandbox::Limits;
 
 const BEGIN: &str = "<!-- made from the table of settings: UPDATE_DOCUMENTS=1 cargo test -p weir documents -->\n";
 const END: &str = "<!-- end -->\n";

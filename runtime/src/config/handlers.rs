@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Limits;
+use weir_sandbox::Limits;
 
 /// `[handlers.NAME]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -6,7 +6,8 @@ use super::check::Check;
 use super::error::suggestion;
 use super::kafka::{self, HandedOn};
 use super::source::{self, Entry, Source, Sources};
-use super::{Ceiling, Error, HandlerSettings, Limits, Origin, Setting, Settings, settings, table};
+use super::{Ceiling, Error, HandlerSettings, Origin, Setting, Settings, limits, settings, table};
+use weir_sandbox::Limits;
 
 pub(super) fn load(sources: &Sources) -> Result<Settings, Error> {
     let mut found = Found::default();
@@ -186,7 +187,7 @@ fn keyed(key: &str) -> Option<(&'static Setting, bool)> {
 
 fn set_limits(limits: &mut Limits, value: &toml::Value, place: &str, file: &str, wrong: &mut Vec<String>) {
     match value.as_table() {
-        Some(given) => limits.set(given, place, file, wrong),
+        Some(given) => limits::set(limits, given, place, file, wrong),
         None => wrong.push(format!("{place} is {value} ({file}), but must be a table of limits")),
     }
 }

@@ -9,17 +9,10 @@ use std::time::Duration;
 use super::check::{self, LogLevel};
 use super::kafka::{SASL_MECHANISMS, SECURITY_PROTOCOLS, SaslMechanism, SecurityProtocol};
 use super::load::Found;
-use super::{DefaultCeiling, HandlerSettings, Limits, Origin, Secret, Setting, Topics};
-use crate::event::{Columns, Others};
-
-/// The start of a group for which neither Kafka nor Weir has progress.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OffsetReset {
-    /// At the log's beginning.
-    Earliest,
-    /// At the log's end.
-    Latest,
-}
+use super::{DefaultCeiling, HandlerSettings, Origin, Secret, Setting};
+use weir_core::consumer::topics::{OffsetReset, Topics};
+use weir_core::event::{Columns, Others};
+use weir_sandbox::Limits;
 
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -191,16 +184,5 @@ fn setting<T>(name: &'static str, help: &[&str], check: &check::Check<T>) -> Set
         secret: check.secret,
         later: check.later,
         switch: check.switch,
-    }
-}
-
-impl OffsetReset {
-    /// Returns the name as the setting spells it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Earliest => "earliest",
-            Self::Latest => "latest",
-        }
     }
 }

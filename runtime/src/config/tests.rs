@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::*;
+use weir_core::documents::Expressions;
 
 /// The places as a test gives them: flags, environment, the text of `.env`, the text of `weir.toml`.
 fn sources(flags: &[(&str, &str)], environment: &[(&str, &str)], dotenv: &str, toml: &str) -> Sources {
@@ -148,8 +149,8 @@ fn right_values_in_their_various_forms_are_taken() {
     .expect("all is right");
     assert_eq!(settings.kafka_bootstrap_servers, "a:9092,b,[::1]:9093,PLAINTEXT://c:1");
     assert_eq!((settings.kafka_auto_offset_reset, settings.snapshot_events), (OffsetReset::Latest, true));
-    let id = settings.outbox_columns.of(crate::event::Field::EventId);
-    assert_eq!((id, &settings.outbox_other_columns), ("id", &crate::event::Others::All));
+    let id = settings.outbox_columns.of(weir_core::event::Field::EventId);
+    assert_eq!((id, &settings.outbox_other_columns), ("id", &weir_core::event::Others::All));
     let libraries = vec![("rdkafka".to_owned(), tracing::Level::DEBUG)];
     assert_eq!(settings.log_level, LogLevel { weir: tracing::Level::ERROR, libraries });
     assert_eq!(settings.mongodb_connect_timeout, Duration::from_millis(250));

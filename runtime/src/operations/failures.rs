@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::time;
-use crate::event::RawRecord;
-use crate::store::{self, ParkedFilter, ParkedPlace, ParkedSummary, RecordId, State, Store};
+use weir_core::event::RawRecord;
+use weir_core::store::{self, ParkedFilter, ParkedPlace, ParkedSummary, RecordId, State, Store};
 
 /// How many a page has unless asked otherwise.
 const PAGE: u16 = 50;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::store::{self, Store};
+use weir_core::store::{self, Store};
 
 /// A handler, as it was loaded last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

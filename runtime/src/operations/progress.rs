@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::store::{self, Progress, Store};
+use weir_core::store::{self, Progress, Store};
 
 /// A partition of the group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]

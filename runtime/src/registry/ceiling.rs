@@ -1,7 +1,7 @@
 //! Whether a handler asks for more than its operator allows. Pure.
 
 use crate::config::{Allowed, Ceiling};
-use crate::sandbox::Description;
+use weir_sandbox::Description;
 
 /// The most event types, and the most collections, that a text lists.
 const NAMED: usize = 20;
@@ -55,7 +55,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::documents::Grants;
+    use weir_core::documents::Grants;
 
     fn asked() -> Description {
         let grants = Grants::parse(&json!({"users": ["read", "write"], "statistics": ["write"]})).expect("valid");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::ceiling;
 use crate::config::Settings;
-use crate::sandbox::{Engine, Handler, LoadError, MOST_FILE_BYTES, at_most_file_bytes};
+use weir_sandbox::{Engine, Handler, LoadError, MOST_FILE_BYTES, at_most_file_bytes};
 
 /// The longest name of a handler.
 const LONGEST_NAME: usize = 63;

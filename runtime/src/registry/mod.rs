@@ -8,15 +8,15 @@ pub use folder::{Error, read};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::call::{Call, HandlerKey, Installation, Run};
-use crate::delivery::hop::Later;
-use crate::delivery::{Handlers, Identity, Routes, lines};
-use crate::documents::Mode;
-use crate::event::Event;
-use crate::sandbox::Handler;
-use crate::store::{self, Deployment, Store};
-use crate::telemetry::metrics::{HandlerMetrics, Metrics};
 use uuid::Uuid;
+use weir_core::call::{Call, HandlerKey, Installation, Run};
+use weir_core::delivery::hop::Later;
+use weir_core::delivery::{Handlers, Identity, Routes, lines};
+use weir_core::documents::Mode;
+use weir_core::event::Event;
+use weir_core::store::{self, Deployment, Store};
+use weir_core::telemetry::metrics::{HandlerMetrics, Metrics};
+use weir_sandbox::Handler;
 
 /// A handler that is loaded and entered in Weir's database.
 #[derive(Debug)]

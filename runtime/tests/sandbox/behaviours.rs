@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use bson::{Bson, Document};
-use weir::call::{Action, Run, StopKind, Verdict};
-use weir::documents::Code;
-use weir::event::Event;
-use weir::sandbox::{Handler, Limits};
+use weir_core::call::{Action, Run, StopKind, Verdict};
+use weir_core::documents::Code;
+use weir_core::event::Event;
+use weir_sandbox::{Handler, Limits};
 
 use crate::fixture::{call, engine, event, stopped};
 

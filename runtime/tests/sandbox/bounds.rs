@@ -1,8 +1,8 @@
 //! Everything that a guest passes to `documents` is bounded in depth and in bytes before MongoDB is asked.
 
-use weir::call::{StopKind, Verdict};
-use weir::documents::Code;
-use weir::sandbox::Limits;
+use weir_core::call::{StopKind, Verdict};
+use weir_core::documents::Code;
+use weir_sandbox::Limits;
 
 use crate::fixture::{handling, stopped};
 
@@ -120,7 +120,7 @@ async fn expressions_are_the_handlers_limits() {
     let Verdict::Refused(refusal) = &run.verdict else { panic!("{:?}", run.verdict) };
     assert_eq!(refusal.code, Code::Denied);
     assert!(refusal.message.contains("`$range` is not allowed by the handler's setting `expressions"), "{refusal}");
-    let all = Limits { expressions: weir::config::Expressions::All, ..Limits::default() };
+    let all = Limits { expressions: weir_core::documents::Expressions::All, ..Limits::default() };
     // The call reaches MongoDB, which is not there.
     let run = handling(&top, &body).deliver(all).await;
     assert!(matches!(run.verdict, Verdict::Fault(_)), "{:?}", run.verdict);

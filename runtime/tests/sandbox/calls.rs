@@ -1,10 +1,10 @@
 //! What calls of the contract return, and which of them decide a delivery.
 
-use weir::call::{Action, Call, StopKind, Verdict};
-use weir::documents::{Code, Pending};
-use weir::event::Event;
-use weir::sandbox::Limits;
-use weir::store::{IdKey, Kind, Write};
+use weir_core::call::{Action, Call, StopKind, Verdict};
+use weir_core::documents::{Code, Pending};
+use weir_core::event::Event;
+use weir_core::store::{IdKey, Kind, Write};
+use weir_sandbox::Limits;
 
 use crate::fixture::{call, call_after, event, handling, stopped};
 
@@ -44,7 +44,7 @@ fn query() -> String {
     on_users("find", 4300, 10)
 }
 
-async fn deliver(body: &str) -> weir::call::Run {
+async fn deliver(body: &str) -> weir_core::call::Run {
     handling(TOP, body).deliver(Limits::default()).await
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use weir::call::StopKind;
-use weir::sandbox::Limits;
+use weir_core::call::StopKind;
+use weir_sandbox::Limits;
 
 use crate::fixture::{handling, stopped};
 

@@ -3,11 +3,12 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use weir::call::{Call, HandlerKey, Installation, Run, Verdict};
-use weir::documents::{Mode, Pending};
-use weir::event::Event;
-use weir::sandbox::{Compiler, Engine, EngineSettings, Handler, Limits, LoadError};
-use weir::store::{self, Address, Driver, Reader, Store};
+use weir::driver::{Address, Driver};
+use weir_core::call::{Call, HandlerKey, Installation, Run, Verdict};
+use weir_core::documents::{Mode, Pending};
+use weir_core::event::Event;
+use weir_core::store::{self, Reader, Store};
+use weir_sandbox::{Compiler, Engine, EngineSettings, Handler, Limits, LoadError};
 
 /// What the guest's `describe` returns if a test does not care.
 const DESCRIPTION: &str = r#"{"events": ["Test"], "grants": {"users": ["read", "write"]}}"#;
@@ -122,11 +123,11 @@ async fn no_mongodb() -> Reader {
         group: "group".to_owned(),
         owner: "test".to_owned(),
     };
-    Store::new(Arc::new(Arc::new(driver)), &options).reader()
+    Store::new(Arc::new(driver), &options).reader()
 }
 
 /// Returns what stopped a run.
-pub(crate) fn stopped(run: &Run) -> &weir::call::Stop {
+pub(crate) fn stopped(run: &Run) -> &weir_core::call::Stop {
     match &run.verdict {
         Verdict::Stopped(stop) => stop,
         other => panic!("expected it to be stopped, it ended as {other:?}"),

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use weir::call::{Run, StopKind, Verdict};
-use weir::documents::Code;
-use weir::event::Event;
-use weir::sandbox::Limits;
+use weir_core::call::{Run, StopKind, Verdict};
+use weir_core::documents::Code;
+use weir_core::event::Event;
+use weir_sandbox::Limits;
 
 use crate::fixture::{Guest, call, event, handling, stopped};
 

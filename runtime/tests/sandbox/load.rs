@@ -1,6 +1,6 @@
 //! Components that cannot be loaded are refused, and the error says what to change.
 
-use weir::sandbox::{Limits, Reason};
+use weir_sandbox::{Limits, Reason};
 
 use crate::fixture::{Guest, engine};
 

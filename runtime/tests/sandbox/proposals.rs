@@ -1,6 +1,6 @@
 //! Proposals that wasmtime could run and that components here may not use, whatever wasmtime is built with.
 
-use weir::sandbox::Limits;
+use weir_sandbox::Limits;
 
 use crate::fixture::engine;
 

@@ -1,7 +1,7 @@
 //! A trap's trace, whatever the component's names and debug information contain.
 
-use weir::call::{Run, StopKind};
-use weir::sandbox::Limits;
+use weir_core::call::{Run, StopKind};
+use weir_sandbox::Limits;
 
 use crate::fixture::{Guest, call, event, handling, stopped};
 

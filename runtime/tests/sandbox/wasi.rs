@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use weir::call::{StopKind, Verdict};
-use weir::sandbox::Limits;
+use weir_core::call::{StopKind, Verdict};
+use weir_sandbox::Limits;
 
 use crate::fixture::{Guest, call, event, handling, stopped};
 

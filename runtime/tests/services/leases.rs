@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir::store::{Address, Driver, Options, Store};
+use weir::driver::{Address, Driver};
+use weir_core::store::{Options, Store};
 
 use crate::world::{World, given};
 
@@ -13,7 +14,7 @@ const QUICK: Duration = Duration::from_secs(10);
 async fn one_host_has_a_collections_lease_until_it_ends_it_or_its_time_is_over() {
     let world = World::new(1).await;
     let address = Address { uri: given("WEIR_TEST_MONGODB"), connect_timeout: QUICK, server_selection_timeout: QUICK };
-    let driver = Arc::new(Driver::new(&address).await.expect("a connection string"));
+    let driver = Driver::new(&address).await.expect("a connection string");
     let store = |owner: &str| {
         let options = Options {
             database: world.data.name().to_owned(),
@@ -21,7 +22,7 @@ async fn one_host_has_a_collections_lease_until_it_ends_it_or_its_time_is_over()
             group: world.group.clone(),
             owner: owner.to_owned(),
         };
-        Store::new(Arc::new(Arc::clone(&driver)), &options)
+        Store::new(Arc::new(driver.clone()), &options)
     };
     let (one, other) = (store("one"), store("other"));
     let take = async |store: &Store| store.take_lease("hot").await.expect("mongodb answers");

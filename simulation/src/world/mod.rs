@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use weir::config::Topics;
-use weir::consumer::action::Change;
+use weir_core::consumer::action::Change;
+use weir_core::consumer::topics::Topics;
 
 use crate::broken::{Broken, Fault};
 use crate::host::Process;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir::delivery::Item;
-use weir::event::{Event, Ignored, RawRecord, Undecodable};
+use weir_core::delivery::Item;
+use weir_core::event::{Event, Ignored, RawRecord, Undecodable};
 
 use super::topic::RENEWED;
 use super::{AGGREGATES, Logged, PARTITIONS, World};

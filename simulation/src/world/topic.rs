@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use weir::store::{Options, Store};
+use weir_core::store::{Options, Store};
 
 use super::{STORM, Shared, World};
 use crate::broken::{Broken, Fault};
