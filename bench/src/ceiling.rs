@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
@@ -14,7 +15,8 @@ use mongodb::{Client, ClientSession};
 use sha2::{Digest as _, Sha256};
 
 use bench::mix;
-use bench::writes::{self, Grouped, Writes};
+use bench::writes::{Grouped, Writers};
+use weir_core::store::{Kind, Write};
 
 use crate::processes::{self, Process};
 
@@ -32,9 +34,9 @@ pub(crate) struct Args {
     database: String,
     #[arg(long, default_value_t = 2_000)]
     batch: usize,
-    /// Leave out the document that every new user is counted in.
+    /// The folder of the handlers whose writes are written.
     #[arg(long)]
-    without_hot: bool,
+    handlers: PathBuf,
     /// Processes whose use to report: NAME=FILE, a file with the process id.
     #[arg(long)]
     process: Vec<Process>,
@@ -45,11 +47,11 @@ struct Ready {
     partition: i32,
     key: [u8; 16],
     hash: i64,
-    writes: Writes,
+    writes: Vec<Write>,
 }
 
 pub(crate) async fn run(args: &Args) -> Result<serde_json::Value> {
-    let (events, counts) = ready(args)?;
+    let (events, counts) = ready(args).await?;
     let client = Client::with_uri_str(&args.mongodb).await?;
     let own = format!("{}_own", args.database);
     let bare = Bare { client: client.clone(), data: args.database.clone(), own };
@@ -74,17 +76,18 @@ pub(crate) async fn run(args: &Args) -> Result<serde_json::Value> {
 }
 
 /// Returns all events with their statements, and how many documents they make.
-fn ready(args: &Args) -> Result<(Vec<Ready>, BTreeMap<&'static str, u64>)> {
+async fn ready(args: &Args) -> Result<(Vec<Ready>, BTreeMap<Arc<str>, u64>)> {
+    let writers = Writers::load(&args.handlers).await?;
     let mut counts = BTreeMap::new();
     let mut events = Vec::new();
     for record in mix::read(&args.records)? {
-        let event = record.event()?;
+        let event = Arc::new(record.event()?);
         let digest = Sha256::digest(&event.id);
         let mut key = [0; 16];
         key.copy_from_slice(&digest[..16]);
-        let writes = writes::of(&event, event.created_at_ms, !args.without_hot)?;
-        for (collection, _) in &writes.inserts {
-            *counts.entry(*collection).or_default() += 1;
+        let writes = writers.of(&event).await?;
+        for write in writes.iter().filter(|write| write.kind == Kind::Insert) {
+            *counts.entry(Arc::clone(&write.collection)).or_default() += write.statements.len() as u64;
         }
         events.push(Ready { partition: record.partition, key, hash: i64::from(digest[16]), writes });
     }
@@ -126,18 +129,10 @@ impl Bare {
         self.run(&self.own, marks(batch), Some(session)).await?;
         let mut grouped = Grouped::default();
         for event in batch {
-            grouped.add(&event.writes);
+            grouped.add(&event.writes)?;
         }
-        for (verb, collection, statements) in [
-            ("insert", "users", grouped.users),
-            ("update", "users", grouped.users_updates),
-            ("update", "statistics", grouped.statistics_updates),
-            ("insert", "activities", grouped.activities),
-            ("update", "activities", grouped.activities_updates),
-        ] {
-            if !statements.is_empty() {
-                self.run(&self.data, command_of(verb, collection, statements), Some(session)).await?;
-            }
+        for (verb, collection, statements) in grouped.commands() {
+            self.run(&self.data, command_of(verb, &collection, statements), Some(session)).await?;
         }
         Ok(session.commit_transaction().await?)
     }
@@ -159,7 +154,7 @@ impl Bare {
     }
 
     /// Checks that everything that should be inserted is there.
-    async fn check(&self, counts: &BTreeMap<&'static str, u64>) -> Result<()> {
+    async fn check(&self, counts: &BTreeMap<Arc<str>, u64>) -> Result<()> {
         for (collection, count) in counts {
             let found = self.client.database(&self.data).collection::<Document>(collection);
             let found = found.count_documents(doc! {}).await.context("documents cannot be counted")?;

@@ -173,7 +173,7 @@ impl<'a> Stage<'a> {
         let mut command = self.tool("ceiling");
         command.arg("--records").arg(&backlog.file).args(["--database", &self.fresh()]);
         command.args(["--mongodb", &self.pipeline.mongodb]);
-        command.args((!hot).then_some("--without-hot"));
+        command.arg("--handlers").arg(if hot { &self.handlers } else { &self.without_hot });
         self.processes(&mut command, ["mongod"]);
         said(&process::output(&mut command, "the bare ceiling")?)
     }
