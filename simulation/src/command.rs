@@ -4,10 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bson::{Array, Bson, DateTime, Document, Timestamp, doc};
+use bson::{Array, Bson, DateTime, Document, RawDocument, Timestamp, doc};
 use weir_core::store::wire;
 
 use crate::mongo::{DUPLICATE, Key, Mongo, OUT_OF_TIME, Place, TOO_LARGE, Trouble, UNAUTHORIZED, failed, id_bytes};
+use crate::raw;
 
 /// MongoDB's clock runs this many times faster than the simulation's, so that the ledger's hours pass.
 const HASTE: i64 = 3_000;
@@ -26,15 +27,15 @@ pub(crate) enum Outcome {
 }
 
 /// Runs a command.
-pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &Document, place: Option<&Place>) -> Outcome {
+pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &RawDocument, place: Option<&Place>) -> Outcome {
     if let Some(place) = place
         && let Err(error) = mongo.enter(place)
     {
         return Outcome::Reply(Err(error));
     }
-    let Some((name, target)) = command.iter().next() else { panic!("a command without a name") };
-    let namespace: Arc<str> = format!("{database}.{}", target.as_str().unwrap_or_default()).into();
-    let of_filter = |name| command.get_document("filter").is_ok_and(|filter| filter.contains_key(name));
+    let (name, target) = raw::head(command);
+    let namespace = mongo.namespace(database, target);
+    let of_filter = |name| raw::document(command, "filter").is_some_and(|filter| filter.contains_key(name));
     let fails = match &*namespace {
         "data.slow" if of_filter("never") => Some((OUT_OF_TIME, "fault: a read takes too long")),
         "data.secret" => Some((UNAUTHORIZED, "fault: a right is missing")),
@@ -45,7 +46,7 @@ pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &Document, place: 
         place.inspect(|place| mongo.lose(place));
         return Outcome::Reply(Err(failed(code, what, false)));
     }
-    let reply = match name.as_str() {
+    let reply = match name {
         "find" => Ok(find(mongo, &namespace, command, place)),
         "aggregate" => Ok(aggregate(mongo, database, &namespace, command, place)),
         "insert" => insert(mongo, &namespace, command, place),
@@ -70,8 +71,8 @@ pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &Document, place: 
         }
         "listCollections" => Ok(list(mongo, database)),
         "killSessions" => {
-            let sessions = command.get_array("killSessions").cloned().unwrap_or_default();
-            let ids: Vec<_> = sessions.iter().filter_map(|id| id.as_document()?.get("id").map(id_bytes)).collect();
+            let sessions = raw::documents(command, "killSessions").map(raw::read);
+            let ids: Vec<_> = sessions.filter_map(|session| session.get("id").map(id_bytes)).collect();
             mongo.kill_sessions(&ids);
             Ok(doc! {})
         }
@@ -108,10 +109,6 @@ pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &Document, place: 
             }))
         }
     }
-}
-
-fn list_of<'a>(command: &'a Document, name: &str) -> Vec<&'a Document> {
-    command.get_array(name).into_iter().flatten().filter_map(Bson::as_document).collect()
 }
 
 type Written = Result<Document, (usize, Trouble)>;
@@ -166,12 +163,10 @@ fn at_path<'a>(document: &'a Document, path: &str) -> Option<&'a Bson> {
     }
 }
 
-fn find(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Option<&Place>) -> Document {
-    let found = match command.get_document("filter") {
-        Ok(filter) => matching(mongo, namespace, filter, place, true),
-        Err(_) => matching(mongo, namespace, &Document::new(), place, true),
-    };
-    let limit = command.get_i64("limit").ok().and_then(|limit| usize::try_from(limit).ok()).filter(|n| *n > 0);
+fn find(mongo: &mut Mongo, namespace: &Arc<str>, command: &RawDocument, place: Option<&Place>) -> Document {
+    let filter = raw::document(command, "filter").unwrap_or_default();
+    let found = matching(mongo, namespace, &filter, place, true);
+    let limit = raw::number(command, "limit").and_then(|limit| usize::try_from(limit).ok()).filter(|n| *n > 0);
     let batch: Array = found.into_iter().take(limit.unwrap_or(usize::MAX)).map(answered).collect();
     doc! { "cursor": { "id": 0_i64, "firstBatch": batch } }
 }
@@ -185,15 +180,15 @@ fn aggregate(
     mongo: &mut Mongo,
     database: &str,
     namespace: &Arc<str>,
-    command: &Document,
+    command: &RawDocument,
     place: Option<&Place>,
 ) -> Document {
     let mut batch = Array::new();
-    for stage in command.get_array("pipeline").into_iter().flatten().filter_map(Bson::as_document) {
+    for stage in raw::documents(command, "pipeline").map(raw::read) {
         if let Ok(filter) = stage.get_document("$match") {
             batch.extend(matching(mongo, namespace, filter, place, true).into_iter().map(answered));
         } else if let Ok(union) = stage.get_document("$unionWith") {
-            let other = format!("{database}.{}", union.get_str("coll").unwrap_or_default()).into();
+            let other = mongo.namespace(database, union.get_str("coll").unwrap_or_default());
             let first = union.get_array("pipeline").ok().and_then(|stages| stages.first()?.as_document());
             let filter = first.and_then(|stage| stage.get_document("$match").ok());
             let Some(filter) = filter else { panic!("the simulated mongodb unites by $match only") };
@@ -203,34 +198,35 @@ fn aggregate(
     doc! { "cursor": { "id": 0_i64, "firstBatch": batch } }
 }
 
-fn insert(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Option<&Place>) -> Written {
-    let documents = list_of(command, "documents");
-    for (index, document) in documents.iter().enumerate() {
+fn insert(mongo: &mut Mongo, namespace: &Arc<str>, command: &RawDocument, place: Option<&Place>) -> Written {
+    let mut n = 0;
+    for (index, document) in raw::documents(command, "documents").map(raw::read).enumerate() {
         let key = (Arc::clone(namespace), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
         if mongo.see(&key, place, false).is_some() {
             let what = format!("E11000 duplicate key error collection: {namespace}");
             return Err((index, Trouble::Refused(DUPLICATE, what)));
         }
-        mongo.write(key, Some(Arc::new(Document::clone(document))), place).map_err(|trouble| (index, trouble))?;
+        mongo.write(key, Some(Arc::new(document)), place).map_err(|trouble| (index, trouble))?;
+        n += 1;
     }
-    Ok(doc! { "ok": 1, "n": count(documents.len()) })
+    Ok(doc! { "ok": 1, "n": n })
 }
 
-fn update(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Option<&Place>) -> Written {
+fn update(mongo: &mut Mongo, namespace: &Arc<str>, command: &RawDocument, place: Option<&Place>) -> Written {
     let (mut n, mut modified, mut upserted) = (0, 0, Array::new());
-    for (index, statement) in list_of(command, "updates").into_iter().enumerate() {
-        let (Ok(filter), Ok(change)) = (statement.get_document("q"), statement.get_document("u")) else {
+    for (index, statement) in raw::documents(command, "updates").enumerate() {
+        let (Some(filter), Some(change)) = (raw::document(statement, "q"), raw::document(statement, "u")) else {
             panic!("the simulated mongodb updates by documents only")
         };
-        let multi = statement.get_bool("multi").unwrap_or(false);
-        let mut found = matching(mongo, namespace, filter, place, false);
+        let multi = raw::is(statement, "multi");
+        let mut found = matching(mongo, namespace, &filter, place, false);
         found.truncate(if multi { usize::MAX } else { 1 });
-        if found.is_empty() && statement.get_bool("upsert").unwrap_or(false) {
+        if found.is_empty() && raw::is(statement, "upsert") {
             let mut fresh = Document::new();
             if let Some(id) = filter.get("_id") {
                 fresh.insert("_id", id.clone());
             }
-            let made = changed(&fresh, change, true, mongo.kernel.now());
+            let made = changed(&fresh, &change, true, mongo.kernel.now());
             let id = made.get("_id").cloned().unwrap_or(Bson::Null);
             let key = (Arc::clone(namespace), id_bytes(&id));
             mongo.write(key, Some(Arc::new(made)), place).map_err(|trouble| (index, trouble))?;
@@ -239,7 +235,7 @@ fn update(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Op
         }
         for document in found {
             n += 1;
-            let to = changed(&document, change, false, mongo.kernel.now());
+            let to = changed(&document, &change, false, mongo.kernel.now());
             if to == *document {
                 mongo.kernel.count("outcome: no-op update");
                 continue;
@@ -252,11 +248,11 @@ fn update(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Op
     Ok(doc! { "ok": 1, "n": n, "nModified": modified, "upserted": upserted })
 }
 
-fn delete(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Option<&Place>) -> Written {
+fn delete(mongo: &mut Mongo, namespace: &Arc<str>, command: &RawDocument, place: Option<&Place>) -> Written {
     let mut n = 0;
-    for (index, statement) in list_of(command, "deletes").into_iter().enumerate() {
-        let Ok(filter) = statement.get_document("q") else { panic!("a delete without a filter") };
-        for document in matching(mongo, namespace, filter, place, false) {
+    for (index, statement) in raw::documents(command, "deletes").enumerate() {
+        let Some(filter) = raw::document(statement, "q") else { panic!("a delete without a filter") };
+        for document in matching(mongo, namespace, &filter, place, false) {
             let key = (Arc::clone(namespace), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
             mongo.write(key, None, place).map_err(|trouble| (index, trouble))?;
             n += 1;
@@ -265,14 +261,14 @@ fn delete(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document, place: Op
     Ok(doc! { "ok": 1, "n": n })
 }
 
-fn find_and_modify(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document) -> Written {
-    let filter = command.get_document("query").cloned().unwrap_or_default();
-    let Ok(change) = command.get_document("update") else { return lease(mongo, namespace, &filter, command) };
+fn find_and_modify(mongo: &mut Mongo, namespace: &Arc<str>, command: &RawDocument) -> Written {
+    let filter = raw::document(command, "query").unwrap_or_default();
+    let Some(change) = raw::document(command, "update") else { return lease(mongo, namespace, &filter, command) };
     let found = matching(mongo, namespace, &filter, None, false).into_iter().next();
-    let upsert = command.get_bool("upsert").unwrap_or(false);
+    let upsert = raw::is(command, "upsert");
     let to = match found {
         Some(document) => {
-            let to = changed(&document, change, false, mongo.kernel.now());
+            let to = changed(&document, &change, false, mongo.kernel.now());
             if to == *document {
                 // It writes nothing, so it waits for no transaction.
                 mongo.kernel.count("outcome: no-op update");
@@ -285,7 +281,7 @@ fn find_and_modify(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document) 
             if let Some(id) = filter.get("_id") {
                 fresh.insert("_id", id.clone());
             }
-            changed(&fresh, change, true, mongo.kernel.now())
+            changed(&fresh, &change, true, mongo.kernel.now())
         }
         None => return Ok(doc! { "ok": 1, "value": Bson::Null }),
     };
@@ -295,13 +291,13 @@ fn find_and_modify(mongo: &mut Mongo, namespace: &Arc<str>, command: &Document) 
 }
 
 /// Runs the only update by a pipeline, which is a lease.
-fn lease(mongo: &mut Mongo, namespace: &Arc<str>, filter: &Document, command: &Document) -> Written {
+fn lease(mongo: &mut Mongo, namespace: &Arc<str>, filter: &Document, command: &RawDocument) -> Written {
     assert!(filter.keys().eq(["_id"]), "MongoDB takes no $expr in the query of an upsert: {filter}");
     let now = wall_ms(mongo.kernel.now());
     let id = filter.get("_id").cloned().unwrap_or(Bson::Null);
     let key = (Arc::clone(namespace), id_bytes(&id));
-    let stages = command.get_array("update").ok().and_then(|stages| stages.first()?.as_document().cloned());
-    let set = stages.and_then(|stage| stage.get_document("$set").ok().cloned()).unwrap_or_default();
+    let stage = raw::documents(command, "update").next().map(raw::read);
+    let set = stage.and_then(|stage| stage.get_document("$set").ok().cloned()).unwrap_or_default();
     let choice = set.get_document("owner").and_then(|owner| owner.get_array("$cond"));
     let taker = choice.ok().and_then(|choice| choice.get(1)?.as_document()?.get("$literal").cloned());
     let taker = taker.expect("the owner by its name");

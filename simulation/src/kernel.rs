@@ -48,6 +48,7 @@ struct State {
 struct Task {
     life: Option<Life>,
     job: Option<Job>,
+    waker: Waker,
 }
 
 struct Timer {
@@ -187,7 +188,8 @@ impl Kernel {
         let mut state = self.state();
         state.order += 1;
         let id = state.order;
-        state.tasks.insert(id, Task { life, job: Some(Box::pin(job)) });
+        let waker = Waker::from(Arc::new(Waking { task: id, woken: Arc::clone(&self.woken) }));
+        state.tasks.insert(id, Task { life, job: Some(Box::pin(job)), waker });
         drop(state);
         lock(&self.woken).push_back(id);
     }
@@ -239,18 +241,17 @@ impl Kernel {
     fn poll_woken(&self) {
         loop {
             let Some(id) = lock(&self.woken).pop_front() else { return };
-            let mut job = {
+            let (mut job, waker) = {
                 let mut state = self.state();
-                let Some(task) = state.tasks.get(&id) else { continue };
-                let life = task.life;
-                if let Some(waiting) = life.and_then(|life| state.paused.get_mut(&life)) {
+                let State { tasks, paused, .. } = &mut *state;
+                let Some(task) = tasks.get_mut(&id) else { continue };
+                if let Some(waiting) = task.life.and_then(|life| paused.get_mut(&life)) {
                     waiting.push(id);
                     continue;
                 }
-                let Some(job) = state.tasks.get_mut(&id).and_then(|task| task.job.take()) else { continue };
-                job
+                let Some(job) = task.job.take() else { continue };
+                (job, task.waker.clone())
             };
-            let waker = Waker::from(Arc::new(Waking { task: id, woken: Arc::clone(&self.woken) }));
             let done = job.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
             let mut state = self.state();
             if done {

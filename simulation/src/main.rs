@@ -26,6 +26,7 @@ mod kept;
 mod kernel;
 mod model;
 mod mongo;
+mod raw;
 mod requests;
 mod run;
 mod sweep;

@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bson::{Bson, Document, doc};
+use bson::{Bson, Document, RawDocument, doc};
 use weir_core::store::wire;
 
 use crate::kernel::Kernel;
+use crate::raw;
 
 /// The address of a document: namespace and `_id`.
 pub(crate) type Key = (Arc<str>, Vec<u8>);
@@ -33,6 +34,8 @@ pub(crate) const UNAUTHORIZED: i32 = 13;
 pub(crate) struct Mongo {
     pub(crate) kernel: Kernel,
     documents: BTreeMap<Arc<str>, BTreeMap<Vec<u8>, Versions>>,
+    /// The namespaces that were used, by database and collection.
+    namespaces: BTreeMap<String, BTreeMap<String, Arc<str>>>,
     pub(crate) collections: BTreeMap<Arc<str>, u64>,
     sessions: BTreeMap<Vec<u8>, Session>,
     clock: u64,
@@ -124,18 +127,29 @@ fn put_id(bytes: &mut Vec<u8>, id: &Bson) {
 
 impl Mongo {
     pub(crate) fn new(kernel: Kernel) -> Self {
-        let (documents, collections, sessions) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         Self {
             kernel,
-            documents,
-            collections,
-            sessions,
+            documents: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            collections: BTreeMap::new(),
+            sessions: BTreeMap::new(),
             clock: 1,
             majority: 1,
             term: 1,
             longest_wait: Duration::ZERO,
             waiting: String::new(),
         }
+    }
+
+    /// Returns the namespace of a collection.
+    pub(crate) fn namespace(&mut self, database: &str, collection: &str) -> Arc<str> {
+        if let Some(known) = self.namespaces.get(database).and_then(|known| known.get(collection)) {
+            return Arc::clone(known);
+        }
+        let namespace: Arc<str> = format!("{database}.{collection}").into();
+        let known = self.namespaces.entry(database.to_owned()).or_default();
+        known.insert(collection.to_owned(), Arc::clone(&namespace));
+        namespace
     }
 
     pub(crate) fn majority(&self) -> u64 {
@@ -182,36 +196,33 @@ impl Mongo {
     }
 
     /// Returns the documents of a collection as a reader sees them: at a time, or in a transaction.
-    pub(crate) fn scan(&mut self, namespace: &str, place: Option<&Place>) -> Vec<Arc<Document>> {
+    pub(crate) fn scan(&self, namespace: &str, place: Option<&Place>) -> Vec<Arc<Document>> {
         let majority = self.majority;
-        let at = place.and_then(|place| self.open(place)).map_or(majority, |open| open.snapshot);
-        let mut found: BTreeMap<Vec<u8>, Arc<Document>> = BTreeMap::new();
-        for (id, versions) in self.documents.get(namespace).into_iter().flatten() {
-            if let Some(Some(document)) = seen_at(versions, at) {
-                found.insert(id.clone(), Arc::clone(document));
+        let at = place.and_then(|place| self.transaction(place)).map_or(majority, |open| open.snapshot);
+        let stored = self.documents.get(namespace).into_iter().flatten();
+        let stored = stored.filter_map(|(id, versions)| Some((id, seen_at(versions, at)?.as_ref()?)));
+        let Some(open) = place.and_then(|place| self.transaction(place)) else {
+            return stored.map(|(_, document)| Arc::clone(document)).collect();
+        };
+        let mut found: BTreeMap<&Vec<u8>, &Arc<Document>> = stored.collect();
+        for ((collection, id), written) in &open.writes {
+            match written {
+                Some(document) if **collection == *namespace => drop(found.insert(id, document)),
+                None if **collection == *namespace => drop(found.remove(id)),
+                _ => {}
             }
         }
-        if let Some(open) = place.and_then(|place| self.open(place)) {
-            for ((collection, id), written) in &open.writes {
-                match written {
-                    Some(document) if **collection == *namespace => drop(found.insert(id.clone(), document.clone())),
-                    None if **collection == *namespace => drop(found.remove(id)),
-                    _ => {}
-                }
-            }
-        }
-        found.into_values().collect()
+        found.into_values().cloned().collect()
     }
 
     /// Returns one document as a statement sees it: in its transaction, or else the newest. A reader outside a
     /// transaction sees what a majority has.
-    pub(crate) fn see(&mut self, key: &Key, place: Option<&Place>, reads: bool) -> Stored {
+    pub(crate) fn see(&self, key: &Key, place: Option<&Place>, reads: bool) -> Stored {
         if let Some(place) = place {
-            let open = self.open(place)?;
-            let snapshot = open.snapshot;
+            let open = self.transaction(place)?;
             return match open.writes.get(key) {
                 Some(written) => written.clone(),
-                None => self.at(key, snapshot).cloned(),
+                None => self.at(key, open.snapshot).cloned(),
             };
         }
         self.at(key, if reads { self.majority } else { self.clock }).cloned()
@@ -255,6 +266,11 @@ impl Mongo {
         self.kernel.trace(at ^ (key.1.len() as u64) << 32);
         self.collections.entry(Arc::clone(&key.0)).or_insert(at);
         self.documents.entry(key.0).or_default().entry(key.1).or_default().push((at, to));
+    }
+
+    fn transaction(&self, place: &Place) -> Option<&Transaction> {
+        let session = self.sessions.get(&place.session)?;
+        if session.number == place.number { session.open.as_ref() } else { None }
     }
 
     fn open(&mut self, place: &Place) -> Option<&mut Transaction> {
@@ -361,11 +377,11 @@ impl Mongo {
     }
 
     /// Notes how long a command has waited for a transaction.
-    pub(crate) fn waited(&mut self, time: Duration, command: &Document) {
+    pub(crate) fn waited(&mut self, time: Duration, command: &RawDocument) {
         if time > self.longest_wait {
             self.longest_wait = time;
             if time > Duration::from_secs(5) {
-                self.waiting = command.to_string();
+                self.waiting = raw::read(command).to_string();
             }
         }
     }
