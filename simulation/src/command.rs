@@ -221,6 +221,9 @@ fn update(mongo: &mut Mongo, namespace: &Arc<str>, command: &RawDocument, place:
         let multi = raw::is(statement, "multi");
         let mut found = matching(mongo, namespace, &filter, place, false);
         found.truncate(if multi { usize::MAX } else { 1 });
+        if multi && found.len() > 1 && is_of_handlers(namespace) {
+            mongo.kernel.count("outcome: several documents updated by one statement");
+        }
         if found.is_empty() && raw::is(statement, "upsert") {
             let mut fresh = Document::new();
             if let Some(id) = filter.get("_id") {
@@ -252,7 +255,14 @@ fn delete(mongo: &mut Mongo, namespace: &Arc<str>, command: &RawDocument, place:
     let mut n = 0;
     for (index, statement) in raw::documents(command, "deletes").enumerate() {
         let Some(filter) = raw::document(statement, "q") else { panic!("a delete without a filter") };
-        for document in matching(mongo, namespace, &filter, place, false) {
+        let found = matching(mongo, namespace, &filter, place, false);
+        match found.len() {
+            0 => {}
+            _ if !is_of_handlers(namespace) => {}
+            1 => mongo.kernel.count("outcome: a document deleted"),
+            _ => mongo.kernel.count("outcome: several documents deleted by one statement"),
+        }
+        for document in found {
             let key = (Arc::clone(namespace), id_bytes(document.get("_id").unwrap_or(&Bson::Null)));
             mongo.write(key, None, place).map_err(|trouble| (index, trouble))?;
             n += 1;
@@ -401,6 +411,11 @@ fn set(document: &mut Document, path: &str, value: Bson) {
 
 fn unset(document: &mut Document, path: &str) {
     document.remove(path);
+}
+
+/// Whether the handlers write to the collection, and not Weir's store alone.
+fn is_of_handlers(namespace: &str) -> bool {
+    namespace.starts_with("data.")
 }
 
 fn count(n: usize) -> i32 {

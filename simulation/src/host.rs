@@ -34,6 +34,8 @@ pub(crate) const LEAST_RETENTION_MS: i64 = 4 * 3_600_000;
 
 const TICK: Duration = Duration::from_millis(20);
 const LOOK: Duration = Duration::from_secs(3);
+/// What the committer's own metrics tell.
+const COUNTED: [&str; 2] = ["outcome: a read was changed", "outcome: a read ended a batch"];
 /// How often Kafka's client reports where logs end.
 const VIEW: Duration = Duration::from_secs(1);
 
@@ -117,8 +119,8 @@ pub(crate) struct Process {
     pub(crate) wrong: Option<Fault>,
     pub(crate) retention_ms: i64,
     metrics: Metrics,
-    /// How many transactions were redone because something that a delivery had read was changed.
-    changed: u64,
+    /// How often each of [`COUNTED`] has happened.
+    counted: [u64; COUNTED.len()],
 }
 
 impl fmt::Debug for Process {
@@ -227,7 +229,7 @@ impl Process {
             wrong: None,
             retention_ms,
             metrics,
-            changed: 0,
+            counted: [0; COUNTED.len()],
         }
     }
 
@@ -286,12 +288,14 @@ impl Process {
 
     /// Tells the member what has arrived since the last turn.
     fn hear(&mut self, now: Duration) {
-        for said in self.channel.said() {
+        let said = self.channel.said();
+        // A committer that held nothing has done nothing.
+        if !said.is_empty() || self.channel.held() > 0 {
+            self.count();
+        }
+        for said in said {
             self.member.said(said, now);
         }
-        let changed = self.metrics.transactions_redone("changed");
-        let before = std::mem::replace(&mut self.changed, changed);
-        self.kernel.count_more("outcome: a read was changed", changed - before);
         for (partition, claimed) in std::mem::take(&mut *lock(&self.made)) {
             let number = number(&partition);
             if let Some(claims) = self.claims.get_mut(&number) {
@@ -313,6 +317,16 @@ impl Process {
         if let Some(ends) = self.log_ends.as_ref().and_then(Slot::take) {
             self.log_ends = None;
             self.member.seen_log_ends(&ends, now);
+        }
+    }
+
+    /// Counts what the committer has counted since the last time.
+    fn count(&mut self) {
+        let metrics = &self.metrics;
+        let counted = [metrics.transactions_redone("changed"), metrics.batches_cut("a read of what is pending")];
+        let before = std::mem::replace(&mut self.counted, counted);
+        for (what, (now, before)) in COUNTED.into_iter().zip(counted.into_iter().zip(before)) {
+            self.kernel.count_more(what, now - before);
         }
     }
 

@@ -74,7 +74,7 @@ const ENOUGH: usize = 200;
 const KEPT_AT_ONCE: usize = 10;
 
 /// Every count that a run without bugs must have seen.
-const MUST_HAPPEN: [&str; 69] = [
+const MUST_HAPPEN: [&str; 73] = [
     "case: topics by a pattern",
     "fault: a commit conflicts",
     "fault: a delivery kills the host",
@@ -117,7 +117,9 @@ const MUST_HAPPEN: [&str; 69] = [
     "letter: too-large",
     "letter: unauthorized",
     "outcome: a claim came too late",
+    "outcome: a document deleted",
     "outcome: a drop waited",
+    "outcome: a read ended a batch",
     "outcome: a read was changed",
     "outcome: an event alone with two handlers",
     "outcome: an owner lost while it ran an event singly",
@@ -136,6 +138,8 @@ const MUST_HAPPEN: [&str; 69] = [
     "outcome: paused",
     "outcome: progress set past lost records",
     "outcome: resumed",
+    "outcome: several documents deleted by one statement",
+    "outcome: several documents updated by one statement",
     "outcome: stopped cleanly",
     "outcome: the committer took nothing",
     "outcome: the same refusal again",

@@ -239,6 +239,12 @@ impl Metrics {
         self.inner.families.batch_cuts.get_or_create(&[("cause", cause.to_owned())]).inc();
     }
 
+    /// Returns how many batches were cut for this cause.
+    #[must_use]
+    pub fn batches_cut(&self, cause: &str) -> u64 {
+        self.inner.families.batch_cuts.get_or_create(&[("cause", cause.to_owned())]).get()
+    }
+
     /// Records how long a transaction took.
     pub fn commit(&self, took: Duration) {
         self.inner.families.commit.observe(took.as_secs_f64());
