@@ -19,7 +19,13 @@ fn breaks(bug: Bug) -> &'static [Broken] {
         | Bug::StartPassed
         | Bug::HalfDone
         | Bug::OlderClaimMoves => &[Broken::Lost],
-        Bug::NoLedger | Bug::DuplicateInBatch | Bug::NoFloor | Bug::NoFloorForNew => &[Broken::Doubled],
+        Bug::NoLedger
+        | Bug::DuplicateInBatch
+        | Bug::NoFloor
+        | Bug::NoFloorForNew
+        | Bug::FloorUnfenced
+        | Bug::ClosedBuckets
+        | Bug::SweepUnchecked => &[Broken::Doubled],
         Bug::MaxAsFence => &[Broken::Lost, Broken::Doubled],
         Bug::RetryWithoutFence => &[Broken::Unaccounted, Broken::Doubled],
         Bug::TrialKept => &[Broken::Lost, Broken::Doubled, Broken::OutOfOrder, Broken::Unaccounted],

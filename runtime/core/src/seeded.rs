@@ -70,11 +70,17 @@ pub enum Bug {
     RefusalForgotten,
     /// The progress of an older claim moves the position of a newer one.
     OlderClaimMoves,
+    /// A batch is committed although a sweep has changed the floors by which its events were judged.
+    FloorUnfenced,
+    /// A host goes on with the buckets that it knows, although a sweep has closed some of them.
+    ClosedBuckets,
+    /// A sweep drops buckets although a topic got its first markers since it raised the floors.
+    SweepUnchecked,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 36] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -108,6 +114,9 @@ impl Bug {
         Self::ProbeUnanswered,
         Self::RefusalForgotten,
         Self::OlderClaimMoves,
+        Self::FloorUnfenced,
+        Self::ClosedBuckets,
+        Self::SweepUnchecked,
     ];
 }
 

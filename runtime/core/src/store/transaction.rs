@@ -149,7 +149,9 @@ impl Session {
         if !seeded::on(Bug::ProgressFirst) {
             self.advance(&plan.advances).await?;
         }
-        self.fence(&plan.fences).await?;
+        if !seeded::on(Bug::FloorUnfenced) {
+            self.fence(&plan.fences).await?;
+        }
         if !seeded::on(Bug::LedgerOutside) {
             self.mark(&plan.markers).await?;
         }
