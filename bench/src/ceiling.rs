@@ -77,7 +77,7 @@ pub(crate) async fn run(args: &Args) -> Result<serde_json::Value> {
 
 /// Returns all events with their statements, and how many documents they make.
 async fn ready(args: &Args) -> Result<(Vec<Ready>, BTreeMap<Arc<str>, u64>)> {
-    let writers = Writers::load(&args.handlers).await?;
+    let handlers = Writers::load(&args.handlers).await?;
     let mut counts = BTreeMap::new();
     let mut events = Vec::new();
     for record in mix::read(&args.records)? {
@@ -85,7 +85,7 @@ async fn ready(args: &Args) -> Result<(Vec<Ready>, BTreeMap<Arc<str>, u64>)> {
         let digest = Sha256::digest(&event.id);
         let mut key = [0; 16];
         key.copy_from_slice(&digest[..16]);
-        let writes = writers.of(&event).await?;
+        let writes = handlers.of(&event).await?;
         for write in writes.iter().filter(|write| write.kind == Kind::Insert) {
             *counts.entry(Arc::clone(&write.collection)).or_default() += write.statements.len() as u64;
         }
