@@ -39,7 +39,7 @@ const WING: [&str; 2] = ["sandbox", "host"];
 const CORE: [&str; 2] = ["consumer", "delivery"];
 
 /// Everything may name these, and they name none of the layers.
-const SHARED: [&str; 7] = ["allocator", "clock", "cut", "event", "failpoint", "seeded", "telemetry"];
+const SHARED: [&str; 8] = ["allocator", "clock", "cut", "event", "failpoint", "hint", "seeded", "telemetry"];
 
 /// Crates that only these modules see.
 const CLIENTS: [(&str, &str); 2] = [("rdkafka", "kafka"), ("mongodb", "driver")];

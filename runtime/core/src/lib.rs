@@ -8,6 +8,7 @@
 //! - [`documents`]: what a handler may ask of MongoDB, as reads and writes in BSON; pure.
 //! - [`store`]: what is kept in MongoDB, and the transactions that change it.
 //! - [`telemetry`]: metrics, statistics and health.
+//! - [`hint`]: the form of a text that says what is wrong.
 //! - [`clock`]: the host's time; [`failpoint`], [`seeded`]: what proofs switch on.
 
 pub mod call;
@@ -17,6 +18,7 @@ pub mod delivery;
 pub mod documents;
 pub mod event;
 pub mod failpoint;
+pub mod hint;
 pub mod seeded;
 pub mod store;
 pub mod telemetry;

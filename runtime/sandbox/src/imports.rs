@@ -38,7 +38,7 @@ fn newer(name: &str, version: Option<(u64, u64, u64)>) -> Option<String> {
     match version {
         Some((0, 1, theirs)) if theirs <= patch => None,
         Some((0, 1, _)) => Some(format!(
-            "{name}: built for a newer contract than this host's {major}.{minor}.{patch}; update the host first"
+            "{name}: built for a newer contract than this host's {major}.{minor}.{patch}\nhint: update the host first"
         )),
         _ => Some(format!("{name}: this host has version {major}.{minor}.{patch} of the contract")),
     }

@@ -14,6 +14,7 @@ use crate::cut::cut;
 use crate::host::EventHandlerPre;
 use weir_core::call::Stop;
 use weir_core::documents::{Grants, Refusal, grants};
+use weir_core::hint;
 
 /// Why a component cannot become a handler.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +34,7 @@ pub enum Reason {
     NotWasm,
     /// WebAssembly, but not a component.
     #[error(
-        "a core module, not a component: build for wasm32-wasip2, or turn it into one with `wasm-tools component new`"
+        "a core module, not a component\nhint: build for wasm32-wasip2, or turn it into one with `wasm-tools component new`"
     )]
     CoreModule,
     /// It does not compile.
@@ -100,11 +101,15 @@ const IMPORT_BYTES: usize = 300;
 const CAUSE_BYTES: usize = 2 << 10;
 
 fn listed(imports: &[String]) -> String {
-    let named: Vec<String> =
-        imports.iter().take(NAMED_IMPORTS).map(|import| cut(import.clone(), IMPORT_BYTES)).collect();
+    let named = imports.iter().take(NAMED_IMPORTS).map(|import| hint::split(&cut(import.clone(), IMPORT_BYTES)));
+    let (mut facts, hints): (Vec<String>, Vec<Option<String>>) = named.unzip();
     let more = imports.len().saturating_sub(NAMED_IMPORTS);
-    let more = if more > 0 { format!("; and {more} more") } else { String::new() };
-    named.join("; ") + &more
+    facts.extend((more > 0).then(|| format!("and {more} more")));
+    let facts = facts.join("; ");
+    match hints.into_iter().flatten().next() {
+        Some(hint) => hint::with(&facts, &hint),
+        None => facts,
+    }
 }
 
 /// The most that `describe` may return.

@@ -12,6 +12,7 @@ use super::output::{self, Format, table};
 use super::run;
 use crate::logging::log_line::printable as line;
 use crate::operations::failures::{self, Bytes, FailureDetails, MAX_PAGE, Page, Query};
+use weir_core::hint;
 use weir_core::store::Store;
 
 const ID: &str = "id";
@@ -86,7 +87,8 @@ async fn list(store: &Store, matches: &ArgMatches) -> anyhow::Result<()> {
 async fn show(store: &Store, matches: &ArgMatches) -> anyhow::Result<()> {
     let id = matches.get_one::<String>(ID).context("the id is required")?;
     let found = failures::show(store, id).await?;
-    let found = found.with_context(|| format!("the group has no failure {id:?}; weir failures list shows them"))?;
+    let none = || hint::with(&format!("the group has no failure {id:?}"), "weir failures list shows them");
+    let found = found.with_context(none)?;
     Format::of(matches).write(&found, shown)
 }
 

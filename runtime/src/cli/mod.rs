@@ -2,6 +2,8 @@
 //!
 //! Exit status: 0 done, 1 it failed or did not stop in time, 2 the command line or a setting is wrong, 101 the host
 //! panicked, 130 or 143 a second signal ended it.
+//!
+//! An error is written as `weir: ` and the fact, and its hint on a line of its own (see [`hint`]).
 
 mod compile;
 mod completions;
@@ -19,8 +21,9 @@ use std::process::ExitCode;
 use clap::{ArgMatches, Command};
 
 use crate::config::Settings;
-use crate::logging::log;
+use crate::logging::{log, log_line};
 use crate::server;
+use weir_core::hint;
 use weir_core::store::Store;
 
 /// It failed while running.
@@ -93,20 +96,18 @@ fn with_store(matches: &ArgMatches, what: impl AsyncFnOnce(Store, Settings) -> a
 
 /// Writes to the standard error what is wrong.
 fn complain(what: &str) {
-    log::last_words(format!("weir: {what}\n"));
+    log::last_words(complaint(what));
 }
 
-/// Returns the error with its causes. Some errors name their cause themselves, which is then left out.
+/// Returns what the standard error gets. A component or a server may have chosen some of the words.
+fn complaint(what: &str) -> String {
+    let lines: Vec<String> = what.lines().map(log_line::printable).collect();
+    format!("weir: {}\n", lines.join("\n"))
+}
+
+/// Returns the error with its causes, as [`hint`] writes them.
 fn with_causes(error: &anyhow::Error) -> String {
-    let mut text = String::new();
-    for error in error.chain().map(ToString::to_string) {
-        if text.is_empty() {
-            text = error;
-        } else if !text.ends_with(&error) {
-            text = format!("{text}: {error}");
-        }
-    }
-    text
+    hint::chain(error.chain().map(ToString::to_string))
 }
 
 #[cfg(test)]

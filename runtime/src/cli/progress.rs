@@ -12,6 +12,7 @@ use super::run;
 use crate::config::Settings;
 use crate::logging::log_line::printable as line;
 use crate::operations::progress::{self, PartitionProgress};
+use weir_core::hint;
 use weir_core::store::{PartitionId, Store};
 
 const TOPIC: &str = "topic";
@@ -86,7 +87,7 @@ fn shown(partitions: &Vec<PartitionProgress>) -> String {
 
 async fn set(store: &Store, settings: &Settings, matches: &ArgMatches) -> anyhow::Result<()> {
     let topic = matches.get_one::<String>(TOPIC).map(String::as_str).or(settings.kafka_topic.only());
-    let topic = topic.context("--topic is required: KAFKA_TOPIC names several")?;
+    let topic = topic.context("--topic is required when KAFKA_TOPIC names several topics")?;
     let partition = *matches.get_one::<i32>(PARTITION).context("--partition is required")?;
     let offset = *matches.get_one::<i64>(OFFSET).context("--offset is required")?;
     let partition = PartitionId { topic: Arc::from(topic), partition };
@@ -94,7 +95,8 @@ async fn set(store: &Store, settings: &Settings, matches: &ArgMatches) -> anyhow
     let before = before.map_or_else(|| "nothing".to_owned(), |progress| progress.next.to_string());
     let dry = matches.get_flag(DRY_RUN);
     if !dry && !store.set_next(&partition, offset, "weir progress set").await? {
-        bail!("{partition}: somebody has claimed it meanwhile, nothing was set; try again");
+        let fact = format!("{partition}: somebody has claimed it meanwhile, nothing was set");
+        bail!(hint::with(&fact, "try again"));
     }
     let word = if dry { "would go" } else { "goes" };
     writeln!(std::io::stdout(), "{partition} {word} from {before} to {offset}")?;

@@ -77,12 +77,17 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
         }
     };
     let served = serve(settings, matches.get_one::<PathBuf>(EMBEDDED));
-    if let Err(error) = &served {
-        tracing::error!(error = super::with_causes(error), "failed");
-        super::complain(&super::with_causes(error));
-    }
+    let status = match &served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let text = super::with_causes(error);
+            tracing::error!(error = %text, "failed");
+            super::complain(&text);
+            ExitCode::from(super::FAILED)
+        }
+    };
     logging::log::flush(logging::log::LAST_LINES);
-    if served.is_ok() { ExitCode::SUCCESS } else { ExitCode::from(super::FAILED) }
+    status
 }
 
 pub(super) fn settings(matches: &ArgMatches) -> Result<Settings, crate::config::Error> {

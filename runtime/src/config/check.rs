@@ -7,7 +7,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::Secret;
-use super::error::suggestion;
+use super::error::suggesting;
 use weir_core::consumer::topics::Topics;
 use weir_core::event::{Columns, Field, Others, WrongColumns};
 
@@ -226,11 +226,11 @@ pub(super) fn columns() -> Check<Columns> {
     let allowed = format!("pairs FIELD=COLUMN, separated by commas, where FIELD is one of {fields}, each at most once");
     Check::new(allowed, |text| Columns::parse(text).ok()).because(|text| {
         let wrong = Columns::parse(text).err()?;
-        let hint = match &wrong {
-            WrongColumns::UnknownField(name) => suggestion(name, Field::ALL.into_iter().map(Field::name)),
-            WrongColumns::NoPair(_) | WrongColumns::Twice(_) => String::new(),
-        };
-        Some(format!("{wrong}{hint}"))
+        let fact = wrong.to_string();
+        Some(match &wrong {
+            WrongColumns::UnknownField(name) => suggesting(fact, name, Field::ALL.into_iter().map(Field::name)),
+            WrongColumns::NoPair(_) | WrongColumns::Twice(_) => fact,
+        })
     })
 }
 

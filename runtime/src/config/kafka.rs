@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use super::load::Found;
 use super::source::Source;
+use weir_core::hint;
 
 /// How a connection to Kafka is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,27 +102,27 @@ pub(super) fn check_together(found: &mut Found) {
     }
     for (one, other) in [(CERTIFICATE, KEY), (KEY, CERTIFICATE), (KEY_PASSWORD, KEY)] {
         if found.has(one) && !found.has(other) {
-            wrong.push(format!("{other} is not set, but must be where {one} is"));
+            wrong.push(format!("{other} is required when {one} is set"));
         }
     }
-    for line in wrong {
-        found.complain(line);
+    for wrong in wrong {
+        found.complain(wrong);
     }
 }
 
 fn without_effect(found: &Found, names: &[&str], protocol: SecurityProtocol, needs: &str, wrong: &mut Vec<String>) {
     let is = protocol.as_str();
-    let idle = names.iter().filter(|name| found.has(name));
-    wrong.extend(
-        idle.map(|name| format!("{name} is set, but has no effect while {PROTOCOL} is {is}: it needs {needs}")),
-    );
+    for name in names.iter().filter(|name| found.has(name)) {
+        let fact = format!("{name} is set, but has no effect while {PROTOCOL} is {is}");
+        wrong.push(hint::with(&fact, &format!("set {PROTOCOL} to {needs}, or leave {name} out")));
+    }
 }
 
 fn of_login(found: &Found, protocol: SecurityProtocol, wrong: &mut Vec<String>) {
     if !found.has(MECHANISM) {
         let names: Vec<_> = SASL_MECHANISMS.iter().map(|(name, _)| *name).collect();
         let (is, or) = (protocol.as_str(), names.join(" or "));
-        wrong.push(format!("{MECHANISM} is not set, but must be {or} where {PROTOCOL} is {is}"));
+        wrong.push(hint::with(&format!("{MECHANISM} is required when {PROTOCOL} is {is}"), &format!("set it to {or}")));
         return;
     }
     let Some(mechanism) = value(SASL_MECHANISMS, &found.text(MECHANISM)) else { return };
@@ -131,7 +132,7 @@ fn of_login(found: &Found, protocol: SecurityProtocol, wrong: &mut Vec<String>) 
     };
     let is = mechanism.as_str();
     let missing = needed.iter().filter(|name| !found.has(name));
-    wrong.extend(missing.map(|name| format!("{name} is not set, but must be where {MECHANISM} is {is}")));
+    wrong.extend(missing.map(|name| format!("{name} is required when {MECHANISM} is {is}")));
     let idle = useless.iter().filter(|name| found.has(name));
     wrong.extend(idle.map(|name| format!("{name} is set, but has no effect while {MECHANISM} is {is}")));
 }
@@ -140,12 +141,25 @@ fn value<T: Copy>(names: &[(&str, T)], text: &str) -> Option<T> {
     names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim())).map(|(_, value)| *value)
 }
 
-/// Properties of librdkafka that are not passed on, and why: correctness rests on them, or they have a setting.
+/// Properties of librdkafka that are not passed on because Weir has a setting for each.
+const SETTINGS: &[(&str, &str)] = &[
+    ("bootstrap.servers", "KAFKA_BOOTSTRAP_SERVERS"),
+    ("metadata.broker.list", "KAFKA_BOOTSTRAP_SERVERS"),
+    ("group.id", "KAFKA_GROUP_ID"),
+    ("auto.offset.reset", "KAFKA_AUTO_OFFSET_RESET"),
+    ("security.protocol", PROTOCOL),
+    ("sasl.mechanism", MECHANISM),
+    ("sasl.mechanisms", MECHANISM),
+    ("sasl.username", USERNAME),
+    ("sasl.password", PASSWORD),
+    ("ssl.ca.location", "KAFKA_SSL_CA_LOCATION"),
+    ("ssl.certificate.location", CERTIFICATE),
+    ("ssl.key.location", KEY),
+    ("ssl.key.password", KEY_PASSWORD),
+];
+
+/// Properties of librdkafka that are not passed on because correctness rests on them, and why, perhaps with a hint.
 const REFUSED: &[(&str, &str)] = &[
-    ("bootstrap.servers", "it is KAFKA_BOOTSTRAP_SERVERS"),
-    ("metadata.broker.list", "it is KAFKA_BOOTSTRAP_SERVERS"),
-    ("group.id", "it is KAFKA_GROUP_ID, the name under which Weir keeps its progress"),
-    ("auto.offset.reset", "where a partition starts is decided once and kept in MongoDB: see KAFKA_AUTO_OFFSET_RESET"),
     ("enable.auto.commit", "Kafka's own commits run ahead of the transaction that holds an event's effects"),
     ("auto.commit.enable", "Kafka's own commits run ahead of the transaction that holds an event's effects"),
     ("auto.commit.interval.ms", "Weir commits offsets itself, after the transaction"),
@@ -158,28 +172,22 @@ const REFUSED: &[(&str, &str)] = &[
     ("group.instance.id", "a static member keeps its partitions after it has stopped, and another of its name ends it"),
     ("isolation.level", "records of an aborted transaction would become events"),
     ("check.crcs", "a record that was damaged on the way would become another event"),
-    ("allow.auto.create.topics", "a topic that Kafka makes by itself has one partition: make it before"),
-    ("topic.blacklist", "a topic that is hidden is not read: KAFKA_TOPIC says which are"),
+    (
+        "allow.auto.create.topics",
+        "a topic that Kafka creates by itself has one partition\nhint: create the topic before",
+    ),
+    ("topic.blacklist", "a topic that is hidden is not read\nhint: KAFKA_TOPIC says which topics are read"),
     (
         "test.mock.num.brokers",
-        "brokers of the client's own would stand in the place of Kafka: see `weir run --embedded`",
+        "the client would invent brokers and not connect to Kafka\nhint: `weir run --embedded` reads records of a file",
     ),
     ("enable.partition.eof", "the end of a partition is no record"),
     ("statistics.interval.ms", "readiness, lag and the growth of topics are taken from the statistics"),
-    ("security.protocol", "it is KAFKA_SECURITY_PROTOCOL"),
-    ("sasl.mechanism", "it is KAFKA_SASL_MECHANISM"),
-    ("sasl.mechanisms", "it is KAFKA_SASL_MECHANISM"),
-    ("sasl.username", "it is KAFKA_SASL_USERNAME"),
-    ("sasl.password", "it is KAFKA_SASL_PASSWORD"),
-    ("ssl.ca.location", "it is KAFKA_SSL_CA_LOCATION"),
-    ("ssl.certificate.location", "it is KAFKA_SSL_CERTIFICATE_LOCATION"),
-    ("ssl.key.location", "it is KAFKA_SSL_KEY_LOCATION"),
-    ("ssl.key.password", "it is KAFKA_SSL_KEY_PASSWORD"),
 ];
 
 /// Parts of the names of secrets. Such a property is not passed on, because the properties are shown.
 const SECRET: [&str; 4] = ["password", "secret", "passphrase", "key.pem"];
-const OF_SECRET: &str = "a secret may not stand among these, which are shown: use KAFKA_SSL_KEY_LOCATION, \
+const OF_SECRET: &str = "it holds a secret, and these properties are shown\nhint: set KAFKA_SSL_KEY_LOCATION, \
                          KAFKA_SASL_PASSWORD or KAFKA_SASL_OAUTHBEARER_TOKEN_PATH";
 
 /// The prefix of such a property's name in the environment.
@@ -254,14 +262,22 @@ impl HandedOn {
     /// Returns the properties, and adds to `wrong` those that may not be passed on.
     pub(super) fn properties(self, wrong: &mut Vec<String>) -> BTreeMap<String, String> {
         for (name, (_, source)) in &self.given {
-            let known = REFUSED.iter().find(|(refused, _)| refused == name).map(|(_, why)| *why);
-            let secret = SECRET.iter().any(|part| name.contains(part)).then_some(OF_SECRET);
-            if let Some(why) = known.or(secret) {
+            if let Some(why) = refused(name) {
                 wrong.push(format!("kafka.{name} ({source}) may not be set: {why}"));
             }
         }
         self.given.into_iter().map(|(name, (text, _))| (name, text)).collect()
     }
+}
+
+/// Returns why a property may not be passed on, perhaps with a hint.
+fn refused(name: &str) -> Option<String> {
+    if let Some((_, setting)) = SETTINGS.iter().find(|(refused, _)| *refused == name) {
+        return Some(hint::with("Weir has a setting for it", &format!("set {setting}")));
+    }
+    let known = REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, why)| *why);
+    let secret = SECRET.iter().any(|part| name.contains(part)).then_some(OF_SECRET);
+    known.or(secret).map(str::to_owned)
 }
 
 /// Returns whether a line of `.env` sets such a property.

@@ -15,7 +15,7 @@ fn load(environment: &[(&str, &str)], dotenv: &str, toml: &str) -> Result<Settin
 }
 
 fn wrong(environment: &[(&str, &str)]) -> Vec<String> {
-    load(environment, "", "").expect_err("something is wrong").lines().to_vec()
+    load(environment, "", "").expect_err("something is wrong").wrong().to_vec()
 }
 
 #[test]
@@ -37,8 +37,8 @@ fn a_login_has_what_its_mechanism_needs() {
     assert_eq!(
         wrong(&[("KAFKA_SECURITY_PROTOCOL", "SASL_PLAINTEXT"), ("KAFKA_SASL_MECHANISM", "PLAIN")]),
         [
-            "KAFKA_SASL_USERNAME is not set, but must be where KAFKA_SASL_MECHANISM is PLAIN",
-            "KAFKA_SASL_PASSWORD is not set, but must be where KAFKA_SASL_MECHANISM is PLAIN",
+            "KAFKA_SASL_USERNAME is required when KAFKA_SASL_MECHANISM is PLAIN",
+            "KAFKA_SASL_PASSWORD is required when KAFKA_SASL_MECHANISM is PLAIN",
         ]
     );
     assert_eq!(
@@ -48,14 +48,14 @@ fn a_login_has_what_its_mechanism_needs() {
             ("KAFKA_SASL_USERNAME", "weir"),
         ]),
         [
-            "KAFKA_SASL_OAUTHBEARER_TOKEN_PATH is not set, but must be where KAFKA_SASL_MECHANISM is OAUTHBEARER",
+            "KAFKA_SASL_OAUTHBEARER_TOKEN_PATH is required when KAFKA_SASL_MECHANISM is OAUTHBEARER",
             "KAFKA_SASL_USERNAME is set, but has no effect while KAFKA_SASL_MECHANISM is OAUTHBEARER",
         ]
     );
     assert_eq!(
         wrong(&[("KAFKA_SECURITY_PROTOCOL", "SASL_SSL")]),
-        ["KAFKA_SASL_MECHANISM is not set, but must be PLAIN or SCRAM-SHA-256 or SCRAM-SHA-512 or OAUTHBEARER where \
-          KAFKA_SECURITY_PROTOCOL is SASL_SSL"]
+        ["KAFKA_SASL_MECHANISM is required when KAFKA_SECURITY_PROTOCOL is SASL_SSL\nhint: set it to PLAIN or \
+          SCRAM-SHA-256 or SCRAM-SHA-512 or OAUTHBEARER"]
     );
 }
 
@@ -64,15 +64,15 @@ fn what_would_have_no_effect_is_refused() {
     assert_eq!(
         wrong(&[("KAFKA_SASL_PASSWORD", "hunter2"), ("KAFKA_SSL_CA_LOCATION", "/dev/null")]),
         [
-            "KAFKA_SASL_PASSWORD is set, but has no effect while KAFKA_SECURITY_PROTOCOL is PLAINTEXT: it needs SASL_SSL \
-             or SASL_PLAINTEXT",
-            "KAFKA_SSL_CA_LOCATION is set, but has no effect while KAFKA_SECURITY_PROTOCOL is PLAINTEXT: it needs SSL or \
-             SASL_SSL",
+            "KAFKA_SASL_PASSWORD is set, but has no effect while KAFKA_SECURITY_PROTOCOL is PLAINTEXT\nhint: set \
+             KAFKA_SECURITY_PROTOCOL to SASL_SSL or SASL_PLAINTEXT, or leave KAFKA_SASL_PASSWORD out",
+            "KAFKA_SSL_CA_LOCATION is set, but has no effect while KAFKA_SECURITY_PROTOCOL is PLAINTEXT\nhint: set \
+             KAFKA_SECURITY_PROTOCOL to SSL or SASL_SSL, or leave KAFKA_SSL_CA_LOCATION out",
         ]
     );
     assert_eq!(
         wrong(&[("KAFKA_SECURITY_PROTOCOL", "SSL"), ("KAFKA_SSL_CERTIFICATE_LOCATION", "/dev/null")]),
-        ["KAFKA_SSL_KEY_LOCATION is not set, but must be where KAFKA_SSL_CERTIFICATE_LOCATION is"]
+        ["KAFKA_SSL_KEY_LOCATION is required when KAFKA_SSL_CERTIFICATE_LOCATION is set"]
     );
     assert_eq!(
         wrong(&[("KAFKA_SECURITY_PROTOCOL", "SSL"), ("KAFKA_SSL_CA_LOCATION", "/nowhere/at/all")]),
@@ -101,8 +101,7 @@ fn what_correctness_rests_on_is_refused_by_name() {
         [
             "kafka.enable.auto.commit (environment) may not be set: Kafka's own commits run ahead of the transaction \
              that holds an event's effects",
-            "kafka.group.id (environment) may not be set: it is KAFKA_GROUP_ID, the name under which Weir keeps its \
-             progress",
+            "kafka.group.id (environment) may not be set: Weir has a setting for it\nhint: set KAFKA_GROUP_ID",
         ]
     );
     for name in [
@@ -118,7 +117,7 @@ fn what_correctness_rests_on_is_refused_by_name() {
         "ssl.key.pem",
     ] {
         let error = load(&[], "", &format!("[kafka]\n\"{name}\" = \"hunter2\"\n")).expect_err("it is refused");
-        let [line] = error.lines() else { panic!("{error}") };
+        let [line] = error.wrong() else { panic!("{error}") };
         assert!(line.starts_with(&format!("kafka.{name} (weir.toml) may not be set: ")), "{line}");
         assert!(!line.contains("hunter2"), "{line}");
     }
@@ -137,6 +136,6 @@ fn a_table_that_is_none_and_a_line_that_cannot_be_read_are_told() {
     );
     assert_eq!(
         load(&[], "KAFKA__CLIENT_RACK=a b\n", "").expect_err("it is wrong").to_string(),
-        "KAFKA__CLIENT_RACK (.env) cannot be read: put quotes around a value with space or special characters"
+        "KAFKA__CLIENT_RACK (.env) cannot be read\nhint: put quotes around a value with a space or special characters"
     );
 }

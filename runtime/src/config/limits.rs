@@ -3,7 +3,7 @@
 use weir_core::documents::Expressions;
 use weir_sandbox::Limits;
 
-use super::error::suggestion;
+use super::error::suggesting;
 
 /// The key of the expressions that a handler may use.
 const EXPRESSIONS: &str = "expressions";
@@ -31,8 +31,8 @@ pub(super) fn set(limits: &mut Limits, given: &toml::Table, place: &str, file: &
             continue;
         }
         let Some(row) = rows.iter().find(|row| row.name == name) else {
-            let hint = suggestion(name, rows.iter().map(|row| row.name).chain([EXPRESSIONS]));
-            wrong.push(format!("{name} in {place} ({file}) is not a limit{hint}"));
+            let fact = format!("{name} in {place} ({file}) is not a limit");
+            wrong.push(suggesting(fact, name, rows.iter().map(|row| row.name).chain([EXPRESSIONS])));
             continue;
         };
         let number = value.as_integer().and_then(|number| u64::try_from(number).ok());

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::check::Check;
-use super::error::suggestion;
+use super::error::suggesting;
 use super::kafka::{self, HandedOn};
 use super::source::{self, Entry, Source, Sources};
 use super::{Ceiling, Error, HandlerSettings, Origin, Setting, Settings, limits, settings, table};
+use weir_core::hint;
 use weir_sandbox::Limits;
 
 pub(super) fn load(sources: &Sources) -> Result<Settings, Error> {
@@ -127,9 +128,9 @@ impl Found {
         }
     }
 
-    /// Reports something that is wrong, in a line.
-    pub(super) fn complain(&mut self, line: String) {
-        self.wrong.push(line);
+    /// Reports something that is wrong.
+    pub(super) fn complain(&mut self, wrong: String) {
+        self.wrong.push(wrong);
     }
 
     /// Returns whether a place gave the setting.
@@ -159,7 +160,7 @@ fn of_toml(given: &toml::Table, file: &str, wrong: &mut Vec<String>) -> Vec<Entr
     for (key, value) in given {
         let Some((setting, in_file)) = keyed(key) else {
             let names = table().iter().map(|setting| setting.key.as_str()).chain(["limits", "handlers", "kafka"]);
-            wrong.push(format!("{key} is not a setting ({file}){}", suggestion(key, names)));
+            wrong.push(suggesting(format!("{key} is not a setting ({file})"), key, names));
             continue;
         };
         let text = match value {
@@ -199,17 +200,16 @@ fn of_handlers(
     wrong: &mut Vec<String>,
 ) -> BTreeMap<String, HandlerSettings> {
     let Some(handlers) = value.as_table() else {
-        wrong.push(format!(
-            "handlers is {value} ({file}), but must be tables [handlers.NAME] of limits; the handlers' folder is \
-             handlers_folder"
-        ));
+        let fact = format!("handlers is {value} ({file}), but must be tables [handlers.NAME] of limits");
+        wrong.push(hint::with(&fact, "handlers_folder is the folder of the handlers"));
         return BTreeMap::new();
     };
     let mut all = BTreeMap::new();
     for (name, value) in handlers {
         let place = format!("[handlers.{name}]");
         if !is_handler_name(name) {
-            wrong.push(format!("{place} ({file}) names no handler: 1 to 63 of the letters a-z, digits and '-'"));
+            let fact = format!("{place} ({file}) names no handler");
+            wrong.push(hint::with(&fact, "a handler's name is 1 to 63 of the letters a-z, digits and '-'"));
             continue;
         }
         let mut value = value.clone();

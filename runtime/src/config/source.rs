@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Error, Setting, kafka};
+use weir_core::hint;
 
 /// The places in which a process finds its settings, as texts. This holds secrets, so it cannot be printed.
 #[derive(Clone, Default)]
@@ -173,5 +174,6 @@ fn unreadable(error: &dotenvy::Error, text: &str) -> Option<String> {
         None if kafka::is_handed_on(&upper) => upper.as_str(),
         None => return None,
     };
-    Some(format!("{name} (.env) cannot be read: put quotes around a value with space or special characters"))
+    let fact = format!("{name} (.env) cannot be read");
+    Some(hint::with(&fact, "put quotes around a value with a space or special characters"))
 }

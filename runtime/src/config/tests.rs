@@ -25,8 +25,8 @@ fn of_toml(toml: &str) -> Result<Settings, Error> {
     Settings::load(&sources(&[], &[URI], "", toml))
 }
 
-fn lines(result: Result<Settings, Error>) -> Vec<String> {
-    result.expect_err("something is wrong").lines().to_vec()
+fn wrong_in(result: Result<Settings, Error>) -> Vec<String> {
+    result.expect_err("something is wrong").wrong().to_vec()
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn what_is_set_to_nothing_is_not_set() {
     let settings = Settings::load(&sources(&[], &[URI, ("POSTGRES_PASSWORD", "")], dotenv, "")).expect("all is right");
     assert!(settings.postgres_password.is_none());
     assert_eq!(settings.kafka_topic.only(), Some("postgres.activity.event_outbox"));
-    let wrong = lines(Settings::of(&[URI, ("OUTBOX_SOURCE", "")]));
+    let wrong = wrong_in(Settings::of(&[URI, ("OUTBOX_SOURCE", "")]));
     let allowed = "1 to 63 of the letters a-z and A-Z, digits, '.', '_' and '-'";
     assert_eq!(wrong, [format!("OUTBOX_SOURCE is \"\" (--outbox-source), but must be {allowed}")]);
 }
@@ -119,8 +119,8 @@ fn a_wrong_value_is_told_with_place_and_what_is_allowed() {
             "KAFKA_ENABLE_AUTO_COMMIT is \"True\" (environment), but must be false: Kafka's own commits run ahead of the \
              transaction that holds an event's effects, so a crash would lose events; Weir commits offsets itself".to_owned()),
         ("OUTBOX_COLUMNS", "event_idd=id", format!(
-            "OUTBOX_COLUMNS is \"event_idd=id\" (environment), but must be {columns}: event_idd is no field of an event, did \
-             you mean event_id?")),
+            "OUTBOX_COLUMNS is \"event_idd=id\" (environment), but must be {columns}: event_idd is no field of an \
+             event\nhint: did you mean event_id?")),
         ("OUTBOX_COLUMNS", "event_id=id,event_id=key", format!(
             "OUTBOX_COLUMNS is \"event_id=id,event_id=key\" (environment), but must be {columns}: event_id is there twice")),
         ("OUTBOX_COLUMNS", "id", format!(
@@ -130,7 +130,7 @@ fn a_wrong_value_is_told_with_place_and_what_is_allowed() {
             "OUTBOX_OTHER_COLUMNS is \"a,,b\" (environment), but must be names of columns, separated by commas, or * for \
              all".to_owned()),
     ] {
-        assert_eq!(lines(of_environment(&[(name, value)])), [line]);
+        assert_eq!(wrong_in(of_environment(&[(name, value)])), [line]);
     }
 }
 
@@ -162,7 +162,8 @@ fn everything_wrong_is_told_at_once() {
     assert_eq!(
         error.expect_err("much is wrong").to_string(),
         "4 settings are wrong:\n  \
-         kafka_topik is not a setting (weir.toml), did you mean kafka_topic?\n  \
+         kafka_topik is not a setting (weir.toml)\n    \
+         hint: did you mean kafka_topic?\n  \
          MONGODB_URI is not set, but must be a connection string, mongodb://host:port or mongodb+srv://host\n  \
          MAX_RETRIES is \"x\" (--max-retries), but must be a whole number from 0 to 1000\n  \
          LOG_FORMAT is \"xml\" (environment), but must be json or text"
@@ -180,13 +181,13 @@ fn names_of_other_programs_are_theirs() {
 #[test]
 fn a_line_that_swallows_others_is_told() {
     let dotenv = "KAFKA_GROUP_ID=a\nNOTE=it's open\nKAFKA_TOPIC=b\n";
-    let wrong = lines(Settings::load(&sources(&[], &[URI], dotenv, "")));
+    let wrong = wrong_in(Settings::load(&sources(&[], &[URI], dotenv, "")));
     assert_eq!(wrong, [".env cannot be read from line 2 on: a quote is not closed"]);
 }
 
 #[test]
 fn handlers_databases_and_weirs_are_two() {
-    let wrong = lines(of_environment(&[("WEIR_DATABASE", "Activity_read")]));
+    let wrong = wrong_in(of_environment(&[("WEIR_DATABASE", "Activity_read")]));
     assert_eq!(
         wrong,
         [
@@ -208,9 +209,9 @@ fn a_secret_may_stand_in_a_file() {
     let settings = Settings::load(&sources(&[], &[], "", &format!("mongodb_uri_file = {path:?}\n")));
     assert_eq!(settings.expect("all is right").mongodb_uri.to_string(), "mongodb://ann:***@h/");
 
-    let wrong = lines(of_environment(&[("MONGODB_URI_FILE", path)]));
+    let wrong = wrong_in(of_environment(&[("MONGODB_URI_FILE", path)]));
     assert_eq!(wrong, ["MONGODB_URI and MONGODB_URI_FILE are both set (environment), but only one of them may be"]);
-    let wrong = lines(of_environment(&[("POSTGRES_PASSWORD_FILE", "/nowhere/at/all")]));
+    let wrong = wrong_in(of_environment(&[("POSTGRES_PASSWORD_FILE", "/nowhere/at/all")]));
     let expected = "POSTGRES_PASSWORD_FILE is \"/nowhere/at/all\" (environment), which cannot be read: No such file or \
                     directory (os error 2)";
     assert_eq!(wrong, [expected]);
@@ -223,10 +224,15 @@ fn no_secret_is_ever_shown() {
     assert!(shown.contains("mongodb://ann:***@h") && !shown.contains("hunter2"), "{shown}");
 
     let wrong = [
-        lines(Settings::load(&sources(&[("MONGODB_URI", "hunter2")], &[], "", ""))),
-        lines(Settings::load(&sources(&[], &[], "MONGODB_URI=hunter2 and more\n", ""))),
-        lines(Settings::load(&sources(&[], &[], "", "mongodb_uri = \"hunter2\"\npostgres_password = [\"hunter2\"]\n"))),
-        lines(Settings::load(&sources(&[], &[], "", "mongodb_uri = \"hunter2\npostgres_password = hunter2\n"))),
+        wrong_in(Settings::load(&sources(&[("MONGODB_URI", "hunter2")], &[], "", ""))),
+        wrong_in(Settings::load(&sources(&[], &[], "MONGODB_URI=hunter2 and more\n", ""))),
+        wrong_in(Settings::load(&sources(
+            &[],
+            &[],
+            "",
+            "mongodb_uri = \"hunter2\"\npostgres_password = [\"hunter2\"]\n",
+        ))),
+        wrong_in(Settings::load(&sources(&[], &[], "", "mongodb_uri = \"hunter2\npostgres_password = hunter2\n"))),
     ];
     for lines in &wrong {
         assert!(lines.iter().any(|line| line.contains("MONGODB_URI")), "{wrong:?}");
@@ -234,7 +240,7 @@ fn no_secret_is_ever_shown() {
     }
     assert_eq!(
         wrong[1][0],
-        "MONGODB_URI (.env) cannot be read: put quotes around a value with space or special characters"
+        "MONGODB_URI (.env) cannot be read\nhint: put quotes around a value with a space or special characters"
     );
 }
 
@@ -281,7 +287,7 @@ fn a_handlers_ceiling_is_its_tables_over_the_default() {
 fn what_is_wrong_in_weir_toml_is_told() {
     let handlers = "1 to 63 of the letters a-z, digits and '-'";
     for (toml, line) in [
-        ("[limits]\nfeul = 1\n", "feul in [limits] (weir.toml) is not a limit, did you mean fuel?".to_owned()),
+        ("[limits]\nfeul = 1\n", "feul in [limits] (weir.toml) is not a limit\nhint: did you mean fuel?".to_owned()),
         ("[limits]\nfuel = -1\n",
             "fuel in [limits] is -1 (weir.toml), but must be a whole number from 1000 to 1000000000000".to_owned()),
         ("[handlers.a]\nexpressions = \"some\"\n",
@@ -294,19 +300,19 @@ fn what_is_wrong_in_weir_toml_is_told() {
         ("[handlers.a]\ngrants = { users = [\"admin\"] }\n",
             "grants in [handlers.a] is { users = [\"admin\"] } (weir.toml), but must be a table of collections, such as \
              { users = [\"read\", \"write\"] }".to_owned()),
-        ("[handlers.Big]\n", format!("[handlers.Big] (weir.toml) names no handler: {handlers}")),
+        ("[handlers.Big]\n", format!("[handlers.Big] (weir.toml) names no handler\nhint: a handler's name is {handlers}")),
         ("handlers = \"folder\"\n",
-            "handlers is \"folder\" (weir.toml), but must be tables [handlers.NAME] of limits; the handlers' folder is \
-             handlers_folder".to_owned()),
+            "handlers is \"folder\" (weir.toml), but must be tables [handlers.NAME] of limits\nhint: handlers_folder is the \
+             folder of the handlers".to_owned()),
         ("limits = 3\n", "[limits] is 3 (weir.toml), but must be a table of limits".to_owned()),
         ("max_retries = 1.5\n",
             "max_retries is a float (weir.toml), but must be a whole number from 0 to 1000".to_owned()),
         ("zzz = 1\n", "zzz is not a setting (weir.toml)".to_owned()),
-        ("KAFKA-TOPIC = \"x\"\n", "KAFKA-TOPIC is not a setting (weir.toml), did you mean kafka_topic?".to_owned()),
+        ("KAFKA-TOPIC = \"x\"\n", "KAFKA-TOPIC is not a setting (weir.toml)\nhint: did you mean kafka_topic?".to_owned()),
     ] {
-        assert_eq!(lines(of_toml(toml)), [line]);
+        assert_eq!(wrong_in(of_toml(toml)), [line]);
     }
-    let wrong = lines(of_toml("max_retries = 1\n\nkafka_topic = x\n"));
+    let wrong = wrong_in(of_toml("max_retries = 1\n\nkafka_topic = x\n"));
     assert!(wrong[0].starts_with("weir.toml is not TOML: line 3: "), "{wrong:?}");
     assert_eq!(of_toml("handlers_folder = \"x\"\n").expect("all is right").handlers, PathBuf::from("x"));
 }

@@ -38,7 +38,7 @@ pub enum Error {
     Kafka(#[from] KafkaError),
     /// The topic is compacted.
     #[error(
-        "the topic {0} is compacted (cleanup.policy): events of it may vanish before they are read; use a topic with \
+        "the topic {0} is compacted (cleanup.policy): events of it may vanish before they are read\nhint: use a topic with \
          cleanup.policy=delete"
     )]
     Compacted(String),
@@ -254,7 +254,7 @@ impl Questions {
         }
         // This client library gives an admin client no token.
         if self.settings.kafka_sasl_mechanism == Some(SaslMechanism::OauthBearer) {
-            let hint = "see to it that it has cleanup.policy=delete";
+            let hint = "make sure that it has cleanup.policy=delete";
             tracing::warn!(topic, hint, "topic_policy_not_checked: it cannot be asked for with OAUTHBEARER");
             return Ok(false);
         }

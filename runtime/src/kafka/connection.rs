@@ -13,6 +13,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::client::Error;
 use crate::config::{SaslMechanism, Settings};
+use weir_core::hint;
 
 /// The client's properties, unless the settings say otherwise.
 const DEFAULTS: [(&str, &str); 18] = [
@@ -125,7 +126,7 @@ const OVER: Duration = Duration::from_secs(5);
 /// What keeps the client from Kafka.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trouble {
-    /// In Kafka's or the client's words, with the settings to look at.
+    /// In Kafka's or the client's words, with a hint at the settings to look at.
     pub(super) why: String,
     /// Whether another try would change nothing, because the login or the certificate is refused.
     pub(super) refused: bool,
@@ -208,12 +209,12 @@ fn token(text: &str) -> Result<OAuthToken, &'static str> {
 fn unreadable(code: RDKafkaErrorCode, reason: &str) -> Option<String> {
     let hint = match code {
         RDKafkaErrorCode::BadCompression => {
-            "a batch that expands to more than KAFKA__RECEIVE_MESSAGE_MAX_BYTES is one that cannot be read"
+            "raise KAFKA__RECEIVE_MESSAGE_MAX_BYTES if the batch expands to more than that (docs/operating.md)"
         }
-        RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::InvalidMessage => "docs/operating.md says how to pass it over",
+        RDKafkaErrorCode::BadMessage | RDKafkaErrorCode::InvalidMessage => "docs/operating.md says how to skip it",
         _ => return None,
     };
-    Some(format!("{reason}; {hint}"))
+    Some(hint::with(reason, hint))
 }
 
 /// Returns what an error of the client means, or none if it means nothing by itself. If Kafka refuses a certificate,
@@ -235,7 +236,7 @@ fn trouble(code: RDKafkaErrorCode, reason: &str) -> Option<Trouble> {
         RDKafkaErrorCode::SSL => ("KAFKA_SECURITY_PROTOCOL", false),
         _ => return Some(Trouble { why: reason.to_owned(), refused: false }),
     };
-    Some(Trouble { why: format!("{reason}; see {settings}"), refused })
+    Some(Trouble { why: hint::with(reason, &format!("check {settings}")), refused })
 }
 
 #[cfg(test)]
@@ -328,7 +329,11 @@ mod tests {
         let failed = |code, reason| connection.failed(&KafkaError::Global(code), reason);
         failed(RDKafkaErrorCode::Authentication, "no");
         failed(RDKafkaErrorCode::BrokerTransportFailure, "away");
-        assert!(connection.trouble().is_some_and(|trouble| trouble.refused && trouble.why.starts_with("no;")));
+        assert!(
+            connection.trouble().is_some_and(
+                |trouble| trouble.refused && trouble.why.starts_with("no\nhint: check KAFKA_SASL_MECHANISM")
+            )
+        );
         connection.made();
         assert_eq!(connection.trouble(), None);
     }

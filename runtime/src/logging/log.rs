@@ -2,7 +2,8 @@
 //! thread writes it. The log is flushed at the end, within a bound.
 //!
 //! The message of a `tracing` event is the line's name, in snake case. Its fields are members of the same object,
-//! numbers as numbers. A field `fields` that holds an object's JSON is embedded as it is. Lines of libraries, through
+//! numbers as numbers. A field `fields` that holds an object's JSON is embedded as it is. If an error or a reason is
+//! logged as `%error` or `%why` and its text has a hint, the hint becomes the field `hint`. Lines of libraries, through
 //! `tracing` or `log`, are named `library_log`. Spans are not shown.
 
 use std::fmt;
@@ -24,6 +25,7 @@ use super::log_line::{FieldValue, Line};
 use super::log_queue::LogQueue;
 use crate::config::{LogFormat, LogLevel};
 use weir_core::clock;
+use weir_core::hint;
 
 /// How long writing the rest of the log may take when the process ends.
 pub const LAST_LINES: Duration = Duration::from_secs(1);
@@ -204,8 +206,15 @@ impl Fields {
 }
 
 impl Visit for Fields {
+    /// Receives errors, too, but no text that a handler chose: a hint is Weir's own advice.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.push_text(field, format!("{value:?}"));
+        let text = format!("{value:?}");
+        if !["error", "why"].contains(&field.name()) {
+            return self.push_text(field, text);
+        }
+        let (fact, hint) = hint::split(&text);
+        self.push_text(field, fact);
+        self.others.extend(hint.map(|hint| ("hint", FieldValue::Text(hint))));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

@@ -46,6 +46,19 @@ fn without_time(line: &str) -> &str {
 }
 
 #[test]
+fn a_hint_is_a_field_of_its_own_and_no_handler_gives_one() {
+    let error = weir_core::hint::with("no", "try again");
+    let text = logged(LogFormat::Json, "INFO", || {
+        tracing::error!(%error, "failed");
+        tracing::error!(error = error.as_str(), "delivery_failed");
+    });
+    let lines: Vec<_> = text.lines().map(without_time).collect();
+    let [own, of_a_handler] = lines.as_slice() else { panic!("{text}") };
+    assert!(own.ends_with(r#""error":"no","hint":"try again"}"#), "{own}");
+    assert!(of_a_handler.ends_with(r#""error":"no\nhint: try again"}"#), "{of_a_handler}");
+}
+
+#[test]
 fn a_json_line_is_flat_and_keeps_types() {
     let text = logged(LogFormat::Json, "INFO", || {
         let none: Option<u64> = None;

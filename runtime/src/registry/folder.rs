@@ -14,22 +14,24 @@ const LONGEST_NAME: usize = 63;
 /// Why a folder's handlers cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder or a file in it cannot be read.
+    /// A file in it cannot be read.
     #[error("HANDLERS: {} cannot be read: {source}", path.display())]
     Unreadable {
-        /// The folder or the file.
+        /// The file.
         path: PathBuf,
         /// The system's error.
         source: std::io::Error,
     },
     /// A file whose name is not a handler's.
-    #[error("HANDLERS: {} is no handler's name: take 1 to 63 of a to z, 0 to 9, - and _", path.display())]
+    #[error("HANDLERS: {} is no handler's name\nhint: take 1 to 63 of a to z, 0 to 9, - and _", path.display())]
     Name {
         /// The file.
         path: PathBuf,
     },
     /// Two files that mean the same handler.
-    #[error("HANDLERS: {} and {} are both the handler {name}: remove one of them", first.display(), second.display())]
+    #[error(
+        "HANDLERS: {} and {} are both the handler {name}\nhint: remove one of them", first.display(), second.display()
+    )]
     Twice {
         /// The handler.
         name: String,
@@ -40,8 +42,8 @@ pub enum Error {
     },
     /// A handler that asks for more than its operator allows.
     #[error(
-        "HANDLERS: {} asks for more than it may have: {beyond}; allow it in [handlers.{name}] of weir.toml, or take a \
-         component that asks for less",
+        "HANDLERS: {} asks for more than it may have: {beyond}\nhint: allow it in [handlers.{name}] of weir.toml, or take \
+         a component that asks for less",
         path.display()
     )]
     Ceiling {
@@ -61,7 +63,7 @@ pub enum Error {
         source: Box<LoadError>,
     },
     /// There is nothing to run.
-    #[error("HANDLERS: {} holds no .wasm: events would be passed for good, since nobody wants them", folder.display())]
+    #[error("HANDLERS is {}, which holds no .wasm: every event would be passed over for good", folder.display())]
     Empty {
         /// The folder.
         folder: PathBuf,

@@ -70,7 +70,7 @@ async fn a_handler_beyond_its_ceiling_stops_the_start() {
     let (status, said) = world.fails(&[], &[("HANDLER_DEFAULT_CEILING", "none")]);
     assert_eq!(status, Some(1), "{said}");
     let beyond =
-        "echo.wasm asks for more than it may have: events: Echo; grants: write echo; allow it in [handlers.echo]";
+        "echo.wasm asks for more than it may have: events: Echo; grants: write echo\nhint: allow it in [handlers.echo]";
     assert!(said.contains(beyond), "{said}");
     assert!(world.own.list_collection_names().await.expect("mongodb").is_empty(), "nothing was entered");
 }

@@ -1,6 +1,7 @@
 //! Decides where a partition starts, and whether it may go on from where it was. Pure.
 
 use crate::consumer::topics::OffsetReset;
+use crate::hint;
 use crate::seeded::{self, Bug};
 use crate::store::{Claim, LastRecord, StartDecision};
 
@@ -84,10 +85,9 @@ pub(super) fn anew(last: &LastRecord, standing: Option<&Standing>) -> Option<Str
 /// people.
 #[must_use]
 pub(super) fn compacted(topic: &str) -> String {
-    format!(
-        "the topic {topic} is compacted (cleanup.policy): events of it may vanish before they are read; give it \
-         cleanup.policy=delete, or KAFKA_TOPIC a pattern that does not hold it, and start again"
-    )
+    let fact = format!("the topic {topic} is compacted (cleanup.policy): events of it may vanish before they are read");
+    let hint = "give it cleanup.policy=delete, or KAFKA_TOPIC a pattern that does not match it, and start again";
+    hint::with(&fact, hint)
 }
 
 /// Returns why a partition may not go on if its log no longer fits its progress, as text for people. Returns none if it

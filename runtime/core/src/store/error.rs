@@ -24,7 +24,9 @@ pub enum Error {
     #[error("{0}")]
     Slow(String),
     /// The MongoDB user that Weir logs in with has no right to do this.
-    #[error("mongodb refuses this to the user in MONGODB_URI: {0}; see docs/security.md for the rights that it needs")]
+    #[error(
+        "mongodb refuses this to the user in MONGODB_URI: {0}\nhint: docs/security.md lists the rights that it needs"
+    )]
     Unauthorized(String),
     /// MongoDB's reply cannot be decoded, for example because a string is not UTF-8.
     #[error("a document found cannot be decoded: {0}")]
@@ -34,12 +36,14 @@ pub enum Error {
     Uri(String),
     /// MongoDB refuses the user, the certificate or a right. This can be fixed while a host runs and is never the
     /// handler's fault.
-    #[error("mongodb refuses this host: {0}; see MONGODB_URI, and docs/security.md for the rights that its user needs")]
+    #[error(
+        "mongodb refuses this host: {0}\nhint: check MONGODB_URI, and in docs/security.md the rights that its user needs"
+    )]
     Denied(String),
     /// Weir's own collections have a version that this Weir does not know.
     #[error(
-        "the collections in WEIR_DATABASE have format version {found}, and this weir knows up to {known}: upgrade weir, \
-         or go back to a copy of the database from before"
+        "the collections in WEIR_DATABASE have format version {found}, and this weir knows up to {known}\nhint: upgrade \
+         weir, or go back to a copy of the database from before"
     )]
     Newer {
         /// The version found.
@@ -49,7 +53,7 @@ pub enum Error {
     },
     /// The server has no transactions.
     #[error(
-        "mongodb is a standalone server, which has no transactions: start mongod with --replSet rs0 and run \
+        "mongodb is a standalone server, which has no transactions\nhint: start mongod with --replSet rs0 and run \
          rs.initiate() once in mongosh"
     )]
     Standalone,

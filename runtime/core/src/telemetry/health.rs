@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::hint;
+
 /// The process loads its handlers, which takes seconds for each that is large.
 pub const HANDLERS: &str = "handlers";
 /// The process waits for Kafka.
@@ -68,6 +70,9 @@ pub struct WaitingFor {
     pub what: String,
     /// Why it is missing, in its own words.
     pub why: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// How long the process has waited for it.
     pub for_seconds: u64,
 }
@@ -79,8 +84,11 @@ pub struct Stopped {
     pub topic: String,
     /// The partition's number.
     pub partition: i32,
-    /// Why it has stopped, and what to do.
+    /// Why it has stopped.
     pub why: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
 }
 
 impl Readiness {
@@ -89,6 +97,7 @@ impl Readiness {
     pub fn without_reasons(mut self) -> Self {
         for wait in &mut self.waiting_for {
             "shown only on the host's own machine and in its log".clone_into(&mut wait.why);
+            wait.hint = None;
         }
         self
     }
@@ -106,13 +115,13 @@ impl Health {
         health
     }
 
-    /// Reports that something is missing. Logs that if the thing or the reason is new.
+    /// Reports that something is missing. The reason may have a hint. Logs that if the thing or the reason is new.
     pub fn waiting_for(&self, what: &str, why: impl Into<String>) {
         let why = why.into();
         let mut state = self.lock();
         let wait = state.waits.get_mut(what);
         if wait.as_ref().is_none_or(|wait| wait.why != why) {
-            tracing::warn!(what, why, "waiting_for");
+            tracing::warn!(what, %why, "waiting_for");
         }
         match wait {
             Some(wait) => wait.why = why,
@@ -128,7 +137,7 @@ impl Health {
         }
     }
 
-    /// Reports that a partition has stopped until somebody acts.
+    /// Reports that a partition has stopped until somebody acts. The reason may have a hint.
     pub fn partition_stopped(&self, topic: &str, partition: i32, why: impl Into<String>) {
         self.lock().stopped.insert((topic.to_owned(), partition), why.into());
     }
@@ -178,14 +187,16 @@ impl Health {
     pub fn readiness(&self) -> Readiness {
         let state = self.lock();
         let waiting_for: Vec<_> = (state.waits.iter())
-            .map(|(what, wait)| WaitingFor {
-                what: what.clone(),
-                why: wait.why.clone(),
-                for_seconds: wait.since.elapsed().as_secs(),
+            .map(|(what, wait)| {
+                let (why, hint) = hint::split(&wait.why);
+                WaitingFor { what: what.clone(), why, hint, for_seconds: wait.since.elapsed().as_secs() }
             })
             .collect();
         let stopped: Vec<_> = (state.stopped.iter())
-            .map(|((topic, partition), why)| Stopped { topic: topic.clone(), partition: *partition, why: why.clone() })
+            .map(|((topic, partition), why)| {
+                let (why, hint) = hint::split(why);
+                Stopped { topic: topic.clone(), partition: *partition, why, hint }
+            })
             .collect();
         let ready = !state.draining && waiting_for.is_empty() && stopped.is_empty();
         Readiness { ready, draining: state.draining, waiting_for, stopped }

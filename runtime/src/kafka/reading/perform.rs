@@ -15,6 +15,7 @@ use weir_core::consumer::action::{Action, Standing};
 use weir_core::consumer::broker::Broker as _;
 use weir_core::consumer::returning::HAND_OVER;
 use weir_core::failpoint;
+use weir_core::hint;
 use weir_core::store::PartitionId;
 use weir_core::telemetry::health::ASSIGNMENT;
 
@@ -93,9 +94,15 @@ impl Reading {
     fn stop_partition(&self, partition: &PartitionId, why: &str) {
         let PartitionId { topic, partition: number } = partition;
         let group = &self.settings.kafka_group_id;
-        let hint = format!("weir progress set --topic {topic} --partition {number} --offset <n> (group {group})");
-        tracing::error!(topic = &**topic, partition = number, error = why, hint, "partition_stopped");
-        self.health.partition_stopped(topic, *number, format!("{why}; once you know what was lost: {hint}"));
+        let (fact, hint) = hint::split(why);
+        let hint = hint.unwrap_or_else(|| {
+            format!(
+                "once you know what was lost: weir progress set --topic {topic} --partition {number} --offset <n> (group \
+                 {group})"
+            )
+        });
+        tracing::error!(topic = &**topic, partition = number, error = fact, hint, "partition_stopped");
+        self.health.partition_stopped(topic, *number, hint::with(&fact, &hint));
         self.metrics.partition_stopped(topic, *number, true);
     }
 

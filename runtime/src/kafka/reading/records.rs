@@ -12,6 +12,7 @@ use crate::kafka::client::{Context, View};
 use crate::kafka::record;
 use weir_core::delivery::{Entry, Item};
 use weir_core::failpoint;
+use weir_core::hint;
 use weir_core::store::PartitionId;
 use weir_core::telemetry::health::{ASSIGNMENT, KAFKA};
 use weir_core::telemetry::metrics::Service;
@@ -85,9 +86,8 @@ impl Reading {
             ) => {
                 let (topics, group) = (&self.settings.kafka_topic, &self.settings.kafka_group_id);
                 let needs = "Read and Describe on both, and DescribeConfigs on the topic";
-                self.not_assigned(format!(
-                    "kafka does not let this user read {topics} as {group} ({code}): it needs {needs}"
-                ));
+                let fact = format!("kafka does not let this user read {topics} as {group} ({code})");
+                self.not_assigned(hint::with(&fact, &format!("it needs {needs}")));
             }
             Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
                 tracing::warn!(%error, "offset_out_of_range: partitions are claimed anew");
@@ -103,7 +103,7 @@ impl Reading {
         if self.member.partitions().count() == 0 {
             self.health.waiting_for(ASSIGNMENT, why);
         } else {
-            tracing::warn!(why, "topic_not_read");
+            tracing::warn!(%why, "topic_not_read");
         }
     }
 
