@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use nix::sys::wait::WaitStatus;
 use serde_json::{Value, json};
@@ -248,9 +248,11 @@ impl Proof {
     }
 }
 
-/// Returns the reason that the log gives for the end.
+/// Returns the reason that the log gives for the end, with its hint.
 fn last_error(log: &Path) -> Result<String> {
     let text = fs::read_to_string(log)?;
-    let line = text.lines().rev().find(|line| !line.trim_start().starts_with('{')).unwrap_or_default();
-    Ok(line.to_owned())
+    let mut lines = text.lines().rev().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let failed = lines.find(|line| line["event"] == "failed").context("the log has no line `failed`")?;
+    let texts = ["error", "hint"].map(|name| failed[name].as_str().unwrap_or_default().to_owned());
+    Ok(texts.join("; "))
 }

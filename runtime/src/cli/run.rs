@@ -82,7 +82,10 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
         Err(error) => {
             let text = super::with_causes(error);
             tracing::error!(error = %text, "failed");
-            super::complain(&text);
+            // A reader of both streams has it from the log.
+            if !logging::log::is_on_stderr() {
+                super::complain(&text);
+            }
             ExitCode::from(super::FAILED)
         }
     };

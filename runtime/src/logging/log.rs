@@ -7,7 +7,10 @@
 //! `tracing` or `log`, are named `library_log`. Spans are not shown.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
@@ -81,6 +84,18 @@ pub fn lost() -> u64 {
     QUEUE.get().map_or(0, LogQueue::lost)
 }
 
+/// Returns whether the log has begun and goes where the standard error goes, such as to the same terminal. Then whoever
+/// reads the standard error reads the log.
+#[must_use]
+pub fn is_on_stderr() -> bool {
+    let one = |descriptor: io::Result<OwnedFd>| {
+        let file = descriptor.and_then(|descriptor| File::from(descriptor).metadata());
+        file.map(|file| (file.dev(), file.ino())).ok()
+    };
+    let log = one(io::stdout().as_fd().try_clone_to_owned());
+    QUEUE.get().is_some() && log.is_some() && log == one(io::stderr().as_fd().try_clone_to_owned())
+}
+
 /// Writes a text to the standard error, which may have no reader. So it waits only for a bounded time.
 pub fn last_words(text: String) {
     let (written, waits) = sync_channel(1);
@@ -119,7 +134,9 @@ fn end_on_panics() {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let text = panic.payload_as_str().unwrap_or("a value that is no text");
         tracing::error!(error = text, place, "panicked");
-        last_words(format!("weir: the host has panicked at {place}: {text}\n"));
+        if !is_on_stderr() {
+            last_words(format!("weir: the host has panicked at {place}: {text}\n"));
+        }
         flush(LAST_LINES);
         std::process::exit(PANICKED);
     }));
