@@ -22,9 +22,9 @@ use clap::{ArgMatches, Command};
 
 use crate::config::Settings;
 use crate::logging::{log, log_line};
-use crate::server;
+use crate::{kafka, registry, server};
 use weir_core::hint;
-use weir_core::store::Store;
+use weir_core::store::{self, Store};
 
 /// It failed while running.
 const FAILED: u8 = 1;
@@ -89,7 +89,7 @@ fn with_store(matches: &ArgMatches, what: impl AsyncFnOnce(Store, Settings) -> a
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&with_causes(&error));
-            ExitCode::from(FAILED)
+            ExitCode::from(status(&error))
         }
     }
 }
@@ -108,6 +108,15 @@ fn complaint(what: &str) -> String {
 /// Returns the error with its causes, as [`hint`] writes them.
 fn with_causes(error: &anyhow::Error) -> String {
     hint::chain(error.chain().map(ToString::to_string))
+}
+
+/// Returns the exit status for an error: whether a setting is wrong, although that was not noticed when the settings
+/// were read.
+fn status(error: &anyhow::Error) -> u8 {
+    let of_handlers = error.downcast_ref().is_some_and(registry::Error::is_of_settings);
+    let of_kafka = matches!(error.downcast_ref(), Some(kafka::Error::Property { .. }));
+    let of_mongodb = matches!(error.downcast_ref(), Some(store::Error::Uri(_)));
+    if of_handlers || of_kafka || of_mongodb { WRONG } else { FAILED }
 }
 
 #[cfg(test)]

@@ -86,7 +86,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
             if !logging::log::is_on_stderr() {
                 super::complain(&text);
             }
-            ExitCode::from(super::FAILED)
+            ExitCode::from(super::status(error))
         }
     };
     logging::log::flush(logging::log::LAST_LINES);

@@ -71,7 +71,7 @@ fn help_says_what_the_snapshots_say() {
 #[test]
 fn a_cause_is_named_once() {
     let io = std::io::Error::other("no such file");
-    let names_it = anyhow::Error::new(crate::registry::Error::Unreadable { path: "a".into(), source: io });
+    let names_it = anyhow::Error::new(registry::Error::Unreadable { path: "a".into(), source: io });
     assert_eq!(
         with_causes(&names_it.context("the start failed")),
         "the start failed: HANDLERS: a cannot be read: no such file"

@@ -14,6 +14,14 @@ const LONGEST_NAME: usize = 63;
 /// Why a folder's handlers cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The folder cannot be read.
+    #[error("HANDLERS is {}, which cannot be read as a folder: {source}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
     /// A file in it cannot be read.
     #[error("HANDLERS: {} cannot be read: {source}", path.display())]
     Unreadable {
@@ -78,6 +86,14 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Returns whether a setting is wrong, and not a component.
+    #[must_use]
+    pub fn is_of_settings(&self) -> bool {
+        matches!(self, Self::Folder { .. } | Self::Unknown { .. })
+    }
+}
+
 /// Loads every `.wasm` of the folder, in the order of their names. One that is refused stops the start, because going
 /// on without it would skip its events permanently.
 ///
@@ -137,7 +153,7 @@ async fn contents(path: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 fn components(folder: &Path) -> Result<Vec<PathBuf>, Error> {
-    let unreadable = |source| Error::Unreadable { path: folder.to_owned(), source };
+    let unreadable = |source| Error::Folder { folder: folder.to_owned(), source };
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();

@@ -28,6 +28,34 @@ async fn a_file_that_names_no_handler_stops_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_handlers_that_is_not_there_is_a_wrong_setting() {
+    let world = World::new(1).await;
+    let (status, said) = world.fails(&["--handlers", "not-there"], &[]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("HANDLERS is not-there, which cannot be read as a folder"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_reader_is_told_once_why_a_start_fails() {
+    let world = World::new(1).await;
+    world.handlers(&["echo"]);
+    world.rename("echo.wasm", "Echo_1.wasm");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let to_file = || file.reopen().expect("the file");
+    // The log goes where the standard error goes.
+    let mut command = world.command(&[("ADMIN_LISTEN", "127.0.0.1:0")]);
+    let status = command.stdout(to_file()).stderr(to_file()).status().expect("weir starts");
+    let said = std::fs::read_to_string(file.path()).expect("the output");
+    assert_eq!((status.code(), said.matches("Echo_1.wasm").count()), (Some(1), 1), "{said}");
+    assert!(said.contains(r#""event":"failed""#) && said.contains(r#""hint":"take 1 to 63 of"#), "{said}");
+    // It goes somewhere else.
+    let mut command = world.command(&[("ADMIN_LISTEN", "127.0.0.1:0")]);
+    let output = command.stdout(to_file()).stderr(std::process::Stdio::piped()).output().expect("weir starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.starts_with("weir: HANDLERS: ") && said.contains("\nhint: take 1 to 63 of"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_file_stops_the_start() {
     let world = World::new(1).await;
     world.handlers(&["echo"]);

@@ -112,7 +112,7 @@ async fn a_property_that_kafkas_client_does_not_know_stops_the_start() {
     let world = World::new(1).await;
     world.handlers(&["echo"]);
     let (status, said) = world.fails(&[], &[("KAFKA__FETCH_MIN_BYTE", "1")]);
-    assert_eq!(status, Some(1), "{said}");
+    assert_eq!(status, Some(2), "{said}");
     assert!(said.contains("kafka.fetch.min.byte ") && said.contains("librdkafka"), "{said}");
 }
 
