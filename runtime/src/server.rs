@@ -78,7 +78,7 @@ async fn serve(settings: Settings, shutdown: Shutdown, source: Source) -> anyhow
     let listener = api::bind(settings.admin_listen).await?;
     let (ended, end) = oneshot::channel::<()>();
     let connected = Arc::new(OnceLock::new());
-    let state = api::State { health: health.clone(), metrics: metrics.clone(), store: Arc::clone(&connected) };
+    let state = api::State::new(health.clone(), metrics.clone(), Arc::clone(&connected));
     let admin = tokio::spawn(api::serve(listener, state, api::Bounds::default(), async {
         let _ = end.await;
     }));

@@ -22,7 +22,7 @@ use weir_core::telemetry::health::Readiness;
 pub(super) async fn live(State(state): State<super::State>) -> Response {
     match state.health.live() {
         Ok(()) => Json(json!({"live": true})).into_response(),
-        Err(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no progress", why).into_response(),
+        Err(why) => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no progress", &why).into_response(),
     }
 }
 

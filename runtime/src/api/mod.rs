@@ -6,6 +6,7 @@
 mod health;
 mod metrics;
 mod openapi;
+mod peer;
 mod problem;
 mod resources;
 mod serving;
@@ -18,11 +19,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
-use axum::http::Uri;
+use axum::extract::Request;
+use axum::http::{HeaderMap, Uri};
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse as _;
 use axum::routing::get;
 use axum::{Router, extract};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
+use peer::Peer;
 use problem::Problem;
 pub use serving::Bounds;
 use weir_core::store::Store;
@@ -37,13 +43,23 @@ pub struct State {
     pub metrics: Metrics,
     /// MongoDB, once the host is connected.
     pub store: Arc<OnceLock<Store>>,
+    /// Whose turn it is to read a failure with its record, which may have 32 MiB. Only one request does so at a time.
+    reads_of_records: Arc<Semaphore>,
+}
+
+impl State {
+    /// Makes the state of a host that is connected to MongoDB once `store` is set.
+    #[must_use]
+    pub fn new(health: Health, metrics: Metrics, store: Arc<OnceLock<Store>>) -> Self {
+        Self { health, metrics, store, reads_of_records: Arc::new(Semaphore::new(1)) }
+    }
 }
 
 /// Why the server cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address cannot be used.
-    #[error("ADMIN_LISTEN is {address}, which cannot be listened on: {source}; give another address or port")]
+    #[error("ADMIN_LISTEN is {address}, which cannot be listened on: {source}\nhint: give another address or port")]
     Bind {
         /// The address.
         address: SocketAddr,
@@ -62,33 +78,32 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
 
 /// Serves until `until` ends, which should be after the drain, so that probes see the drain.
 pub async fn serve(listener: TcpListener, state: State, bounds: Bounds, until: impl Future<Output = ()> + Send) {
-    let router = |details| router(state.clone(), details);
-    serving::serve(listener, (router(true), router(false)), bounds, until).await;
+    serving::serve(listener, |peer| router(state.clone(), peer), bounds, until).await;
 }
 
-/// Returns the routes. `details` is for clients on this machine.
-fn router(state: State, details: bool) -> Router {
-    let resources = if details {
-        Router::new()
-            .route("/v1/progress", get(resources::progress))
-            .route("/v1/handlers", get(resources::handlers))
-            .route("/v1/failures", get(resources::failures))
-            .route("/v1/failures/{id}", get(resources::failure))
-    } else {
-        let forbidden = || get(async || Problem::elsewhere());
-        Router::new()
-            .route("/v1/progress", forbidden())
-            .route("/v1/handlers", forbidden())
-            .route("/v1/failures", forbidden())
-            .route("/v1/failures/{id}", forbidden())
+/// Returns the routes for a peer.
+fn router(state: State, peer: Peer) -> Router {
+    let from_here_only = move |request: Request, next: Next| async move {
+        match peer.allows(request.headers()) {
+            Ok(()) => next.run(request).await,
+            Err(problem) => problem.into_response(),
+        }
     };
-    resources
+    let ready = async move |state: extract::State<State>, headers: HeaderMap| {
+        health::ready(state, peer.allows(&headers).is_ok())
+    };
+    Router::new()
+        .route("/v1/progress", get(resources::progress))
+        .route("/v1/handlers", get(resources::handlers))
+        .route("/v1/failures", get(resources::failures))
+        .route("/v1/failures/{id}", get(resources::failure))
+        .route_layer(middleware::from_fn(from_here_only))
         .route("/livez", get(health::live))
-        .route("/readyz", get(async move |state: extract::State<State>| health::ready(state, details)))
+        .route("/readyz", get(ready))
         .route("/metrics", get(metrics::show))
         .route("/v1/stats", get(stats::show))
         .route("/v1/openapi.json", get(openapi::show))
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
-        .fallback(async |uri: Uri| Problem::not_found(uri.path()))
+        .fallback(async |uri: Uri| Problem::no_such_path(uri.path()))
         .with_state(state)
 }

@@ -3,18 +3,15 @@
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use tokio::sync::Semaphore;
 
 use super::problem::Problem;
 use crate::operations::failures::{self, FailureDetails, Page};
 use crate::operations::handlers::{self, Handler};
 use crate::operations::progress::{self, PartitionProgress};
+use weir_core::hint;
 use weir_core::store::{self, Store};
 
 type Answer<T> = Result<Json<T>, Problem>;
-
-static ONE: Semaphore = Semaphore::const_new(1);
 
 /// How far the group has come.
 #[utoipa::path(
@@ -22,6 +19,8 @@ static ONE: Semaphore = Semaphore::const_new(1);
     path = "/v1/progress",
     responses(
         (status = 200, body = Vec<PartitionProgress>),
+        (status = 403, body = Problem, content_type = "application/problem+json",
+            description = "The request does not come from the host's own machine"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -35,6 +34,8 @@ pub(super) async fn progress(State(state): State<super::State>) -> Answer<Vec<Pa
     path = "/v1/handlers",
     responses(
         (status = 200, body = Vec<Handler>),
+        (status = 403, body = Problem, content_type = "application/problem+json",
+            description = "The request does not come from the host's own machine"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -50,6 +51,8 @@ pub(super) async fn handlers(State(state): State<super::State>) -> Answer<Vec<Ha
     responses(
         (status = 200, body = Page),
         (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json",
+            description = "The request does not come from the host's own machine"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -57,10 +60,10 @@ pub(super) async fn failures(
     State(state): State<super::State>,
     query: Result<Query<failures::Query>, QueryRejection>,
 ) -> Answer<Page> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Query(query) = query.map_err(|error| Problem::bad_request(&error.body_text()))?;
     failures::list(store(&state)?, &query).await.map(Json).map_err(|error| match error {
         failures::Error::Store(error) => error.into(),
-        wrong @ failures::Error::Parameter { .. } => Problem::bad_request(wrong.to_string()),
+        wrong @ failures::Error::Parameter { .. } => Problem::bad_request(&wrong.to_string()),
     })
 }
 
@@ -71,6 +74,9 @@ pub(super) async fn failures(
     params(("id" = String, Path, description = "The failure's id, from the list")),
     responses(
         (status = 200, body = FailureDetails),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json",
+            description = "The request does not come from the host's own machine"),
         (status = 404, body = Problem, content_type = "application/problem+json"),
         (status = 503, body = Problem, content_type = "application/problem+json"),
     ),
@@ -79,24 +85,27 @@ pub(super) async fn failure(
     State(state): State<super::State>,
     id: Result<Path<String>, PathRejection>,
 ) -> Answer<FailureDetails> {
-    let Path(id) = id.map_err(|error| Problem::bad_request(error.body_text()))?;
-    // A record may have 32 MiB. One at a time is read.
-    let _one = ONE.acquire().await.map_err(|_| Problem::unavailable("the host ends"))?;
+    let Path(id) = id.map_err(|error| Problem::bad_request(&error.body_text()))?;
+    let turn = state.reads_of_records.acquire().await;
+    let _turn = turn.map_err(|_| Problem::unavailable("the host ends"))?;
     let found = failures::show(store(&state)?, &id).await?;
-    found.map(FailureDetails::shortened).map(Json).ok_or_else(|| {
-        let detail = format!("the group has no failure {id:?}; /v1/failures lists them");
-        Problem::new(StatusCode::NOT_FOUND, "not found", detail)
-    })
+    found.map(FailureDetails::shortened).map(Json).ok_or_else(|| no_such_failure(&id))
+}
+
+pub(super) fn no_such_failure(id: &str) -> Problem {
+    Problem::not_found(&hint::with(&format!("the group has no failure {id:?}"), "/v1/failures lists them"))
 }
 
 /// Returns the store once the host is connected to MongoDB.
 fn store(state: &super::State) -> Result<&Store, Problem> {
-    let not_yet = || Problem::unavailable("the host is not connected to mongodb yet; see /readyz");
+    let not_yet = || {
+        Problem::unavailable(&hint::with("the host is not connected to mongodb yet", "/readyz says what it waits for"))
+    };
     state.store.get().ok_or_else(not_yet)
 }
 
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
-        Self::unavailable(error.to_string())
+        Self::unavailable(&error.to_string())
     }
 }

@@ -14,6 +14,8 @@ use tokio::net::TcpListener;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
+use super::peer::Peer;
+
 /// How long to wait if the system has no descriptor left for a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How long connections may take to end when the host ends.
@@ -47,10 +49,10 @@ impl Default for Bounds {
     }
 }
 
-/// Serves until `until` ends. The first of the routers is for clients on this machine.
+/// Serves until `until` ends. `router` makes the routes for each kind of peer.
 pub(super) async fn serve(
     listener: TcpListener,
-    (here, elsewhere): (Router, Router),
+    router: impl Fn(Peer) -> Router + Send,
     bounds: Bounds,
     until: impl Future<Output = ()> + Send,
 ) {
@@ -59,6 +61,7 @@ pub(super) async fn serve(
     let closing = GracefulShutdown::new();
     let mut open = Open::default();
     let mut until = pin!(until);
+    let (here, elsewhere) = (router(Peer::Here), router(Peer::Elsewhere));
     loop {
         let accepted = tokio::select! {
             () = &mut until => break,
@@ -73,7 +76,10 @@ pub(super) async fn serve(
             }
         };
         open.make_room(bounds).await;
-        let router = if peer.ip().to_canonical().is_loopback() { &here } else { &elsewhere };
+        let router = match Peer::at(peer.ip()) {
+            Peer::Here => &here,
+            Peer::Elsewhere => &elsewhere,
+        };
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
         let connection = tokio::time::timeout(bounds.connection, closing.watch(connection));
         // How a connection ends matters only to the client.

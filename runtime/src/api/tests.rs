@@ -10,26 +10,26 @@ use weir_core::telemetry::health::{ASSIGNMENT, KAFKA, MONGODB};
 use weir_core::telemetry::metrics::EventResult;
 
 /// A state that is served, and the means to query it.
-struct Served {
-    state: State,
+pub(super) struct Served {
+    pub(super) state: State,
     address: SocketAddr,
     end: oneshot::Sender<()>,
     serving: tokio::task::JoinHandle<()>,
 }
 
-struct Answer {
-    status: u16,
-    content_type: String,
-    body: String,
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) content_type: String,
+    pub(super) body: String,
 }
 
 impl Served {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         Self::within(Bounds::default()).await
     }
 
     async fn within(bounds: Bounds) -> Self {
-        let state = State { health: Health::new(), metrics: Metrics::new(), store: Arc::default() };
+        let state = State::new(Health::new(), Metrics::new(), Arc::default());
         let listener = bind(([127, 0, 0, 1], 0).into()).await.expect("a free port can be had");
         let address = listener.local_addr().expect("a listener has an address");
         let (end, ended) = oneshot::channel();
@@ -39,10 +39,17 @@ impl Served {
     }
 
     async fn ask(&self, method: &'static str, path: &str) -> Answer {
+        self.ask_as(&self.address.to_string(), method, path).await
+    }
+
+    /// Asks with this `Host` header.
+    pub(super) async fn ask_as(&self, host: &str, method: &'static str, path: &str) -> Answer {
+        let host = host.to_owned();
         let url = format!("http://{}{path}", self.address);
         let ask = move || {
             let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
-            let request = ureq::http::Request::builder().method(method).uri(url).body(()).expect("a request");
+            let request = ureq::http::Request::builder().method(method).uri(url).header("host", host);
+            let request = request.body(()).expect("a request");
             let mut answer = agent.run(request).expect("the server answers");
             let header = answer.headers().get("content-type").map(|value| value.to_str().expect("ASCII").to_owned());
             Answer {
@@ -54,11 +61,11 @@ impl Served {
         tokio::task::spawn_blocking(ask).await.expect("asking does not panic")
     }
 
-    async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> Answer {
         self.ask("GET", path).await
     }
 
-    async fn end(self) {
+    pub(super) async fn end(self) {
         self.end.send(()).expect("the server runs");
         let ended = tokio::time::timeout(Duration::from_secs(10), self.serving).await;
         ended.expect("it ends when told to").expect("it does not panic");
@@ -210,14 +217,12 @@ async fn metrics_and_statistics_show_what_was_counted() {
 #[tokio::test]
 async fn what_it_does_not_serve_is_a_problem() {
     let served = Served::new().await;
-    let answer = served.get("/v1/nothing").await;
-    assert_eq!((answer.status, answer.content_type.as_str()), (404, "application/problem+json"));
-    assert_eq!(
-        answer.body,
-        r#"{"title":"not found","status":404,"detail":"there is nothing at /v1/nothing; see /livez, /readyz, /metrics, /v1/openapi.json"}"#
-    );
-    let answer = served.ask("DELETE", "/v1/stats").await;
-    assert_eq!((answer.status, answer.content_type.as_str()), (405, "application/problem+json"));
+    for (method, path, status) in
+        [("GET", "/v1/nothing", 404), ("DELETE", "/v1/stats", 405), ("POST", "/v1/progress", 405)]
+    {
+        let answer = served.ask(method, path).await;
+        assert_eq!((answer.status, answer.content_type.as_str()), (status, "application/problem+json"), "{path}");
+    }
     served.end().await;
 }
 
@@ -268,10 +273,27 @@ async fn resources_are_for_this_machine_only() {
     use hyper::service::Service as _;
     use hyper_util::service::TowerToHyperService;
 
-    let state = State { health: Health::new(), metrics: Metrics::new(), store: Arc::default() };
+    let state = State::new(Health::new(), Metrics::new(), Arc::default());
     for path in ["/v1/progress", "/v1/handlers", "/v1/failures", "/v1/failures/x"] {
         let request = Request::get(path).body(Body::empty()).expect("a request");
-        let answer = TowerToHyperService::new(router(state.clone(), false)).call(request).await.expect("an answer");
+        let answer =
+            TowerToHyperService::new(router(state.clone(), Peer::Elsewhere)).call(request).await.expect("an answer");
         assert_eq!(answer.status(), 403, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_web_page_that_takes_loopback_as_its_address_is_told_nothing() {
+    let served = Served::new().await;
+    served.state.health.waiting_for(MONGODB, "user ann is not allowed to read secrets.users");
+    for path in ["/v1/progress", "/v1/handlers", "/v1/failures", "/v1/failures/x"] {
+        let answer = served.ask_as("evil.example:7070", "GET", path).await;
+        assert_eq!((answer.status, answer.content_type.as_str()), (403, "application/problem+json"), "{path}");
+        assert_eq!(served.ask_as("localhost", "GET", path).await.status, 503, "{path}");
+    }
+    let answer = served.ask_as("evil.example", "GET", "/readyz").await;
+    assert!(answer.status == 503 && !answer.body.contains("ann"), "{}", answer.body);
+    // Programs on other machines may know the host by a name.
+    assert_eq!(served.ask_as("weir:7070", "GET", "/v1/stats").await.status, 200);
+    served.end().await;
 }
