@@ -13,6 +13,8 @@ mod serving;
 mod stats;
 
 #[cfg(test)]
+mod bodies_test;
+#[cfg(test)]
 mod tests;
 
 use std::io;

@@ -120,4 +120,6 @@ fn status(error: &anyhow::Error) -> u8 {
 }
 
 #[cfg(test)]
+mod refusals_test;
+#[cfg(test)]
 mod tests;
