@@ -92,7 +92,7 @@ async fn show(store: &Store, matches: &ArgMatches) -> anyhow::Result<()> {
     Format::of(matches).write(&found, shown)
 }
 
-fn listed(page: &Page) -> String {
+pub(super) fn listed(page: &Page) -> String {
     let known = |text: &Option<String>| line(text.as_deref().unwrap_or("-"));
     let rows = page.failures.iter().map(|failure| {
         [
@@ -113,7 +113,7 @@ fn listed(page: &Page) -> String {
     text
 }
 
-fn shown(details: &FailureDetails) -> String {
+pub(super) fn shown(details: &FailureDetails) -> String {
     let failure = &details.failure;
     let place = &failure.record;
     let mut text = String::new();

@@ -27,7 +27,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
 }
 
 #[expect(clippy::ptr_arg, reason = "the type that is written in the other forms")]
-fn listed(handlers: &Vec<Handler>) -> String {
+pub(super) fn listed(handlers: &Vec<Handler>) -> String {
     let rows = handlers.iter().map(|handler| {
         [
             handler.id.to_string(),

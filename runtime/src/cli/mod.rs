@@ -120,6 +120,8 @@ fn status(error: &anyhow::Error) -> u8 {
 }
 
 #[cfg(test)]
+mod listings_test;
+#[cfg(test)]
 mod refusals_test;
 #[cfg(test)]
 mod tests;

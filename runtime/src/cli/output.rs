@@ -1,6 +1,7 @@
 //! What a listing writes to the standard output: text for people, JSON or YAML for programs.
 
-use std::io::{ErrorKind, Write as _};
+use std::borrow::Cow;
+use std::io::{ErrorKind, Write};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command};
@@ -45,12 +46,20 @@ impl Format {
     /// # Errors
     /// The standard output cannot be written to.
     pub(super) fn write<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<()> {
-        let written = match self {
+        put(&self.written(value, text)?)
+    }
+
+    /// Returns the value in this form.
+    pub(super) fn written<T: Serialize>(self, value: &T, text: impl FnOnce(&T) -> String) -> anyhow::Result<String> {
+        Ok(match self {
             Self::Text => text(value),
             Self::Json => log_line::visible(&serde_json::to_string_pretty(value)?).into_owned() + "\n",
-            Self::Yaml => serde_saphyr::to_string(value)?,
-        };
-        put(&written)
+            Self::Yaml => match log_line::visible(&serde_json::to_string_pretty(value)?) {
+                // JSON is YAML, too. The YAML writer does not escape what changes the direction of text.
+                Cow::Owned(escaped) => escaped + "\n",
+                Cow::Borrowed(_) => serde_saphyr::to_string(value)?,
+            },
+        })
     }
 }
 
@@ -59,7 +68,11 @@ impl Format {
 /// # Errors
 /// The standard output cannot be written to.
 pub(super) fn put(text: &str) -> anyhow::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
+    put_to(&mut std::io::stdout(), text)
+}
+
+fn put_to(out: &mut impl Write, text: &str) -> anyhow::Result<()> {
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => Ok(written?),
     }
@@ -84,6 +97,15 @@ pub(super) fn table<const N: usize>(titles: [&str; N], rows: impl IntoIterator<I
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_that_has_seen_enough_is_no_error() {
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        put_to(&mut writer, "a listing\n").expect("nobody reads it");
+        let mut full = std::fs::File::create("/dev/full").expect("a device");
+        assert!(put_to(&mut full, "a listing\n").is_err(), "a disk that is full is one");
+    }
 
     #[test]
     fn columns_are_as_wide_as_they_need_to_be() {

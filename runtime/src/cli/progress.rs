@@ -1,6 +1,5 @@
 //! `weir progress`: shows how far a group has come, and sets from which record it goes on.
 
-use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -69,7 +68,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
 }
 
 #[expect(clippy::ptr_arg, reason = "the type that is written in the other forms")]
-fn shown(partitions: &Vec<PartitionProgress>) -> String {
+pub(super) fn shown(partitions: &Vec<PartitionProgress>) -> String {
     let rows = partitions.iter().map(|of| {
         [
             of.topic.clone(),
@@ -99,6 +98,5 @@ async fn set(store: &Store, settings: &Settings, matches: &ArgMatches) -> anyhow
         bail!(hint::with(&fact, "try again"));
     }
     let word = if dry { "would go" } else { "goes" };
-    writeln!(std::io::stdout(), "{partition} {word} from {before} to {offset}")?;
-    Ok(())
+    output::put(&format!("{partition} {word} from {before} to {offset}\n"))
 }

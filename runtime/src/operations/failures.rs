@@ -126,11 +126,11 @@ impl FailureDetails {
     #[must_use]
     pub fn shortened(mut self) -> Self {
         let bytes: usize = self.content.iter().map(Content::bytes).sum();
-        let mut left = MAX_LOG_BYTES;
+        let mut left = Some(MAX_LOG_BYTES);
         let fits = self.log.iter().take_while(|line| {
             let bytes = line.text.len() + line.fields.as_ref().map_or(0, String::len);
-            left = left.saturating_sub(bytes);
-            left > 0
+            left = left.and_then(|left| left.checked_sub(bytes));
+            left.is_some()
         });
         let fits = fits.count();
         if bytes > MAX_CONTENT_BYTES || fits < self.log.len() {

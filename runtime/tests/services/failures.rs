@@ -156,5 +156,9 @@ async fn failures_are_listed_and_shown_by_the_command_line_and_by_the_host() {
     let handlers = read(world.asks(&["handlers", "list", "-o", "json"]));
     assert_eq!(handlers[0]["name"], "user-updated", "{handlers}");
     let (status, said) = world.asks(&["failures", "show", "none"]);
-    assert!(status == Some(1) && said.contains("weir failures list shows them"), "{said}");
+    assert!(status == Some(1) && said.contains("\nhint: weir failures list shows them"), "{said}");
+    for arguments in [&["failures", "list"][..], &["progress", "set", "--partition", "0", "--offset", "6", "--dry-run"]]
+    {
+        assert_eq!(world.asks_unheard(arguments), (Some(0), String::new()), "{arguments:?}");
+    }
 }

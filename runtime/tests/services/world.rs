@@ -145,17 +145,25 @@ impl World {
 
     /// Runs another verb than `run`, as a person would. Returns its status, and its output if it succeeds or its error.
     pub(crate) fn asks(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = Command::new(given("WEIR_TEST_BIN"))
-            .current_dir(self.folder.path())
-            .args(arguments)
-            .env("KAFKA_TOPIC", &self.topic)
-            .env("KAFKA_GROUP_ID", &self.group)
-            .env("MONGODB_URI", given("WEIR_TEST_MONGODB"))
-            .env("WEIR_DATABASE", self.own.name())
-            .output()
-            .expect("weir starts");
+        let output = self.asking(arguments).output().expect("weir starts");
         let said = if output.status.success() { output.stdout } else { output.stderr };
         (output.status.code(), String::from_utf8(said).expect("UTF-8"))
+    }
+
+    /// Does the same with a reader that is gone, as `head -0` is. Returns the status and the error.
+    pub(crate) fn asks_unheard(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = self.asking(arguments).stdout(writer).stderr(Stdio::piped()).output().expect("weir starts");
+        (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    }
+
+    fn asking(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(given("WEIR_TEST_BIN"));
+        command.current_dir(self.folder.path()).args(arguments).env("KAFKA_TOPIC", &self.topic);
+        command.env("KAFKA_GROUP_ID", &self.group).env("MONGODB_URI", given("WEIR_TEST_MONGODB"));
+        command.env("WEIR_DATABASE", self.own.name());
+        command
     }
 
     /// Starts a host, and waits until it is ready.
