@@ -5,12 +5,13 @@
 //! in the transaction, so the transaction is abandoned and what is left runs again in a new one. A fault whose result
 //! is unknown may leave the transaction open, and then only a new claim ends it.
 
-use super::batch::{Batch, DeliveryRef, Next};
-use super::culprits::{Search, too_large};
+use super::batch::{Batch, Next};
+use super::culprits::Search;
 use super::faults::Beside;
-use super::outcome::decide;
+use super::outcome::{Failure, decide};
 use super::redo::{Redo, Step};
 use super::runner::{GivenUp, PAUSE, Runner};
+use super::slot::DeliveryRef;
 use super::statements::Form;
 use super::transactor::{Finished, Transactor};
 use crate::call::Fault;
@@ -85,7 +86,7 @@ impl Transactor {
                 Step::FailLargest(why) => {
                     batch.forget_commits();
                     match self.oversized_alone(runner, batch, advance).await {
-                        Some(at) => batch.fail(at, too_large(why)),
+                        Some(at) => batch.fail(at, Failure::too_large(why)),
                         None => self.again(runner, PAUSE, &why).await?,
                     }
                 }

@@ -6,10 +6,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::culprits::too_large;
 use super::entry::{Entry, Item, Ledger, event_hash, record_digest, unsent_hash};
 use super::outcome::{Decision, Failure};
 use super::routes::{Identity, Routes};
+use super::slot::{Delivery, DeliveryRef, Fate, HOST_CRASH, Outcome, Slot};
 use super::statements::{self, Form};
 use super::{forgotten, parked};
 use crate::call::Fault;
@@ -20,88 +20,6 @@ use crate::store::{
     Advance, Buckets, Claim, DEATHS_THAT_COUNT, Floors, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById,
     State, Write,
 };
-
-/// How one delivery ended.
-#[derive(Debug, Clone)]
-pub enum Outcome {
-    /// Its writes are in the transaction.
-    Committed,
-    /// The handler did not want the event.
-    Skipped,
-    /// Parked or dead.
-    Failed(Box<Failure>),
-}
-
-/// One event for one handler.
-#[derive(Debug, Clone)]
-pub struct Delivery {
-    /// The handler that it goes to.
-    pub handler: Arc<Identity>,
-    /// How it ended, or none while it has not.
-    pub outcome: Option<Outcome>,
-    pub(super) writes: Vec<Write>,
-    reads: Vec<ReadById>,
-}
-
-impl Delivery {
-    fn new(handler: &Arc<Identity>, fatal: bool) -> Self {
-        let what = "the host died twice while this handler ran this event by itself";
-        let outcome = fatal.then(|| Outcome::Failed(Box::new(Failure::new(State::Dead, HOST_CRASH, what))));
-        Self { handler: Arc::clone(handler), outcome, writes: Vec::new(), reads: Vec::new() }
-    }
-}
-
-/// What became of a record.
-#[derive(Debug, Clone)]
-pub enum Fate {
-    /// No event.
-    Ignored,
-    /// An event that is already accounted for.
-    Duplicate,
-    /// An event whose id came before, in this batch or in the one that is being committed. The ledger decides which
-    /// hash is right.
-    Repeated {
-        /// Its own mark.
-        marker: Marker,
-        /// The hash of the first.
-        first: i64,
-    },
-    /// An event that was not sent whole. It is a duplicate if its id is known, and dead otherwise.
-    Unsent {
-        /// Its key in the ledger.
-        key: MarkerKey,
-        /// The hash of the event with the same id that came before, in this batch or in the one that is being
-        /// committed.
-        first: Option<i64>,
-    },
-    /// An event for these handlers, or for none if no handler wants it.
-    Event {
-        /// Its mark in the ledger.
-        marker: Marker,
-        /// Its deliveries, in the order in which they run.
-        deliveries: Vec<Delivery>,
-    },
-    /// Parked without any delivery, because it cannot be read or because its id belongs to another event.
-    Dead(Box<Failure>),
-}
-
-/// A record and its fate.
-#[derive(Debug, Clone)]
-pub struct Slot {
-    /// The record.
-    pub entry: Entry,
-    /// What became of it.
-    pub fate: Fate,
-}
-
-/// Identifies a delivery by the place of its record in the batch and its own place among the record's deliveries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeliveryRef {
-    /// The record's place.
-    pub slot: usize,
-    /// The delivery's place.
-    pub place: usize,
-}
 
 /// What follows from a run.
 #[derive(Debug, PartialEq, Eq)]
@@ -133,7 +51,6 @@ pub struct Judge<'a> {
     pub now_ms: i64,
 }
 
-const HOST_CRASH: &str = "host-crash";
 /// The most statements of a batch, and their most bytes. The last event may take the batch over these bounds.
 const BATCH_WRITES: usize = 4_000;
 const BATCH_WRITE_BYTES: usize = 16 << 20;
@@ -334,10 +251,12 @@ impl Batch {
             Decision::Again(fault) => return Next::Again(fault),
             Decision::NeedsCommit => return self.cut_before(at, "a read of what is pending"),
             Decision::NeedsAlone(why) => return self.cut_before(at, why),
-            Decision::Accept if self.is_too_much(at, &writes) => Outcome::Failed(Box::new(too_large(format!(
-                "the deliveries of one event are committed together, and with this one they would write more than {} MiB",
-                EVENT_WRITE_BYTES >> 20
-            )))),
+            Decision::Accept if self.is_too_much(at, &writes) => {
+                Outcome::Failed(Box::new(Failure::too_large(format!(
+                    "the deliveries of one event are committed together, and with this one they would write more than {} MiB",
+                    EVENT_WRITE_BYTES >> 20
+                ))))
+            }
             Decision::Accept => Outcome::Committed,
             Decision::Skip(_) => Outcome::Skipped,
             Decision::Fail(failure) => Outcome::Failed(failure),

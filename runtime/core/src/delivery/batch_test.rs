@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::batch::{Batch, DeliveryRef, Fate, Judge, Outcome};
+use super::batch::{Batch, Judge};
 use super::entry::{Entry, Item, Ledger, event_hash};
 use super::outcome::{Decision, Failure};
 use super::routes::{Identity, Routes};
+use super::slot::{DeliveryRef, Fate, Outcome};
 use super::statements::Form;
 use crate::event::{Event, RawRecord, ToldBy, Undecodable, Unsent};
 use crate::store::{Buckets, Claim, Floors, Kind, MarkerKey, PartitionId, Plan, ReadById, State, Write};

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use super::batch::{Batch, DeliveryRef, Fate, Judge, Outcome};
+use super::batch::{Batch, Judge};
 use super::entry::{Entry, Item, Ledger};
 use super::routes::{Identity, Routes};
+use super::slot::{DeliveryRef, Fate, Outcome};
 use crate::event::{Event, RawRecord};
 use crate::store::{Buckets, Claim, Crashes, Floors, PartitionId};
 

@@ -3,12 +3,13 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
-use super::batch::{Batch, Delivery, DeliveryRef};
+use super::batch::Batch;
 use super::entry::Item;
 use super::outcome::Failure;
 use super::routes::Identity;
+use super::slot::{Delivery, DeliveryRef};
 use super::suspects::Suspect;
-use crate::store::{State, Write};
+use crate::store::Write;
 
 /// The search for the delivery without which an event can be committed, if every commit of the event alone fails. It
 /// leaves out one delivery after the other, the heaviest first.
@@ -30,19 +31,14 @@ impl Search {
         }
         if let Some(at) = self.heaviest.get(self.tried) {
             self.tried += 1;
-            self.left_out = batch.leave_out(*at, too_large(why)).map(|before| (*at, before));
+            self.left_out = batch.leave_out(*at, Failure::too_large(why)).map(|before| (*at, before));
         } else if let Some(first) = self.heaviest.first() {
             // No single delivery is the culprit, so the heaviest stays out while the search starts again for another
             // one.
-            batch.fail(*first, too_large(why));
+            batch.fail(*first, Failure::too_large(why));
             *self = Self::default();
         }
     }
-}
-
-/// Returns the failure of a delivery that no transaction takes.
-pub(super) fn too_large(why: impl Into<String>) -> Failure {
-    Failure::new(State::Dead, "too-large", why)
 }
 
 impl Batch {

@@ -11,9 +11,10 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use futures_util::future::{Either, select};
 
-use super::batch::{Batch, DeliveryRef};
+use super::batch::Batch;
 use super::outcome::Failure;
 use super::runner::{GivenUp, PAUSE, Runner};
+use super::slot::DeliveryRef;
 use super::suspects::{self, Suspect, Suspects};
 use crate::call::Fault;
 use crate::clock;

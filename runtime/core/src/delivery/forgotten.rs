@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::batch::{Fate, Slot};
 use super::entry::Item;
+use super::slot::{Fate, Slot};
 use crate::store::{Advance, Claim, Fence, Floors, LEAST_RETENTION_MS, MarkerKey, PartitionId};
 
 /// Returns the topics whose floors must be read before the events can be judged. Either an event that the ledger does

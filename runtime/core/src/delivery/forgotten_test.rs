@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::super::batch::{Batch, Fate, Judge};
+use super::super::batch::{Batch, Judge};
 use super::super::entry::{Entry, Item, Ledger};
+use super::super::slot::Fate;
 use super::super::statements::Form;
 use super::in_doubt;
 use crate::delivery::Routes;

@@ -19,6 +19,7 @@ mod repeats;
 mod report;
 mod routes;
 mod runner;
+pub mod slot;
 pub mod statements;
 mod suspects;
 mod transactor;

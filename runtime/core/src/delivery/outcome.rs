@@ -43,6 +43,12 @@ impl Failure {
         Self { state, reason, message: message.into(), error_type: None, trace: None, limit: None, log: Vec::new() }
     }
 
+    /// Returns the failure of a delivery that no transaction takes.
+    #[must_use]
+    pub fn too_large(message: impl Into<String>) -> Self {
+        Self::new(State::Dead, "too-large", message)
+    }
+
     /// Returns the failure of a delivery whose write MongoDB did not do.
     #[must_use]
     pub fn of_write(error: &WriteError) -> Self {

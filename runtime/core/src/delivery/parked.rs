@@ -1,8 +1,8 @@
 //! What is kept of deliveries that did not succeed, and of their records. Pure.
 
-use super::batch::{Delivery, Fate, Outcome, Slot};
 use super::entry::{Entry, Item, Ledger};
 use super::outcome::Failure;
+use super::slot::{Delivery, Fate, Outcome, Slot};
 use crate::call::LogLine;
 use crate::event::{Event, Undecodable};
 use crate::store::{Attempt, HandlerVersion, LoggedLine, Parked, ParkedId, Plan, RecordId, RecordPart};

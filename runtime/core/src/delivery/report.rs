@@ -6,9 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use super::routes::Identity;
 use crate::telemetry::metrics::{EventResult, HandlerMetrics, Metrics, Outcome as Counted};
 
-use super::batch::{Batch, Delivery, Fate, Outcome, Slot};
+use super::batch::Batch;
 use super::entry::Item;
 use super::outcome::Failure;
+use super::slot::{Delivery, Fate, Outcome, Slot};
 use crate::event::Event;
 use crate::store::State;
 

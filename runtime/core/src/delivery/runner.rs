@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::time::Duration;
 
-use super::batch::{Batch, DeliveryRef, Judge, Next};
+use super::batch::{Batch, Judge, Next};
 use super::bell::Bell;
 use super::entry::{Entry, Ledger};
 use super::faults::{Beside, Faults};
@@ -20,6 +20,7 @@ use super::outcome::{Decision, decide};
 use super::redo::Redo;
 use super::report::Report;
 use super::routes::Identity;
+use super::slot::DeliveryRef;
 use crate::call::Run;
 use crate::clock::{self, Clock};
 use crate::documents::{Mode, Pending};

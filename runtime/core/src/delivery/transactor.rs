@@ -11,12 +11,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::batch::{Batch, DeliveryRef};
-use super::culprits::{Search, too_large};
+use super::batch::Batch;
+use super::culprits::Search;
 use super::faults::Beside;
 use super::outcome::Failure;
 use super::redo::{Redo, Step};
 use super::runner::{GivenUp, Heads, PAUSE, Runner};
+use super::slot::DeliveryRef;
 use super::statements::Form;
 use super::turns::Turns;
 use crate::call::Fault;
@@ -151,7 +152,7 @@ impl Transactor {
                     batch.cut(batch.len() / 2);
                 }
                 Step::FailLargest(why) => match self.oversized(runner, batch).await {
-                    Some(at) => batch.fail(at, too_large(why)),
+                    Some(at) => batch.fail(at, Failure::too_large(why)),
                     None => self.again(runner, PAUSE, &why).await?,
                 },
                 Step::Suspect { owner, kind, why } => {
