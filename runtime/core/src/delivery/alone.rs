@@ -6,11 +6,12 @@
 //! is unknown may leave the transaction open, and then only a new claim ends it.
 
 use super::batch::{Batch, Next};
+use super::context::{GivenUp, PAUSE};
 use super::culprits::Search;
 use super::faults::Beside;
 use super::outcome::{Failure, decide};
 use super::redo::{Redo, Step};
-use super::runner::{GivenUp, PAUSE, Runner};
+use super::runner::Runner;
 use super::slot::DeliveryRef;
 use super::statements::Form;
 use super::transactor::{Finished, Transactor};
@@ -33,20 +34,20 @@ impl Transactor {
     /// Runs and commits the batch's only event.
     pub(super) async fn alone(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
         let finished = self.alone_until_decided(runner, batch).await;
-        self.turns.end(runner).await;
+        self.turns.end(&self.context).await;
         finished
     }
 
     async fn alone_until_decided(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
         // The outcome of a run outside the transaction, even a failure, rests on what it read there.
         batch.forget_runs();
-        runner.condemn(batch);
+        self.faults.condemn(batch);
         let mut redo = Redo::strict(true);
         let mut search = Search::default();
         loop {
-            self.fresh_session(runner).await?;
-            let begun = runner.clock.elapsed();
-            let plan = batch.plan(&self.claims, &runner.ledger, Form::Strict, runner.clock.now_ms());
+            self.fresh_session().await?;
+            let begun = self.context.clock.elapsed();
+            let plan = batch.plan(&self.claims, &self.context.ledger, Form::Strict, self.context.clock.now_ms());
             let Some(advance) = plan.advances.first() else { return Ok(Finished::Anew) };
             let reply = match self.session.open(advance).await {
                 Err(reply) => reply,
@@ -57,41 +58,42 @@ impl Transactor {
                         continue;
                     }
                     Try::Faulty(at, fault, reply) => {
-                        let Some(reply) = self.faulty(runner, batch, (at, &fault), reply).await? else {
+                        let Some(reply) = self.faulty(batch, (at, &fault), reply).await? else {
                             batch.forget_commits();
                             continue;
                         };
                         reply
                     }
                     Try::Ready => {
-                        let mut rest = batch.plan(&self.claims, &runner.ledger, Form::Strict, runner.clock.now_ms());
+                        let mut rest =
+                            batch.plan(&self.claims, &self.context.ledger, Form::Strict, self.context.clock.now_ms());
                         rest.commands.clear();
                         self.session.close(&rest).await
                     }
                 },
             };
             failpoint::pass("after-commit");
-            match redo.after(reply, &plan, 1, runner.clock.elapsed()) {
+            match redo.after(reply, &plan, 1, self.context.clock.elapsed()) {
                 Step::Done => {
-                    self.committed(runner, batch, &plan, runner.clock.elapsed().saturating_sub(begun));
+                    self.committed(batch, &plan, self.context.clock.elapsed().saturating_sub(begun));
                     return Ok(Finished::Committed);
                 }
                 Step::Claim { why, unknown } => {
-                    self.lose(runner, &plan, &why, unknown).await;
+                    self.lose(&plan, &why, unknown).await;
                     return Ok(Finished::Anew);
                 }
                 Step::LookAgain => return Ok(Finished::Anew),
-                Step::Again { pause, why } => self.again(runner, pause, &why).await?,
-                Step::Lease { collection, pause, why } => self.lease(runner, collection, pause, &why).await?,
+                Step::Again { pause, why } => self.again(pause, &why).await?,
+                Step::Lease { collection, pause, why } => self.lease(collection, pause, &why).await?,
                 Step::FailLargest(why) => {
                     batch.forget_commits();
                     match self.oversized_alone(runner, batch, advance).await {
                         Some(at) => batch.fail(at, Failure::too_large(why)),
-                        None => self.again(runner, PAUSE, &why).await?,
+                        None => self.again(PAUSE, &why).await?,
                     }
                 }
-                Step::FailUncommittable(why) => match runner.slow_or_away(Probed::Write).await {
-                    Some(slow) => self.again(runner, PAUSE, &slow).await?,
+                Step::FailUncommittable(why) => match self.faults.slow_or_away(Probed::Write).await {
+                    Some(slow) => self.again(PAUSE, &slow).await?,
                     None => search.next(batch, &why),
                 },
                 // The writes have already taken effect in the transaction, so none of these can follow. The next try
@@ -106,7 +108,6 @@ impl Transactor {
     /// settles it, or else the reply that decides what follows.
     async fn faulty(
         &mut self,
-        runner: &Runner,
         batch: &mut Batch,
         (at, fault): (DeliveryRef, &Fault),
         reply: Reply,
@@ -118,7 +119,7 @@ impl Transactor {
         if matches!(reply, Reply::Conflict { .. } | Reply::TooLarge(_)) {
             return Ok(Some(reply));
         }
-        let failure = runner.judge(batch, at, fault, Beside::Write).await?;
+        let failure = self.faults.judge(batch, at, fault, Beside::Write).await?;
         if let Some(failure) = failure {
             batch.fail(at, failure);
         }

@@ -17,10 +17,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::{Either, select};
 
 use super::batch::{self, Batch};
+use super::context::{Context, GivenUp};
 use super::entry::{Entry, Ledger};
+use super::faults::Faults;
 use super::handlers::Handlers;
 use super::hop::{AtEnd, Done, Hop, Said, Work};
-use super::runner::{GivenUp, Heads, InFlight, Ready, Runner};
+use super::in_flight::{Heads, InFlight};
+use super::runner::{Ready, Runner};
 use super::transactor::{Finished, Transactor};
 use crate::clock::Clock;
 use crate::seeded::{self, Bug};
@@ -34,8 +37,10 @@ pub const BATCH_BYTES: usize = 8 << 20;
 /// The committer of one process.
 #[derive(Debug)]
 pub struct Committer {
+    context: Arc<Context>,
+    faults: Arc<Faults>,
     runner: Runner,
-    pub(super) transactor: Transactor,
+    transactor: Transactor,
     /// The most events of a batch.
     batch_size: usize,
     /// A committed batch. It is freed while the next one commits, because freeing takes time.
@@ -66,9 +71,13 @@ impl Committer {
         seen: (Metrics, Health),
         give_up: Arc<AtomicBool>,
     ) -> Self {
+        let context = Arc::new(Context::new(store, ledger, clock, seen, give_up));
+        let faults = Arc::new(Faults::new(Arc::clone(&context)));
         Self {
-            runner: Runner::new(store, handlers, ledger, clock, seen, give_up),
-            transactor: Transactor::new(session),
+            runner: Runner::new(Arc::clone(&context), handlers, Arc::clone(&faults)),
+            transactor: Transactor::new(Arc::clone(&context), Arc::clone(&faults), session),
+            context,
+            faults,
             batch_size,
             spent: None,
             todo: VecDeque::new(),
@@ -131,7 +140,7 @@ impl Committer {
         let heads = heads_after(claims, &plan.advances);
         if self.is_suspect(batch.slots().first().map(|slot| &slot.entry)) {
             // An event that runs singly has nothing beside it, so a host that dies now died of this event.
-            let finished = self.transactor.finish(&self.runner, &mut batch, plan).await;
+            let finished = self.transactor.finish(&mut batch, plan).await;
             let left = self.left(&finished, batch, count);
             put_first(&mut self.todo, left);
             self.drop_unclaimed();
@@ -150,7 +159,7 @@ impl Committer {
                 spent: self.spent.take(),
             };
             let idle = AtomicBool::new(false);
-            let finishing = pin!(self.transactor.finish(&self.runner, &mut batch, plan));
+            let finishing = pin!(self.transactor.finish(&mut batch, plan));
             let finishing = pin!(in_flight.bell.listen(finishing));
             let preparing = pin!(speculation.run(&in_flight, &heads, &idle));
             match select(finishing, preparing).await {
@@ -198,7 +207,7 @@ impl Committer {
         let Ready { mut batch, alone, .. } = ready;
         let changed = || Some((batch.first_handler()?, "what it reads is changed by others all the time"));
         if let Some((handler, why)) = alone.or_else(changed) {
-            self.runner.report.escalated(&batch, &handler, why);
+            self.context.report.escalated(&batch, &handler, why);
         }
         batch.cut(1);
         put_first(&mut self.todo, batch.take_behind());
@@ -242,7 +251,7 @@ impl Committer {
                 self.todo.retain(|entry| !owned.contains(&entry.partition));
                 self.finished += before - self.todo.len();
                 self.transactor.claims.extend(claims);
-                self.runner.forget_buckets();
+                self.runner.lookup.forget_buckets();
             }
             Work::Disown(partitions) => {
                 for partition in &partitions {
@@ -255,7 +264,7 @@ impl Committer {
             }
             Work::AtEnd(partitions) => {
                 // Without events, nothing else asks.
-                self.runner.look_at_rights().await;
+                self.faults.look_at_rights().await;
                 for at_end in &partitions {
                     self.at_end(at_end).await;
                 }
@@ -273,9 +282,9 @@ impl Committer {
         if claim.highest_created_at_ms.is_none() && highest_created_at_ms.is_some() {
             // From now on the ledger's floor is read only for old events of this partition, so the buckets must be
             // current.
-            self.runner.forget_buckets();
+            self.runner.lookup.forget_buckets();
         }
-        match self.runner.store.note_end(partition, claim, *end, *highest_created_at_ms).await {
+        match self.context.store.note_end(partition, claim, *end, *highest_created_at_ms).await {
             Ok(()) => drop(self.raised_in_doubt.remove(partition)),
             Err(error) => {
                 tracing::debug!(%error, "end_not_noted");

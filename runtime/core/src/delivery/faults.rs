@@ -7,22 +7,26 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
-use std::sync::{Arc, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::{Either, select};
 
 use super::batch::Batch;
+use super::context::{Context, GivenUp, PAUSE};
 use super::outcome::Failure;
-use super::runner::{GivenUp, PAUSE, Runner};
 use super::slot::DeliveryRef;
 use super::suspects::{self, Suspect, Suspects};
 use crate::call::Fault;
-use crate::clock;
 use crate::store::{Advance, FaultKind, Probed, Store};
 
-/// What is known of faults that are not MongoDB's.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Faults {
+    context: Arc<Context>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
     suspects: Suspects,
     /// Deliveries that have had all their tries. The last try may have cost the claim, so they are still to be parked
     /// under the next one.
@@ -58,7 +62,11 @@ pub(super) enum Beside {
     Write,
 }
 
-impl Runner {
+impl Faults {
+    pub(super) fn new(context: Arc<Context>) -> Self {
+        Self { context, known: Mutex::default() }
+    }
+
     /// Finds out whether a delivery is behind a fault, after a pause in which the fault may pass. Returns the failure
     /// to park the delivery with if it has had all its tries.
     pub(super) async fn judge(
@@ -69,7 +77,7 @@ impl Runner {
         beside: Beside,
     ) -> Result<Option<Failure>, GivenUp> {
         let (Some(suspect), Some(collection)) = (batch.suspect(at), &fault.collection) else {
-            self.wait(PAUSE, &fault.message).await?;
+            self.context.wait(PAUSE, &fault.message).await?;
             return Ok(None);
         };
         let what = match (fault.kind, beside) {
@@ -79,37 +87,37 @@ impl Runner {
             (_, Beside::Write) => Probed::Write,
         };
         if let Some(why) = self.slow_or_away(what).await {
-            self.faults().suspects.clear(&suspect);
-            self.wait(PAUSE, &format!("{}; and {why}", fault.message)).await?;
+            self.known().suspects.clear(&suspect);
+            self.context.wait(PAUSE, &format!("{}; and {why}", fault.message)).await?;
             return Ok(None);
         }
-        let guilty = self.faults().suspects.count(&suspect, fault.kind);
+        let guilty = self.known().suspects.count(&suspect, fault.kind);
         let handler = batch.handler(at);
         let handler = handler.as_deref().map_or("", |handler| &*handler.name);
         let offset = suspect.offset;
         tracing::warn!(handler, partition = %suspect.partition, offset, error = fault.message, "delivery_suspected");
         if !guilty {
-            self.pause().await?;
+            self.context.pause().await?;
             return Ok(None);
         }
         if fault.kind == FaultKind::Unauthorized {
             let right = Right { collection: Arc::clone(collection), writes: fault.writes };
-            self.health.waiting_for(&right.name(), &*fault.message);
-            self.faults().rights.insert(right);
+            self.context.health.waiting_for(&right.name(), &*fault.message);
+            self.known().rights.insert(right);
         }
         let failure = suspects::failure(fault.kind, &fault.message);
-        self.faults().condemned.insert(suspect, failure.clone());
+        self.known().condemned.insert(suspect, failure.clone());
         Ok(Some(failure))
     }
 
     /// Fails the deliveries of a batch that have had all their tries under an earlier claim. Returns whether there are
     /// any.
     pub(super) fn condemn(&self, batch: &mut Batch) -> bool {
-        let faults = self.faults();
-        if faults.condemned.is_empty() {
+        let known = self.known();
+        if known.condemned.is_empty() {
             return false;
         }
-        let condemned = |at| Some((at, faults.condemned.get(&batch.suspect(at)?)?.clone()));
+        let condemned = |at| Some((at, known.condemned.get(&batch.suspect(at)?)?.clone()));
         let condemned: Vec<_> = batch.deliveries().filter_map(|(at, _)| condemned(at)).collect();
         for (at, failure) in &condemned {
             batch.fail(*at, failure.clone());
@@ -119,8 +127,8 @@ impl Runner {
 
     /// Returns why MongoDB is slow or away, if it is.
     pub(super) async fn slow_or_away(&self, what: Probed<'_>) -> Option<String> {
-        let probe = pin!(self.store.probe(what));
-        match select(probe, self.clock.sleep(Store::PROBE_TIME)).await {
+        let probe = pin!(self.context.store.probe(what));
+        match select(probe, self.context.clock.sleep(Store::PROBE_TIME)).await {
             Either::Left((Ok(()), _)) => None,
             Either::Left((Err(error), _)) => Some(format!("a probe failed: {error}")),
             Either::Right(_) => Some("a probe was not answered within a second".to_owned()),
@@ -129,33 +137,25 @@ impl Runner {
 
     /// Checks whether the rights that were missing have been granted.
     pub(super) async fn look_at_rights(&self) {
-        let missing = self.faults().rights.clone();
+        let missing = self.known().rights.clone();
         for right in missing {
-            if self.store.probe(right.probe()).await.is_ok() {
-                self.health.found(&right.name());
-                self.faults().rights.remove(&right);
+            if self.context.store.probe(right.probe()).await.is_ok() {
+                self.context.health.found(&right.name());
+                self.known().rights.remove(&right);
             }
         }
     }
 
     /// Forgets the deliveries that have committed or are parked for good.
     pub(super) fn accounted_for(&self, advances: &[Advance]) {
-        let mut faults = self.faults();
+        let mut known = self.known();
         for Advance { partition, to, .. } in advances {
-            faults.suspects.committed(partition, *to);
-            faults.condemned.retain(|suspect, _| suspect.partition != *partition || suspect.offset >= *to);
+            known.suspects.committed(partition, *to);
+            known.condemned.retain(|suspect, _| suspect.partition != *partition || suspect.offset >= *to);
         }
     }
 
-    async fn pause(&self) -> Result<(), GivenUp> {
-        if self.gives_up() {
-            return Err(GivenUp);
-        }
-        self.clock.sleep(clock::jittered(&*self.clock, PAUSE)).await;
-        Ok(())
-    }
-
-    fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

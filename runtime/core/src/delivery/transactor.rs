@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::Batch;
+use super::context::{Context, GivenUp, PAUSE};
 use super::culprits::Search;
-use super::faults::Beside;
+use super::faults::{Beside, Faults};
+use super::in_flight::Heads;
 use super::outcome::Failure;
 use super::redo::{Redo, Step};
-use super::runner::{GivenUp, Heads, PAUSE, Runner};
 use super::slot::DeliveryRef;
 use super::statements::Form;
 use super::turns::Turns;
@@ -46,6 +47,8 @@ pub(super) enum Finished {
 /// The claims of a process, and the session in which it commits under them.
 #[derive(Debug)]
 pub(super) struct Transactor {
+    pub(super) context: Arc<Context>,
+    pub(super) faults: Arc<Faults>,
     pub(super) session: Session,
     pub(super) claims: Heads,
     /// The partitions to claim again, and the epochs under which they were lost.
@@ -60,8 +63,10 @@ pub(super) struct Transactor {
 }
 
 impl Transactor {
-    pub(super) fn new(session: Session) -> Self {
+    pub(super) fn new(context: Arc<Context>, faults: Arc<Faults>, session: Session) -> Self {
         Self {
+            context,
+            faults,
             session,
             claims: Heads::new(),
             lost: Vec::new(),
@@ -73,44 +78,39 @@ impl Transactor {
     }
 
     /// Commits the batch, or finds that it must be prepared again. `plan` is tried first.
-    pub(super) async fn finish(&mut self, runner: &Runner, batch: &mut Batch, plan: Plan) -> Result<Finished, GivenUp> {
-        let finished = self.try_until_decided(runner, batch, plan).await;
-        self.turns.end(runner).await;
+    pub(super) async fn finish(&mut self, batch: &mut Batch, plan: Plan) -> Result<Finished, GivenUp> {
+        let finished = self.try_until_decided(batch, plan).await;
+        self.turns.end(&self.context).await;
         finished
     }
 
-    async fn try_until_decided(
-        &mut self,
-        runner: &Runner,
-        batch: &mut Batch,
-        first: Plan,
-    ) -> Result<Finished, GivenUp> {
+    async fn try_until_decided(&mut self, batch: &mut Batch, first: Plan) -> Result<Finished, GivenUp> {
         // After a command that did not end, the next event runs in a form that shows whose command it is.
         let careful = self.halved > MOST_HALVED;
-        let mut first = Some(first).filter(|_| !runner.condemn(batch) && !careful);
+        let mut first = Some(first).filter(|_| !self.faults.condemn(batch) && !careful);
         let mut redo = Redo::strict(batch.has_one_writer() || careful);
         let (mut tries, mut culprits, mut halves) = (0, 0, 0);
         let mut search = Search::default();
         loop {
-            self.fresh_session(runner).await?;
-            let again = || batch.plan(&self.claims, &runner.ledger, redo.form(), runner.clock.now_ms());
+            self.fresh_session().await?;
+            let again = || batch.plan(&self.claims, &self.context.ledger, redo.form(), self.context.clock.now_ms());
             let mut plan = first.take().unwrap_or_else(again);
             tries += 1;
             if tries == 1 {
-                self.turns.before(runner, &plan).await;
+                self.turns.before(&self.context, &plan).await;
             }
             if seeded::on(Bug::RetryWithoutFence) && tries > 1 {
                 plan.advances.clear();
             }
-            let begun = runner.clock.elapsed();
+            let begun = self.context.clock.elapsed();
             let reply = self.session.commit(&plan).await;
             failpoint::pass("after-commit");
             if let Reply::Abandoned(faulty) = &reply {
-                self.abandoned(runner, batch, &plan, faulty).await?;
+                self.abandoned(batch, &plan, faulty).await?;
             }
-            match redo.after(reply, &plan, batch.len(), runner.clock.elapsed()) {
+            match redo.after(reply, &plan, batch.len(), self.context.clock.elapsed()) {
                 Step::Done => {
-                    self.committed(runner, batch, &plan, runner.clock.elapsed().saturating_sub(begun));
+                    self.committed(batch, &plan, self.context.clock.elapsed().saturating_sub(begun));
                     let halves = halves.max(u32::from(culprits > 1));
                     self.halved = if halves > 0 {
                         (self.halved + halves).min(MOST_HALVED)
@@ -119,12 +119,12 @@ impl Transactor {
                     };
                     return Ok(Finished::Committed);
                 }
-                Step::Again { pause, why } => self.again(runner, pause, &why).await?,
-                Step::Lease { collection, pause, why } => self.lease(runner, collection, pause, &why).await?,
-                Step::Strict => runner.metrics.transaction_redone("strict"),
+                Step::Again { pause, why } => self.again(pause, &why).await?,
+                Step::Lease { collection, pause, why } => self.lease(collection, pause, &why).await?,
+                Step::Strict => self.context.metrics.transaction_redone("strict"),
                 Step::Fail { owner, failure } => {
                     culprits += 1;
-                    let at = blame(runner, batch, owner, *failure);
+                    let at = self.blame(batch, owner, *failure);
                     // Everything before it is known to succeed, and each further culprit would cost two more
                     // transactions of the rest.
                     if culprits > 1
@@ -134,16 +134,16 @@ impl Transactor {
                     }
                 }
                 Step::Rerun => {
-                    runner.metrics.transaction_redone("changed");
+                    self.context.metrics.transaction_redone("changed");
                     self.changed += 1;
                     return Ok(Finished::Anew);
                 }
                 Step::LookAgain => {
-                    runner.metrics.transaction_redone("seen");
+                    self.context.metrics.transaction_redone("seen");
                     return Ok(Finished::Anew);
                 }
                 Step::Claim { why, unknown } => {
-                    self.lose(runner, &plan, &why, unknown).await;
+                    self.lose(&plan, &why, unknown).await;
                     return Ok(Finished::Anew);
                 }
                 Step::Halve(why) => {
@@ -151,20 +151,20 @@ impl Transactor {
                     halves += 1;
                     batch.cut(batch.len() / 2);
                 }
-                Step::FailLargest(why) => match self.oversized(runner, batch).await {
+                Step::FailLargest(why) => match self.oversized(batch).await {
                     Some(at) => batch.fail(at, Failure::too_large(why)),
-                    None => self.again(runner, PAUSE, &why).await?,
+                    None => self.again(PAUSE, &why).await?,
                 },
                 Step::Suspect { owner, kind, why } => {
                     if let Some(at) = batch.owner(owner)
-                        && let Some(failure) = self.suspect(runner, batch, &plan, (at, owner), (kind, why)).await?
+                        && let Some(failure) = self.suspect(batch, &plan, (at, owner), (kind, why)).await?
                     {
                         culprits += 1;
                         batch.fail(at, failure);
                     }
                 }
-                Step::FailUncommittable(why) => match runner.slow_or_away(Probed::Write).await {
-                    Some(slow) => self.again(runner, PAUSE, &slow).await?,
+                Step::FailUncommittable(why) => match self.faults.slow_or_away(Probed::Write).await {
+                    Some(slow) => self.again(PAUSE, &slow).await?,
                     None => search.next(batch, &why),
                 },
             }
@@ -173,27 +173,20 @@ impl Transactor {
 
     /// A handler's command did not end in time, which costs the claim. The next batch is one event, which shows whose
     /// command it is.
-    async fn abandoned(
-        &mut self,
-        runner: &Runner,
-        batch: &Batch,
-        plan: &Plan,
-        faulty: &FaultyCommand,
-    ) -> Result<(), GivenUp> {
+    async fn abandoned(&mut self, batch: &Batch, plan: &Plan, faulty: &FaultyCommand) -> Result<(), GivenUp> {
         self.halved = SINGLE;
         let owner = plan.commands.get(faulty.command).and_then(Command::owner);
         if let Some(owner) = owner
             && let Some(at) = batch.owner(owner)
         {
-            self.suspect(runner, batch, plan, (at, owner), (faulty.kind, faulty.why.clone())).await?;
+            self.suspect(batch, plan, (at, owner), (faulty.kind, faulty.why.clone())).await?;
         }
         Ok(())
     }
 
-    /// Probes MongoDB beside the command that met a fault; see [`Runner::judge`].
+    /// Probes MongoDB beside the command that met a fault; see [`Faults::judge`].
     async fn suspect(
         &self,
-        runner: &Runner,
         batch: &Batch,
         plan: &Plan,
         (at, owner): (DeliveryRef, usize),
@@ -202,15 +195,15 @@ impl Transactor {
         let command = plan.commands.iter().find(|command| command.owners.contains(&owner));
         let collection = command.map(|command| Arc::clone(&command.collection));
         let fault = Fault { kind, collection, writes: true, message };
-        runner.judge(batch, at, &fault, Beside::Write).await
+        self.faults.judge(batch, at, &fault, Beside::Write).await
     }
 
     /// Finds the delivery that alone has more bytes than a transaction takes, or else the heaviest. Returns none if
     /// MongoDB could not tell for one of them. Then the transaction is tried again.
-    async fn oversized(&mut self, runner: &Runner, batch: &Batch) -> Option<DeliveryRef> {
+    async fn oversized(&mut self, batch: &Batch) -> Option<DeliveryRef> {
         let writers = batch.writers();
         for (number, at) in &writers {
-            let mut plan = batch.plan(&self.claims, &runner.ledger, Form::Strict, 0);
+            let mut plan = batch.plan(&self.claims, &self.context.ledger, Form::Strict, 0);
             plan.commands.retain(|command| command.owners.contains(number));
             match self.session.probe(&plan).await {
                 Reply::TooLarge(_) => return Some(*at),
@@ -225,35 +218,29 @@ impl Transactor {
 
     /// Replaces a session that may have an open transaction whose end is unknown. A claim ends that transaction, and
     /// the next one uses another session.
-    pub(super) async fn fresh_session(&mut self, runner: &Runner) -> Result<(), GivenUp> {
+    pub(super) async fn fresh_session(&mut self) -> Result<(), GivenUp> {
         while self.stale {
             match self.session.renew().await {
                 Ok(()) => self.stale = false,
-                Err(error) => runner.wait(PAUSE, &error.to_string()).await?,
+                Err(error) => self.context.wait(PAUSE, &error.to_string()).await?,
             }
         }
         Ok(())
     }
 
     /// A pause before the same transaction is tried again.
-    pub(super) async fn again(&self, runner: &Runner, pause: Duration, why: &str) -> Result<(), GivenUp> {
-        runner.metrics.transaction_redone("transient");
+    pub(super) async fn again(&self, pause: Duration, why: &str) -> Result<(), GivenUp> {
+        self.context.metrics.transaction_redone("transient");
         tracing::debug!(error = why, "transaction_redone");
-        runner.wait(pause, why).await
+        self.context.wait(pause, why).await
     }
 
     /// Waits for a turn at the collection of a conflict before the same transaction is tried again.
-    pub(super) async fn lease(
-        &mut self,
-        runner: &Runner,
-        collection: Arc<str>,
-        pause: Duration,
-        why: &str,
-    ) -> Result<(), GivenUp> {
-        runner.metrics.transaction_redone("conflict");
+    pub(super) async fn lease(&mut self, collection: Arc<str>, pause: Duration, why: &str) -> Result<(), GivenUp> {
+        self.context.metrics.transaction_redone("conflict");
         tracing::debug!(collection = &*collection, error = why, "transaction_conflicts");
-        self.turns.after_conflict(runner, collection).await;
-        runner.wait(pause, why).await
+        self.turns.after_conflict(&self.context, collection).await;
+        self.context.wait(pause, why).await
     }
 
     /// Returns the most events of the next batch: fewer if its reads are outdated again and again, or if many
@@ -268,26 +255,26 @@ impl Transactor {
         self.changed >= MOST_CHANGED
     }
 
-    pub(super) fn committed(&mut self, runner: &Runner, batch: &Batch, plan: &Plan, took: Duration) {
+    pub(super) fn committed(&mut self, batch: &Batch, plan: &Plan, took: Duration) {
         self.changed = 0;
-        runner.accounted_for(&plan.advances);
+        self.faults.accounted_for(&plan.advances);
         for advance in &plan.advances {
             if let Some(claim) = self.claims.get_mut(&advance.partition) {
                 advance.step(claim);
             }
         }
-        runner.health.found(MONGODB);
-        runner.metrics.batch(batch.len());
-        runner.metrics.commit(took);
-        runner.report.committed(batch, runner.clock.now_ms());
+        self.context.health.found(MONGODB);
+        self.context.metrics.batch(batch.len());
+        self.context.metrics.commit(took);
+        self.context.report.committed(batch, self.context.clock.now_ms());
     }
 
     /// Finds out which of the plan's partitions are still owned as they were, and gives up the rest.
-    pub(super) async fn lose(&mut self, runner: &Runner, plan: &Plan, why: &str, unknown: bool) {
+    pub(super) async fn lose(&mut self, plan: &Plan, why: &str, unknown: bool) {
         self.stale |= unknown;
         for advance in &plan.advances {
             // A read can tell only after a lost claim. It proves nothing about a commit whose result is unknown.
-            if !unknown && (seeded::on(Bug::ClaimKept) || self.stands(runner, &advance.partition).await) {
+            if !unknown && (seeded::on(Bug::ClaimKept) || self.stands(&advance.partition).await) {
                 continue;
             }
             tracing::warn!(partition = %advance.partition, error = why, "claim_lost");
@@ -295,8 +282,8 @@ impl Transactor {
         }
     }
 
-    async fn stands(&self, runner: &Runner, partition: &PartitionId) -> bool {
-        let progress = runner.store.progress(partition).await.ok().flatten();
+    async fn stands(&self, partition: &PartitionId) -> bool {
+        let progress = self.context.store.progress(partition).await.ok().flatten();
         let claim = self.claims.get(partition).map(|claim| (claim.epoch, claim.next));
         claim.is_some() && claim == progress.map(|progress| (progress.epoch, progress.next))
     }
@@ -314,11 +301,11 @@ impl Transactor {
             self.lost.push((partition.clone(), claim.epoch));
         }
     }
-}
 
-fn blame(runner: &Runner, batch: &mut Batch, owner: usize, failure: Failure) -> Option<DeliveryRef> {
-    runner.metrics.transaction_redone("culprit");
-    let at = batch.owner(owner)?;
-    batch.fail(at, failure);
-    Some(at)
+    fn blame(&self, batch: &mut Batch, owner: usize, failure: Failure) -> Option<DeliveryRef> {
+        self.context.metrics.transaction_redone("culprit");
+        let at = batch.owner(owner)?;
+        batch.fail(at, failure);
+        Some(at)
+    }
 }

@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::runner::Runner;
+use super::context::Context;
 use crate::store::Plan;
 
 /// How long to wait for a turn at most, which is as long as a lease lasts.
@@ -30,11 +29,11 @@ pub(super) struct Turns {
 
 impl Turns {
     /// Takes the turns that the plan's collections need, before its first try.
-    pub(super) async fn before(&mut self, runner: &Runner, plan: &Plan) {
+    pub(super) async fn before(&mut self, context: &Context, plan: &Plan) {
         let wanted = |name: &Arc<str>| plan.commands.iter().any(|command| command.collection == *name);
         let wanted: Vec<Arc<str>> = self.contested.keys().filter(|name| wanted(name)).cloned().collect();
         for collection in wanted {
-            let met = self.take(runner, &collection).await;
+            let met = self.take(context, &collection).await;
             let left = self.contested.entry(Arc::clone(&collection)).or_default();
             *left = if met { QUIET } else { left.saturating_sub(1) };
             if *left == 0 {
@@ -44,33 +43,33 @@ impl Turns {
     }
 
     /// Takes a turn at a collection in which there was a conflict.
-    pub(super) async fn after_conflict(&mut self, runner: &Runner, collection: Arc<str>) {
-        self.take(runner, &collection).await;
+    pub(super) async fn after_conflict(&mut self, context: &Context, collection: Arc<str>) {
+        self.take(context, &collection).await;
         self.contested.insert(collection, QUIET);
     }
 
     /// Ends the turns that it has taken.
-    pub(super) async fn end(&mut self, runner: &Runner) {
+    pub(super) async fn end(&mut self, context: &Context) {
         for collection in self.held.drain(..) {
-            if let Err(error) = runner.store.end_lease(&collection).await {
+            if let Err(error) = context.store.end_lease(&collection).await {
                 tracing::debug!(%error, "lease_left");
             }
         }
     }
 
     /// Waits for a turn. Returns whether somebody else had it.
-    async fn take(&mut self, runner: &Runner, collection: &Arc<str>) -> bool {
-        let since = runner.clock.elapsed();
+    async fn take(&mut self, context: &Context, collection: &Arc<str>) -> bool {
+        let since = context.clock.elapsed();
         let mut met = false;
-        while runner.clock.elapsed().saturating_sub(since) < PATIENCE && !runner.give_up.load(Ordering::Relaxed) {
-            match runner.store.take_lease(collection).await {
+        while context.clock.elapsed().saturating_sub(since) < PATIENCE && !context.gives_up() {
+            match context.store.take_lease(collection).await {
                 Ok(true) => {
                     if !self.held.contains(collection) {
                         self.held.push(Arc::clone(collection));
                     }
                     break;
                 }
-                Ok(false) => runner.clock.sleep(PAUSE).await,
+                Ok(false) => context.clock.sleep(PAUSE).await,
                 Err(error) => {
                     tracing::debug!(collection = &**collection, %error, "lease_not_taken");
                     break;
