@@ -5,20 +5,20 @@
 //! in the transaction, so the transaction is abandoned and what is left runs again in a new one. A fault whose result
 //! is unknown may leave the transaction open, and then only a new claim ends it.
 
+use super::attempts::{Attempt, Attempts, Finished, Followed};
 use super::batch::{Batch, Next};
-use super::context::{GivenUp, PAUSE};
-use super::culprits::Search;
+use super::context::GivenUp;
 use super::faults::Beside;
-use super::outcome::{Failure, decide};
-use super::redo::{Redo, Step};
+use super::outcome::decide;
+use super::redo::Redo;
 use super::runner::Runner;
 use super::slot::DeliveryRef;
 use super::statements::Form;
-use super::transactor::{Finished, Transactor};
+use super::transactor::Transactor;
 use crate::call::Fault;
 use crate::documents::Mode;
 use crate::failpoint;
-use crate::store::{Advance, Live, Probed, Reply, Write};
+use crate::store::{Advance, Live, Reply, Write};
 
 /// How one try of an event ended before its commit.
 enum Try {
@@ -42,65 +42,52 @@ impl Transactor {
         // The outcome of a run outside the transaction, even a failure, rests on what it read there.
         batch.forget_runs();
         self.faults.condemn(batch);
-        let mut redo = Redo::strict(true);
-        let mut search = Search::default();
+        let mut attempts = Attempts::new(Redo::strict(true));
         loop {
             self.fresh_session().await?;
             let begun = self.context.clock.elapsed();
-            let plan = batch.plan(&self.claims, &self.context.ledger, Form::Strict, self.context.clock.now_ms());
-            let Some(advance) = plan.advances.first() else { return Ok(Finished::Anew) };
-            let reply = match self.session.open(advance).await {
-                Err(reply) => reply,
-                Ok(live) => match run_alone(runner, batch, &live).await {
-                    Try::Without => {
-                        self.session.abandon().await;
+            let plan = self.plan(batch, Form::Strict);
+            let Some(fence) = plan.advances.first().cloned() else { return Ok(Finished::Anew) };
+            if let Some(reply) = self.run_and_commit(runner, batch, &fence).await? {
+                failpoint::pass("after-commit");
+                match self.follow(&mut attempts, batch, Attempt { plan, begun, reply }).await? {
+                    Followed::Decided(finished) => return Ok(finished),
+                    Followed::TryAgain => {}
+                    Followed::FailLargest(why) => {
                         batch.forget_commits();
-                        continue;
-                    }
-                    Try::Faulty(at, fault, reply) => {
-                        let Some(reply) = self.faulty(batch, (at, &fault), reply).await? else {
-                            batch.forget_commits();
-                            continue;
-                        };
-                        reply
-                    }
-                    Try::Ready => {
-                        let mut rest =
-                            batch.plan(&self.claims, &self.context.ledger, Form::Strict, self.context.clock.now_ms());
-                        rest.commands.clear();
-                        self.session.close(&rest).await
-                    }
-                },
-            };
-            failpoint::pass("after-commit");
-            match redo.after(reply, &plan, 1, self.context.clock.elapsed()) {
-                Step::Done => {
-                    self.committed(batch, &plan, self.context.clock.elapsed().saturating_sub(begun));
-                    return Ok(Finished::Committed);
-                }
-                Step::Claim { why, unknown } => {
-                    self.lose(&plan, &why, unknown).await;
-                    return Ok(Finished::Anew);
-                }
-                Step::LookAgain => return Ok(Finished::Anew),
-                Step::Again { pause, why } => self.again(pause, &why).await?,
-                Step::Lease { collection, pause, why } => self.lease(collection, pause, &why).await?,
-                Step::FailLargest(why) => {
-                    batch.forget_commits();
-                    match self.oversized_alone(runner, batch, advance).await {
-                        Some(at) => batch.fail(at, Failure::too_large(why)),
-                        None => self.again(PAUSE, &why).await?,
+                        let largest = self.oversized_alone(runner, batch, &fence).await;
+                        self.fail_largest(batch, largest, why).await?;
                     }
                 }
-                Step::FailUncommittable(why) => match self.faults.slow_or_away(Probed::Write).await {
-                    Some(slow) => self.again(PAUSE, &slow).await?,
-                    None => search.next(batch, &why),
-                },
-                // The writes have already taken effect in the transaction, so none of these can follow. The next try
-                // would show it.
-                Step::Strict | Step::Fail { .. } | Step::Rerun | Step::Halve(_) | Step::Suspect { .. } => {}
             }
             batch.forget_commits();
+        }
+    }
+
+    /// Opens a transaction under the fence, runs the event's deliveries in it and commits it. Returns none if the event
+    /// must run again without a delivery that did not succeed.
+    async fn run_and_commit(
+        &mut self,
+        runner: &Runner,
+        batch: &mut Batch,
+        fence: &Advance,
+    ) -> Result<Option<Reply>, GivenUp> {
+        let live = match self.session.open(fence).await {
+            Ok(live) => live,
+            Err(reply) => return Ok(Some(reply)),
+        };
+        match run_alone(runner, batch, &live).await {
+            Try::Ready => {
+                // The writes have already taken effect in the transaction.
+                let mut rest = self.plan(batch, Form::Strict);
+                rest.commands.clear();
+                Ok(Some(self.session.close(&rest).await))
+            }
+            Try::Without => {
+                self.session.abandon().await;
+                Ok(None)
+            }
+            Try::Faulty(at, fault, reply) => self.faulty(batch, (at, &fault), reply).await,
         }
     }
 
@@ -128,8 +115,7 @@ impl Transactor {
     }
 
     /// Finds the delivery that alone has more bytes than a transaction takes, or else the one that writes most. Each
-    /// runs in a transaction that is never committed. Returns none if MongoDB could not tell for one of them. Then the
-    /// event is tried again.
+    /// runs in a transaction that is never committed. Returns none if MongoDB could not tell for one of them.
     async fn oversized_alone(&mut self, runner: &Runner, batch: &mut Batch, advance: &Advance) -> Option<DeliveryRef> {
         let mut largest = None;
         for at in batch.unfinished() {

@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::future::{Either, select};
 
+use super::attempts::Finished;
 use super::batch::{self, Batch};
 use super::context::{Context, GivenUp};
 use super::entry::{Entry, Ledger};
@@ -24,7 +25,7 @@ use super::handlers::Handlers;
 use super::hop::{AtEnd, Done, Hop, Said, Work};
 use super::in_flight::{Heads, InFlight};
 use super::runner::{Ready, Runner};
-use super::transactor::{Finished, Transactor};
+use super::transactor::Transactor;
 use crate::clock::Clock;
 use crate::seeded::{self, Bug};
 use crate::store::{Advance, PartitionId, Plan, Session, Store};
@@ -140,7 +141,7 @@ impl Committer {
         let heads = heads_after(claims, &plan.advances);
         if self.is_suspect(batch.slots().first().map(|slot| &slot.entry)) {
             // An event that runs singly has nothing beside it, so a host that dies now died of this event.
-            let finished = self.transactor.finish(&mut batch, plan).await;
+            let finished = self.transactor.together(&mut batch, plan).await;
             let left = self.left(&finished, batch, count);
             put_first(&mut self.todo, left);
             self.drop_unclaimed();
@@ -159,7 +160,7 @@ impl Committer {
                 spent: self.spent.take(),
             };
             let idle = AtomicBool::new(false);
-            let finishing = pin!(self.transactor.finish(&mut batch, plan));
+            let finishing = pin!(self.transactor.together(&mut batch, plan));
             let finishing = pin!(in_flight.bell.listen(finishing));
             let preparing = pin!(speculation.run(&in_flight, &heads, &idle));
             match select(finishing, preparing).await {

@@ -3,6 +3,7 @@
 //! All of it is pure: the sandbox, MongoDB and time are passed in, so that the simulation can drive it.
 
 mod alone;
+mod attempts;
 pub mod batch;
 mod bell;
 pub mod committer;
@@ -25,6 +26,7 @@ mod runner;
 pub mod slot;
 pub mod statements;
 mod suspects;
+mod together;
 mod transactor;
 mod turns;
 
