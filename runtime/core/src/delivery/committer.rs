@@ -1,15 +1,20 @@
 //! The one committer of a group in a process: takes records, and prepares one batch while another commits. Pure.
 //!
-//! At most two batches are under way. The in-flight batch has run and is being committed. The speculative batch
-//! (`Speculation`) runs meanwhile as if that commit had succeeded: under the claims that it leaves, with its events known. A
-//! delivery that reads what is being committed waits for the commit. The speculative batch is kept only if the
-//! in-flight batch committed whole and no claim was lost. Otherwise it rests on a wrong assumption, so it is thrown
-//! away and its records are done again. None of its writes reaches MongoDB before it is in flight itself.
+//! A batch is prepared (`runner`), committed (`together`, or `alone` if its first event needs a transaction of its own),
+//! and reported. At most two batches are under way. The in-flight batch has run and is being committed. The speculative
+//! batch (`speculation`) is prepared meanwhile as if that commit had succeeded: under the claims that it leaves, with its
+//! events known. A delivery that reads what is being committed waits for the commit. The speculative batch is kept only
+//! if the in-flight batch committed whole and no claim was lost. It is the next one in flight then. Otherwise it rests
+//! on a wrong assumption, so it is thrown away and its records are done again. None of its writes reaches MongoDB before
+//! it is in flight itself.
+//!
+//! If a claim is lost, all partitions of the batch whose progress no longer stands are given up: their records are
+//! dropped, wherever they are, and the loop must claim them again before it reads more of them.
 //!
 //! Invariant: records leave in the order in which they came, except those whose claim is lost. Records that a
 //! transaction does not account for go before all that came later.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +22,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures_util::future::{Either, select};
 
 use super::attempts::Finished;
-use super::batch::{self, Batch};
+use super::backlog::{Backlog, is_suspect, partitions};
+use super::batch::Batch;
 use super::context::{Context, GivenUp};
 use super::entry::{Entry, Ledger};
 use super::faults::Faults;
@@ -25,15 +31,13 @@ use super::handlers::Handlers;
 use super::hop::{AtEnd, Done, Hop, Said, Work};
 use super::in_flight::{Heads, InFlight};
 use super::runner::{Ready, Runner};
+use super::speculation::{Speculated, Speculation};
 use super::transactor::Transactor;
 use crate::clock::Clock;
 use crate::seeded::{self, Bug};
 use crate::store::{Advance, PartitionId, Plan, Session, Store};
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
-
-/// The most bytes of records in a batch.
-pub const BATCH_BYTES: usize = 8 << 20;
 
 /// The committer of one process.
 #[derive(Debug)]
@@ -46,19 +50,10 @@ pub struct Committer {
     batch_size: usize,
     /// A committed batch. It is freed while the next one commits, because freeing takes time.
     spent: Option<Batch>,
-    todo: VecDeque<Entry>,
+    backlog: Backlog,
     finished: usize,
-    wanted: bool,
     /// Partitions whose highest time of creation may or may not have reached MongoDB.
     raised_in_doubt: BTreeSet<PartitionId>,
-}
-
-/// What became of the speculative batch.
-enum Speculative {
-    Nothing,
-    Ready(Box<Ready>),
-    /// It was given up: the partitions of its records, and their number.
-    GivenUp(BTreeSet<PartitionId>, usize),
 }
 
 impl Committer {
@@ -81,9 +76,8 @@ impl Committer {
             faults,
             batch_size,
             spent: None,
-            todo: VecDeque::new(),
+            backlog: Backlog::default(),
             finished: 0,
-            wanted: false,
             raised_in_doubt: BTreeSet::new(),
         }
     }
@@ -109,98 +103,98 @@ impl Committer {
         loop {
             self.drop_unclaimed();
             self.tell(hop, None).await;
-            if self.todo.is_empty() {
+            if self.backlog.is_empty() {
                 self.spent = None;
-                if !std::mem::replace(&mut self.wanted, true) {
-                    hop.say(Said::Wants).await;
-                }
+                self.backlog.ask(hop).await;
                 let work = hop.next().await?;
                 self.take(work).await;
                 continue;
             }
-            let suspect = self.is_suspect(self.todo.front());
+            let claims = &self.transactor.claims;
+            let suspect = self.backlog.begins_suspect(claims);
             let most = if suspect { 1 } else { self.transactor.batch_size(self.batch_size) };
-            let entries = next_batch(&mut self.todo, most, &self.transactor.claims);
+            let entries = self.backlog.next_batch(most, claims);
             let (partitions, count) = (partitions(&entries), entries.len());
-            let Ok(ready) = self.runner.prepare(entries, &self.transactor.claims, None).await else {
-                self.forget(&partitions, count);
-                continue;
-            };
-            return Some(ready);
+            match self.runner.prepare(entries, claims, None).await {
+                Ok(ready) => return Some(ready),
+                Err(GivenUp) => self.forget(&partitions, count),
+            }
         }
     }
 
     /// Commits a batch, and prepares the next one speculatively meanwhile.
+    ///
+    /// Both sides run until both have ended. Then the records that the transaction left to be done go back to the
+    /// backlog, before all others. The speculative batch is returned if what it assumed has come true, and otherwise
+    /// its records go back too, behind those. Only once the loop has been told comes other work, such as a claim or a
+    /// revocation, so that it meets no speculative batch.
     async fn batch(&mut self, ready: Ready, hop: &dyn Hop) -> Option<Ready> {
         let Ready { mut batch, plan, .. } = ready;
-        put_first(&mut self.todo, batch.take_behind());
+        self.backlog.put_first(batch.take_behind());
         let count = batch.len();
-        let claims = &self.transactor.claims;
-        let plan = plan.filter(|plan| is_under(plan, claims)).unwrap_or_else(|| self.runner.plan(&batch, claims));
-        let in_flight = InFlight::of(&batch);
-        let heads = heads_after(claims, &plan.advances);
-        if self.is_suspect(batch.slots().first().map(|slot| &slot.entry)) {
+        let plan = self.current(plan, &batch);
+        let heads = heads_after(&self.transactor.claims, &plan.advances);
+        if self.runs_singly(&batch) {
             // An event that runs singly has nothing beside it, so a host that dies now died of this event.
             let finished = self.transactor.together(&mut batch, plan).await;
             let left = self.left(&finished, batch, count);
-            put_first(&mut self.todo, left);
-            self.drop_unclaimed();
-            self.tell(hop, Some(&heads)).await;
+            self.conclude(left, &heads, hop).await;
             return None;
         }
-        let mut other_work = None;
-        let (finished, speculative) = {
-            let speculation = Speculation {
-                runner: &self.runner,
-                hop,
-                todo: &mut self.todo,
-                wanted: &mut self.wanted,
-                other_work: &mut other_work,
-                batch_size: self.transactor.batch_size(self.batch_size),
-                spent: self.spent.take(),
-            };
-            let idle = AtomicBool::new(false);
-            let finishing = pin!(self.transactor.together(&mut batch, plan));
-            let finishing = pin!(in_flight.bell.listen(finishing));
-            let preparing = pin!(speculation.run(&in_flight, &heads, &idle));
-            match select(finishing, preparing).await {
-                Either::Left((finished, preparing)) => {
-                    in_flight.settle(matches!(finished, Ok(Finished::Committed)));
-                    // If the speculative side still waits for records, it is dropped: `first` waits for them instead.
-                    let speculative = if idle.load(Ordering::Relaxed) { Speculative::Nothing } else { preparing.await };
-                    (finished, speculative)
-                }
-                Either::Right((speculative, finishing)) => (finishing.await, speculative),
-            }
-        };
+        let (finished, speculated) = self.overlap(&mut batch, plan, &heads, hop).await;
         let left = self.left(&finished, batch, count);
-        let kept = left.is_empty() && self.transactor.lost.is_empty() || seeded::on(Bug::TrialKept);
-        let ready = match speculative {
-            Speculative::Ready(ready) if kept => Some(*ready),
-            Speculative::Ready(ready) => {
-                put_first(&mut self.todo, ready.batch.into_entries());
-                None
-            }
-            Speculative::GivenUp(partitions, count) => {
-                self.forget(&partitions, count);
-                None
-            }
-            Speculative::Nothing => None,
-        };
-        put_first(&mut self.todo, left);
-        self.drop_unclaimed();
-        self.tell(hop, Some(&heads)).await;
-        match other_work {
-            // This work comes before the speculative batch, whose records go back.
-            Some(work) => {
-                if let Some(ready) = ready {
-                    put_first(&mut self.todo, ready.batch.into_entries());
-                }
-                self.take(work).await;
-                None
-            }
-            None => ready,
+        let holds = left.is_empty() && self.transactor.lost.is_empty() || seeded::on(Bug::TrialKept);
+        let (next, other) = self.keep(speculated, holds);
+        self.conclude(left, &heads, hop).await;
+        if let Some(work) = other {
+            self.take(work).await;
         }
+        next
+    }
+
+    /// Runs both sides in this task: the transaction goes on as soon as MongoDB has answered, and while it waits, the
+    /// handlers of the next batch run.
+    async fn overlap(
+        &mut self,
+        batch: &mut Batch,
+        plan: Plan,
+        heads: &Heads,
+        hop: &dyn Hop,
+    ) -> (Result<Finished, GivenUp>, Speculated) {
+        let in_flight = InFlight::of(batch);
+        let speculation = Speculation {
+            runner: &self.runner,
+            hop,
+            backlog: &mut self.backlog,
+            batch_size: self.transactor.batch_size(self.batch_size),
+            spent: self.spent.take(),
+        };
+        let idle = AtomicBool::new(false);
+        let finishing = pin!(self.transactor.together(batch, plan));
+        let finishing = pin!(in_flight.bell.listen(finishing));
+        let preparing = pin!(speculation.run(&in_flight, heads, &idle));
+        match select(finishing, preparing).await {
+            Either::Left((finished, preparing)) => {
+                in_flight.settle(matches!(finished, Ok(Finished::Committed)));
+                // If the speculative side still waits for records, it is dropped: `first` waits for them instead.
+                let speculated = if idle.load(Ordering::Relaxed) { Speculated::Nothing } else { preparing.await };
+                (finished, speculated)
+            }
+            Either::Right((speculated, finishing)) => (finishing.await, speculated),
+        }
+    }
+
+    /// Returns the speculative batch if what it assumed `holds`, or else puts its records back. Also returns the work
+    /// that came instead of records.
+    fn keep(&mut self, speculated: Speculated, holds: bool) -> (Option<Ready>, Option<Work>) {
+        match speculated {
+            Speculated::Ready(ready) if holds => return (Some(*ready), None),
+            Speculated::Ready(ready) => self.backlog.put_first(ready.batch.into_entries()),
+            Speculated::GivenUp(partitions, count) => self.forget(&partitions, count),
+            Speculated::Other(work) => return (None, Some(work)),
+            Speculated::Nothing => {}
+        }
+        (None, None)
     }
 
     /// Commits the first event of a batch in a transaction of its own.
@@ -211,15 +205,26 @@ impl Committer {
             self.context.report.escalated(&batch, &handler, why);
         }
         batch.cut(1);
-        put_first(&mut self.todo, batch.take_behind());
+        self.backlog.put_first(batch.take_behind());
         let claims = &self.transactor.claims;
         let heads = heads_after(claims, &batch.advances(claims));
         let finished = self.transactor.alone(&self.runner, &mut batch).await;
         let left = self.left(&finished, batch, 1);
-        put_first(&mut self.todo, left);
-        self.drop_unclaimed();
-        self.tell(hop, Some(&heads)).await;
+        self.conclude(left, &heads, hop).await;
         None
+    }
+
+    /// Returns the plan if the claims are still those that it was made under, or else a new one.
+    fn current(&self, plan: Option<Plan>, batch: &Batch) -> Plan {
+        let claims = &self.transactor.claims;
+        plan.filter(|plan| is_under(plan, claims)).unwrap_or_else(|| self.runner.plan(batch, claims))
+    }
+
+    /// Puts back what a batch leaves to be done, and reports the rest.
+    async fn conclude(&mut self, left: Vec<Entry>, heads: &Heads, hop: &dyn Hop) {
+        self.backlog.put_first(left);
+        self.drop_unclaimed();
+        self.tell(hop, Some(heads)).await;
     }
 
     /// Returns the records that a batch leaves to be done.
@@ -248,9 +253,7 @@ impl Committer {
             Work::Own(claims) => {
                 // Records that were read under an older claim are read again under this one.
                 let owned: BTreeSet<&PartitionId> = claims.iter().map(|(partition, _)| partition).collect();
-                let before = self.todo.len();
-                self.todo.retain(|entry| !owned.contains(&entry.partition));
-                self.finished += before - self.todo.len();
+                self.finished += self.backlog.drop_partitions(&owned);
                 self.transactor.claims.extend(claims);
                 self.runner.lookup.forget_buckets();
             }
@@ -259,10 +262,7 @@ impl Committer {
                     self.transactor.claims.remove(partition);
                 }
             }
-            Work::Commit(entries) => {
-                self.wanted = false;
-                self.todo.extend(entries);
-            }
+            Work::Commit(entries) => self.backlog.add(entries),
             Work::AtEnd(partitions) => {
                 // Without events, nothing else asks.
                 self.faults.look_at_rights().await;
@@ -297,9 +297,9 @@ impl Committer {
         claim.read_to = claim.read_to.max(*end);
     }
 
-    /// Whether the record's partition has lost owner after owner.
-    fn is_suspect(&self, entry: Option<&Entry>) -> bool {
-        entry.is_some_and(|entry| is_suspect(&self.transactor.claims, entry))
+    /// Whether the batch is one event of a partition that has lost owner after owner.
+    fn runs_singly(&self, batch: &Batch) -> bool {
+        batch.slots().first().is_some_and(|slot| is_suspect(&self.transactor.claims, &slot.entry))
     }
 
     /// Counts records as finished that were given up, and gives up all their partitions.
@@ -308,12 +308,8 @@ impl Committer {
         self.transactor.give_up_all(partitions);
     }
 
-    /// Drops the records that have no claim, and those that are already accounted for.
     fn drop_unclaimed(&mut self) {
-        let claims = &self.transactor.claims;
-        let before = self.todo.len();
-        self.todo.retain(|entry| claims.get(&entry.partition).is_some_and(|claim| entry.offset >= claim.next));
-        self.finished += before - self.todo.len();
+        self.finished += self.backlog.drop_unclaimed(&self.transactor.claims);
     }
 
     /// Reports what became of records, if there is anything to report.
@@ -332,54 +328,6 @@ impl Committer {
     }
 }
 
-/// The speculative side, which runs while a batch is committed.
-struct Speculation<'a> {
-    runner: &'a Runner,
-    hop: &'a dyn Hop,
-    todo: &'a mut VecDeque<Entry>,
-    wanted: &'a mut bool,
-    other_work: &'a mut Option<Work>,
-    batch_size: usize,
-    spent: Option<Batch>,
-}
-
-impl Speculation<'_> {
-    /// Prepares the next batch. `idle` is set while it waits for records, when it may be dropped.
-    async fn run(mut self, in_flight: &InFlight, heads: &Heads, idle: &AtomicBool) -> Speculative {
-        // MongoDB should have its first command before this takes its time.
-        in_flight.bell.give_way().await;
-        self.spent = None;
-        while self.todo.is_empty() {
-            if !std::mem::replace(self.wanted, true) {
-                self.hop.say(Said::Wants).await;
-            }
-            idle.store(true, Ordering::Relaxed);
-            let work = self.hop.next().await;
-            idle.store(false, Ordering::Relaxed);
-            match work {
-                Some(Work::Commit(entries)) => {
-                    *self.wanted = false;
-                    self.todo.extend(entries);
-                }
-                Some(work) => {
-                    *self.other_work = Some(work);
-                    return Speculative::Nothing;
-                }
-                None => return Speculative::Nothing,
-            }
-        }
-        if self.todo.front().is_some_and(|entry| is_suspect(heads, entry)) {
-            return Speculative::Nothing;
-        }
-        let entries = next_batch(self.todo, self.batch_size, heads);
-        let (partitions, count) = (partitions(&entries), entries.len());
-        match self.runner.prepare(entries, heads, Some(in_flight)).await {
-            Ok(ready) => Speculative::Ready(Box::new(ready)),
-            Err(GivenUp) => Speculative::GivenUp(partitions, count),
-        }
-    }
-}
-
 /// Returns the claims as they are once the batch is committed.
 fn heads_after(claims: &Heads, advances: &[Advance]) -> Heads {
     let mut heads = claims.clone();
@@ -394,35 +342,4 @@ fn heads_after(claims: &Heads, advances: &[Advance]) -> Heads {
 /// Whether the plan was made under these claims.
 fn is_under(plan: &Plan, claims: &Heads) -> bool {
     plan.advances.iter().all(|advance| claims.get(&advance.partition) == Some(&advance.claim))
-}
-
-/// Whether the record's partition has lost owner after owner, or has no claim.
-fn is_suspect(claims: &Heads, entry: &Entry) -> bool {
-    claims.get(&entry.partition).is_none_or(batch::is_suspect)
-}
-
-/// Takes the first records, as many as a batch holds, and at least one if there is any. A suspect partition's records
-/// are batched singly.
-fn next_batch(todo: &mut VecDeque<Entry>, events: usize, claims: &Heads) -> Vec<Entry> {
-    let mut taken = Vec::new();
-    let mut bytes = 0;
-    while let Some(entry) = todo.front() {
-        bytes += entry.bytes();
-        let full = taken.len() >= events || bytes > BATCH_BYTES || is_suspect(claims, entry);
-        if !taken.is_empty() && full {
-            break;
-        }
-        taken.extend(todo.pop_front());
-    }
-    taken
-}
-
-fn put_first(todo: &mut VecDeque<Entry>, entries: Vec<Entry>) {
-    for entry in entries.into_iter().rev() {
-        todo.push_front(entry);
-    }
-}
-
-fn partitions(entries: &[Entry]) -> BTreeSet<PartitionId> {
-    entries.iter().map(|entry| entry.partition.clone()).collect()
 }

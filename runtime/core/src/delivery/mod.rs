@@ -4,6 +4,7 @@
 
 mod alone;
 mod attempts;
+mod backlog;
 pub mod batch;
 mod bell;
 pub mod committer;
@@ -24,6 +25,7 @@ mod report;
 mod routes;
 mod runner;
 pub mod slot;
+mod speculation;
 pub mod statements;
 mod suspects;
 mod together;
@@ -35,7 +37,8 @@ mod batch_test;
 #[cfg(test)]
 mod crash_test;
 
-pub use committer::{BATCH_BYTES, Committer};
+pub use backlog::BATCH_BYTES;
+pub use committer::Committer;
 pub use entry::{Entry, HEADER_BYTES, Item, Ledger, record_digest};
 pub use handlers::Handlers;
 pub use hop::{AtEnd, Done, Hop, Said, Work};
