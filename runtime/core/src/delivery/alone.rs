@@ -7,11 +7,11 @@
 
 use super::attempts::{Attempt, Attempts, Finished, Followed};
 use super::batch::{Batch, Next};
+use super::caller::Caller;
 use super::context::GivenUp;
 use super::faults::Beside;
 use super::outcome::decide;
 use super::redo::Redo;
-use super::runner::Runner;
 use super::slot::DeliveryRef;
 use super::statements::Form;
 use super::transactor::Transactor;
@@ -32,13 +32,13 @@ enum Try {
 
 impl Transactor {
     /// Runs and commits the batch's only event.
-    pub(super) async fn alone(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
-        let finished = self.alone_until_decided(runner, batch).await;
+    pub(super) async fn alone(&mut self, caller: &Caller, batch: &mut Batch) -> Result<Finished, GivenUp> {
+        let finished = self.alone_until_decided(caller, batch).await;
         self.turns.end(&self.context).await;
         finished
     }
 
-    async fn alone_until_decided(&mut self, runner: &Runner, batch: &mut Batch) -> Result<Finished, GivenUp> {
+    async fn alone_until_decided(&mut self, caller: &Caller, batch: &mut Batch) -> Result<Finished, GivenUp> {
         // The outcome of a run outside the transaction, even a failure, rests on what it read there.
         batch.forget_runs();
         self.faults.condemn(batch);
@@ -48,14 +48,14 @@ impl Transactor {
             let begun = self.context.clock.elapsed();
             let plan = self.plan(batch, Form::Strict);
             let Some(fence) = plan.advances.first().cloned() else { return Ok(Finished::Anew) };
-            if let Some(reply) = self.run_and_commit(runner, batch, &fence).await? {
+            if let Some(reply) = self.run_and_commit(caller, batch, &fence).await? {
                 failpoint::pass("after-commit");
                 match self.follow(&mut attempts, batch, Attempt { plan, begun, reply }).await? {
                     Followed::Decided(finished) => return Ok(finished),
                     Followed::TryAgain => {}
                     Followed::FailLargest(why) => {
                         batch.forget_commits();
-                        let largest = self.oversized_alone(runner, batch, &fence).await;
+                        let largest = self.oversized_alone(caller, batch, &fence).await;
                         self.fail_largest(batch, largest, why).await?;
                     }
                 }
@@ -68,7 +68,7 @@ impl Transactor {
     /// must run again without a delivery that did not succeed.
     async fn run_and_commit(
         &mut self,
-        runner: &Runner,
+        caller: &Caller,
         batch: &mut Batch,
         fence: &Advance,
     ) -> Result<Option<Reply>, GivenUp> {
@@ -76,7 +76,7 @@ impl Transactor {
             Ok(live) => live,
             Err(reply) => return Ok(Some(reply)),
         };
-        match run_alone(runner, batch, &live).await {
+        match run_alone(caller, batch, &live).await {
             Try::Ready => {
                 // The writes have already taken effect in the transaction.
                 let mut rest = self.plan(batch, Form::Strict);
@@ -116,11 +116,11 @@ impl Transactor {
 
     /// Finds the delivery that alone has more bytes than a transaction takes, or else the one that writes most. Each
     /// runs in a transaction that is never committed. Returns none if MongoDB could not tell for one of them.
-    async fn oversized_alone(&mut self, runner: &Runner, batch: &mut Batch, advance: &Advance) -> Option<DeliveryRef> {
+    async fn oversized_alone(&mut self, caller: &Caller, batch: &mut Batch, advance: &Advance) -> Option<DeliveryRef> {
         let mut largest = None;
         for at in batch.unfinished() {
             let Ok(live) = self.session.open(advance).await else { return None };
-            let run = runner.deliver(batch, at, Mode::Alone(live.clone())).await;
+            let run = caller.deliver(batch, at, Mode::Alone(live.clone())).await;
             self.session.abandon().await;
             match live.ended() {
                 Some(Reply::TooLarge(_)) => return Some(at),
@@ -136,10 +136,10 @@ impl Transactor {
     }
 }
 
-async fn run_alone(runner: &Runner, batch: &mut Batch, live: &Live) -> Try {
+async fn run_alone(caller: &Caller, batch: &mut Batch, live: &Live) -> Try {
     let mut at = None;
     while let Some(next) = batch.next(at) {
-        let run = runner.deliver(batch, next, Mode::Alone(live.clone())).await;
+        let run = caller.deliver(batch, next, Mode::Alone(live.clone())).await;
         match batch.ran(next, decide(run.verdict, run.log), run.writes, run.reads) {
             Next::Go if batch.is_accepted(next) => at = Some(next),
             Next::Go => return Try::Without,

@@ -199,7 +199,7 @@ impl Committer {
 
     /// Commits the first event of a batch in a transaction of its own.
     async fn alone(&mut self, ready: Ready, hop: &dyn Hop) -> Option<Ready> {
-        let Ready { mut batch, alone, .. } = ready;
+        let Ready { mut batch, caller, alone, .. } = ready;
         let changed = || Some((batch.first_handler()?, "what it reads is changed by others all the time"));
         if let Some((handler, why)) = alone.or_else(changed) {
             self.context.report.escalated(&batch, &handler, why);
@@ -208,7 +208,7 @@ impl Committer {
         self.backlog.put_first(batch.take_behind());
         let claims = &self.transactor.claims;
         let heads = heads_after(claims, &batch.advances(claims));
-        let finished = self.transactor.alone(&self.runner, &mut batch).await;
+        let finished = self.transactor.alone(&caller, &mut batch).await;
         let left = self.left(&finished, batch, 1);
         self.conclude(left, &heads, hop).await;
         None

@@ -1,4 +1,4 @@
-//! The handlers as the committer calls them.
+//! The handlers as a batch calls them.
 
 use std::sync::Arc;
 
@@ -8,7 +8,8 @@ use crate::call::Run;
 use crate::documents::Mode;
 use crate::event::Event;
 
-/// Handlers that can be called.
+/// A set of handlers that can be called. It never changes: other handlers or versions are another set, which the next
+/// batch takes.
 pub trait Handlers: std::fmt::Debug + Send + Sync {
     /// Returns the handlers of each event type.
     fn routes(&self) -> &Routes;

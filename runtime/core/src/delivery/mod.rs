@@ -7,6 +7,7 @@ mod attempts;
 mod backlog;
 pub mod batch;
 mod bell;
+mod caller;
 pub mod committer;
 mod context;
 mod culprits;

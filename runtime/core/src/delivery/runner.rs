@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Judge, Next};
-use super::context::{Context, GivenUp, PAUSE};
+use super::caller::Caller;
+use super::context::{Context, GivenUp};
 use super::entry::Entry;
 use super::faults::{Beside, Faults};
 use super::handlers::Handlers;
@@ -16,11 +17,9 @@ use super::lookup::Lookup;
 use super::outcome::{Decision, decide};
 use super::redo::Redo;
 use super::routes::Identity;
-use super::slot::DeliveryRef;
-use crate::call::Run;
 use crate::documents::Mode;
 use crate::failpoint;
-use crate::store::{self, Plan};
+use crate::store::Plan;
 
 /// How long the deliveries of a batch may run before the rest is left to the next one. Slow handlers then commit what
 /// they have done, and a stop or a revocation waits for one delivery instead of a whole batch.
@@ -29,6 +28,7 @@ const RUN_TIME: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Runner {
     context: Arc<Context>,
+    /// The handlers that are active. The next batch takes them.
     handlers: Arc<dyn Handlers>,
     faults: Arc<Faults>,
     pub(super) lookup: Lookup,
@@ -38,6 +38,7 @@ pub(super) struct Runner {
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) batch: Batch,
+    pub(super) caller: Caller,
     /// The handler because of which the first event must run alone, and the reason.
     pub(super) alone: Option<(Arc<Identity>, &'static str)>,
     /// Its transaction, under the claims that were expected. It is built here because MongoDB is not waiting for it
@@ -63,12 +64,13 @@ impl Runner {
         failpoint::pass("after-finds");
         let buckets = self.lookup.buckets();
         let now_ms = self.lookup.now_ms().unwrap_or(i64::MAX);
-        let routes = self.handlers.routes();
+        let caller = Caller::new(Arc::clone(&self.context), Arc::clone(&self.handlers));
+        let routes = caller.routes();
         batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, floors: &floors, now_ms });
         self.lookup.make_buckets(&batch).await?;
-        let alone = self.run(&mut batch, in_flight).await?;
+        let alone = self.run(&caller, &mut batch, in_flight).await?;
         let plan = alone.is_none().then(|| self.plan(&batch, heads));
-        Ok(Ready { batch, alone, plan })
+        Ok(Ready { batch, caller, alone, plan })
     }
 
     /// Returns the first plan for a batch.
@@ -85,6 +87,7 @@ impl Runner {
     /// reason.
     async fn run(
         &self,
+        caller: &Caller,
         batch: &mut Batch,
         in_flight: Option<&InFlight>,
     ) -> Result<Option<(Arc<Identity>, &'static str)>, GivenUp> {
@@ -108,7 +111,7 @@ impl Runner {
             let committing = undecided.map(InFlight::pending).unwrap_or_default();
             let mode = Mode::Batch { reader: self.context.store.reader(), pending: batch.pending(), committing };
             let begun = self.context.clock.elapsed();
-            let run = self.deliver(batch, next, mode).await;
+            let run = caller.deliver(batch, next, mode).await;
             ran += self.context.clock.elapsed().saturating_sub(begun);
             let decision = decide(run.verdict, run.log);
             if let (Decision::NeedsCommit, Some(in_flight)) = (&decision, undecided) {
@@ -131,37 +134,5 @@ impl Runner {
             }
         }
         Ok(None)
-    }
-
-    /// Calls the handler of one delivery.
-    pub(super) async fn deliver(&self, batch: &mut Batch, at: DeliveryRef, mode: Mode) -> Run {
-        let (event, identity, now_ms) =
-            batch.begin(at, self.context.clock.now_ms()).expect("the batch named this delivery");
-        let singly = batch.runs_singly(at);
-        if let Some(entry) = singly
-            && let Err(GivenUp) =
-                self.noted(|| self.context.store.note_running(&entry.partition, entry.offset, identity.id)).await
-        {
-            return Run::of_fault("given up".to_owned());
-        }
-        failpoint::pass("in-handler");
-        failpoint::panic_at("in-handler", &event.id, &identity.name);
-        let run = self.handlers.deliver(&identity, event, now_ms, mode).await;
-        // A host that dies from here on did not die of the handler.
-        if singly.is_some() && self.noted(|| self.context.store.note_ran()).await.is_err() {
-            return Run::of_fault("given up".to_owned());
-        }
-        run
-    }
-
-    /// Retries until something is stored that must be stored before the work goes on.
-    async fn noted<N>(&self, note: impl Fn() -> N) -> Result<(), GivenUp>
-    where
-        N: Future<Output = Result<(), store::Error>>,
-    {
-        while let Err(error) = note().await {
-            self.context.wait(PAUSE, &error.to_string()).await?;
-        }
-        Ok(())
     }
 }
