@@ -18,7 +18,7 @@ use super::transactor::Transactor;
 use crate::call::Fault;
 use crate::documents::Mode;
 use crate::failpoint;
-use crate::store::{Advance, Live, Reply, Write};
+use crate::store::{Fence, Live, Reply, Write};
 
 /// How one try of an event ended before its commit.
 enum Try {
@@ -47,15 +47,18 @@ impl Transactor {
             self.fresh_session().await?;
             let begun = self.context.clock.elapsed();
             let plan = self.plan(batch, Form::Strict);
-            let Some(fence) = plan.advances.first().cloned() else { return Ok(Finished::Anew) };
-            if let Some(reply) = self.run_and_commit(caller, batch, &fence).await? {
+            if plan.advances().next().is_none() {
+                return Ok(Finished::Anew);
+            }
+            let fences = plan.fences.clone();
+            if let Some(reply) = self.run_and_commit(caller, batch, &fences).await? {
                 failpoint::pass("after-commit");
                 match self.follow(&mut attempts, batch, Attempt { plan, begun, reply }).await? {
                     Followed::Decided(finished) => return Ok(finished),
                     Followed::TryAgain => {}
                     Followed::FailLargest(why) => {
                         batch.forget_commits();
-                        let largest = self.oversized_alone(caller, batch, &fence).await;
+                        let largest = self.oversized_alone(caller, batch, &fences).await;
                         self.fail_largest(batch, largest, why).await?;
                     }
                 }
@@ -64,15 +67,15 @@ impl Transactor {
         }
     }
 
-    /// Opens a transaction under the fence, runs the event's deliveries in it and commits it. Returns none if the event
+    /// Opens a transaction under the fences, runs the event's deliveries in it and commits it. Returns none if the event
     /// must run again without a delivery that did not succeed.
     async fn run_and_commit(
         &mut self,
         caller: &Caller,
         batch: &mut Batch,
-        fence: &Advance,
+        fences: &[Fence],
     ) -> Result<Option<Reply>, GivenUp> {
-        let live = match self.session.open(fence).await {
+        let live = match self.session.open(fences).await {
             Ok(live) => live,
             Err(reply) => return Ok(Some(reply)),
         };
@@ -116,10 +119,10 @@ impl Transactor {
 
     /// Finds the delivery that alone has more bytes than a transaction takes, or else the one that writes most. Each
     /// runs in a transaction that is never committed. Returns none if MongoDB could not tell for one of them.
-    async fn oversized_alone(&mut self, caller: &Caller, batch: &mut Batch, advance: &Advance) -> Option<DeliveryRef> {
+    async fn oversized_alone(&mut self, caller: &Caller, batch: &mut Batch, fences: &[Fence]) -> Option<DeliveryRef> {
         let mut largest = None;
         for at in batch.unfinished() {
-            let Ok(live) = self.session.open(advance).await else { return None };
+            let Ok(live) = self.session.open(fences).await else { return None };
             let run = caller.deliver(batch, at, Mode::Alone(live.clone())).await;
             self.session.abandon().await;
             match live.ended() {

@@ -17,8 +17,8 @@ use crate::documents::Pending;
 use crate::event::{Event, Unsent};
 use crate::seeded::{self, Bug};
 use crate::store::{
-    Advance, Buckets, Claim, DEATHS_THAT_COUNT, Floors, LastRecord, Marker, MarkerKey, PartitionId, Plan, ReadById,
-    State, Write,
+    Advance, Buckets, Claim, DEATHS_THAT_COUNT, Fence, Floors, LastRecord, Marker, MarkerKey, PartitionId, Plan,
+    ReadById, State, Write,
 };
 
 /// What follows from a run.
@@ -411,9 +411,9 @@ impl Batch {
             .enumerate()
             .flat_map(|(number, (_, delivery))| delivery.writes.iter().map(move |write| (number, write)));
         let advances = self.advances(claims);
+        let floors = forgotten::fences(&self.floors, &advances);
         let mut plan = Plan {
-            fences: forgotten::fences(&self.floors, &advances),
-            advances,
+            fences: advances.into_iter().map(Fence::Progress).chain(floors.into_iter().map(Fence::Floor)).collect(),
             checks: self.deliveries().flat_map(|(_, delivery)| delivery.reads.iter().cloned()).collect(),
             commands: statements::commands(writes, form),
             ..Plan::default()

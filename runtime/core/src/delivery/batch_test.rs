@@ -104,7 +104,7 @@ fn it_is_a_duplicate_where_the_ledger_has_its_id() {
         assert!(matches!(batch.slots()[0].fate, Fate::Duplicate), "{batch:?}");
         let plan = plan(&batch);
         assert!(plan.markers.is_empty() && plan.parked.is_empty() && plan.records.is_empty());
-        assert_eq!(plan.advances[0].to, 1);
+        assert_eq!(plan.advances().next().map(|advance| advance.to), Some(1));
     }
 }
 

@@ -133,7 +133,7 @@ impl Committer {
         self.backlog.put_first(batch.take_behind());
         let count = batch.len();
         let plan = self.current(plan, &batch);
-        let heads = heads_after(&self.transactor.claims, &plan.advances);
+        let heads = heads_after(&self.transactor.claims, plan.advances());
         if self.runs_singly(&batch) {
             // An event that runs singly has nothing beside it, so a host that dies now died of this event.
             let finished = self.transactor.together(&mut batch, plan).await;
@@ -207,7 +207,7 @@ impl Committer {
         batch.cut(1);
         self.backlog.put_first(batch.take_behind());
         let claims = &self.transactor.claims;
-        let heads = heads_after(claims, &batch.advances(claims));
+        let heads = heads_after(claims, batch.advances(claims).iter());
         let finished = self.transactor.alone(&caller, &mut batch).await;
         let left = self.left(&finished, batch, 1);
         self.conclude(left, &heads, hop).await;
@@ -329,7 +329,7 @@ impl Committer {
 }
 
 /// Returns the claims as they are once the batch is committed.
-fn heads_after(claims: &Heads, advances: &[Advance]) -> Heads {
+fn heads_after<'a>(claims: &Heads, advances: impl Iterator<Item = &'a Advance>) -> Heads {
     let mut heads = claims.clone();
     for advance in advances {
         if let Some(claim) = heads.get_mut(&advance.partition) {
@@ -341,5 +341,5 @@ fn heads_after(claims: &Heads, advances: &[Advance]) -> Heads {
 
 /// Whether the plan was made under these claims.
 fn is_under(plan: &Plan, claims: &Heads) -> bool {
-    plan.advances.iter().all(|advance| claims.get(&advance.partition) == Some(&advance.claim))
+    plan.advances().all(|advance| claims.get(&advance.partition) == Some(&advance.claim))
 }

@@ -147,7 +147,7 @@ impl Faults {
     }
 
     /// Forgets the deliveries that have committed or are parked for good.
-    pub(super) fn accounted_for(&self, advances: &[Advance]) {
+    pub(super) fn accounted_for<'a>(&self, advances: impl Iterator<Item = &'a Advance>) {
         let mut known = self.known();
         for Advance { partition, to, .. } in advances {
             known.suspects.committed(partition, *to);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::entry::Item;
 use super::slot::{Fate, Slot};
-use crate::store::{Advance, Claim, Fence, Floors, LEAST_RETENTION_MS, MarkerKey, PartitionId};
+use crate::store::{Advance, Claim, FloorFence, Floors, LEAST_RETENTION_MS, MarkerKey, PartitionId};
 
 /// Returns the topics whose floors must be read before the events can be judged. Either an event that the ledger does
 /// not have may be so old that it was forgotten, or a partition has no time of creation yet. The markers of other
@@ -36,17 +36,17 @@ pub(super) fn in_doubt(
 }
 
 /// Returns the fences that must still hold when a batch commits whose events were judged by these floors.
-pub(super) fn fences(floors: &Floors, advances: &[Advance]) -> Vec<Fence> {
+pub(super) fn fences(floors: &Floors, advances: &[Advance]) -> Vec<FloorFence> {
     let begins =
         |advance: &&Advance| advance.claim.highest_created_at_ms.is_none() && advance.highest_created_at_ms.is_some();
     let begin: BTreeSet<&Arc<str>> = advances.iter().filter(begins).map(|advance| &advance.partition.topic).collect();
-    let known = floors.topics.iter().map(|floor| Fence {
+    let known = floors.topics.iter().map(|floor| FloorFence {
         floor: Some(floor.clone()),
         topic: Arc::clone(&floor.topic),
         begins: begin.contains(&floor.topic),
     });
     let unknown = begin.iter().filter(|topic| floors.topics.iter().all(|floor| floor.topic != ***topic));
-    known.chain(unknown.map(|topic| Fence { floor: None, topic: Arc::clone(topic), begins: true })).collect()
+    known.chain(unknown.map(|topic| FloorFence { floor: None, topic: Arc::clone(topic), begins: true })).collect()
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ impl Transactor {
                 self.turns.before(&self.context, &plan).await;
             }
             if seeded::on(Bug::RetryWithoutFence) && tries > 1 {
-                plan.advances.clear();
+                plan.drop_advances();
             }
             let begun = self.context.clock.elapsed();
             let reply = self.session.commit(&plan).await;

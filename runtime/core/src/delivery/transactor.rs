@@ -131,8 +131,8 @@ impl Transactor {
 
     pub(super) fn committed(&mut self, batch: &Batch, plan: &Plan, took: Duration) {
         self.changed = 0;
-        self.faults.accounted_for(&plan.advances);
-        for advance in &plan.advances {
+        self.faults.accounted_for(plan.advances());
+        for advance in plan.advances() {
             if let Some(claim) = self.claims.get_mut(&advance.partition) {
                 advance.step(claim);
             }
@@ -146,7 +146,7 @@ impl Transactor {
     /// Finds out which of the plan's partitions are still owned as they were, and gives up the rest.
     pub(super) async fn lose(&mut self, plan: &Plan, why: &str, unknown: bool) {
         self.stale |= unknown;
-        for advance in &plan.advances {
+        for advance in plan.advances() {
             // A read can tell only after a lost claim. It proves nothing about a commit whose result is unknown.
             if !unknown && (seeded::on(Bug::ClaimKept) || self.stands(&advance.partition).await) {
                 continue;

@@ -59,7 +59,7 @@ impl Floors {
 
 /// The state of a topic that must be unchanged when the transaction that relies on it commits.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Fence {
+pub struct FloorFence {
     /// The state that was known, or none if nothing was known, in which case the transaction must not commit.
     pub floor: Option<Floor>,
     /// The topic.
@@ -68,7 +68,7 @@ pub struct Fence {
     pub begins: bool,
 }
 
-impl Fence {
+impl FloorFence {
     /// Returns the filter for the topic's document, which matches nothing once a sweep has changed it.
     pub(super) fn filter(&self, group: &str) -> Document {
         let swept = match &self.floor {
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_fence_matches_what_was_known_only() {
         let floor = |floor_ms, swept| Some(Floor { topic: Arc::from("t"), floor_ms, swept });
-        let fence = |floor| Fence { floor, topic: Arc::from("t"), begins: true }.filter("g");
+        let fence = |floor| FloorFence { floor, topic: Arc::from("t"), begins: true }.filter("g");
         assert_eq!(fence(floor(None, None)).get("swept"), Some(&Bson::Null), "which is what is missing, too");
         assert_eq!(fence(floor(Some(5), Some(3))).get("swept"), Some(&Bson::Int64(3)));
         assert_eq!(fence(floor(Some(5), Some(3))).get("floor"), Some(&date(5)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bson::RawDocumentBuf;
 
-use super::{Advance, Fence, Kind, Parked, ReadById, RecordPart};
+use super::{Advance, FloorFence, Kind, Parked, ReadById, RecordPart};
 
 /// The key of an event in the ledger: 16 bytes of a digest of group, source and event id.
 pub type MarkerKey = [u8; 16];
@@ -48,12 +48,19 @@ impl Command {
     }
 }
 
+/// A document that must still be as the transaction expects, or else nothing of it is committed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Fence {
+    /// The progress of a partition, which the transaction also advances.
+    Progress(Advance),
+    /// The state of a topic's markers, because events were treated as new based on it.
+    Floor(FloorFence),
+}
+
 /// Everything that one transaction does, in order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plan {
-    /// Progress: the fence and the step.
-    pub advances: Vec<Advance>,
-    /// The state of the ledger that must be unchanged because events were treated as new based on it.
+    /// What must hold for the transaction to commit.
     pub fences: Vec<Fence>,
     /// The events' markers.
     pub markers: Vec<Marker>,
@@ -65,6 +72,26 @@ pub struct Plan {
     pub parked: Vec<Parked>,
     /// The records of these deliveries.
     pub records: Vec<RecordPart>,
+}
+
+impl Plan {
+    /// Returns how the transaction advances each partition that it speaks for.
+    pub fn advances(&self) -> impl Iterator<Item = &Advance> {
+        advances(&self.fences)
+    }
+
+    /// Takes out the fences by progress, which are also the steps.
+    pub fn drop_advances(&mut self) {
+        self.fences.retain(|fence| !matches!(fence, Fence::Progress(_)));
+    }
+}
+
+/// Returns the fences by progress.
+pub(super) fn advances(fences: &[Fence]) -> impl Iterator<Item = &Advance> {
+    fences.iter().filter_map(|fence| match fence {
+        Fence::Progress(advance) => Some(advance),
+        Fence::Floor(_) => None,
+    })
 }
 
 /// The kind of a fault that a handler's command met. It may be MongoDB's fault or the command's, and a probe finds out.

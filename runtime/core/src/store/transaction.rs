@@ -10,11 +10,12 @@ use serde::Serialize;
 use super::codes::{DUPLICATE_KEY, WRITE_CONFLICT};
 use super::collections::{GROUPS, PARKED, PROGRESS, RECORDS};
 use super::live::Live;
+use super::plan::advances;
 use super::problem::{Problem, first_write_error, matched};
 use super::wire::{self, MAX_TIME, Transactions};
 use super::{
-    Advance, Command, Error, FailedWrite, FaultKind, FaultyCommand, Fence, Kind, Marker, Plan, ReadById, Reply, Store,
-    WriteError, checks, ledger,
+    Command, Error, FailedWrite, FaultKind, FaultyCommand, Fence, FloorFence, Kind, Marker, Plan, ReadById, Reply,
+    Store, WriteError, checks, ledger,
 };
 use crate::failpoint;
 use crate::seeded::{self, Bug};
@@ -70,7 +71,8 @@ impl Session {
 
     async fn begin(&self, plan: &Plan) -> Result<(), Reply> {
         if seeded::on(Bug::ProgressFirst) {
-            self.beside(&Plan { advances: plan.advances.clone(), ..Plan::default() }).await?;
+            let fences = plan.advances().cloned().map(Fence::Progress).collect();
+            self.beside(&Plan { fences, ..Plan::default() }).await?;
         }
         if seeded::on(Bug::LedgerOutside) {
             self.beside(&Plan { markers: plan.markers.clone(), ..Plan::default() }).await?;
@@ -88,7 +90,7 @@ impl Session {
     async fn beside(&self, plan: &Plan) -> Result<(), Reply> {
         self.session.start("majority").await.map_err(|error| self.failed(error, None))?;
         if let Err(reply) = async {
-            self.advance(&plan.advances).await?;
+            self.advance(&plan.fences).await?;
             self.mark(&plan.markers).await
         }
         .await
@@ -102,13 +104,13 @@ impl Session {
         }
     }
 
-    /// Opens a transaction for an event that runs alone. Its fence comes first.
+    /// Opens a transaction for an event that runs alone. Its fences by progress come first.
     ///
     /// # Errors
     /// [`Reply::LostClaim`]. Also fails if MongoDB refuses a command or does not answer.
-    pub async fn open(&mut self, advance: &Advance) -> Result<Live, Reply> {
+    pub async fn open(&mut self, fences: &[Fence]) -> Result<Live, Reply> {
         self.session.start("majority").await.map_err(|error| self.failed(error, None))?;
-        if let Err(reply) = self.advance(std::slice::from_ref(advance)).await {
+        if let Err(reply) = self.advance(fences).await {
             self.abort().await;
             return Err(reply);
         }
@@ -117,7 +119,8 @@ impl Session {
 
     /// Commits the open transaction with the rest of the plan. Its progress is already in the transaction.
     pub async fn close(&mut self, plan: &Plan) -> Reply {
-        let rest = Plan { advances: Vec::new(), ..plan.clone() };
+        let mut rest = plan.clone();
+        rest.drop_advances();
         if let Err(reply) = self.fill(&rest).await {
             self.abort().await;
             return reply;
@@ -147,10 +150,10 @@ impl Session {
 
     async fn fill(&self, plan: &Plan) -> Result<(), Reply> {
         if !seeded::on(Bug::ProgressFirst) {
-            self.advance(&plan.advances).await?;
+            self.advance(&plan.fences).await?;
         }
         if !seeded::on(Bug::FloorUnfenced) {
-            self.fence(&plan.fences).await?;
+            self.check_floors(&plan.fences).await?;
         }
         if !seeded::on(Bug::LedgerOutside) {
             self.mark(&plan.markers).await?;
@@ -170,25 +173,29 @@ impl Session {
         self.keep(RECORDS, &plan.records).await
     }
 
-    async fn advance(&self, advances: &[Advance]) -> Result<(), Reply> {
-        if advances.is_empty() {
+    /// Advances the partitions, each only if its progress is still as it was under the claim. A statement must always
+    /// change its document: an update without effect takes no conflict with another owner's.
+    async fn advance(&self, fences: &[Fence]) -> Result<(), Reply> {
+        let statements: Vec<Bson> =
+            advances(fences).map(|advance| Bson::Document(advance.statement(&self.store.group))).collect();
+        let partitions = statements.len() as u64;
+        if partitions == 0 {
             return Ok(());
         }
-        let statements: Vec<Bson> =
-            advances.iter().map(|advance| Bson::Document(advance.statement(&self.store.group))).collect();
         let command = raw(&doc! { "update": PROGRESS, "updates": statements })?;
         let reply = self.own(PROGRESS, command).await?;
-        if matched(&reply) == advances.len() as u64 { Ok(()) } else { Err(Reply::LostClaim) }
+        if matched(&reply) == partitions { Ok(()) } else { Err(Reply::LostClaim) }
     }
 
     /// Checks that no sweep of the ledger has changed the state based on which events were treated as new. If a
     /// partition begins, the check is a write, which a later sweep waits for.
-    async fn fence(&self, fences: &[Fence]) -> Result<(), Reply> {
-        if fences.is_empty() {
-            return Ok(());
-        }
-        let filter = |fence: &&Fence| fence.filter(&self.store.group);
-        let (begin, stand): (Vec<&Fence>, Vec<&Fence>) = fences.iter().partition(|fence| fence.begins);
+    async fn check_floors(&self, fences: &[Fence]) -> Result<(), Reply> {
+        let floors = fences.iter().filter_map(|fence| match fence {
+            Fence::Floor(floor) => Some(floor),
+            Fence::Progress(_) => None,
+        });
+        let filter = |fence: &&FloorFence| fence.filter(&self.store.group);
+        let (begin, stand): (Vec<&FloorFence>, Vec<&FloorFence>) = floors.partition(|fence| fence.begins);
         if !begin.is_empty() {
             let statement = |q: Document| Bson::Document(doc! { "q": q, "u": { "$inc": { "begun": 1_i64 } } });
             let statements: Vec<Bson> = begin.iter().map(filter).map(statement).collect();
