@@ -104,12 +104,10 @@ impl Planning {
         let name = || Arc::from("user-created");
         let identity = Identity { id: 1, generation: 1, name: name(), version: name(), line: 0 };
         routes.register("UserCreated", &Arc::new(identity));
-        let entry = |(offset, record): (usize, Record)| Entry {
-            partition: partition.clone(),
-            offset: i64::try_from(offset).expect("small"),
-            item: Item::Event(Arc::new(record.event().expect("an event"))),
-            raw: Arc::new(RawRecord::default()),
-            begun_ms: None,
+        let entry = |(offset, record): (usize, Record)| {
+            let offset = i64::try_from(offset).expect("small");
+            let item = Item::Event(Arc::new(record.event().expect("an event")));
+            Entry::of_log(partition.clone(), offset, item, Arc::new(RawRecord::default()))
         };
         Self {
             entries: events().into_iter().enumerate().map(entry).collect(),

@@ -59,7 +59,7 @@ impl Client {
             for (offset, stored) in records {
                 *position = offset + 1;
                 let partition = id(*partition);
-                entries.push(Entry { partition, offset, item: stored.item, raw: stored.raw, begun_ms: None });
+                entries.push(Entry::of_log(partition, offset, stored.item, stored.raw));
             }
             if came_to_the_end {
                 // The rest of the log is transaction markers, which are not records.

@@ -335,7 +335,7 @@ impl Process {
         match polled {
             Ok(entries) => {
                 for entry in entries {
-                    if self.member.takes(&entry.partition, entry.offset) {
+                    if self.member.takes(entry.partition(), entry.offset()) {
                         self.member.record(entry);
                     }
                 }

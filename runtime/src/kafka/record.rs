@@ -26,7 +26,7 @@ pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, sett
     if bytes + raw_headers.len() * HEADER_BYTES > MAX_RECORD_BYTES {
         let item = Item::Undecodable(Undecodable::too_large(bytes));
         let raw = Arc::new(RawRecord { timestamp_ms, left_out_bytes: Some(bytes), ..RawRecord::default() });
-        return Entry { partition, offset: message.offset(), item, raw, begun_ms: None };
+        return Entry::of_log(partition, message.offset(), item, raw);
     }
     let record = Record {
         topic: message.topic(),
@@ -55,7 +55,7 @@ pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, sett
         timestamp_ms,
         left_out_bytes: None,
     };
-    Entry { partition, offset: message.offset(), item, raw: Arc::new(raw), begun_ms: None }
+    Entry::of_log(partition, message.offset(), item, Arc::new(raw))
 }
 
 /// Returns how many bytes the record has.

@@ -162,7 +162,7 @@ impl Member {
 
     /// Takes a record.
     pub fn record(&mut self, entry: Entry) {
-        let partition = entry.partition.clone();
+        let partition = entry.partition().clone();
         if let Some(why) = self.partitions.record(entry) {
             self.actions.push_back(Action::Stop { partition, why, is_read: true });
         }

@@ -159,13 +159,13 @@ impl Partitions {
 
     /// Takes a record. Returns why its partition may not go on, if the record shows that.
     pub fn record(&mut self, entry: Entry) -> Option<String> {
-        let position = self.owned.get_mut(&entry.partition)?;
-        if entry.offset < position.read {
+        let position = self.owned.get_mut(entry.partition())?;
+        if entry.offset() < position.read {
             return None;
         }
-        position.read = entry.offset + 1;
+        position.read = entry.offset() + 1;
         if let Some(last) = position.last.take()
-            && entry.offset <= last.offset
+            && entry.offset() <= last.offset
         {
             let event_id = match &entry.item {
                 Item::Event(event) => Some(event.id.clone()),
@@ -174,12 +174,12 @@ impl Partitions {
             let there =
                 start::Standing { timestamp_ms: entry.raw.timestamp_ms, event_id, digest: record_digest(&entry.raw) };
             let why = start::anew(&last, Some(&there))?;
-            self.queue.drop_partition(&entry.partition);
-            self.stopped.insert(entry.partition.clone(), position.epoch);
-            self.owned.remove(&entry.partition);
+            self.queue.drop_partition(entry.partition());
+            self.stopped.insert(entry.partition().clone(), position.epoch);
+            self.owned.remove(entry.partition());
             return Some(why);
         }
-        if entry.offset >= position.next {
+        if entry.offset() >= position.next {
             self.queue.push(entry);
         }
         None

@@ -78,7 +78,7 @@ impl Queue {
 
     /// Drops the records of a partition.
     pub fn drop_partition(&mut self, partition: &PartitionId) {
-        self.entries.retain(|(_, entry)| entry.partition != *partition);
+        self.entries.retain(|(_, entry)| entry.partition() != partition);
         self.bytes = self.entries.iter().map(|(bytes, _)| bytes).sum();
         self.paused.remove(partition);
     }
@@ -145,13 +145,7 @@ mod tests {
 
     fn entry(number: i32, offset: i64, bytes: usize) -> Entry {
         let raw = RawRecord { value: Some(vec![0; bytes]), ..RawRecord::default() };
-        Entry {
-            partition: partition(number),
-            offset,
-            item: Item::Ignored(Ignored::Update),
-            raw: Arc::new(raw),
-            begun_ms: None,
-        }
+        Entry::of_log(partition(number), offset, Item::Ignored(Ignored::Update), Arc::new(raw))
     }
 
     #[test]

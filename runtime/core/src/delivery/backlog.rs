@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::batch;
-use super::entry::Entry;
+use super::entry::{Entry, Origin};
 use super::hop::{Hop, Said};
 use super::in_flight::Heads;
 use crate::store::PartitionId;
@@ -66,12 +66,15 @@ impl Backlog {
 
     /// Drops the records of these partitions. Returns how many.
     pub(super) fn drop_partitions(&mut self, partitions: &BTreeSet<&PartitionId>) -> usize {
-        self.retain(|entry| !partitions.contains(&entry.partition))
+        self.retain(|entry| !partitions.contains(entry.partition()))
     }
 
     /// Drops the records that have no claim, and those that are already accounted for. Returns how many.
     pub(super) fn drop_unclaimed(&mut self, claims: &Heads) -> usize {
-        self.retain(|entry| claims.get(&entry.partition).is_some_and(|claim| entry.offset >= claim.next))
+        self.retain(|entry| {
+            let Origin::Log { partition, offset } = &entry.origin;
+            claims.get(partition).is_some_and(|claim| *offset >= claim.next)
+        })
     }
 
     fn retain(&mut self, keep: impl Fn(&Entry) -> bool) -> usize {
@@ -83,9 +86,9 @@ impl Backlog {
 
 /// Whether the record's partition has lost owner after owner, or has no claim.
 pub(super) fn is_suspect(claims: &Heads, entry: &Entry) -> bool {
-    claims.get(&entry.partition).is_none_or(batch::is_suspect)
+    claims.get(entry.partition()).is_none_or(batch::is_suspect)
 }
 
 pub(super) fn partitions(entries: &[Entry]) -> BTreeSet<PartitionId> {
-    entries.iter().map(|entry| entry.partition.clone()).collect()
+    entries.iter().map(|entry| entry.partition().clone()).collect()
 }

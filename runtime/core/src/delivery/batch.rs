@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::entry::{Entry, Item, Ledger, event_hash, record_digest, unsent_hash};
+use super::entry::{Entry, Item, Ledger, Origin, event_hash, record_digest, unsent_hash};
 use super::outcome::{Decision, Failure};
 use super::routes::{Identity, Routes};
 use super::slot::{Delivery, DeliveryRef, Fate, HOST_CRASH, Outcome, Slot};
@@ -157,7 +157,7 @@ impl Batch {
     pub fn route(&mut self, judge: &Judge<'_>) {
         self.now_ms = judge.now_ms;
         self.floors.clone_from(judge.floors);
-        let first = self.slots.first().and_then(|slot| judge.heads.get(&slot.entry.partition));
+        let first = self.slots.first().and_then(|slot| judge.heads.get(slot.entry.partition()));
         self.singly = first.is_some_and(is_suspect);
         for slot in &mut self.slots {
             if let (Item::Unsent(unsent), Fate::Unsent { key, first }) = (&slot.entry.item, &slot.fate) {
@@ -171,14 +171,14 @@ impl Batch {
                 continue;
             }
             let Fate::Event { marker, deliveries } = &mut slot.fate else { continue };
-            let claim = judge.heads.get(&slot.entry.partition);
+            let claim = judge.heads.get(slot.entry.partition());
             if let Some(hash) = judge.seen.get(&marker.key) {
                 slot.fate = repeated(&event.id, *hash == marker.hash);
                 continue;
             }
             let begins = claim.is_some_and(|claim| claim.highest_created_at_ms.is_none());
             let ignored = seeded::on(Bug::NoFloor) || (begins && seeded::on(Bug::NoFloorForNew));
-            let floor_ms = judge.floors.of(&slot.entry.partition.topic).filter(|_| !ignored);
+            let floor_ms = judge.floors.of(&slot.entry.partition().topic).filter(|_| !ignored);
             if floor_ms.is_some_and(|floor_ms| event.created_at_ms < floor_ms) {
                 slot.fate = dead(
                     "beyond-ledger",
@@ -193,7 +193,7 @@ impl Batch {
             let crashes = claim.map_or(&[][..], |claim| &claim.crashes);
             let is_fatal = |handler: i32| {
                 let mut of_it =
-                    crashes.iter().filter(|crash| (crash.offset, crash.handler) == (slot.entry.offset, handler));
+                    crashes.iter().filter(|crash| (crash.offset, crash.handler) == (slot.entry.offset(), handler));
                 of_it.any(|crash| crash.deaths >= DEATHS)
             };
             *deliveries = handlers.iter().map(|handler| Delivery::new(handler, is_fatal(handler.id))).collect();
@@ -443,20 +443,21 @@ impl Batch {
                 }
                 _ => None,
             };
-            match order.iter_mut().find(|(last, _)| last.partition == entry.partition) {
+            match order.iter_mut().find(|(last, _)| last.partition() == entry.partition()) {
                 Some((last, highest_ms)) => (*last, *highest_ms) = (entry, created_at_ms.max(*highest_ms)),
                 None => order.push((entry, created_at_ms)),
             }
         }
         let advance = |(entry, highest_created_at_ms): (&Entry, Option<i64>)| {
+            let Origin::Log { partition, offset } = &entry.origin;
+            let (partition, offset, claim) = (partition.clone(), *offset, claims.get(partition)?.clone());
             let event_id = match &entry.item {
                 Item::Event(event) => Some(event.id.clone()),
                 _ => None,
             };
             let (timestamp_ms, digest) = (entry.raw.timestamp_ms, Some(record_digest(&entry.raw)));
-            let last = LastRecord { offset: entry.offset, event_id, timestamp_ms, digest };
-            let (partition, claim) = (entry.partition.clone(), claims.get(&entry.partition)?.clone());
-            Some(Advance { partition, claim, to: entry.offset + 1, last, highest_created_at_ms })
+            let last = LastRecord { offset, event_id, timestamp_ms, digest };
+            Some(Advance { partition, claim, to: offset + 1, last, highest_created_at_ms })
         };
         order.into_iter().filter_map(advance).collect()
     }

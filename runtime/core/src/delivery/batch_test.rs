@@ -65,13 +65,8 @@ fn routed_by(
     seen: &HashMap<MarkerKey, i64>,
     before: Option<&HashMap<MarkerKey, i64>>,
 ) -> Batch {
-    let entries = (0..).zip(items).map(|(offset, item)| Entry {
-        partition: partition(),
-        offset,
-        item,
-        raw: Arc::new(RawRecord::default()),
-        begun_ms: None,
-    });
+    let entries =
+        (0..).zip(items).map(|(offset, item)| Entry::of_log(partition(), offset, item, Arc::new(RawRecord::default())));
     let mut batch = Batch::new(entries.collect(), &ledger(), before);
     let asked = batch.keys();
     let seen = seen.iter().filter(|(key, _)| asked.contains(key)).map(|(key, hash)| (*key, *hash)).collect();

@@ -38,7 +38,7 @@ impl Caller {
         let singly = batch.runs_singly(at);
         if let Some(entry) = singly
             && let Err(GivenUp) =
-                self.noted(|| self.context.store.note_running(&entry.partition, entry.offset, identity.id)).await
+                self.noted(|| self.context.store.note_running(entry.partition(), entry.offset(), identity.id)).await
         {
             return Run::of_fault("given up".to_owned());
         }

@@ -15,25 +15,20 @@ fn partition() -> PartitionId {
 }
 
 fn entry(offset: i64) -> Entry {
-    Entry {
-        partition: partition(),
-        offset,
-        item: Item::Event(Arc::new(Event {
-            id: format!("e{offset}"),
-            sequence: None,
-            event_type: "T".to_owned(),
-            aggregate_type: String::new(),
-            aggregate_id: "a".to_owned(),
-            payload: "{}".to_owned(),
-            created_at_ms: 5,
-            row_created_at_us: None,
-            headers: Vec::new(),
-            columns: "{}".to_owned(),
-            says_op: true,
-        })),
-        raw: Arc::new(RawRecord::default()),
-        begun_ms: None,
-    }
+    let item = Item::Event(Arc::new(Event {
+        id: format!("e{offset}"),
+        sequence: None,
+        event_type: "T".to_owned(),
+        aggregate_type: String::new(),
+        aggregate_id: "a".to_owned(),
+        payload: "{}".to_owned(),
+        created_at_ms: 5,
+        row_created_at_us: None,
+        headers: Vec::new(),
+        columns: "{}".to_owned(),
+        says_op: true,
+    }));
+    Entry::of_log(partition(), offset, item, Arc::new(RawRecord::default()))
 }
 
 /// Two records, each for the handlers 1 and 2, under a claim whose owners died of these deliveries.
@@ -62,7 +57,7 @@ fn dead(batch: &Batch) -> Vec<(i64, i32)> {
         let failed = deliveries.iter().filter(
             |delivery| matches!(&delivery.outcome, Some(Outcome::Failed(failure)) if failure.reason == "host-crash"),
         );
-        dead.extend(failed.map(|delivery| (slot.entry.offset, delivery.handler.id)));
+        dead.extend(failed.map(|delivery| (slot.entry.offset(), delivery.handler.id)));
     }
     dead
 }
@@ -79,5 +74,5 @@ fn only_the_delivery_that_cost_two_owners_is_dead() {
 fn events_run_singly_from_the_third_dead_owner_on() {
     let first = DeliveryRef { slot: 0, place: 0 };
     assert!(routed(2, &[]).runs_singly(first).is_none());
-    assert_eq!(routed(3, &[]).runs_singly(first).map(|entry| entry.offset), Some(7));
+    assert_eq!(routed(3, &[]).runs_singly(first).map(Entry::offset), Some(7));
 }

@@ -85,7 +85,7 @@ impl Batch {
         let entry = &self.slots().get(at.slot)?.entry;
         let Item::Event(event) = &entry.item else { return None };
         let handler = self.handler(at)?.id;
-        let (partition, event_id) = (entry.partition.clone(), event.id.clone());
-        Some(Suspect { partition, offset: entry.offset, event_id, handler })
+        let (partition, event_id) = (entry.partition().clone(), event.id.clone());
+        Some(Suspect { partition, offset: entry.offset(), event_id, handler })
     }
 }

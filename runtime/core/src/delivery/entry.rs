@@ -23,13 +23,25 @@ pub enum Item {
     Undecodable(Undecodable),
 }
 
-/// A decoded record and its place.
+/// Where an entry comes from. This decides what its commit is fenced by and what it moves.
+///
+/// Code that depends on this takes an origin apart by `let`, so that it stops compiling when there is another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The log. The commit is fenced by the partition's progress, and moves it past the record.
+    Log {
+        /// The partition of the record.
+        partition: PartitionId,
+        /// The offset of the record.
+        offset: i64,
+    },
+}
+
+/// A decoded record and its origin.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// The partition that it came from.
-    pub partition: PartitionId,
-    /// Its offset.
-    pub offset: i64,
+    /// Where it comes from.
+    pub origin: Origin,
     /// What the record turned out to be.
     pub item: Item,
     /// The record as it came from Kafka.
@@ -40,6 +52,26 @@ pub struct Entry {
 }
 
 impl Entry {
+    /// Creates the entry of a record that was read from the log.
+    #[must_use]
+    pub fn of_log(partition: PartitionId, offset: i64, item: Item, raw: Arc<RawRecord>) -> Self {
+        Self { origin: Origin::Log { partition, offset }, item, raw, begun_ms: None }
+    }
+
+    /// Returns the partition that holds its record.
+    #[must_use]
+    pub fn partition(&self) -> &PartitionId {
+        let Origin::Log { partition, .. } = &self.origin;
+        partition
+    }
+
+    /// Returns the offset of its record.
+    #[must_use]
+    pub fn offset(&self) -> i64 {
+        let Origin::Log { offset, .. } = &self.origin;
+        *offset
+    }
+
     /// Returns when its event was created, in milliseconds since 1970, if it is an event.
     #[must_use]
     pub fn created_at_ms(&self) -> Option<i64> {

@@ -20,7 +20,7 @@ pub(super) fn in_doubt(
     let mut last: Option<(&PartitionId, Option<i64>)> = None;
     for slot in slots {
         let Item::Event(event) = &slot.entry.item else { continue };
-        let partition = &slot.entry.partition;
+        let partition = slot.entry.partition();
         let highest_ms = match last {
             Some((known, highest_ms)) if known == partition => highest_ms,
             _ => heads.get(partition).and_then(|claim| claim.highest_created_at_ms),

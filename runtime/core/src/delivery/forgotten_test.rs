@@ -25,10 +25,8 @@ fn partition() -> PartitionId {
 
 /// Returns a batch with one event for each of these times of creation.
 fn batch(created_at_ms: &[i64]) -> Batch {
-    let entries = (0..).zip(created_at_ms).map(|(offset, created_at_ms)| Entry {
-        partition: partition(),
-        offset,
-        item: Item::Event(Arc::new(Event {
+    let entries = (0..).zip(created_at_ms).map(|(offset, created_at_ms)| {
+        let item = Item::Event(Arc::new(Event {
             id: format!("e{offset}"),
             sequence: None,
             event_type: "T".to_owned(),
@@ -40,9 +38,8 @@ fn batch(created_at_ms: &[i64]) -> Batch {
             headers: Vec::new(),
             columns: "{}".to_owned(),
             says_op: true,
-        })),
-        raw: Arc::new(RawRecord::default()),
-        begun_ms: None,
+        }));
+        Entry::of_log(partition(), offset, item, Arc::new(RawRecord::default()))
     });
     Batch::new(entries.collect(), &ledger(HOUR), None)
 }

@@ -40,7 +40,7 @@ mod crash_test;
 
 pub use backlog::BATCH_BYTES;
 pub use committer::Committer;
-pub use entry::{Entry, HEADER_BYTES, Item, Ledger, record_digest};
+pub use entry::{Entry, HEADER_BYTES, Item, Ledger, Origin, record_digest};
 pub use handlers::Handlers;
 pub use hop::{AtEnd, Done, Hop, Said, Work};
 pub use routes::{Identity, Routes, lines};

@@ -135,9 +135,9 @@ fn logged(log: &[LogLine]) -> Vec<LoggedLine> {
 fn record_id(entry: &Entry, ledger: &Ledger) -> RecordId {
     RecordId {
         group: ledger.group.to_string(),
-        topic: entry.partition.topic.to_string(),
-        partition: entry.partition.partition,
-        offset: entry.offset,
+        topic: entry.partition().topic.to_string(),
+        partition: entry.partition().partition,
+        offset: entry.offset(),
         timestamp_ms: entry.raw.timestamp_ms,
         part: None,
     }

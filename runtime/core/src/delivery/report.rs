@@ -114,9 +114,9 @@ fn failed(event: &Event, handler: &str, failure: &Failure) {
 fn undelivered(slot: &Slot, failure: &Failure) {
     let entry = &slot.entry;
     tracing::error!(
-        topic = &*entry.partition.topic,
-        partition = entry.partition.partition,
-        offset = entry.offset,
+        topic = &*entry.partition().topic,
+        partition = entry.partition().partition,
+        offset = entry.offset(),
         state = failure.state.as_str(),
         reason = failure.reason,
         error = cut(&failure.message),

@@ -59,11 +59,11 @@ impl Reading {
             return;
         }
         self.said_without_op = true;
-        let (topic, offset) = (&*entry.partition.topic, entry.offset);
+        let (topic, offset) = (&*entry.partition().topic, entry.offset());
         let hint = "set add.fields=op on the connector's ExtractNewRecordState (docs/records.md)";
         tracing::warn!(
             topic,
-            partition = entry.partition.partition,
+            partition = entry.partition().partition,
             offset,
             hint,
             "operation_missing: these rows do not say whether they were inserted or updated, so an update is known by its \

@@ -13,7 +13,7 @@ fn id(number: i32) -> PartitionId {
 
 fn entry(number: i32, offset: i64) -> Entry {
     let (item, raw) = (Item::Ignored(Ignored::Update), Arc::new(RawRecord::default()));
-    Entry { partition: id(number), offset, item, raw, begun_ms: None }
+    Entry::of_log(id(number), offset, item, raw)
 }
 
 fn actions(member: &mut Member) -> Vec<Action> {
