@@ -31,7 +31,6 @@ enum Try {
 }
 
 impl Transactor {
-    /// Runs and commits the batch's only event.
     pub(super) async fn alone(&mut self, caller: &Caller, batch: &mut Batch) -> Result<Finished, GivenUp> {
         let finished = self.alone_until_decided(caller, batch).await;
         self.turns.end(&self.context).await;

@@ -31,7 +31,6 @@ impl Caller {
         self.snapshot.routes()
     }
 
-    /// Calls the handler of one delivery.
     pub(super) async fn deliver(&self, batch: &mut Batch, at: DeliveryRef, mode: Mode) -> Run {
         let (event, identity, now_ms) =
             batch.begin(at, self.context.clock.now_ms()).expect("the batch named this delivery");

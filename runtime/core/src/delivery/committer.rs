@@ -46,7 +46,6 @@ pub struct Committer {
     faults: Arc<Faults>,
     runner: Runner,
     transactor: Transactor,
-    /// The most events of a batch.
     batch_size: usize,
     /// A committed batch. It is freed while the next one commits, because freeing takes time.
     spent: Option<Batch>,
@@ -339,7 +338,6 @@ fn heads_after<'a>(claims: &Heads, advances: impl Iterator<Item = &'a Advance>) 
     heads
 }
 
-/// Whether the plan was made under these claims.
 fn is_under(plan: &Plan, claims: &Heads) -> bool {
     plan.advances().all(|advance| claims.get(&advance.partition) == Some(&advance.claim))
 }

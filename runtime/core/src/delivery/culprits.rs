@@ -75,12 +75,10 @@ impl Batch {
         self.deliveries().filter(|(_, delivery)| !delivery.writes.is_empty()).take(2).count() < 2
     }
 
-    /// Returns the handler of its first delivery.
     pub(super) fn first_handler(&self) -> Option<Arc<Identity>> {
         self.deliveries().next().map(|(_, delivery)| Arc::clone(&delivery.handler))
     }
 
-    /// Returns the suspect for the delivery's faults.
     pub(super) fn suspect(&self, at: DeliveryRef) -> Option<Suspect> {
         let entry = &self.slots().get(at.slot)?.entry;
         let Item::Event(event) = &entry.item else { return None };

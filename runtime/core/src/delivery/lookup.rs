@@ -16,7 +16,6 @@ use crate::seeded::{self, Bug};
 use crate::store::{Buckets, Floors, MarkerKey, Seen};
 use crate::telemetry::health::MONGODB;
 
-/// How often the ledger's buckets are listed.
 const LIST_BUCKETS: Duration = Duration::from_mins(1);
 
 #[derive(Debug)]

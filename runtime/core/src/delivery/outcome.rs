@@ -8,11 +8,8 @@ use crate::documents::Code;
 use crate::seeded::{self, Bug};
 use crate::store::{self, State, WriteError};
 
-/// The most bytes of a failure's message.
 const MESSAGE_BYTES: usize = 64 << 10;
-/// The most bytes of an error type.
 const ERROR_TYPE_BYTES: usize = 256;
-/// The most bytes of a stack.
 const TRACE_BYTES: usize = 16 << 10;
 /// The most bytes of log lines that are kept.
 const LOG_BYTES: usize = 4 << 20;

@@ -16,7 +16,6 @@ use crate::store::State;
 /// The most bytes of one field of a log line.
 const FIELD_BYTES: usize = 4 << 10;
 
-/// Reports what became of events.
 #[derive(Debug)]
 pub(super) struct Report {
     metrics: Metrics,
@@ -28,7 +27,6 @@ impl Report {
         Self { metrics, handlers: Mutex::default() }
     }
 
-    /// Reports a batch that is committed.
     pub(super) fn committed(&self, batch: &Batch, now_ms: i64) {
         let mut handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
         for slot in batch.slots() {

@@ -73,7 +73,6 @@ impl Runner {
         Ok(Ready { batch, caller, alone, plan })
     }
 
-    /// Returns the first plan for a batch.
     pub(super) fn plan(&self, batch: &Batch, claims: &Heads) -> Plan {
         batch.plan(
             claims,

@@ -18,13 +18,10 @@ const UNANSWERED_TRIES: u32 = 10;
 /// One event for one handler.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Suspect {
-    /// The partition of its record.
     pub(super) partition: PartitionId,
-    /// The offset of its record.
     pub(super) offset: i64,
     /// The event's id. A topic that was created again has other events at the same offsets.
     pub(super) event_id: String,
-    /// The handler's id.
     pub(super) handler: i32,
 }
 

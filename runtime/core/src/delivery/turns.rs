@@ -48,7 +48,6 @@ impl Turns {
         self.contested.insert(collection, QUIET);
     }
 
-    /// Ends the turns that it has taken.
     pub(super) async fn end(&mut self, context: &Context) {
         for collection in self.held.drain(..) {
             if let Err(error) = context.store.end_lease(&collection).await {
