@@ -1,4 +1,5 @@
-//! What a delivery may use, in one table. Each limit names itself when it stops something.
+//! What a delivery may use, in one table: the name, the default and the range of each limit. The texts that name an
+//! exceeded limit are made by the code that enforces it, in `trap`, `call` and `host`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
