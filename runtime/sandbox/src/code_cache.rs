@@ -15,12 +15,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use libc::O_NOFOLLOW;
 use nix::unistd::geteuid;
 use sha2::{Digest as _, Sha256};
-use tempfile::NamedTempFile;
+use tempfile::Builder;
 
 use weir_core::clock;
 
 /// How long a file is kept that no host reads.
 const KEPT: Duration = Duration::from_hours(30 * 24);
+/// What the names of all files begin with. Nothing else in the folder is Weir's.
+const PREFIX: &str = "weir-code-";
 /// The bytes of the digest that a file begins with.
 const DIGEST_BYTES: usize = 32;
 /// Who may write: the permissions of the group and of others.
@@ -39,8 +41,8 @@ pub enum CodeCacheError {
     },
     /// Somebody else could put code into it.
     #[error(
-        "HANDLERS_CACHE: {} can be written by other users, who could make this host run any code: it must belong to \
-         the user that runs weir, and its permissions must be 700 or 755",
+        "HANDLERS_CACHE: {} can be written by other users, who could make this host run any code\nhint: \
+         the folder must belong to the user that runs weir, and its permissions must be 700 or 755",
         folder.display()
     )]
     Exposed {
@@ -82,13 +84,13 @@ impl CodeCache {
         let mut digest = Sha256::new();
         digest.update(settings.finish().to_le_bytes());
         digest.update(wasm);
-        Key(hex::encode(digest.finalize()))
+        Key(format!("{PREFIX}{}", hex::encode(digest.finalize())))
     }
 
     /// Returns the code, if the folder has it undamaged.
     pub(super) fn read(&self, key: &Key) -> Option<Vec<u8>> {
         let path = self.folder.join(&key.0);
-        match read(&path) {
+        match read(&path, &key.0) {
             Ok(code) => Some(code),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -117,7 +119,7 @@ fn ours(found: &fs::Metadata) -> bool {
     found.uid() == geteuid().as_raw() && found.mode() & WRITE_BY_OTHERS == 0
 }
 
-fn read(path: &Path) -> io::Result<Vec<u8>> {
+fn read(path: &Path, name: &str) -> io::Result<Vec<u8>> {
     let mut file = OpenOptions::new().read(true).custom_flags(O_NOFOLLOW).open(path)?;
     let found = file.metadata()?;
     if !found.is_file() || !ours(&found) {
@@ -127,7 +129,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut code = Vec::new();
     file.read_exact(&mut digest)?;
     file.read_to_end(&mut code)?;
-    if digest != *Sha256::digest(&code) {
+    if digest != digest_of(name, &code) {
         return Err(io::Error::other("it is damaged"));
     }
     // Only a file's age says later whether a host still needs it. A folder that is read-only forgets nothing either.
@@ -135,27 +137,35 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(code)
 }
 
+/// Returns the digest of the code under its name, so that a file under another's name counts as damaged.
+fn digest_of(name: &str, code: &[u8]) -> [u8; DIGEST_BYTES] {
+    Sha256::new().chain_update(name).chain_update(code).finalize().into()
+}
+
 /// Writes a file that other hosts see either whole or not at all.
 fn write(folder: &Path, name: &str, code: &[u8]) -> io::Result<()> {
-    let mut file = NamedTempFile::new_in(folder)?;
-    file.write_all(&Sha256::digest(code))?;
+    let mut file = Builder::new().prefix(PREFIX).suffix(".new").tempfile_in(folder)?;
+    file.write_all(&digest_of(name, code))?;
     file.write_all(code)?;
     file.persist(folder.join(name)).map(drop).map_err(io::Error::from)
 }
 
-/// Removes the files that nobody has read for a long time.
+/// Removes Weir's own files that nobody has read for a long time. Another host may write and remove files meanwhile, so
+/// one that cannot be looked at or removed is left alone.
 fn forget(folder: &Path) -> io::Result<()> {
-    let now = now();
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        let modified = entry.metadata()?.modified()?;
-        let old = now.duration_since(modified).is_ok_and(|age| age > KEPT);
-        if old && entry.file_type()?.is_file() {
-            // Another host may have removed it.
+    for entry in fs::read_dir(folder)?.filter_map(Result::ok) {
+        let is_own = entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX));
+        if is_own && is_old(&entry).unwrap_or(false) {
             let _ = fs::remove_file(entry.path());
         }
     }
     Ok(())
+}
+
+fn is_old(entry: &fs::DirEntry) -> io::Result<bool> {
+    let found = entry.metadata()?;
+    let age = now().duration_since(found.modified()?).unwrap_or_default();
+    Ok(found.is_file() && age > KEPT)
 }
 
 #[cfg(test)]
@@ -165,7 +175,7 @@ mod tests {
     use super::*;
 
     fn key() -> Key {
-        Key("ab".repeat(32))
+        Key(format!("{PREFIX}{}", "ab".repeat(32)))
     }
 
     #[test]
@@ -196,6 +206,10 @@ mod tests {
         assert!(cache.read(&key()).is_some());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("ours");
         assert_eq!(cache.read(&key()), None, "a file that others may write");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
+        let other = Key(format!("{PREFIX}other"));
+        fs::copy(&path, root.path().join(&other.0)).expect("ours");
+        assert_eq!(cache.read(&other), None, "the code of another component");
         fs::rename(&path, root.path().join("elsewhere")).expect("ours");
         std::os::unix::fs::symlink("elsewhere", &path).expect("a link");
         assert_eq!(cache.read(&key()), None, "a link");
@@ -217,14 +231,17 @@ mod tests {
     fn code_that_nobody_reads_is_removed_after_30_days() {
         let root = tempfile::tempdir().expect("a folder");
         let cache = CodeCache::open(root.path()).expect("ours");
-        let (old, used) = (Key("0a".repeat(32)), Key("0b".repeat(32)));
-        for key in [&old, &used] {
-            cache.write(key, b"code");
-            let file = OpenOptions::new().write(true).open(root.path().join(&key.0)).expect("it is there");
+        let (old, used) = (Key(format!("{PREFIX}old")), Key(format!("{PREFIX}used")));
+        fs::write(root.path().join("mine.wasm"), b"kept").expect("a file of somebody else");
+        cache.write(&old, b"code");
+        cache.write(&used, b"code");
+        for name in [&*old.0, &*used.0, "mine.wasm"] {
+            let file = OpenOptions::new().write(true).open(root.path().join(name)).expect("it is there");
             file.set_modified(now() - KEPT - Duration::from_mins(1)).expect("ours");
         }
         assert!(cache.read(&used).is_some());
         let cache = CodeCache::open(root.path()).expect("ours");
         assert_eq!((cache.read(&old).is_some(), cache.read(&used).is_some()), (false, true));
+        assert!(root.path().join("mine.wasm").exists(), "only Weir's own files are removed");
     }
 }

@@ -25,6 +25,7 @@ use crate::logging::{log, log_line};
 use crate::{kafka, registry, server};
 use weir_core::hint;
 use weir_core::store::{self, Store};
+use weir_sandbox::CodeCacheError;
 
 /// It failed while running.
 const FAILED: u8 = 1;
@@ -116,7 +117,8 @@ fn status(error: &anyhow::Error) -> u8 {
     let of_handlers = error.downcast_ref().is_some_and(registry::Error::is_of_settings);
     let of_kafka = matches!(error.downcast_ref(), Some(kafka::Error::Property { .. }));
     let of_mongodb = matches!(error.downcast_ref(), Some(store::Error::Uri(_)));
-    if of_handlers || of_kafka || of_mongodb { WRONG } else { FAILED }
+    let of_cache = error.is::<CodeCacheError>();
+    if of_handlers || of_kafka || of_mongodb || of_cache { WRONG } else { FAILED }
 }
 
 #[cfg(test)]

@@ -20,8 +20,9 @@ const OF_COMPOSE_ONLY: [(&str, &str, &str); 2] = [
     ("WEIR_MEMORY", "1g", "The memory of a host's container."),
     ("WEIR_CPUS", "2", "The processors of a host's container."),
 ];
-/// This version does not write the row's status, so Weir's container does not receive these settings.
-const NOT_FOR_THE_CONTAINER: &str = "POSTGRES_";
+/// What the names of settings begin with that Weir's container does not receive: this version does not write the row's
+/// status, and the container's file system is read-only.
+const NOT_FOR_THE_CONTAINER: [&str; 2] = ["POSTGRES_", "HANDLERS_CACHE"];
 
 fn settings_as_table() -> String {
     let mut out = String::from("| name | default | allowed | what for |\n|---|---|---|---|\n");
@@ -141,7 +142,7 @@ fn the_container_is_given_settings_and_every_one_that_stands_in_env() {
     let mut expected = format!("{before}{BEGIN_IN_COMPOSE}");
     for setting in table() {
         let is_fixed = fixed.iter().any(|(name, _)| name == setting.name);
-        if !is_fixed && !setting.name.starts_with(NOT_FOR_THE_CONTAINER) {
+        if !is_fixed && !NOT_FOR_THE_CONTAINER.iter().any(|begin| setting.name.starts_with(begin)) {
             let _ = writeln!(expected, "      {}:", setting.name);
         }
     }

@@ -41,6 +41,6 @@ async fn a_folder_that_others_may_write_stops_the_start() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::set_permissions(folder.path(), Permissions::from_mode(0o777)).expect("ours");
     let (status, said) = world.fails(&[], &[("HANDLERS_CACHE", folder.path().to_str().expect("text"))]);
-    assert_eq!(status, Some(1), "{said}");
+    assert_eq!(status, Some(2), "{said}");
     assert!(said.contains("HANDLERS_CACHE") && said.contains("can be written by other users"), "{said}");
 }
