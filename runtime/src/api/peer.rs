@@ -43,6 +43,10 @@ impl Peer {
 fn is_own_name(host: &HeaderValue) -> bool {
     let Ok(authority) = Authority::try_from(host.as_bytes()) else { return false };
     let name = authority.host();
+    if authority.as_str() != name && authority.port().is_none_or(|port| authority.as_str() != format!("{name}:{port}"))
+    {
+        return false;
+    }
     let address = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
     name.eq_ignore_ascii_case("localhost") || address.parse::<IpAddr>().is_ok()
 }
@@ -60,8 +64,16 @@ mod tests {
             assert!(allowed(Peer::Here, host), "{host}");
             assert!(!allowed(Peer::Elsewhere, host), "{host}");
         }
-        for host in ["evil.example", "evil.example:7070", "localhost.evil.example", "127.0.0.1.evil.example", "", "a b"]
-        {
+        for host in [
+            "evil.example",
+            "evil.example:7070",
+            "localhost.evil.example",
+            "127.0.0.1.evil.example",
+            "",
+            "a b",
+            "evil.example@localhost",
+            "[::1]evil.example",
+        ] {
             assert!(!allowed(Peer::Here, host), "{host}");
         }
         assert!(Peer::Here.allows(&HeaderMap::new()).is_ok(), "no browser leaves it out");
