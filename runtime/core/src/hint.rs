@@ -21,6 +21,24 @@ pub fn split(text: &str) -> (String, Option<String>) {
     (facts.join("\n"), (!hints.is_empty()).then(|| hints.join("; ")))
 }
 
+/// Returns the text in one line: the fact, and the hint after a semicolon.
+#[must_use]
+pub fn in_a_line(text: &str) -> String {
+    match split(text) {
+        (fact, None) => fact,
+        (fact, Some(hint)) => format!("{fact}; {hint}"),
+    }
+}
+
+/// Adds to the fact of a text. Its hint stays the last line.
+#[must_use]
+pub fn and(text: &str, more: &str) -> String {
+    let ((fact, hint), (more, other)) = (split(text), split(more));
+    let hints: Vec<String> = hint.into_iter().chain(other).collect();
+    let fact = format!("{fact}; and {more}");
+    if hints.is_empty() { fact } else { with(&fact, &hints.join("; ")) }
+}
+
 /// Joins an error's text and its causes' texts into one: the facts in a line, then the hint. Some errors name their
 /// cause themselves, which is then left out.
 #[must_use]
@@ -48,6 +66,14 @@ mod tests {
         assert_eq!(split("a hint: b"), ("a hint: b".to_owned(), None), "only a line of its own is a hint");
         let wrapped = format!("outer: {}\nhint: second\nmore", with("inner", "first"));
         assert_eq!(split(&wrapped), ("outer: inner\nmore".to_owned(), Some("first; second".to_owned())));
+    }
+
+    #[test]
+    fn what_is_added_comes_before_the_hint() {
+        assert_eq!(and("a\nhint: b", "c"), "a; and c\nhint: b");
+        assert_eq!(and("a", "c\nhint: d"), "a; and c\nhint: d");
+        assert_eq!(and("a", "c"), "a; and c");
+        assert_eq!((in_a_line("a\nhint: b"), in_a_line("a")), ("a; b".to_owned(), "a".to_owned()));
     }
 
     #[test]

@@ -22,7 +22,7 @@ use wasmtime::component::Component;
 
 use super::code_cache::CodeCache;
 use super::engine::{self, EngineSettings};
-use super::load::cause;
+use super::load::{cause, in_a_line};
 use super::{Engine, Reason};
 use crate::cut::cut;
 
@@ -203,7 +203,7 @@ fn ended(status: ExitStatus, said: &str, bounds: Bounds) -> Result<(), Reason> {
     match (status.code(), signal) {
         (Some(0), _) => Ok(()),
         _ if NO_MEMORY.iter().any(|words| said.contains(words)) => Err(bounds.too_much_memory()),
-        (Some(code), _) if code == i32::from(REFUSED) => Err(Reason::Compile(said.trim_end().to_owned())),
+        (Some(code), _) if code == i32::from(REFUSED) => Err(Reason::Compile(in_a_line(said))),
         (Some(code), _) if code == i32::from(UNABLE) => Err(Reason::Fault(said.trim_end().to_owned())),
         (_, Some(signal @ (Signal::SIGTERM | Signal::SIGINT | Signal::SIGHUP))) => {
             Err(Reason::Fault(format!("somebody ended the compiler ({signal})")))

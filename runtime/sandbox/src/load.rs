@@ -122,11 +122,11 @@ impl Description {
     /// Reads the result of `describe`.
     fn parse(json: &str) -> Result<Self, Reason> {
         // Both errors may quote a name of any length.
-        let said = |error: String| Reason::Description(cut(error, DESCRIPTION_BYTES));
+        let said = |error: String| Reason::Description(cut(in_a_line(&error), DESCRIPTION_BYTES));
         let described: Described = serde_json::from_str(json).map_err(|error| said(error.to_string()))?;
         let grants = Grants::parse(&described.grants).map_err(|error: grants::Invalid| said(error.to_string()))?;
         let description = Self { description: described.description, events: described.events, grants };
-        description.check().map_err(Reason::Description)?;
+        description.check().map_err(|error| Reason::Description(in_a_line(&error)))?;
         Ok(description)
     }
 
@@ -206,13 +206,18 @@ pub fn at_most_file_bytes(bytes: u64) -> Result<(), Reason> {
 
 fn stripped(wasm: &[u8]) -> Result<Vec<u8>, Reason> {
     inspect::inspect(wasm).map_err(|objection| match objection {
-        Objection::Malformed(why) => Reason::Compile(cut(why, CAUSE_BYTES)),
+        Objection::Malformed(why) => Reason::Compile(cut(in_a_line(&why), CAUSE_BYTES)),
         Objection::TooLarge { .. } => Reason::TooLarge(objection.to_string()),
     })
 }
 
 pub(super) fn cause(error: &wasmtime::Error) -> String {
-    cut(format!("{error:#}"), CAUSE_BYTES)
+    cut(in_a_line(&format!("{error:#}")), CAUSE_BYTES)
+}
+
+/// Joins the lines of a text in which a component has chosen words, because a line of its own could pass for a hint.
+pub(super) fn in_a_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 fn check_limits(engine: &Engine, limits: &Limits) -> Result<(), Reason> {

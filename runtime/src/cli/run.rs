@@ -81,9 +81,7 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let text = super::with_causes(error);
-            tracing::error!(error = %text, "failed");
-            // A reader of both streams has it from the log.
-            if !logging::log::is_on_stderr() {
+            if !logging::log::shows(|| tracing::error!(error = %text, "failed")) {
                 super::complain(&text);
             }
             ExitCode::from(super::status(error))

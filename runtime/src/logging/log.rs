@@ -73,6 +73,14 @@ pub enum Error {
     Thread(#[from] io::Error),
 }
 
+/// Logs a last line and waits until it is written. Returns whether a reader of the standard error has it, because the
+/// log goes there.
+pub fn shows(line: impl FnOnce()) -> bool {
+    let before = lost();
+    line();
+    flush(LAST_LINES) && lost() == before && is_on_stderr()
+}
+
 /// Waits until every line is written, and returns whether it was in time. For the end of the process.
 pub fn flush(within: Duration) -> bool {
     QUEUE.get().is_none_or(|queue| queue.flush(within))
@@ -86,8 +94,7 @@ pub fn lost() -> u64 {
 
 /// Returns whether the log has begun and goes where the standard error goes, such as to the same terminal. Then whoever
 /// reads the standard error reads the log.
-#[must_use]
-pub fn is_on_stderr() -> bool {
+fn is_on_stderr() -> bool {
     let one = |descriptor: io::Result<OwnedFd>| {
         let file = descriptor.and_then(|descriptor| File::from(descriptor).metadata());
         file.map(|file| (file.dev(), file.ino())).ok()
@@ -133,11 +140,10 @@ fn end_on_panics() {
         }
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let text = panic.payload_as_str().unwrap_or("a value that is no text");
-        tracing::error!(error = text, place, "panicked");
-        if !is_on_stderr() {
+        let shown = shows(|| tracing::error!(error = text, place, "panicked"));
+        if !shown {
             last_words(format!("weir: the host has panicked at {place}: {text}\n"));
         }
-        flush(LAST_LINES);
         std::process::exit(PANICKED);
     }));
 }
@@ -213,8 +219,19 @@ impl Fields {
         self.others.push((field.name(), value));
     }
 
+    /// Adds a hint. An event may have one of its own and one of its error, which become one member.
+    fn push_hint(&mut self, hint: String) {
+        let there = self.others.iter_mut().find(|(name, _)| *name == "hint");
+        match there {
+            Some((_, FieldValue::Text(there))) if *there != hint => *there = format!("{there}; {hint}"),
+            Some(_) => {}
+            None => self.others.push(("hint", FieldValue::Text(hint))),
+        }
+    }
+
     fn push_text(&mut self, field: &Field, text: String) {
         match field.name() {
+            "hint" => self.push_hint(text),
             "message" => self.message = text,
             "fields" => self.push(field, embedded::object(&text).map_or(FieldValue::Text(text), FieldValue::Json)),
             _ => self.push(field, FieldValue::Text(text)),
@@ -231,7 +248,9 @@ impl Visit for Fields {
         }
         let (fact, hint) = hint::split(&text);
         self.push_text(field, fact);
-        self.others.extend(hint.map(|hint| ("hint", FieldValue::Text(hint))));
+        if let Some(hint) = hint {
+            self.push_hint(hint);
+        }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {

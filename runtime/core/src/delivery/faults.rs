@@ -17,6 +17,7 @@ use super::outcome::Failure;
 use super::slot::DeliveryRef;
 use super::suspects::{self, Suspect, Suspects};
 use crate::call::Fault;
+use crate::hint;
 use crate::store::{Advance, FaultKind, Probed, Store};
 
 #[derive(Debug)]
@@ -88,14 +89,14 @@ impl Faults {
         };
         if let Some(why) = self.slow_or_away(what).await {
             self.known().suspects.clear(&suspect);
-            self.context.wait(PAUSE, &format!("{}; and {why}", fault.message)).await?;
+            self.context.wait(PAUSE, &hint::and(&fault.message, &why)).await?;
             return Ok(None);
         }
         let guilty = self.known().suspects.count(&suspect, fault.kind);
         let handler = batch.handler(at);
         let handler = handler.as_deref().map_or("", |handler| &*handler.name);
         let offset = suspect.offset;
-        tracing::warn!(handler, partition = %suspect.partition, offset, error = fault.message, "delivery_suspected");
+        tracing::warn!(handler, partition = %suspect.partition, offset, error = hint::in_a_line(&fault.message), "delivery_suspected");
         if !guilty {
             self.context.pause().await?;
             return Ok(None);
@@ -105,7 +106,7 @@ impl Faults {
             self.context.health.waiting_for(&right.name(), &*fault.message);
             self.known().rights.insert(right);
         }
-        let failure = suspects::failure(fault.kind, &fault.message);
+        let failure = suspects::failure(fault.kind, &hint::in_a_line(&fault.message));
         self.known().condemned.insert(suspect, failure.clone());
         Ok(Some(failure))
     }
