@@ -39,7 +39,7 @@ pub struct Parts {
     pub python: PathBuf,
 }
 
-/// Downloads what is missing, and returns where everything is.
+/// Downloads what is missing, and returns the paths of everything.
 pub fn parts() -> Result<Parts> {
     let cache = Cache::open()?;
     let _lock = cache.lock()?;
@@ -181,7 +181,7 @@ impl Cache {
         self.local.join("maven").join(format!("{name}.xml"))
     }
 
-    /// Returns where the part that `recipe` describes is, or would be.
+    /// Returns the path of the part that `recipe` describes, whether or not it is there.
     fn place(&self, name: &str, recipe: &Path) -> Result<PathBuf> {
         Ok(self.folder.join(format!("{name}-{}", digest(recipe)?)))
     }

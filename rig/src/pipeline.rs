@@ -14,7 +14,7 @@ const DATA: &str = "activity_read";
 /// Weir's own database by default.
 const OWN: &str = "weir";
 
-/// Where events come from and where documents go. Two of them on one instance never meet.
+/// The source of events and the destination of documents. Two of them on one instance never meet.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
     /// Its unique name, made of a to z, 0 to 9 and _.

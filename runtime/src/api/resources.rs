@@ -1,5 +1,7 @@
 //! `/v1/progress`, `/v1/handlers` and `/v1/failures`: what `operations` knows, as JSON.
 
+use std::error::Error;
+
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -60,7 +62,7 @@ pub(super) async fn failures(
     State(state): State<super::State>,
     query: Result<Query<failures::Query>, QueryRejection>,
 ) -> Answer<Page> {
-    let Query(query) = query.map_err(|error| Problem::bad_request(&error.body_text()))?;
+    let Query(query) = query.map_err(|error| Problem::bad_request(&innermost(&error)))?;
     failures::list(store(&state)?, &query).await.map(Json).map_err(|error| match error {
         failures::Error::Store(error) => error.into(),
         wrong @ failures::Error::Parameter { .. } => Problem::bad_request(&wrong.to_string()),
@@ -85,11 +87,16 @@ pub(super) async fn failure(
     State(state): State<super::State>,
     id: Result<Path<String>, PathRejection>,
 ) -> Answer<FailureDetails> {
-    let Path(id) = id.map_err(|error| Problem::bad_request(&error.body_text()))?;
+    let Path(id) = id.map_err(|error| Problem::bad_request(&innermost(&error)))?;
     let turn = state.reads_of_records.acquire().await;
     let _turn = turn.map_err(|_| Problem::unavailable("the host ends"))?;
     let found = failures::show(store(&state)?, &id).await?;
     found.map(FailureDetails::shortened).map(Json).ok_or_else(|| no_such_failure(&id))
+}
+
+/// Returns the reason at the bottom of an error, which names the parameter, without the framework's words around it.
+fn innermost(error: &dyn Error) -> String {
+    error.source().map_or_else(|| error.to_string(), innermost)
 }
 
 pub(super) fn no_such_failure(id: &str) -> Problem {

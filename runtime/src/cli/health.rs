@@ -17,8 +17,8 @@ const MOST_BYTES: u64 = 65_536;
 
 pub(super) fn command() -> Command {
     run::with_settings(Command::new("health")).about("Says whether the host at ADMIN_LISTEN is ready").after_help(
-        "Exit status: 0 where it is ready, 1 where it is not or does not answer. To be given the settings that `weir \
-         run` was given.",
+        "Exit status: 0 if it is ready, 1 if it is not or does not answer. Give it the settings that `weir run` was \
+         given.",
     )
 }
 

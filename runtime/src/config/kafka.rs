@@ -247,7 +247,9 @@ impl HandedOn {
                 toml::Value::Boolean(truth) => truth.to_string(),
                 _ => {
                     let kind = value.type_str();
-                    wrong.push(format!("{name} in [kafka] is a {kind} ({file}), but must be a text, number or truth"));
+                    wrong.push(format!(
+                        "{name} in [kafka] is of type {kind} ({file}), but must be a text, a number, true or false"
+                    ));
                     continue;
                 }
             };

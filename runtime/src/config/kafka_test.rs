@@ -132,7 +132,7 @@ fn a_table_that_is_none_and_a_line_that_cannot_be_read_are_told() {
     );
     assert_eq!(
         of_toml("[kafka]\ndebug = [\"fetch\"]\n"),
-        "debug in [kafka] is a array (weir.toml), but must be a text, number or truth"
+        "debug in [kafka] is of type array (weir.toml), but must be a text, a number, true or false"
     );
     assert_eq!(
         load(&[], "KAFKA__CLIENT_RACK=a b\n", "").expect_err("it is wrong").to_string(),

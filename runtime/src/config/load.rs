@@ -169,7 +169,7 @@ fn of_toml(given: &toml::Table, file: &str, wrong: &mut Vec<String>) -> Vec<Entr
             toml::Value::Boolean(truth) => truth.to_string(),
             _ => {
                 let allowed = &setting.allowed;
-                wrong.push(format!("{key} is a {} ({file}), but must be {allowed}", value.type_str()));
+                wrong.push(format!("{key} is of type {} ({file}), but must be {allowed}", value.type_str()));
                 continue;
             }
         };

@@ -306,7 +306,7 @@ fn what_is_wrong_in_weir_toml_is_told() {
              folder of the handlers".to_owned()),
         ("limits = 3\n", "[limits] is 3 (weir.toml), but must be a table of limits".to_owned()),
         ("max_retries = 1.5\n",
-            "max_retries is a float (weir.toml), but must be a whole number from 0 to 1000".to_owned()),
+            "max_retries is of type float (weir.toml), but must be a whole number from 0 to 1000".to_owned()),
         ("zzz = 1\n", "zzz is not a setting (weir.toml)".to_owned()),
         ("KAFKA-TOPIC = \"x\"\n", "KAFKA-TOPIC is not a setting (weir.toml)\nhint: did you mean kafka_topic?".to_owned()),
     ] {
