@@ -13,9 +13,9 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 use crate::event::bounds::shown;
+use crate::event::context::{Context, kept};
 use crate::event::envelope::Outer;
 use crate::event::error::Error;
-use crate::event::form::{self, Context};
 use crate::event::members::Members;
 use crate::event::op::Op;
 use crate::event::row::{self, Cell, Read, Row};
@@ -52,7 +52,7 @@ pub(super) fn structured(members: &Members<'_>, context: &Context<'_>) -> Decode
     };
     match data {
         Ok(data) => decoded(&attributes, &data, context),
-        Err(error) => form::kept(&error, attributes.get("id")),
+        Err(error) => kept(&error, attributes.get("id")),
     }
 }
 
@@ -61,7 +61,7 @@ pub(super) fn binary(data: &str, context: &Context<'_>) -> Decoded {
 }
 
 fn decoded(attributes: &Attributes<'_>, data: &str, context: &Context<'_>) -> Decoded {
-    let refused = |error: &Error| form::kept(error, attributes.get("id"));
+    let refused = |error: &Error| kept(error, attributes.get("id"));
     if let Err(error) = attributes.check(context) {
         return refused(&error);
     }

@@ -12,8 +12,8 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess
 use serde_json::value::RawValue;
 
 use crate::event::Decoded;
+use crate::event::context::Context;
 use crate::event::error::Error;
-use crate::event::form::{self, Context};
 use crate::event::members::{Members, Name};
 use crate::event::op::Op;
 use crate::event::router;
@@ -147,13 +147,8 @@ pub(super) fn decoded(outer: &Outer<'_>, schema: Option<&RawValue>, context: &Co
     }
 }
 
-/// Decodes a value whose members do not have the shapes of an envelope's.
-pub(super) fn misshapen(
-    text: &str,
-    error: &serde_json::Error,
-    schema: Option<&RawValue>,
-    context: &Context<'_>,
-) -> Decoded {
+/// Decodes a value whose members do not have the shapes of an envelope's. Returns none if it is no envelope at all.
+pub(super) fn misshapen(text: &str, error: &serde_json::Error, context: &Context<'_>) -> Option<Decoded> {
     /// The two members whose faults have errors of their own.
     #[derive(Deserialize)]
     struct Loose<'a> {
@@ -164,19 +159,19 @@ pub(super) fn misshapen(
     }
     // The text after the fault has not been read yet, and may not be JSON.
     if let Err(error) = serde_json::from_str::<IgnoredAny>(text) {
-        return context.undecodable(&Error::NotJson(error));
+        return Some(context.undecodable(&Error::NotJson(error)));
     }
     if !text.trim_start().starts_with('{') || router::is_one(context) {
-        return form::other(text, schema, context);
+        return None;
     }
     let misshapen = Error::Misshapen { line: error.line(), column: error.column() };
-    let Ok(loose) = serde_json::from_str::<Loose<'_>>(text) else { return context.undecodable(&misshapen) };
-    let Some(op) = loose.op else { return form::other(text, schema, context) };
-    match (Op::of(op), loose.after.map(row::kind)) {
+    let Ok(loose) = serde_json::from_str::<Loose<'_>>(text) else { return Some(context.undecodable(&misshapen)) };
+    let op = loose.op?;
+    Some(match (Op::of(op), loose.after.map(row::kind)) {
         (Err(error), _) => context.undecodable(&error),
         (_, Some(kind)) if kind != "an object" => context.undecodable(&Error::NotARow(kind)),
         _ => context.undecodable(&misshapen),
-    }
+    })
 }
 
 #[cfg(test)]

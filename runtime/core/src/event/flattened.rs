@@ -7,8 +7,8 @@
 
 use serde_json::value::RawValue;
 
+use crate::event::context::Context;
 use crate::event::error::Error;
-use crate::event::form::Context;
 use crate::event::members::Members;
 use crate::event::op::Op;
 use crate::event::row::{self, Row};

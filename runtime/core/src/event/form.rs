@@ -1,4 +1,4 @@
-//! The way in: which form a record has, and what all forms have in common once a row is read. Pure.
+//! The way in: which form a record has. Pure.
 //!
 //! Each form is recognised by what only it has, the surest first: an envelope by `op` and another of its members, a
 //! `CloudEvent` by `specversion`, the `EventRouter` by its header `id`, a flattened row by `__op` or `__deleted`, and
@@ -6,18 +6,14 @@
 //!
 //! Invariant: a record that is not an event, and not known for certain to be something else, is undecodable.
 
-use std::borrow::Cow;
-
 use serde_json::value::RawValue;
 
-use crate::event::bounds::{self, MAX_NAME_BYTES};
+use crate::event::context::Context;
 use crate::event::envelope::{self, Outer};
 use crate::event::error::Error;
 use crate::event::members::Members;
-use crate::event::row::{self, Row};
-use crate::event::schema::RowSchema;
-use crate::event::{Decoded, Event, Field, Ignored, Record, Settings, ToldBy, Undecodable, Unsent};
-use crate::event::{cloud_event, created_at, exact, flattened, headers, payload, router};
+use crate::event::{Decoded, Field, Ignored, Record, Settings};
+use crate::event::{cloud_event, flattened, router, row};
 
 /// Decodes a record. Never panics, whatever the bytes, and never gives up a record without a reason.
 #[must_use]
@@ -38,7 +34,7 @@ pub fn decode(record: &Record<'_>, settings: &Settings) -> Decoded {
             Some((schema, inner)) => with_schema(schema, inner, &context),
             None => other(text, None, &context),
         },
-        Err(error) if error.is_data() => envelope::misshapen(text, &error, None, &context),
+        Err(error) if error.is_data() => misshapen(text, &error, None, &context),
         Err(error) => context.undecodable(&Error::NotJson(error)),
     }
 }
@@ -47,8 +43,13 @@ fn with_schema(schema: &RawValue, inner: &RawValue, context: &Context<'_>) -> De
     match Outer::of(inner.get(), context) {
         Ok(outer) if is_envelope(&outer, context) => envelope::decoded(&outer, Some(schema), context),
         Ok(_) => other(inner.get(), Some(schema), context),
-        Err(error) => envelope::misshapen(inner.get(), &error, Some(schema), context),
+        Err(error) => misshapen(inner.get(), &error, Some(schema), context),
     }
+}
+
+/// Decodes a value that cannot be read as an envelope, which it need not be.
+fn misshapen(text: &str, error: &serde_json::Error, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
+    envelope::misshapen(text, error, context).unwrap_or_else(|| other(text, schema, context))
 }
 
 /// Returns whether the value is an envelope. The router's value may be any object, and a value taken for an update is
@@ -67,7 +68,7 @@ fn without_value(context: &Context<'_>) -> Decoded {
 }
 
 /// Decodes a value that is JSON but not an envelope.
-pub(super) fn other(text: &str, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
+fn other(text: &str, schema: Option<&RawValue>, context: &Context<'_>) -> Decoded {
     let text = text.trim();
     let members = Members::of(text);
     let id = context.settings.columns.of(Field::EventId);
@@ -111,103 +112,6 @@ fn is_transaction(members: &Members<'_>) -> bool {
     NAMES[..4].iter().all(|name| members.has(name))
         && members.names().all(|name| NAMES.contains(&name))
         && members.get("status").is_some_and(|status| matches!(status.get(), "\"BEGIN\"" | "\"END\""))
-}
-
-/// The inputs of decoding a record.
-pub(super) struct Context<'a> {
-    pub(super) record: &'a Record<'a>,
-    pub(super) settings: &'a Settings,
-}
-
-impl<'a> Context<'a> {
-    /// Turns the row into an event.
-    pub(super) fn event(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>, says_op: bool) -> Decoded {
-        match self.read(row, schema, says_op) {
-            Ok(event) => Decoded::Event(Box::new(event)),
-            Err(error @ Error::Unavailable(_)) => self.unsent(row, schema, &error),
-            Err(error) => self.refused(row, &error),
-        }
-    }
-
-    /// Reads the row as an event. If several columns are faulty, their order decides which fault is reported.
-    fn read(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>, says_op: bool) -> Result<Event, Error> {
-        let column = |field| row.called(field, &self.settings.columns);
-        let id = self.name(row, Field::EventId, schema)?;
-        let aggregate_id = self.name(row, Field::AggregateId, schema)?;
-        let event_type = self.name(row, Field::EventType, schema)?;
-        let aggregate_type = row::text(column(Field::AggregateType), row.get(Field::AggregateType))
-            .and_then(|text| bounds::short(column(Field::AggregateType), text))?
-            .into_owned();
-        let payload = payload::text(column(Field::Payload), row.get(Field::Payload))?;
-        let row_created_at_us = self.created_at(row, schema)?;
-        let created_at_ms = match row_created_at_us {
-            Some(us) => us.div_euclid(1000),
-            None => self.record.timestamp_ms.ok_or_else(|| Error::NoTime(column(Field::CreatedAt).to_owned()))?,
-        };
-        Ok(Event {
-            id,
-            sequence: row::sequence(column(Field::SequenceId), row.get(Field::SequenceId), schema)?,
-            event_type,
-            aggregate_type,
-            aggregate_id,
-            payload,
-            created_at_ms,
-            row_created_at_us,
-            headers: headers::kept(self.record.headers)?,
-            columns: exact::others(row, schema)?,
-            says_op,
-        })
-    }
-
-    /// Returns the text of a field, which must not be empty or too long.
-    fn name(&self, row: &Row<'_>, field: Field, schema: Option<&RowSchema<'_>>) -> Result<String, Error> {
-        let column = row.called(field, &self.settings.columns);
-        row::name(column, row.get(field), schema).and_then(|text| bounds::short(column, text)).map(Cow::into_owned)
-    }
-
-    fn created_at(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>) -> Result<Option<i64>, Error> {
-        created_at::of_row(row.called(Field::CreatedAt, &self.settings.columns), row.get(Field::CreatedAt), schema)
-    }
-
-    /// Decodes an event that cannot be run, but that the ledger may know.
-    fn unsent(&self, row: &Row<'_>, schema: Option<&RowSchema<'_>>, error: &Error) -> Decoded {
-        let name = |field| self.name(row, field, schema).ok();
-        let why = row.undecodable(error, &self.settings.columns);
-        let Some(id) = name(Field::EventId) else { return Decoded::Undecodable(why) };
-        let told_by = || {
-            Some(ToldBy {
-                aggregate_id: name(Field::AggregateId)?,
-                event_type: name(Field::EventType)?,
-                row_created_at_us: self.created_at(row, schema).ok()?,
-            })
-        };
-        let unsent = Unsent { id, told_by: told_by(), why };
-        Decoded::Unsent(Box::new(unsent))
-    }
-
-    pub(super) fn refused(&self, row: &Row<'_>, error: &Error) -> Decoded {
-        Decoded::Undecodable(row.undecodable(error, &self.settings.columns))
-    }
-
-    pub(super) fn undecodable(&self, error: &Error) -> Decoded {
-        self.refused(&Row::default(), error)
-    }
-
-    /// Returns the field's value from a header, under any of the names that it may have there.
-    pub(super) fn header(&self, field: Field) -> Option<Cow<'a, str>> {
-        self.settings.columns.placed(field).find_map(|name| headers::value(self.record.headers, name))
-    }
-
-    /// Returns the topic's last part, in which the `EventRouter` puts the value that it routes by.
-    pub(super) fn route(&self) -> &'a str {
-        self.record.topic.rsplit('.').next().unwrap_or(self.record.topic)
-    }
-}
-
-/// Keeps a record of which at most the event's id could be read.
-pub(super) fn kept(reason: &Error, event_id: Option<Cow<'_, str>>) -> Decoded {
-    let event_id = event_id.filter(|id| id.len() <= MAX_NAME_BYTES).map(Cow::into_owned);
-    Decoded::Undecodable(Undecodable { reason: reason.to_string(), event_id, event_type: None, aggregate_id: None })
 }
 
 #[cfg(test)]

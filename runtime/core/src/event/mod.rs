@@ -11,6 +11,7 @@
 mod bounds;
 mod cloud_event;
 mod columns;
+mod context;
 mod created_at;
 mod decimal;
 mod envelope;

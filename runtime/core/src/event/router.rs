@@ -10,8 +10,8 @@ use std::borrow::Cow;
 use serde_json::value::RawValue;
 
 use crate::event::bounds::shown;
+use crate::event::context::{Context, kept};
 use crate::event::error::Error;
-use crate::event::form::{self, Context};
 use crate::event::headers;
 use crate::event::members::Members;
 use crate::event::row::{self, Cell, Read, Row};
@@ -34,7 +34,7 @@ pub(super) fn decoded(text: &str, schema: Option<&RawValue>, context: &Context<'
         .and_then(|value| row(value, id.clone(), context));
     let row = match read {
         Ok(row) => row,
-        Err(error) => return form::kept(&error, Some(id)),
+        Err(error) => return kept(&error, Some(id)),
     };
     context.event(&row, schema.map(RowSchema::of_row).as_ref(), true)
 }
