@@ -4,12 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Document, doc};
 
-use super::owners::RunningThere;
 use super::progress::{Crash, Crashes, Progress};
 use super::typed;
 
 /// How many of the latest owners are remembered. It is more than a decision needs.
 const REMEMBERED: usize = 8;
+
+/// The delivery that a process was running according to its last note.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct RunningThere {
+    pub(super) offset: i64,
+    pub(super) handler: i32,
+}
 
 /// The owners that did not give the partition back, and which deliveries of it they were running.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use bson::{Bson, Document, RawDocumentBuf};
 
+use super::command::run;
 use super::problem::{Problem, matched, of_read, unsigned};
 use super::reader::{count_in, find_in};
-use super::transaction::run;
 use super::wire::{self, Transactions};
 use super::{Command, Effect, Error, FaultKind, FaultyCommand, Kind, Query, Reply, Write, WriteError};
 use crate::seeded::{self, Bug};

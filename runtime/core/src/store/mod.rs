@@ -9,6 +9,7 @@ mod checks;
 mod claims;
 mod codes;
 mod collections;
+mod command;
 mod deaths;
 mod deployed;
 mod error;

@@ -13,7 +13,7 @@ use bson::{Bson, Document, doc};
 use serde::{Deserialize, Serialize};
 
 use super::collections::OWNERS;
-use super::deaths::Lost;
+use super::deaths::{Lost, RunningThere};
 use super::progress::ProgressId;
 use super::typed::{self, optional_date};
 use super::{DEATHS_THAT_COUNT, Error, PartitionId, Progress, Store};
@@ -84,13 +84,6 @@ impl Owner {
 /// Returns the process of an owner's name: the part before the session number.
 pub(super) fn process(owner: &str) -> &str {
     owner.rsplit_once('.').map_or(owner, |(process, _)| process)
-}
-
-/// The delivery that a process was running according to its last note.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct RunningThere {
-    pub(super) offset: i64,
-    pub(super) handler: i32,
 }
 
 /// A document of `owners`: what a process says of itself.

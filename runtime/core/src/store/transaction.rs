@@ -9,13 +9,14 @@ use serde::Serialize;
 
 use super::codes::{DUPLICATE_KEY, WRITE_CONFLICT};
 use super::collections::{GROUPS, PARKED, PROGRESS, RECORDS};
+use super::command::run;
 use super::live::Live;
 use super::plan::advances;
 use super::problem::{Problem, first_write_error, matched};
 use super::wire::{self, MAX_TIME, Transactions};
 use super::{
-    Command, Error, FailedWrite, FaultKind, FaultyCommand, Fence, FloorFence, Kind, Marker, Plan, ReadById, Reply,
-    Store, WriteError, checks, ledger,
+    Command, Error, FailedWrite, FaultKind, FaultyCommand, Fence, FloorFence, Marker, Plan, ReadById, Reply, Store,
+    checks, ledger,
 };
 use crate::failpoint;
 use crate::seeded::{self, Bug};
@@ -343,33 +344,6 @@ impl Session {
             tracing::debug!(%error, "abort_failed");
         }
     }
-}
-
-/// Runs a handler's command in a transaction.
-pub(super) async fn run(
-    database: &str,
-    session: &dyn Transactions,
-    command: &Command,
-    time: Duration,
-) -> Result<Document, Problem> {
-    let (name, list) = match command.kind {
-        Kind::Insert => (cstr!("insert"), cstr!("documents")),
-        Kind::Update => (cstr!("update"), cstr!("updates")),
-        Kind::Delete => (cstr!("delete"), cstr!("deletes")),
-    };
-    let mut body = RawDocumentBuf::new();
-    body.append(name, &*command.collection);
-    body.append(list, command.statements.iter().cloned().collect::<RawArrayBuf>());
-    let reply = session.run(database, body, time).await.map_err(Problem::of)?;
-    if let Some(problem) = Problem::in_reply(&reply) {
-        return Err(problem);
-    }
-    // A must-match statement affects a single document, so comparing the number of statements with `n` suffices. A
-    // multi statement is the only one in its command.
-    if command.must_match && matched(&reply) < command.statements.len() as u64 {
-        return Err(Problem::Write { statement: None, why: WriteError::MustMatch });
-    }
-    Ok(reply)
 }
 
 fn raw(document: &Document) -> Result<RawDocumentBuf, Reply> {
