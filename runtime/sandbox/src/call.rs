@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use wasmtime::{Store, UpdateDeadline};
 
+use super::limits::Fuel;
 use super::{Engine, Limits, Reason, backtrace, trap};
 use crate::cut::cut;
 use crate::host::{Budget, EventHandler, EventHandlerPre, Scene, Seed, State, exports, types};
@@ -35,15 +36,6 @@ pub(super) struct Ended<T> {
     pub(super) log_lines_dropped: u64,
     pub(super) fuel: u64,
     pub(super) running: Duration,
-}
-
-/// The fuel for the two steps of a call.
-#[derive(Clone, Copy)]
-pub(super) struct Fuel {
-    pub(super) instantiate: u64,
-    pub(super) call: u64,
-    /// The setting that `call` comes from.
-    pub(super) name: &'static str,
 }
 
 /// The step at which a call ended.

@@ -127,3 +127,12 @@ impl Limits {
         Budget { deadline, deadline_name: "describe_ms", boundary_bytes, ..self.budget() }
     }
 }
+
+/// The fuel for the two steps of a call.
+#[derive(Clone, Copy)]
+pub(super) struct Fuel {
+    pub(super) instantiate: u64,
+    pub(super) call: u64,
+    /// The setting that `call` comes from.
+    pub(super) name: &'static str,
+}

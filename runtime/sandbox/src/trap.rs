@@ -4,7 +4,7 @@ use wasmtime::component::ResourceTableError;
 use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use super::backtrace;
-use super::call::Fuel;
+use super::limits::Fuel;
 use crate::cut::cut;
 use weir_core::call::{Fault, Stop, StopKind, Verdict};
 
