@@ -34,7 +34,8 @@ pub(crate) fn run() -> Result<Verdict> {
     let mut tests = cargo::cargo();
     // Name the whole workspace, because features are then the same as those of every other build. The filter leaves
     // only these tests.
-    tests.args(["test", "--quiet", "--workspace", "--lib", "event::"]).env("WEIR_DECODING_REPORT", &file);
+    tests.args(["test", "--quiet", "--workspace", "--features", "weir/proofs", "--lib", "event::"]);
+    tests.env("WEIR_DECODING_REPORT", &file);
     let done = process::run(&mut tests, "the tests of decoding");
     let Ok(text) = fs::read_to_string(&file) else {
         done?;

@@ -23,18 +23,15 @@ const WAYS: [Way; 4] =
 pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     // The release build takes minutes, and a quick run holds no time to a bound.
     let stage = Stage::new(run.instance, run.pipeline().clone(), measure::programs(!run.quick)?, &run.handlers([])?)?;
-    let (events, rounds) = if run.quick { (6_000, 1) } else { (100_000, 5) };
+    let (events, by_hand, rounds) = if run.quick { (6_000, 200, 1) } else { (100_000, 2_000, 5) };
     if !run.quick {
         stage.patient_groups()?;
     }
-    let backlog = stage.backlog(events, 2_000)?;
+    let backlog = stage.backlog(events, by_hand)?;
     let call = stage.empty_call()?;
     let mut found: [Vec<Measure>; 4] = Default::default();
     for _ in 0..rounds {
         for (measures, way) in found.iter_mut().zip(WAYS) {
-            if run.quick && way == Way::ByHand {
-                continue;
-            }
             interrupt::check()?;
             let measure = stage.run(way, &backlog)?;
             println!("  {:<8} {:>7.0} events/s", way.name(), measure.rate());
