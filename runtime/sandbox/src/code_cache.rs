@@ -57,8 +57,12 @@ pub struct CodeCache {
     folder: PathBuf,
 }
 
-/// The file name of a component's code for one engine.
-pub(super) struct Key(String);
+/// The file of a component's code for one engine, whether or not it exists.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    folder: PathBuf,
+    name: String,
+}
 
 impl CodeCache {
     /// Opens the folder, which is created if need be, and removes code that no host has read for 30 days.
@@ -77,20 +81,26 @@ impl CodeCache {
         Ok(Self { folder })
     }
 
-    /// Returns the key of this component for this engine.
-    pub(super) fn key(engine: &wasmtime::Engine, wasm: &[u8]) -> Key {
+    /// Returns the place of this component's code for this engine.
+    pub(super) fn place(&self, engine: &wasmtime::Engine, wasm: &[u8]) -> Place {
         let mut settings = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut settings);
         let mut digest = Sha256::new();
         digest.update(settings.finish().to_le_bytes());
         digest.update(wasm);
-        Key(format!("{PREFIX}{}", hex::encode(digest.finalize())))
+        self.named(&hex::encode(digest.finalize()))
     }
 
-    /// Returns the code, if the folder has it undamaged.
-    pub(super) fn read(&self, key: &Key) -> Option<Vec<u8>> {
-        let path = self.folder.join(&key.0);
-        match read(&path, &key.0) {
+    fn named(&self, name: &str) -> Place {
+        Place { folder: self.folder.clone(), name: format!("{PREFIX}{name}") }
+    }
+}
+
+impl Place {
+    /// Returns the code, if it is there undamaged.
+    pub(super) fn read(&self) -> Option<Vec<u8>> {
+        let path = self.folder.join(&self.name);
+        match read(&path, &self.name) {
             Ok(code) => Some(code),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -102,8 +112,8 @@ impl CodeCache {
     }
 
     /// Keeps the code. A folder that cannot take it costs the next host time, and nothing else.
-    pub(super) fn write(&self, key: &Key, code: &[u8]) {
-        if let Err(error) = write(&self.folder, &key.0, code) {
+    pub(super) fn write(&self, code: &[u8]) {
+        if let Err(error) = write(&self.folder, &self.name, code) {
             let hint = "the next host compiles the component again; is the folder of HANDLERS_CACHE full or read-only?";
             tracing::warn!(folder = %self.folder.display(), %error, hint, "compiled_code_not_kept");
         }
@@ -174,45 +184,38 @@ mod tests {
 
     use super::*;
 
-    fn key() -> Key {
-        Key(format!("{PREFIX}{}", "ab".repeat(32)))
-    }
-
     #[test]
     fn code_is_kept_and_found_again() {
         let root = tempfile::tempdir().expect("a folder");
-        let cache = CodeCache::open(&root.path().join("a/b")).expect("it is made");
-        assert_eq!(cache.read(&key()), None);
-        cache.write(&key(), b"code");
-        assert_eq!(cache.read(&key()).as_deref(), Some(&b"code"[..]));
-        assert_eq!(
-            CodeCache::open(&root.path().join("a/b")).expect("again").read(&key()).as_deref(),
-            Some(&b"code"[..])
-        );
+        let open = || CodeCache::open(&root.path().join("a/b")).expect("it is made").named("a");
+        assert_eq!(open().read(), None);
+        open().write(b"code");
+        assert_eq!(open().read().as_deref(), Some(&b"code"[..]));
     }
 
     #[test]
     fn code_that_was_changed_is_not_loaded() {
         let root = tempfile::tempdir().expect("a folder");
         let cache = CodeCache::open(root.path()).expect("ours");
-        cache.write(&key(), b"code");
-        let path = root.path().join(key().0);
+        let place = cache.named("a");
+        place.write(b"code");
+        let path = root.path().join(&place.name);
         let whole = fs::read(&path).expect("it is there");
         for damaged in [&whole[..whole.len() - 1], &whole[..10], &[&whole[..], b"!"].concat(), b""] {
             fs::write(&path, damaged).expect("it can be written");
-            assert_eq!(cache.read(&key()), None, "{} of {} bytes", damaged.len(), whole.len());
+            assert_eq!(place.read(), None, "{} of {} bytes", damaged.len(), whole.len());
         }
         fs::write(&path, &whole).expect("it can be written");
-        assert!(cache.read(&key()).is_some());
+        assert!(place.read().is_some());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).expect("ours");
-        assert_eq!(cache.read(&key()), None, "a file that others may write");
+        assert_eq!(place.read(), None, "a file that others may write");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("ours");
-        let other = Key(format!("{PREFIX}other"));
-        fs::copy(&path, root.path().join(&other.0)).expect("ours");
-        assert_eq!(cache.read(&other), None, "the code of another component");
+        let other = cache.named("other");
+        fs::copy(&path, root.path().join(&other.name)).expect("ours");
+        assert_eq!(other.read(), None, "the code of another component");
         fs::rename(&path, root.path().join("elsewhere")).expect("ours");
         std::os::unix::fs::symlink("elsewhere", &path).expect("a link");
-        assert_eq!(cache.read(&key()), None, "a link");
+        assert_eq!(place.read(), None, "a link");
     }
 
     #[test]
@@ -231,17 +234,17 @@ mod tests {
     fn code_that_nobody_reads_is_removed_after_30_days() {
         let root = tempfile::tempdir().expect("a folder");
         let cache = CodeCache::open(root.path()).expect("ours");
-        let (old, used) = (Key(format!("{PREFIX}old")), Key(format!("{PREFIX}used")));
+        let (old, used) = (cache.named("old"), cache.named("used"));
         fs::write(root.path().join("mine.wasm"), b"kept").expect("a file of somebody else");
-        cache.write(&old, b"code");
-        cache.write(&used, b"code");
-        for name in [&*old.0, &*used.0, "mine.wasm"] {
+        old.write(b"code");
+        used.write(b"code");
+        for name in [&*old.name, &*used.name, "mine.wasm"] {
             let file = OpenOptions::new().write(true).open(root.path().join(name)).expect("it is there");
             file.set_modified(now() - KEPT - Duration::from_mins(1)).expect("ours");
         }
-        assert!(cache.read(&used).is_some());
-        let cache = CodeCache::open(root.path()).expect("ours");
-        assert_eq!((cache.read(&old).is_some(), cache.read(&used).is_some()), (false, true));
+        assert!(used.read().is_some());
+        CodeCache::open(root.path()).expect("ours");
+        assert_eq!((old.read().is_some(), used.read().is_some()), (false, true));
         assert!(root.path().join("mine.wasm").exists(), "only Weir's own files are removed");
     }
 }

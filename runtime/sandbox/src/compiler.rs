@@ -118,21 +118,21 @@ impl Engine {
         let Compiler::Child { program, cache } = self.compiler() else {
             return apart(move || Component::new(&engine, wasm)).await?.map_err(|error| Reason::Compile(cause(&error)));
         };
-        if let Some(cache) = cache {
-            let (cache, key, engine) = (cache.clone(), CodeCache::key(&engine, &wasm), engine.clone());
+        let place = cache.as_ref().map(|cache| cache.place(&engine, &wasm));
+        if let Some(place) = place.clone() {
+            let engine = engine.clone();
             // Code that this build of Wasmtime does not load was written by another, and is replaced below.
-            let kept = apart(move || deserialize(&engine, &cache.read(&key)?).ok());
+            let kept = apart(move || deserialize(&engine, &place.read()?).ok());
             if let Some(component) = kept.await? {
                 return Ok(component);
             }
         }
         let code = compile_apart(program, self.settings(), &wasm).await?;
         tracing::debug!(wasm_bytes = wasm.len(), code_bytes = code.len(), "component_compiled");
-        let cache = cache.clone();
         let made = apart(move || {
             let component = deserialize(&engine, &code)?;
-            if let Some(cache) = cache {
-                cache.write(&CodeCache::key(&engine, &wasm), &code);
+            if let Some(place) = place {
+                place.write(&code);
             }
             Ok(component)
         });
