@@ -9,8 +9,6 @@ use crate::store::{Attempt, HandlerVersion, LoggedLine, Parked, ParkedId, Plan, 
 
 /// The most bytes of a message or another text for people.
 const TEXT_BYTES: usize = 64 << 10;
-/// The most bytes of log lines.
-const LOG_BYTES: usize = 4 << 20;
 
 /// Adds to the plan one document for each delivery of a record that did not succeed, and the record once.
 pub(super) fn add(plan: &mut Plan, slot: &Slot, ledger: &Ledger, now_ms: i64) {
@@ -110,26 +108,18 @@ fn parked(id: ParkedId, entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms
         trace: failure.trace.as_deref().map(cut),
         attempts: vec![Attempt { at_ms, reason: failure.reason.to_owned(), message }],
         attempt: 1,
-        log: logged(&failure.log),
+        log: failure.log.iter().map(logged).collect(),
         holds: false,
         parked_at_ms: at_ms,
     }
 }
 
-/// Returns the first log lines, as many as are kept.
-fn logged(log: &[LogLine]) -> Vec<LoggedLine> {
-    let mut left = LOG_BYTES;
-    let fits = |line: &&LogLine| {
-        let bytes = line.text.len() + line.fields.as_ref().map_or(0, |fields| fields.get().len());
-        left = left.saturating_sub(bytes);
-        left > 0
-    };
-    let kept = log.iter().take_while(fits).map(|line| LoggedLine {
+fn logged(line: &LogLine) -> LoggedLine {
+    LoggedLine {
         level: line.level.as_str().to_owned(),
         text: line.text.clone(),
         fields: line.fields.as_ref().map(|fields| fields.get().to_owned()),
-    });
-    kept.collect()
+    }
 }
 
 fn record_id(entry: &Entry, ledger: &Ledger) -> RecordId {
