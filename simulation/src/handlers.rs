@@ -240,7 +240,7 @@ fn needs(needs: Needs) -> Verdict {
 }
 
 fn trouble(collection: &Arc<str>, error: store::Error) -> Verdict {
-    let refused = |code, message| Verdict::Refused(Refusal { code, message });
+    let refused = |code, message| Verdict::Refused(Refusal::new(code, message));
     let kind = match error {
         store::Error::Refused { message, .. } => return refused(Code::Refused, message),
         store::Error::MustMatch => return refused(Code::MustMatch, String::new()),

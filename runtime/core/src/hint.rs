@@ -2,7 +2,8 @@
 //! people can do something about it, a line that begins with `hint: `.
 //!
 //! Errors that carry a hint have it in their text. The terminal shows it as it is; the log, `/readyz` and problems have
-//! the fact and the hint in members of their own. Pure.
+//! the fact and the hint in members of their own. A refused call and a failed delivery keep them apart from the start,
+//! because their fact may quote what a handler or a record chose. A handler receives both as one text. Pure.
 
 /// The beginning of a line that is a hint.
 const MARK: &str = "hint: ";
@@ -19,15 +20,6 @@ pub fn split(text: &str) -> (String, Option<String>) {
     let (hints, facts): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with(MARK));
     let hints: Vec<&str> = hints.into_iter().filter_map(|line| line.strip_prefix(MARK)).collect();
     (facts.join("\n"), (!hints.is_empty()).then(|| hints.join("; ")))
-}
-
-/// Returns the text in one line: the fact, and the hint after a semicolon.
-#[must_use]
-pub fn in_a_line(text: &str) -> String {
-    match split(text) {
-        (fact, None) => fact,
-        (fact, Some(hint)) => format!("{fact}; {hint}"),
-    }
 }
 
 /// Adds to the fact of a text. Its hint stays the last line.
@@ -73,7 +65,6 @@ mod tests {
         assert_eq!(and("a\nhint: b", "c"), "a; and c\nhint: b");
         assert_eq!(and("a", "c\nhint: d"), "a; and c\nhint: d");
         assert_eq!(and("a", "c"), "a; and c");
-        assert_eq!((in_a_line("a\nhint: b"), in_a_line("a")), ("a; b".to_owned(), "a".to_owned()));
     }
 
     #[test]

@@ -162,7 +162,8 @@ fn failure() -> Failure {
         id: "0123456789abcdef".to_owned(),
         state: "parked",
         reason: "must-match".to_owned(),
-        message: "the write had to match a document and matched none".to_owned(),
+        message: "mongodb refused a write: E11000 duplicate key error (code 11000)".to_owned(),
+        hint: Some("use `upsert` for a document that may be there already".to_owned()),
         handler: Some("user-updated".to_owned()),
         event_id: Some("0199d3a1-0000-7000-8000-000000000001".to_owned()),
         event_type: Some("UserUpdated".to_owned()),
@@ -190,7 +191,7 @@ fn details() -> FailureDetails {
         attempts: vec![Attempt {
             at: "2026-10-26T07:33:21Z".to_owned(),
             reason: "must-match".to_owned(),
-            message: "the write had to match a document and matched none".to_owned(),
+            message: "mongodb refused a write: E11000 duplicate key error (code 11000)".to_owned(),
         }],
         log: vec![LogLine {
             level: "info".to_owned(),

@@ -126,6 +126,7 @@ pub(super) fn shown(details: &FailureDetails) -> String {
     put("state", Some(failure.state));
     put("reason", Some(&failure.reason));
     put("message", Some(&failure.message));
+    put("hint", failure.hint.as_deref());
     put("handler", failure.handler.as_deref());
     put("version", details.version.as_deref());
     put("limit", details.limit.as_deref());

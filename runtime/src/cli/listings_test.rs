@@ -21,6 +21,7 @@ fn failure() -> Failure {
         state: "parked",
         reason: "must-match".to_owned(),
         message: HIDDEN.to_owned(),
+        hint: hidden(),
         handler: hidden(),
         event_id: hidden(),
         event_type: hidden(),
@@ -65,7 +66,7 @@ fn is_plain(text: &str, lines: usize) {
 #[test]
 fn what_a_terminal_would_obey_is_escaped_in_every_listing() {
     is_plain(&failures::listed(&Page { failures: vec![failure(), failure()], next: None }), 3);
-    is_plain(&failures::shown(&details()), 20);
+    is_plain(&failures::shown(&details()), 21);
     let handler = Handler {
         id: 2,
         team: "default".to_owned(),

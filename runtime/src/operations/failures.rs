@@ -64,6 +64,8 @@ pub struct Failure {
     pub reason: String,
     /// The reason in words. The list has the first 300 characters.
     pub message: String,
+    /// What to do about it, if Weir knows.
+    pub hint: Option<String>,
     /// The handler's name. None if no handler received the record.
     pub handler: Option<String>,
     /// The event's id, as far as it is known.
@@ -266,6 +268,7 @@ pub async fn show(store: &Store, id: &str) -> Result<Option<FailureDetails>, sto
             state: parked.state.as_str(),
             reason: parked.reason,
             message: parked.message,
+            hint: parked.hint,
             handler: parked.handler.map(|handler| handler.name),
             event_id: parked.event_id,
             event_type: parked.event_type,
@@ -327,6 +330,7 @@ fn shown(summary: ParkedSummary) -> Failure {
         state: summary.state.as_str(),
         reason: summary.reason,
         message: summary.message,
+        hint: summary.hint,
         handler: summary.handler.map(|handler| handler.name),
         event_id: summary.event_id,
         event_type: summary.event_type,

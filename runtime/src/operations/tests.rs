@@ -38,6 +38,7 @@ fn details(key: usize, value: usize, log: &[usize]) -> FailureDetails {
             state: "dead",
             reason: "undecodable".to_owned(),
             message: "no event".to_owned(),
+            hint: None,
             handler: None,
             event_id: None,
             event_type: None,

@@ -86,7 +86,8 @@ impl Skip {
 pub struct CallError {
     /// For programs: `denied`, `invalid`, `limit`, `refused` (by MongoDB), or one that was added later.
     pub code: String,
-    /// For people: the call, the collection and the place in the document.
+    /// For people: the call, the collection and the place in the document. If there is something to do about it, a last
+    /// line that begins with `hint: ` says what.
     pub message: String,
 }
 

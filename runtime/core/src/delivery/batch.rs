@@ -99,7 +99,7 @@ impl Batch {
             .map(|entry| {
                 let fate = match &entry.item {
                     Item::Ignored(_) => Fate::Ignored,
-                    Item::Undecodable(what) => dead("undecodable", &what.reason),
+                    Item::Undecodable(what) => undecodable(&what.reason),
                     Item::Unsent(unsent) => {
                         let key = ledger.key_of(&unsent.id);
                         Fate::Unsent { key, first: known(&first, &key) }
@@ -180,11 +180,9 @@ impl Batch {
             let ignored = seeded::on(Bug::NoFloor) || (begins && seeded::on(Bug::NoFloorForNew));
             let floor_ms = judge.floors.of(&slot.entry.partition().topic).filter(|_| !ignored);
             if floor_ms.is_some_and(|floor_ms| event.created_at_ms < floor_ms) {
-                slot.fate = dead(
-                    "beyond-ledger",
-                    "created before what the ledger still remembers (LEDGER_RETENTION_HOURS), so nobody knows whether \
-                     it took effect already",
-                );
+                let why = "created before what the ledger still remembers (LEDGER_RETENTION_HOURS), so nobody knows \
+                           whether it took effect already";
+                slot.fate = dead(Failure::new(State::Dead, "beyond-ledger", why));
                 continue;
             }
             marker.bucket = judge.buckets.of(event.created_at_ms, judge.now_ms);
@@ -486,7 +484,7 @@ fn repeated(id: &str, same: bool) -> Fate {
     }
     let what =
         format!("the id {id} is another event's: aggregate, type or time of creation differ from those of the first");
-    dead("id-conflict", &what)
+    dead(Failure::new(State::Dead, "id-conflict", what))
 }
 
 /// Decides the fate of an event that was not sent whole. `known` is the hash of the event that has its id.
@@ -494,12 +492,14 @@ fn without_value(unsent: &Unsent, known: Option<i64>) -> Fate {
     match (known, &unsent.told_by) {
         (Some(known), Some(told_by)) => repeated(&unsent.id, known == unsent_hash(told_by)),
         (Some(_), None) => Fate::Duplicate,
-        (None, _) => {
-            dead("undecodable", &format!("{}, and the ledger does not know the event's id", unsent.why.reason))
-        }
+        (None, _) => undecodable(&format!("{}, and the ledger does not know the event's id", unsent.why.reason)),
     }
 }
 
-fn dead(reason: &'static str, message: &str) -> Fate {
-    Fate::Dead(Box::new(Failure::new(State::Dead, reason, message)))
+fn undecodable(text: &str) -> Fate {
+    dead(Failure::of_text(State::Dead, "undecodable", text))
+}
+
+fn dead(failure: Failure) -> Fate {
+    Fate::Dead(Box::new(failure))
 }

@@ -96,7 +96,7 @@ impl Faults {
         let handler = batch.handler(at);
         let handler = handler.as_deref().map_or("", |handler| &*handler.name);
         let offset = suspect.offset;
-        tracing::warn!(handler, partition = %suspect.partition, offset, error = hint::in_a_line(&fault.message), "delivery_suspected");
+        tracing::warn!(handler, partition = %suspect.partition, offset, error = %fault.message, "delivery_suspected");
         if !guilty {
             self.context.pause().await?;
             return Ok(None);
@@ -106,7 +106,7 @@ impl Faults {
             self.context.health.waiting_for(&right.name(), &*fault.message);
             self.known().rights.insert(right);
         }
-        let failure = suspects::failure(fault.kind, &hint::in_a_line(&fault.message));
+        let failure = suspects::failure(fault.kind, &fault.message);
         self.known().condemned.insert(suspect, failure.clone());
         Ok(Some(failure))
     }

@@ -5,6 +5,7 @@
 
 use crate::call::{Action, Fault, LogLine, StopKind, Verdict};
 use crate::documents::Code;
+use crate::hint;
 use crate::seeded::{self, Bug};
 use crate::store::{self, State, WriteError};
 
@@ -23,6 +24,8 @@ pub struct Failure {
     pub reason: &'static str,
     /// The reason in words, for people.
     pub message: String,
+    /// What to do about it: Weir's own advice, unlike the message, which may be a handler's.
+    pub hint: Option<String>,
     /// The type that failures are grouped by, if the handler gave one.
     pub error_type: Option<String>,
     /// The handler's stack, if there is one.
@@ -34,10 +37,18 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// Creates a failure without a stack or a type.
+    /// Creates a failure without a hint, a stack or a type.
     #[must_use]
     pub fn new(state: State, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { state, reason, message: message.into(), error_type: None, trace: None, limit: None, log: Vec::new() }
+        let (error_type, trace, limit) = (None, None, None);
+        Self { state, reason, message: message.into(), hint: None, error_type, trace, limit, log: Vec::new() }
+    }
+
+    /// Creates a failure of a text that Weir wrote, which is a fact and perhaps a hint.
+    #[must_use]
+    pub fn of_text(state: State, reason: &'static str, text: &str) -> Self {
+        let (fact, hint) = hint::split(text);
+        Self { hint, ..Self::new(state, reason, fact) }
     }
 
     /// Returns the failure of a delivery that no transaction takes.
@@ -54,8 +65,9 @@ impl Failure {
                 Self::new(State::Parked, "must-match", "a write had to match a document and matched none")
             }
             WriteError::Refused { code, message } => {
-                let remedy = store::remedy(*code);
-                Self::new(State::Parked, "refused", format!("mongodb refused a write: {message} (code {code}){remedy}"))
+                let fact = format!("mongodb refused a write: {message} (code {code})");
+                let hint = store::remedy(*code, true).map(str::to_owned);
+                Self { hint, ..Self::new(State::Parked, "refused", fact) }
             }
         }
     }
@@ -64,6 +76,9 @@ impl Failure {
     /// memory.
     fn cut(&mut self) {
         cut(&mut self.message, MESSAGE_BYTES);
+        if let Some(hint) = &mut self.hint {
+            cut(hint, MESSAGE_BYTES);
+        }
         if let Some(name) = &mut self.error_type {
             cut(name, ERROR_TYPE_BYTES);
         }
@@ -84,7 +99,8 @@ impl Failure {
     pub fn bytes(&self) -> usize {
         let optional = |text: &Option<String>| text.as_ref().map_or(0, String::len);
         let log: usize = self.log.iter().map(line_bytes).sum();
-        size_of::<Self>() + self.message.len() + optional(&self.error_type) + optional(&self.trace) + log
+        let texts = self.message.len() + optional(&self.hint) + optional(&self.error_type) + optional(&self.trace);
+        size_of::<Self>() + texts + log
     }
 }
 
@@ -133,7 +149,8 @@ pub fn decide(verdict: Verdict, log: Vec<LogLine>) -> Decision {
                 Code::Refused | Code::MustMatch | Code::Undecodable => State::Parked,
                 Code::Denied | Code::Invalid | Code::Limit => State::Dead,
             };
-            Failure::new(state, refusal.code.as_str(), refusal.message)
+            let hint = refusal.hint.map(str::to_owned);
+            Failure { hint, ..Failure::new(state, refusal.code.as_str(), refusal.message) }
         }
     };
     failure.log = log;
@@ -175,8 +192,15 @@ mod tests {
         Verdict::Stopped(Stop { kind, message: String::new(), backtrace: None })
     }
 
+    fn failure(verdict: Verdict) -> Failure {
+        match decide(verdict, Vec::new()) {
+            Decision::Fail(failure) => *failure,
+            other => panic!("{other:?}"),
+        }
+    }
+
     fn refused(code: Code) -> Verdict {
-        Verdict::Refused(Refusal { code, message: String::new() })
+        Verdict::Refused(Refusal::new(code, ""))
     }
 
     #[test]
@@ -191,6 +215,25 @@ mod tests {
         for code in [Code::Denied, Code::Invalid, Code::Limit] {
             assert_eq!(outcome(refused(code)), Some((State::Dead, code.as_str())));
         }
+    }
+
+    #[test]
+    fn a_hint_is_weirs_own() {
+        let text = || hint::with("no", "run this");
+        let returned =
+            Returned { action: Action::Reject, error_type: text(), message: text(), trace: None, after_ms: None };
+        let of_handler = failure(Verdict::Failed(returned));
+        assert_eq!((of_handler.message, of_handler.hint), (text(), None), "a handler's words stay as they are");
+
+        let refusal = Refusal { hint: Some("do that"), ..Refusal::denied(text()) };
+        let refused = failure(Verdict::Refused(refusal));
+        assert_eq!((refused.message, refused.hint.as_deref()), (text(), Some("do that")));
+
+        let write = |code| Failure::of_write(&WriteError::Refused { code, message: text() });
+        assert_eq!(write(121).hint, None);
+        let duplicate = write(11_000);
+        assert_eq!(duplicate.message, "mongodb refused a write: no\nhint: run this (code 11000)");
+        assert_eq!(duplicate.hint.as_deref(), Some("use `upsert` for a document that may be there already"));
     }
 
     #[test]

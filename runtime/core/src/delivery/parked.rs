@@ -104,6 +104,7 @@ fn parked(id: ParkedId, entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms
         reason: failure.reason.to_owned(),
         limit: failure.limit.map(str::to_owned),
         message: message.clone(),
+        hint: failure.hint.as_deref().map(cut),
         error_type: failure.error_type.as_deref().map(cut),
         trace: failure.trace.as_deref().map(cut),
         attempts: vec![Attempt { at_ms, reason: failure.reason.to_owned(), message }],

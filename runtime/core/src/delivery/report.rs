@@ -103,6 +103,7 @@ fn failed(event: &Event, handler: &str, failure: &Failure) {
         reason = failure.reason,
         limit = failure.limit,
         error = cut(&failure.message),
+        hint = failure.hint.as_deref().map(cut),
         error_type = failure.error_type,
         trace = failure.trace.as_deref().map(cut),
         "delivery_failed"
@@ -118,6 +119,7 @@ fn undelivered(slot: &Slot, failure: &Failure) {
         state = failure.state.as_str(),
         reason = failure.reason,
         error = cut(&failure.message),
+        hint = failure.hint.as_deref().map(cut),
         "record_failed"
     );
 }

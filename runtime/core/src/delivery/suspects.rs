@@ -62,14 +62,14 @@ impl Suspects {
     }
 }
 
-/// Returns the failure of a delivery that has had all its tries.
+/// Returns the failure of a delivery that has had all its tries. `why` is a fact and perhaps a hint.
 pub(super) fn failure(kind: FaultKind, why: &str) -> Failure {
     let (reason, limit) = match kind {
         FaultKind::Slow => ("slow", Some("documents_ms")),
         FaultKind::Unauthorized => ("unauthorized", None),
         FaultKind::Unanswered => ("unanswered", None),
     };
-    Failure { limit, ..Failure::new(State::Parked, reason, why) }
+    Failure { limit, ..Failure::of_text(State::Parked, reason, why) }
 }
 
 #[cfg(test)]

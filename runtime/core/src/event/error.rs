@@ -1,7 +1,8 @@
 //! Why a record cannot be decoded, in words for people. Owns the texts; knows nothing of how a form is read.
 //!
 //! Pure. Invariant: a text quotes names of columns and types, never a value, because a payload may hold data that must
-//! not be in a log. A name from the record is cut and escaped first (`bounds::shown`).
+//! not be in a log. A name from the record is cut and escaped first (`bounds::shown`), so it cannot begin a line that
+//! reads like a hint.
 
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Error {
@@ -11,8 +12,8 @@ pub(super) enum Error {
     )]
     RecordTooLarge { bytes: usize, limit: usize },
     #[error(
-        "its headers cannot be read: kafka's client reads at most 100,000; see which producer writes so many, and look the \
-         record up in the topic"
+        "its headers cannot be read: kafka's client reads at most 100,000\nhint: see which producer writes so many, and look \
+         the record up in the topic"
     )]
     HeadersUnreadable,
     #[error("the value is not UTF-8 at byte {at}")]
@@ -48,7 +49,8 @@ pub(super) enum Error {
     Key(&'static str),
     #[error(
         "the value holds a payload, and beside it {0}, so it may be what the EventRouter places beside a payload, or a \
-         payload itself: name the column in OUTBOX_OTHER_COLUMNS or OUTBOX_COLUMNS where it is placed"
+         payload itself\nhint: if it is a column that the EventRouter places there, name it in OUTBOX_OTHER_COLUMNS or \
+         OUTBOX_COLUMNS"
     )]
     Ambiguous(String),
     #[error("the row has the column {0} twice")]

@@ -89,9 +89,12 @@ impl From<wire::Error> for Error {
     }
 }
 
-/// Returns what a handler can do instead if MongoDB refuses with this code. The text starts with a semicolon, or is
-/// empty.
+/// Returns what a handler can do instead if MongoDB refuses its read or write with this code.
 #[must_use]
-pub fn remedy(code: i32) -> &'static str {
-    if code == DUPLICATE_KEY { "; use `upsert` for a document that may be there already" } else { "" }
+pub fn remedy(code: i32, writes: bool) -> Option<&'static str> {
+    match code {
+        DUPLICATE_KEY => Some("use `upsert` for a document that may be there already"),
+        BSON_OBJECT_TOO_LARGE if !writes => Some("ask for fewer documents, or for fewer fields"),
+        _ => None,
+    }
 }

@@ -64,6 +64,9 @@ pub struct ParkedSummary {
     pub reason: String,
     /// The beginning of the reason in words.
     pub message: String,
+    /// The beginning of what to do about it.
+    #[serde(default)]
+    pub hint: Option<String>,
     /// The number of the last attempt.
     pub attempt: i32,
     /// When it was parked, in milliseconds since 1970.
@@ -156,7 +159,7 @@ fn summary() -> Document {
     let mut fields = doc! {
         "key": 1, "handler": 1, "event_id": 1, "record": 1, "state": 1, "reason": 1, "attempt": 1, "parked_at": 1,
     };
-    for name in ["event_type", "aggregate_type", "aggregate_id", "message"] {
+    for name in ["event_type", "aggregate_type", "aggregate_id", "message", "hint"] {
         let field = format!("${name}");
         let is_text = doc! { "$eq": [{ "$type": &field }, "string"] };
         let cut = doc! { "$substrCP": [&field, 0, SUMMARY_CHARS] };

@@ -98,6 +98,9 @@ pub struct Parked {
     pub limit: Option<String>,
     /// The reason in words, for people.
     pub message: String,
+    /// What to do about it, if Weir knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
     /// The type that failures are grouped by, if the handler gave one.
     pub error_type: Option<String>,
     /// The handler's stack, if there is one.
@@ -179,6 +182,7 @@ mod tests {
             reason: "undecodable".into(),
             limit: None,
             message: "why".into(),
+            hint: None,
             error_type: None,
             trace: None,
             attempts: vec![Attempt { at_ms: 9, reason: "undecodable".into(), message: "why".into() }],

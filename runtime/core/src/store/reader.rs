@@ -128,7 +128,7 @@ fn count_command(query: &Query) -> RawDocumentBuf {
 /// reply.
 fn documents(found: Found) -> Result<Vec<RawDocumentBuf>, Error> {
     if found.more {
-        let message = "the documents found are more than the 16 MiB of one reply: ask for fewer, or for fewer fields";
+        let message = "the documents found are more than the 16 MiB of one reply";
         return Err(Error::Refused { code: BSON_OBJECT_TOO_LARGE, message: message.to_owned() });
     }
     Ok(found.documents)

@@ -34,7 +34,7 @@ impl types::Host for State {
         match error {
             CallError::Refused(refusal) => {
                 self.refused(&refusal);
-                Ok(types::Error { code: refusal.code.as_str().to_owned(), message: refusal.message })
+                Ok(types::Error { code: refusal.code.as_str().to_owned(), message: refusal.text() })
             }
             CallError::Ended(error) => Err(error),
         }
@@ -57,8 +57,8 @@ impl documents::Host for State {
         query.limit = Some(wanted.min(most.saturating_add(1)));
         let found = self.read(Verb::Find, query).await?;
         if found.len() > most as usize {
-            let message = format!("find in {name}: found_documents: more than {most} documents; ask with a limit");
-            return Err(Refusal { code: Code::Limit, message }.into());
+            let fact = format!("find in {name}: found_documents: more than {most} documents");
+            return Err(Refusal { hint: Some("ask with a limit"), ..Refusal::limit(fact) }.into());
         }
         found.iter().map(|document| self.give(document)).collect()
     }
@@ -135,7 +135,7 @@ impl documents::Host for State {
         let (number, count) = (write as usize, self.written());
         if number >= count {
             let message = format!("effect-of: this delivery has no write {write}, it has {count}");
-            return Err(Refusal { code: Code::Invalid, message }.into());
+            return Err(Refusal::invalid(message).into());
         }
         let effect = self.view()?.effect(number).cloned();
         let effect = effect.map_err(|needs| self.abandoned(Abandoned::Needs(needs)))?;
@@ -227,7 +227,7 @@ impl State {
         if self.statements > self.budget.writes {
             let message =
                 format!("{} in {name}: writes: more than {} in one delivery", verb.as_str(), self.budget.writes);
-            return Err(Refusal { code: Code::Limit, message }.into());
+            return Err(Refusal::limit(message).into());
         }
         let write = self.checked(verb, &collection, build)?;
         self.holds(asked, write.bytes())?;
@@ -283,10 +283,11 @@ impl State {
     /// Turns an error from MongoDB into the error of the call.
     fn unanswered(&mut self, verb: Verb, name: &str, error: &store::Error) -> CallError {
         let called = format_args!("{} in {name}", verb.as_str());
-        let refused = |code, message| CallError::Refused(Refusal { code, message });
+        let refused = |code, message| CallError::Refused(Refusal::new(code, message));
         let kind = match error {
             store::Error::Refused { code, .. } => {
-                return refused(Code::Refused, format!("{called}: {error}{}", store::remedy(*code)));
+                let refusal = Refusal::refused(format!("{called}: {error}"));
+                return CallError::Refused(Refusal { hint: store::remedy(*code, verb.writes()), ..refusal });
             }
             store::Error::MustMatch => {
                 return refused(Code::MustMatch, format!("{called}: it had to match a document"));
@@ -338,6 +339,6 @@ impl State {
 
     fn malformed(error: &impl std::fmt::Display) -> CallError {
         let message = format!("a document found cannot be decoded: {error}");
-        CallError::Refused(Refusal { code: Code::Undecodable, message })
+        CallError::Refused(Refusal::new(Code::Undecodable, message))
     }
 }

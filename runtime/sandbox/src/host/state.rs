@@ -18,7 +18,7 @@ use super::wasi_clocks::Clock;
 use weir_core::call::{Fault, HandlerKey, Stop, StopKind, Verdict};
 use weir_core::documents::Expressions;
 use weir_core::documents::view::{Needs, View};
-use weir_core::documents::{Code, Grants, Mode, Refusal};
+use weir_core::documents::{Grants, Mode, Refusal};
 use weir_core::event::Event;
 
 /// The limits of one call. The sandbox's limits say what each one means.
@@ -216,7 +216,7 @@ impl State {
     /// Ends the call if it comes from `describe`, because only a delivery may make it.
     pub(super) fn only_in_delivery(&mut self, call: &str) -> wasmtime::Result<()> {
         if self.view.is_none() {
-            let refusal = Refusal { code: Code::Denied, message: format!("{call}: describe may call nothing but log") };
+            let refusal = Refusal::denied(format!("{call}: describe may call nothing but log"));
             self.refused(&refusal);
             return Err(wasmtime::Error::msg(refusal.message));
         }

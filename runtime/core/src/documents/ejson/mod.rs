@@ -47,13 +47,15 @@ pub struct Invalid {
     pub path: String,
     /// What is wrong there.
     pub message: String,
+    /// What to write instead, if that is known.
+    pub hint: Option<&'static str>,
     /// Whether the text is valid so far, but longer than [`MAX_BYTES`] or [`MAX_TEXT_BYTES`].
     pub too_large: bool,
 }
 
 impl Invalid {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { path: String::new(), message: message.into(), too_large: false }
+        Self { path: String::new(), message: message.into(), hint: None, too_large: false }
     }
 
     /// Returns the error for BSON that is longer than MongoDB accepts.

@@ -27,17 +27,16 @@ fn integer(text: &str) -> Result<Number, Invalid> {
     }
     let number: i64 = text.parse().map_err(|_| {
         let number = shown(text);
-        Invalid::new(format!("{number} is not an integer of 64 bits: write {{\"$numberDecimal\": \"…\"}}"))
+        let fact = format!("{number} is not an integer of 64 bits");
+        Invalid { hint: Some("write {\"$numberDecimal\": \"…\"}"), ..Invalid::new(fact) }
     })?;
     Ok(i32::try_from(number).map_or(Number::Int64(number), Number::Int32))
 }
 
 fn rounded(text: &str) -> Invalid {
-    Invalid::new(format!(
-        "{} has digits that a double does not give back: write {{\"$numberDecimal\": \"…\"}} to keep them all, or \
-         {{\"$numberDouble\": \"…\"}} to have it rounded",
-        shown(text)
-    ))
+    let hint = "write {\"$numberDecimal\": \"…\"} to keep them all, or {\"$numberDouble\": \"…\"} to have it rounded";
+    let fact = format!("{} has digits that a double does not give back", shown(text));
+    Invalid { hint: Some(hint), ..Invalid::new(fact) }
 }
 
 /// Returns whether the shortest decimal for `double` has the value that is written in `text`.

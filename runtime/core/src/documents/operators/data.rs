@@ -61,7 +61,7 @@ pub(super) fn plain(value: RawBsonRef<'_>) -> Check {
         let key = element.key().as_str();
         if key.starts_with('$') && !is_reference(key) {
             let name = shown(key);
-            return Err(Objection::denied(format!("`{name}` is not allowed here, where a plain value stands")));
+            return Err(Objection::denied(format!("`{name}` is not allowed in a plain value")));
         }
         refuse_javascript(element)
     })

@@ -64,15 +64,16 @@ impl Allowance {
         self.take(&self.corners, elements, MOST_CORNERS, "elements in the arrays of shapes", "use a simpler shape")
     }
 
-    fn take(&self, used: &Cell<usize>, more: usize, most: usize, what: &str, hint: &str) -> Check {
+    fn take(&self, used: &Cell<usize>, more: usize, most: usize, what: &str, hint: &'static str) -> Check {
         used.set(used.get().saturating_add(more));
         if self.allowed == Expressions::All || used.get() <= most {
             return Ok(());
         }
-        Err(Objection::limit(format!(
+        let fact = format!(
             "more than {most} {what} are not allowed by the handler's setting `expressions = \"safe\"`: MongoDB cannot \
-             interrupt them; {hint}"
-        )))
+             interrupt them"
+        );
+        Err(Objection::limit(fact).hinting(hint))
     }
 
     fn read(&self, readings: u64) -> Check {
@@ -81,10 +82,11 @@ impl Allowance {
         if self.allowed == Expressions::All || sum <= MOST_READINGS {
             return Ok(());
         }
-        Err(Objection::limit(format!(
+        let fact = format!(
             "expressions that may read the document more than {MOST_READINGS} times are not allowed by the handler's setting \
-             `expressions = \"safe\"`: MongoDB cannot interrupt them; refer to fewer fields, or in fewer stages"
-        )))
+             `expressions = \"safe\"`: MongoDB cannot interrupt them"
+        );
+        Err(Objection::limit(fact).hinting("refer to fewer fields, or in fewer stages"))
     }
 }
 
@@ -161,7 +163,7 @@ impl<'a> Expression<'a> {
     fn object(&mut self, document: &RawDocument) -> Result<u64, Objection> {
         let operator = first_key(document)?.is_some_and(|key| key.starts_with('$'));
         if operator && document.into_iter().nth(1).is_some() {
-            return Err(Objection::invalid("an operator stands alone in its object"));
+            return Err(Objection::invalid("an operator must stand alone in its object"));
         }
         let mut size = 0_u64;
         for element in document {
@@ -221,8 +223,9 @@ fn trims_letters(key: &str, value: RawBsonRef<'_>) -> bool {
 }
 
 fn loops(key: &str) -> Objection {
-    Objection::denied(format!(
-        "`{key}` is not allowed by the handler's setting `expressions = \"safe\"`: MongoDB before 8.1 cannot interrupt \
-         it; compute the value in the handler, or set `expressions = \"all\"` for this handler in weir.toml"
-    ))
+    let fact = format!(
+        "`{key}` is not allowed by the handler's setting `expressions = \"safe\"`: MongoDB before 8.1 cannot interrupt it"
+    );
+    let hint = "compute the value in the handler, or set `expressions = \"all\"` for this handler in weir.toml";
+    Objection::denied(fact).hinting(hint)
 }

@@ -26,7 +26,8 @@ pub(super) fn clauses(filter: &RawDocument, allowance: &Allowance) -> Check {
             Some(Clause::Filters) => filters(value, allowance),
             Some(Clause::Expression) => expression::expression(value, allowance),
             None if listed(CONDITIONS, key).is_some() => {
-                Err(Objection::invalid(format!("`{key}` stands in place of a field: write {{field: {{{key}: …}}}}")))
+                let fact = format!("`{key}` is in the place of a field's name");
+                Err(Objection::invalid(fact).hinting("write {field: {operator: …}}"))
             }
             None => Err(unlisted(key, "the operators of filters")),
         }
@@ -49,7 +50,7 @@ pub(super) fn condition(value: RawBsonRef<'_>, allowance: &Allowance) -> Check {
     match value {
         RawBsonRef::Document(document) if has_operators(document)? => each(document, |key, value| {
             if !key.starts_with('$') {
-                return Err(Objection::invalid("a field stands among operators"));
+                return Err(Objection::invalid("a field is among operators"));
             }
             let kind = listed(CONDITIONS, key).ok_or_else(|| unlisted(key, "the operators of filters"))?;
             argument(kind, value, allowance)

@@ -40,21 +40,32 @@ pub struct Objection {
     pub path: String,
     /// What is wrong there.
     pub message: String,
+    /// What the handler can do instead, if that is known.
+    pub hint: Option<&'static str>,
 }
 
 type Check = Result<(), Objection>;
 
 impl Objection {
+    fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, path: String::new(), message: message.into(), hint: None }
+    }
+
     pub(super) fn denied(message: impl Into<String>) -> Self {
-        Self { code: Code::Denied, path: String::new(), message: message.into() }
+        Self::new(Code::Denied, message)
     }
 
     pub(super) fn limit(message: impl Into<String>) -> Self {
-        Self { code: Code::Limit, path: String::new(), message: message.into() }
+        Self::new(Code::Limit, message)
     }
 
     pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self { code: Code::Invalid, path: String::new(), message: message.into() }
+        Self::new(Code::Invalid, message)
+    }
+
+    pub(super) fn hinting(mut self, hint: &'static str) -> Self {
+        self.hint = Some(hint);
+        self
     }
 
     /// Returns the same objection as seen from the document that holds its place under `name`.
@@ -65,8 +76,8 @@ impl Objection {
 }
 
 impl From<Invalid> for Objection {
-    fn from(Invalid { path, message, too_large }: Invalid) -> Self {
-        Self { code: if too_large { Code::Limit } else { Code::Invalid }, path, message }
+    fn from(Invalid { path, message, hint, too_large }: Invalid) -> Self {
+        Self { code: if too_large { Code::Limit } else { Code::Invalid }, path, message, hint }
     }
 }
 
@@ -78,12 +89,14 @@ impl From<bson::error::Error> for Objection {
 
 /// Returns the objection to a `$` name that is not in the list for its place.
 fn unlisted(name: &str, place: &str) -> Objection {
-    let reason = names::DENIED.iter().find(|(denied, _)| *denied == name).map(|(_, reason)| *reason);
+    let denied = names::DENIED.iter().find(|(denied, _)| *denied == name).map(|(_, why)| why);
     let name = shown(name);
-    Objection::denied(match reason {
-        Some(reason) => format!("`{name}` is not allowed: {reason}"),
-        None => format!("`{name}` is not among {place} that handlers may use"),
-    })
+    match denied {
+        Some(why) => {
+            Objection { hint: why.hint, ..Objection::denied(format!("`{name}` is not allowed: {}", why.reason)) }
+        }
+        None => Objection::denied(format!("`{name}` is not among {place} that handlers may use")),
+    }
 }
 
 /// Checks each member of a document. An objection names the member.

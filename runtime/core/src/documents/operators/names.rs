@@ -285,13 +285,22 @@ pub(super) const EXPRESSIONS: &[(&str, Cost)] = &[
 /// MongoDB's own variables in expressions. A handler's variables begin with a small letter.
 pub(super) const VARIABLES: &[(&str, ())] = &[("CURRENT", ()), ("REMOVE", ()), ("ROOT", ())];
 
-const JAVASCRIPT: &str = "it runs JavaScript";
-const ELSEWHERE: &str = "it reaches another collection";
-const CLOCK: &str = "MongoDB's clock differs from run to run; use the delivery's `now`";
-const CHANCE: &str = "it gives another value at every run; use the delivery's `random`";
+/// Why a name is denied, and what to use instead.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Denied {
+    pub(super) reason: &'static str,
+    pub(super) hint: Option<&'static str>,
+}
+
+const JAVASCRIPT: Denied = Denied { reason: "it runs JavaScript", hint: None };
+const ELSEWHERE: Denied = Denied { reason: "it reaches another collection", hint: None };
+const CLOCK: Denied =
+    Denied { reason: "MongoDB's clock differs from run to run", hint: Some("use the delivery's `now`") };
+const CHANCE: Denied =
+    Denied { reason: "it gives another value at every run", hint: Some("use the delivery's `random`") };
 
 /// The names that people are likely to try, and why they are denied.
-pub(super) const DENIED: &[(&str, &str)] = &[
+pub(super) const DENIED: &[(&str, Denied)] = &[
     ("$where", JAVASCRIPT),
     ("$function", JAVASCRIPT),
     ("$accumulator", JAVASCRIPT),

@@ -120,10 +120,11 @@ fn computed(key: &str) -> Objection {
 }
 
 fn refused(what: &str) -> Objection {
-    Objection::denied(format!(
-        "{what} by the handler's setting `expressions = \"safe\"`: MongoDB does not interrupt the search of a text; begin the \
-         pattern with `^` and a fixed text, match in the handler, or set `expressions = \"all\"` for this handler in weir.toml"
-    ))
+    let setting = "the handler's setting `expressions = \"safe\"`";
+    let fact = format!("{what} by {setting}: MongoDB does not interrupt the search of a text");
+    let hint = "begin the pattern with `^` and a fixed text, match in the handler, or set `expressions = \"all\"` for this \
+                handler in weir.toml";
+    Objection::denied(fact).hinting(hint)
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ pub fn update(update: &RawDocument, expressions: Expressions) -> Result<(), Obje
             patterns::check(value, expressions)?;
         }
         if !key.starts_with('$') {
-            return Err(Objection::invalid("not an update operator; to store a whole document use replace-one"));
+            return Err(
+                Objection::invalid("not an update operator").hinting("use replace-one to store a whole document")
+            );
         }
         let kind = listed(UPDATES, key).ok_or_else(|| unlisted(key, "the update operators"))?;
         let RawBsonRef::Document(paths) = value else {

@@ -29,7 +29,7 @@ use crate::store::IdKey;
 pub use read::find;
 pub use write::{delete, insert, replace, update};
 
-/// The most bytes of a message.
+/// The most bytes of a message, without its hint.
 const MAX_MESSAGE_BYTES: usize = 1_000;
 
 /// The most bytes of an `_id` that is told apart from others. A longer one would be held three times for as long as its
@@ -99,7 +99,7 @@ impl Call<'_> {
         let objection = objection.into();
         let mut message = format!("{} on {}: {argument}: {objection}", self.verb.as_str(), self.collection);
         message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
-        Refusal { code: objection.code, message }
+        Refusal { hint: objection.hint, ..Refusal::new(objection.code, message) }
     }
 
     fn parse(&self, argument: &str, text: &str) -> Result<RawDocumentBuf, Refusal> {

@@ -203,8 +203,9 @@ fn an_upsert_leaves_no_id_to_mongodb() {
     for (verb, filter, change) in refused {
         let refusal = write(verb, &[filter, change], upsert).expect_err(filter);
         assert_eq!(refusal.code, Code::Invalid);
-        let expected = format!("{} on users: filter: an upsert's `_id` is named by an equality here", verb.as_str());
+        let expected = format!("{} on users: filter: an upsert needs an `_id`: ", verb.as_str());
         assert!(refusal.message.starts_with(&expected), "{filter}: {refusal}");
+        assert!(refusal.hint.is_some_and(|hint| hint.starts_with("name it by an equality here")), "{filter}");
         // Without the option, no document is inserted and none needs an id.
         assert!(write(verb, &[filter, change], None).is_ok(), "{filter}");
     }
@@ -295,6 +296,24 @@ fn queries() {
         let query = query(verb, filter, options);
         assert_eq!((query.by_id, query.id), (by_id, id), "{filter} {options:?}");
     }
+}
+
+#[test]
+fn what_to_do_instead_is_a_line_of_its_own_behind_the_fact() {
+    let refusal = refusal(Verb::UpdateOne, &["{}", r#"{"$currentDate":{"a":true}}"#], None).expect("refused");
+    let fact = "update-one on users: update: $currentDate: `$currentDate` is not allowed: MongoDB's clock differs from run \
+                to run";
+    assert_eq!(refusal.message, fact);
+    assert_eq!(refusal.text(), format!("{fact}\nhint: use the delivery's `now`"));
+}
+
+#[test]
+fn a_fact_that_is_cut_keeps_its_hint() {
+    let level = format!(r#"{{"{}":"#, "x".repeat(60));
+    let update = format!(r#"[{{"$set":{}{{"$rand":{{}}}}{}}}]"#, level.repeat(40), "}".repeat(40));
+    let refusal = refusal(Verb::UpdateOne, &["{}", &update], None).expect("refused");
+    assert_eq!(refusal.message.len(), MAX_MESSAGE_BYTES);
+    assert!(refusal.text().ends_with("xx\nhint: use the delivery's `random`"), "{}", refusal.text());
 }
 
 #[test]

@@ -96,7 +96,7 @@ pub fn replace(call: &Call<'_>, filter: &str, document: &str, options: Option<&s
     let document = stored(document).map_err(|objection| call.refuse("document", objection))?;
     let has_id = matches!(document.get("_id"), Ok(Some(_)));
     if options.upsert && !has_id && !matches!(named, NamedId::One(_)) {
-        return Err(call.refuse("filter", unnamed_id("by an equality here, or in the document")));
+        return Err(call.refuse("filter", unnamed_id("name it by an equality here, or in the document")));
     }
     let statement = update_statement(call, &filter, RawBsonRef::Document(&document), &options);
     finish(call, Kind::Update, statement, (named, &filter), &options)
@@ -243,14 +243,14 @@ fn with_id(document: &RawDocument, id: ObjectId) -> Result<RawDocumentBuf, Objec
 /// to be that of the document found, so there the handler must name it.
 fn settle_id(call: &Call<'_>, named: NamedId<'_>, update: RawBson, origin: &Origin<'_>) -> Result<RawBson, Refusal> {
     let RawBson::Document(update) = update else {
-        return Err(call.refuse("filter", unnamed_id("by an equality here")));
+        return Err(call.refuse("filter", unnamed_id("name it by an equality here")));
     };
     if sets_id(&update) {
         return Ok(RawBson::Document(update));
     }
     if named != NamedId::Absent {
         // MongoDB takes the new document's `_id` from some of these conditions but not from others.
-        return Err(call.refuse("filter", unnamed_id("by an equality here, or not at all")));
+        return Err(call.refuse("filter", unnamed_id("name it by an equality here, or not at all")));
     }
     let id = origin.id(0);
     let mut settled = with_room(update.as_bytes().len());
@@ -273,6 +273,6 @@ fn sets_id(update: &RawDocument) -> bool {
     })
 }
 
-fn unnamed_id(place: &str) -> Objection {
-    Objection::invalid(format!("an upsert's `_id` is named {place}: MongoDB would make another one up at every run"))
+fn unnamed_id(hint: &'static str) -> Objection {
+    Objection::invalid("an upsert needs an `_id`: MongoDB would make another one up at every run").hinting(hint)
 }
