@@ -16,6 +16,8 @@ use weir_core::store::{self, Store};
 type Answer<T> = Result<Json<T>, Problem>;
 
 /// How far the group has come.
+///
+/// All partitions are in one answer. If MongoDB has more than 16 MiB of them, the answer is 503.
 #[utoipa::path(
     get,
     path = "/v1/progress",
@@ -31,6 +33,8 @@ pub(super) async fn progress(State(state): State<super::State>) -> Answer<Vec<Pa
 }
 
 /// The handlers that hosts have loaded.
+///
+/// All handlers are in one answer. If MongoDB has more than 16 MiB of them, the answer is 503.
 #[utoipa::path(
     get,
     path = "/v1/handlers",

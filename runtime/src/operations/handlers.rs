@@ -27,7 +27,7 @@ pub struct Handler {
 /// Returns every handler that was ever loaded, in the order of their ids.
 ///
 /// # Errors
-/// Fails if MongoDB refuses a command or does not answer.
+/// If MongoDB has more than one reply of 16 MiB. Also fails if MongoDB refuses a command or does not answer.
 pub async fn list(store: &Store) -> Result<Vec<Handler>, store::Error> {
     let shown = |known: store::HandlerDocument| Handler {
         id: known.id,

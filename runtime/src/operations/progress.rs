@@ -29,7 +29,7 @@ pub struct PartitionProgress {
 /// Returns the group's partitions, by topic and number.
 ///
 /// # Errors
-/// Fails if MongoDB refuses a command or does not answer.
+/// If MongoDB has more than one reply of 16 MiB. Also fails if MongoDB refuses a command or does not answer.
 pub async fn list(store: &Store) -> Result<Vec<PartitionProgress>, store::Error> {
     Ok(store.all_progress().await?.into_iter().map(shown).collect())
 }

@@ -36,6 +36,9 @@ mod typed;
 pub mod wire;
 pub mod write;
 
+#[cfg(test)]
+mod listed_test;
+
 pub use claims::{Claimed, GroupProgress, StartDecision};
 pub use codes::is_conflict_of_commit;
 pub use deployed::{DeployedHandler, Deployment, HandlerDocument};
@@ -148,7 +151,7 @@ impl Store {
         found.map(|document| typed::read(collection, document)).transpose()
     }
 
-    /// Returns the documents that a filter finds, as many as one reply holds.
+    /// Returns the documents that a filter finds. Fails if one reply does not hold them.
     async fn all<T: DeserializeOwned>(
         &self,
         collection: &str,
@@ -172,7 +175,13 @@ impl Store {
         if let Some(sort) = sort {
             command.insert("sort", sort);
         }
-        first_batch(&self.own(command).await?)
+        let reply = self.own(command).await?;
+        let cursor = reply.get_document("cursor").and_then(|cursor| cursor.get_i64("id")).unwrap_or_default();
+        if cursor != 0 {
+            self.own(doc! { "killCursors": collection, "cursors": [cursor] }).await?;
+            return Err(Error::Fault(format!("{collection} has more than the 16 MiB of one reply of mongodb")));
+        }
+        first_batch(&reply)
     }
 }
 
