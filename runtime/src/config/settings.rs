@@ -93,7 +93,7 @@ settings! {
     /// The password of the private key.
     "KAFKA_SSL_KEY_PASSWORD" kafka_ssl_key_password: Option<Secret> = check::password().optional();
 
-    /// The MongoDB replica set for documents and progress.
+    /// The MongoDB for documents and progress: a replica set, or a sharded cluster.
     "MONGODB_URI" mongodb_uri: Secret = check::mongodb_uri();
     /// The database of the handlers' collections.
     "MONGODB_DATABASE" mongodb_database: String = check::database().default("activity_read");
