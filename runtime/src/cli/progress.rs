@@ -23,7 +23,10 @@ pub(super) fn command() -> Command {
     let set = Command::new("set")
         .about("Sets the offset at which a partition goes on; a running host sees it within 15 s")
         .arg(
-            Arg::new(TOPIC).long(TOPIC).value_name("TOPIC").help("The topic [default: KAFKA_TOPIC, where that is one]"),
+            Arg::new(TOPIC)
+                .long(TOPIC)
+                .value_name("TOPIC")
+                .help("The topic [default: KAFKA_TOPIC, if it names one topic]"),
         )
         .arg(
             Arg::new(PARTITION)
