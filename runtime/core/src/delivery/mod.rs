@@ -49,6 +49,8 @@ mod turns;
 #[cfg(test)]
 mod batch_test;
 #[cfg(test)]
+mod committer_test;
+#[cfg(test)]
 mod crash_test;
 
 pub use backlog::BATCH_BYTES;

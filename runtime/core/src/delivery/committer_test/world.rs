@@ -1,0 +1,244 @@
+//! A committer on a MongoDB, a clock, handlers and a hop that do what a test asks for.
+//!
+//! Nothing happens by itself: time passes when somebody sleeps or a test says so, and the committer goes on when a test
+//! lets it. MongoDB holds no documents and accepts everything unless the test says otherwise.
+
+use std::collections::VecDeque;
+use std::future::{poll_fn, ready};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use super::super::committer::Committer;
+use super::super::entry::{Entry, Item, Ledger};
+use super::super::hop::{Done, Hop, Later, Said, Work};
+use super::guests::Guests;
+use super::mongo::{Line, Mongo};
+use crate::clock::Clock;
+use crate::event::{Event, RawRecord};
+use crate::store::{Claim, Options, PartitionId, Store};
+use crate::telemetry::health::Health;
+use crate::telemetry::metrics::Metrics;
+
+/// The most events of a batch.
+const BATCH: usize = 10;
+/// So many polls are enough for whatever a test lets happen.
+const POLLS: usize = 2_000;
+
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no test panics here")
+}
+
+/// A clock in milliseconds.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ticks(Arc<AtomicU64>);
+
+impl Ticks {
+    pub(super) fn pass(&self, time: Duration) {
+        let ms = u64::try_from(time.as_millis()).expect("a short time");
+        self.0.fetch_add(ms, Ordering::Relaxed);
+    }
+}
+
+impl Clock for Ticks {
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.elapsed().as_millis()).expect("a short time")
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let (clock, mut sleeps) = (self.clone(), false);
+        Box::pin(poll_fn(move |context| {
+            if std::mem::replace(&mut sleeps, true) {
+                clock.pass(duration);
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        }))
+    }
+
+    fn random(&self) -> u64 {
+        0
+    }
+}
+
+/// Something that waits while it is shut.
+#[derive(Debug, Default)]
+pub(super) struct Gate {
+    shut: AtomicBool,
+    waiting: Mutex<Vec<Waker>>,
+}
+
+impl Gate {
+    pub(super) fn shut(&self) {
+        self.shut.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn open(&self) {
+        self.shut.store(false, Ordering::Relaxed);
+        lock(&self.waiting).drain(..).for_each(Waker::wake);
+    }
+
+    /// Whether anybody waits for it.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !lock(&self.waiting).is_empty()
+    }
+
+    pub(super) async fn pass(&self) {
+        poll_fn(|context| {
+            if !self.shut.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            lock(&self.waiting).push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// The loop's end of the hop.
+#[derive(Debug, Default)]
+struct Queue {
+    works: Mutex<VecDeque<Work>>,
+    closed: AtomicBool,
+    done: Mutex<Vec<Done>>,
+}
+
+impl Hop for Queue {
+    fn next(&self) -> Later<'_, Option<Work>> {
+        Box::pin(poll_fn(|_| match lock(&self.works).pop_front() {
+            None if !self.closed.load(Ordering::Relaxed) => Poll::Pending,
+            work => Poll::Ready(work),
+        }))
+    }
+
+    fn say(&self, said: Said) -> Later<'_, ()> {
+        if let Said::Done(done) = said {
+            lock(&self.done).push(done);
+        }
+        Box::pin(ready(()))
+    }
+}
+
+/// A committer that owns one partition, with everything that it meets.
+pub(super) struct World {
+    pub(super) mongo: Arc<Mongo>,
+    pub(super) clock: Ticks,
+    pub(super) health: Health,
+    give_up: Arc<AtomicBool>,
+    queue: Arc<Queue>,
+    running: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    sent: i64,
+}
+
+pub(super) fn partition() -> PartitionId {
+    PartitionId { topic: Arc::from("outbox"), partition: 0 }
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let (clock, queue, give_up) = (Ticks::default(), Arc::new(Queue::default()), Arc::default());
+        let mongo = Arc::new(Mongo::new(clock.clone()));
+        let text = |text: &str| text.to_owned();
+        let options = Options {
+            database: text(super::mongo::DATA),
+            own_database: text("weir"),
+            group: text("group"),
+            owner: text("owner"),
+        };
+        let store = Store::new(Arc::new(Line(Arc::clone(&mongo))), &options);
+        let (health, handlers) = (Health::new(), Arc::new(Guests::new(clock.clone())));
+        let running = {
+            let (store, clock, seen) = (store.clone(), Arc::new(clock.clone()), (Metrics::new(), health.clone()));
+            let (queue, give_up) = (Arc::clone(&queue), Arc::clone(&give_up));
+            async move {
+                let session = store.session().await.expect("mongodb takes it");
+                let ledger = Ledger { group: "group".into(), source: "default".into(), retention_ms: 1_000_000 };
+                let committer = Committer::new((store, session), handlers, (ledger, BATCH), clock, seen, give_up);
+                committer.run(&*queue).await;
+            }
+        };
+        let claim = Claim { highest_created_at_ms: Some(5), ..Claim::new(1, 0) };
+        lock(&queue.works).push_back(Work::Own(vec![(partition(), claim)]));
+        Self { mongo, clock, health, give_up, queue, running: Some(Box::pin(running)), sent: 0 }
+    }
+
+    /// Gives it some work.
+    pub(super) fn give(&self, work: Work) {
+        lock(&self.queue.works).push_back(work);
+    }
+
+    /// Gives it events, each of a type that says what its handler does.
+    pub(super) fn send(&mut self, event_types: &[&str]) {
+        let entries = (self.sent..).zip(event_types).map(|(offset, event_type)| {
+            let item = Item::Event(Arc::new(event(offset, event_type)));
+            Entry::of_log(partition(), offset, item, Arc::new(RawRecord::default()))
+        });
+        let entries: Vec<Entry> = entries.collect();
+        self.sent += i64::try_from(entries.len()).expect("a few");
+        self.give(Work::Commit(entries));
+    }
+
+    /// Asks the committer to give up what it does.
+    pub(super) fn give_up(&self) {
+        self.give_up.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells the committer that no more work comes.
+    pub(super) fn close(&self) {
+        self.queue.closed.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets the committer go on as far as it can.
+    pub(super) fn go_on(&mut self) {
+        for _ in 0..POLLS {
+            let Some(running) = &mut self.running else { return };
+            if running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+                self.running = None;
+            }
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.running.is_none()
+    }
+
+    /// Returns how many records it has reported as finished.
+    pub(super) fn finished(&self) -> usize {
+        lock(&self.queue.done).iter().map(|done| done.finished).sum()
+    }
+
+    /// Whether it has reported that its claim is lost.
+    pub(super) fn has_lost_its_claim(&self) -> bool {
+        lock(&self.queue.done).iter().any(|done| done.lost == [(partition(), 1)])
+    }
+
+    /// Returns what readiness says that it waits for, besides what it waits for at its start.
+    pub(super) fn waits_for(&self) -> Vec<String> {
+        let at_start: Vec<_> = Health::new().readiness().waiting_for.into_iter().map(|wait| wait.what).collect();
+        let now = self.health.readiness().waiting_for.into_iter().map(|wait| wait.what);
+        now.filter(|what| !at_start.contains(what)).collect()
+    }
+}
+
+fn event(offset: i64, event_type: &str) -> Event {
+    Event {
+        id: format!("e{offset}"),
+        sequence: None,
+        event_type: event_type.to_owned(),
+        aggregate_type: String::new(),
+        aggregate_id: "a".to_owned(),
+        payload: "{}".to_owned(),
+        created_at_ms: 5,
+        row_created_at_us: None,
+        headers: Vec::new(),
+        columns: "{}".to_owned(),
+        says_op: true,
+    }
+}
