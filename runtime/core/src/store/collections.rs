@@ -146,3 +146,7 @@ impl Store {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "collections_test.rs"]
+mod tests;
