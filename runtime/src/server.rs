@@ -317,3 +317,7 @@ async fn prepare(
     }
     Ok(None)
 }
+
+#[cfg(test)]
+#[path = "server/last_word_test.rs"]
+mod tests;

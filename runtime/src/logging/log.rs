@@ -341,4 +341,4 @@ fn log_level(level: Level) -> log::Level {
 
 #[cfg(test)]
 #[path = "log_test.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,7 @@ use super::*;
 const SOON: Duration = Duration::from_secs(10);
 
 /// Returns what is logged while `run` runs.
-fn logged(format: LogFormat, level: &str, run: impl FnOnce()) -> String {
+pub(crate) fn logged(format: LogFormat, level: &str, run: impl FnOnce()) -> String {
     let level = crate::config::Settings::of(&[("MONGODB_URI", "mongodb://h"), ("LOG_LEVEL", level)])
         .expect("the settings are right")
         .log_level;
