@@ -23,7 +23,7 @@ async fn parks(world: &World, settings: &[(&str, &str)], bad: &Row, reason: &str
 }
 
 /// Writes documents that MongoDB needs a while to count and longer to update.
-async fn large(world: &World) {
+pub(crate) async fn large(world: &World) {
     for thousands in 0..60 {
         let documents = (0..1_000).map(|number| doc! { "_id": thousands * 1_000 + number, "n": number });
         world.data("large").insert_many(documents).await.expect("mongodb");

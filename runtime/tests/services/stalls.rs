@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use bson::doc;
 use serde_json::json;
 
-use crate::world::{World, row, until};
+use crate::ends::large;
+use crate::world::{Host, World, row, until};
 
 /// How much longer than `SHUTDOWN_TIMEOUT_SECONDS` a stop may take.
 const GOODBYES: Duration = Duration::from_secs(15);
@@ -26,13 +27,46 @@ async fn a_handler_that_takes_minutes_keeps_the_host_from_no_probe_and_no_signal
     world.send([(1, row("Echo", "b", json!({})).created())]).await;
     until("the loop reads on", async || host.stats().await["records"]["event"] == 2).await;
     assert_eq!(host.get("/livez").await.expect("it answers").0, 200);
+    gives_up_in_time(&world, host).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_ends_in_time_while_a_handler_waits_for_its_reads() {
+    for how in ["read", "read-alone"] {
+        let world = World::new(1).await;
+        world.handlers(&["takes-long"]);
+        world.toml("[handlers.takes-long]\ndocuments_ms = 60000\nhost_calls = 1000000\nfuel = 100000000000\n");
+        large(&world).await;
+        let host = world.host(&[("SHUTDOWN_TIMEOUT_SECONDS", "1")]).await;
+        world.send([(0, row("TakesLong", "a", json!({ "how": how })).created())]).await;
+        until("mongodb works for the handler", async || is_read(&world, "large").await).await;
+        gives_up_in_time(&world, host).await;
+        let progress = world.own("progress").find_one(doc! {}).await.expect("mongodb").expect("progress");
+        assert_eq!(progress.get_i64("next").ok(), Some(0), "the next owner runs it: {progress}");
+        // A read in a transaction may still be running, and the next owner finds here which session to end.
+        assert_eq!(world.own("owners").count_documents(doc! { "ended": true }).await.expect("mongodb"), 1);
+    }
+}
+
+/// Stops a host that cannot finish what it does. It must end in time by itself, and park nothing.
+async fn gives_up_in_time(world: &World, host: Host) {
     let begun = Instant::now();
-    host.stop().await;
+    assert_eq!(host.stop().await.code(), Some(0));
     let took = begun.elapsed();
     assert!(took < Duration::from_secs(1) + GOODBYES, "it took {:.1} s", took.as_secs_f64());
     let log = world.log();
+    assert!(log.contains("work_given_up"), "{log}");
     assert!(!log.contains("stop_timed_out"), "it ended by itself: {log}");
     assert!(world.find(&world.own("parked"), doc! {}).await.is_empty());
+}
+
+/// Returns whether MongoDB is reading one of the handlers' collections right now.
+async fn is_read(world: &World, collection: &str) -> bool {
+    let namespace = format!("{}.{collection}", world.data.name());
+    let current = doc! { "$currentOp": { "allUsers": true } };
+    let ours = doc! { "$match": { "ns": namespace, "active": true } };
+    let mut running = world.data.client().database("admin").aggregate([current, ours]).await.expect("mongodb answers");
+    running.advance().await.expect("mongodb answers")
 }
 
 #[tokio::test(flavor = "multi_thread")]
