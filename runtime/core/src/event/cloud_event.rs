@@ -16,9 +16,10 @@ use crate::event::bounds::shown;
 use crate::event::context::{Context, kept};
 use crate::event::envelope::Outer;
 use crate::event::error::Error;
+use crate::event::json::{self, Read};
 use crate::event::members::Members;
 use crate::event::op::Op;
-use crate::event::row::{self, Cell, Read, Row};
+use crate::event::row::{self, Cell, Row};
 use crate::event::schema::RowSchema;
 use crate::event::{Decoded, Field, Ignored, headers, router};
 
@@ -86,7 +87,7 @@ fn decoded(attributes: &Attributes<'_>, data: &str, context: &Context<'_>) -> De
             change(&outer, op.as_deref(), schema, context)
         }
         None if changed => {
-            without_row(op.as_deref(), context, || context.undecodable(&Error::NotAChange(row::kind(data))))
+            without_row(op.as_deref(), context, || context.undecodable(&Error::NotAChange(json::kind(data))))
         }
         // Behind the EventRouter, the converter writes the payload under the type that it was configured with.
         _ => without_row(op.as_deref(), context, || plain(attributes, data, context)),
@@ -176,7 +177,7 @@ impl<'a> Attributes<'a> {
                 let wrong = |name| members.get(name).filter(|raw| raw.get() != "null" && text(raw).is_none());
                 let wrong = names.into_iter().find_map(|name| Some((name, wrong(name)?)));
                 wrong.map_or(Ok(()), |(name, raw)| {
-                    Err(Error::NotText { column: name.to_owned(), found: row::kind(raw) })
+                    Err(Error::NotText { column: name.to_owned(), found: json::kind(raw) })
                 })
             }
             Self::Headers(_) => headers::check(context.record.headers, names.map(|name| format!("ce_{name}"))),
@@ -186,9 +187,9 @@ impl<'a> Attributes<'a> {
 
 /// Returns the text of an attribute, or the digits of a whole number.
 fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    match row::string(raw) {
+    match json::string(raw) {
         Read::Text(text) => Some(text),
-        Read::NotText if row::is_whole(raw.get()) => Some(Cow::Borrowed(raw.get())),
+        Read::NotText if json::is_whole(raw.get()) => Some(Cow::Borrowed(raw.get())),
         Read::NotText | Read::Broken => None,
     }
 }

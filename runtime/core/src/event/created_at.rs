@@ -16,7 +16,8 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::event::bounds::shown;
 use crate::event::error::Error;
-use crate::event::row::{self, Cell, Read};
+use crate::event::json::{self, Read};
+use crate::event::row::{self, Cell};
 use crate::event::schema::RowSchema;
 use crate::event::temporal::{infinite, infinite_text};
 
@@ -33,18 +34,18 @@ pub(super) fn of_row(
     match cell {
         None => Ok(None),
         // A header is text, whatever the column was.
-        Some(Cell::Text(text)) if row::is_whole(text) => of_number(column, text, None).map(Some),
+        Some(Cell::Text(text)) if json::is_whole(text) => of_number(column, text, None).map(Some),
         Some(Cell::Text(text)) => of_text(column, text).map(Some),
         Some(Cell::Json(raw)) => of_json(column, raw, schema),
     }
 }
 
 fn of_json(column: &str, raw: &RawValue, schema: Option<&RowSchema<'_>>) -> Result<Option<i64>, Error> {
-    match row::string(raw) {
+    match json::string(raw) {
         _ if raw.get() == "null" => Ok(None),
         Read::Text(_) => of_text(column, &row::text(column, Some(&Cell::Json(raw)))?).map(Some),
-        Read::NotText if row::is_whole(raw.get()) => of_number(column, raw.get(), schema).map(Some),
-        Read::Broken | Read::NotText => Err(Error::CreatedAtKind { column: column.to_owned(), found: row::kind(raw) }),
+        Read::NotText if json::is_whole(raw.get()) => of_number(column, raw.get(), schema).map(Some),
+        Read::Broken | Read::NotText => Err(Error::CreatedAtKind { column: column.to_owned(), found: json::kind(raw) }),
     }
 }
 
@@ -64,7 +65,7 @@ fn of_text(column: &str, text: &str) -> Result<i64, Error> {
 fn within_four_digits(text: &str) -> (i64, Cow<'_, str>) {
     let year = || {
         let digits = text.strip_prefix(['+', '-'])?.split('-').next()?;
-        let plain = (4..=9).contains(&digits.len()) && row::is_whole(digits);
+        let plain = (4..=9).contains(&digits.len()) && json::is_whole(digits);
         let year: i64 = digits.parse().ok().filter(|_| plain)?;
         Some((digits.len(), if text.starts_with('-') { -year } else { year }))
     };

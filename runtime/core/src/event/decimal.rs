@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::event::bounds::{MAX_DECIMAL_BYTES, MAX_DECIMAL_WORK, MAX_SCALE, shown};
 use crate::event::error::Error;
-use crate::event::row::{self, Read};
+use crate::event::json::{self, Read};
 use crate::event::schema::Schema;
 use crate::event::unavailable::UNAVAILABLE;
 
@@ -44,7 +44,7 @@ pub(super) fn digits(column: &str, raw: &RawValue, schema: &Schema, work: &mut W
     }
     let wrong = || Error::Decimal(shown(column));
     // The converter's `decimal.format=NUMERIC`.
-    if row::kind(raw) == "a number" {
+    if json::kind(raw) == "a number" {
         return without_exponent(raw.get()).ok_or_else(wrong);
     }
     let (bytes, scale) = if let Some(scale) = schema.scale() {
@@ -53,7 +53,7 @@ pub(super) fn digits(column: &str, raw: &RawValue, schema: &Schema, work: &mut W
         let scaled: Scaled<'_> = serde_json::from_str(raw.get()).map_err(|_| wrong())?;
         (scaled.value, scaled.scale)
     };
-    let Read::Text(text) = row::string(bytes) else { return Err(wrong()) };
+    let Read::Text(text) = json::string(bytes) else { return Err(wrong()) };
     if text == UNAVAILABLE {
         return Err(Error::Unavailable(shown(column)));
     }

@@ -14,10 +14,11 @@ use serde_json::value::RawValue;
 use crate::event::Decoded;
 use crate::event::context::Context;
 use crate::event::error::Error;
+use crate::event::json;
 use crate::event::members::{Members, Name};
 use crate::event::op::Op;
 use crate::event::router;
-use crate::event::row::{self, Row, Rows};
+use crate::event::row::{Row, Rows};
 use crate::event::schema::{self, RowSchema};
 
 /// The members of the value by which the forms differ. One pass over the text reads both these and the row.
@@ -116,7 +117,7 @@ impl<'de> Visitor<'de> for Outers<'_> {
                 }
                 "message" => {
                     let message: &RawValue = map.next_value()?;
-                    outer.others |= row::kind(message) == "an object";
+                    outer.others |= json::kind(message) == "an object";
                 }
                 name => {
                     outer.others |= name == "before";
@@ -167,7 +168,7 @@ pub(super) fn misshapen(text: &str, error: &serde_json::Error, context: &Context
     let misshapen = Error::Misshapen { line: error.line(), column: error.column() };
     let Ok(loose) = serde_json::from_str::<Loose<'_>>(text) else { return Some(context.undecodable(&misshapen)) };
     let op = loose.op?;
-    Some(match (Op::of(op), loose.after.map(row::kind)) {
+    Some(match (Op::of(op), loose.after.map(json::kind)) {
         (Err(error), _) => context.undecodable(&error),
         (_, Some(kind)) if kind != "an object" => context.undecodable(&Error::NotARow(kind)),
         _ => context.undecodable(&misshapen),

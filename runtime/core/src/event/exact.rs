@@ -14,7 +14,8 @@ use serde_json::value::RawValue;
 use crate::event::bounds::{self, MAX_ARRAY_LEVELS, MAX_COLUMNS, MAX_COLUMNS_BYTES, MAX_LEVELS, shown};
 use crate::event::decimal::{self, Work};
 use crate::event::error::Error;
-use crate::event::row::{self, Read, Row};
+use crate::event::json::{self, Read};
+use crate::event::row::Row;
 use crate::event::schema::{RowSchema, Schema};
 use crate::event::temporal::{ISO_TIMESTAMP, Temporal, infinite_text};
 use crate::event::unavailable::is_unavailable;
@@ -74,7 +75,7 @@ impl Columns {
             self.text(&temporal.text(number));
             return self.fits();
         }
-        match row::string(raw) {
+        match json::string(raw) {
             Read::Text(text) if name == ISO_TIMESTAMP => {
                 self.text(infinite_text(&text).unwrap_or(&text));
                 self.fits()
@@ -114,7 +115,7 @@ impl Columns {
 }
 
 fn whole(raw: &RawValue) -> Option<i64> {
-    row::is_whole(raw.get()).then(|| raw.get().parse().ok())?
+    json::is_whole(raw.get()).then(|| raw.get().parse().ok())?
 }
 
 #[cfg(test)]

@@ -9,9 +9,10 @@ use serde_json::value::RawValue;
 
 use crate::event::context::Context;
 use crate::event::error::Error;
+use crate::event::json;
 use crate::event::members::Members;
 use crate::event::op::Op;
-use crate::event::row::{self, Row};
+use crate::event::row::Row;
 use crate::event::schema::RowSchema;
 use crate::event::{Decoded, Field, Ignored, headers};
 
@@ -69,7 +70,7 @@ fn deleted(members: &Members<'_>, context: &Context<'_>) -> Result<bool, Error> 
         Some(raw) => match raw.get() {
             "\"true\"" | "true" => "true".into(),
             "\"false\"" | "false" | "null" => "false".into(),
-            _ => return Err(Error::Deleted(row::kind(raw))),
+            _ => return Err(Error::Deleted(json::kind(raw))),
         },
         None => headers::value(context.record.headers, DELETED).unwrap_or_else(|| "false".into()),
     };

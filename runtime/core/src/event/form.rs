@@ -13,7 +13,7 @@ use crate::event::envelope::{self, Outer};
 use crate::event::error::Error;
 use crate::event::members::Members;
 use crate::event::{Decoded, Field, Ignored, Record, Settings};
-use crate::event::{cloud_event, flattened, router, row};
+use crate::event::{cloud_event, flattened, json, router};
 
 /// Decodes a record. Never panics, whatever the bytes, and never gives up a record without a reason.
 #[must_use]
@@ -91,7 +91,7 @@ fn other(text: &str, schema: Option<&RawValue>, context: &Context<'_>) -> Decode
     if members.has(id) {
         return flattened::decoded(&members, schema, context);
     }
-    match row::kind_of(text) {
+    match json::kind_of(text) {
         "null" => Decoded::Ignored(Ignored::Delete),
         found => context.undecodable(&Error::Unknown { found, column: id.to_owned() }),
     }

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::event::bounds::{MAX_HEADER_BYTES, MAX_HEADERS, MAX_KEY_BYTES, shown};
 use crate::event::error::Error;
-use crate::event::row::{self, Read};
+use crate::event::json::{self, Read};
 use crate::event::schema;
 
 const DEBEZIUM_CONTEXT: &str = "__debezium.context.";
@@ -67,7 +67,7 @@ pub(super) fn key(key: Option<&[u8]>) -> Result<Cow<'_, str>, &'static str> {
     }
     match (unwrapped(text), serde_json::from_str::<&RawValue>(text)) {
         (Some(text), _) => Ok(text),
-        (None, Ok(json)) if matches!(row::kind(json), "an object" | "an array" | "null") => Err(row::kind(json)),
+        (None, Ok(json)) if matches!(json::kind(json), "an object" | "an array" | "null") => Err(json::kind(json)),
         // A number, or not JSON: the text of a plain converter.
         _ => Ok(Cow::Borrowed(text)),
     }
@@ -92,9 +92,9 @@ fn unwrapped(text: &str) -> Option<Cow<'_, str>> {
         b'"' => serde_json::from_str::<&RawValue>(text).ok()?,
         _ => return None,
     };
-    match row::string(inner) {
+    match json::string(inner) {
         Read::Text(text) => Some(text),
-        Read::NotText if row::is_whole(inner.get()) => Some(Cow::Borrowed(inner.get())),
+        Read::NotText if json::is_whole(inner.get()) => Some(Cow::Borrowed(inner.get())),
         Read::Broken | Read::NotText => None,
     }
 }

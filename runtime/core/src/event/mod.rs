@@ -20,6 +20,7 @@ mod exact;
 mod flattened;
 mod form;
 mod headers;
+mod json;
 mod members;
 mod op;
 mod payload;

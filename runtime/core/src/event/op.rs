@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use crate::event::error::Error;
-use crate::event::row::{self, Read};
+use crate::event::json::{self, Read};
 use crate::event::{Ignored, Settings};
 
 /// Debezium's op.
@@ -19,9 +19,9 @@ pub(super) enum Op {
 
 impl Op {
     pub(super) fn of(raw: &RawValue) -> Result<Self, Error> {
-        match row::string(raw) {
+        match json::string(raw) {
             Read::Text(text) => Self::named(&text),
-            Read::Broken | Read::NotText => Err(Error::OpNotText(row::kind(raw))),
+            Read::Broken | Read::NotText => Err(Error::OpNotText(json::kind(raw))),
         }
     }
 

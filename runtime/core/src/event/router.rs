@@ -13,8 +13,9 @@ use crate::event::bounds::shown;
 use crate::event::context::{Context, kept};
 use crate::event::error::Error;
 use crate::event::headers;
+use crate::event::json::{self, Read};
 use crate::event::members::Members;
-use crate::event::row::{self, Cell, Read, Row};
+use crate::event::row::{Cell, Row};
 use crate::event::schema::RowSchema;
 use crate::event::{Decoded, Field, Others};
 
@@ -100,7 +101,7 @@ fn may_hold(field: Field, raw: &RawValue, context: &Context<'_>) -> bool {
         Field::EventId => headers::value(context.record.headers, ID),
         field => context.header(field),
     };
-    given.is_none_or(|given| match row::string(raw) {
+    given.is_none_or(|given| match json::string(raw) {
         Read::Text(text) => text == given,
         Read::Broken | Read::NotText => raw.get() == given,
     })

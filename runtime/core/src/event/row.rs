@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use crate::event::bounds;
 use crate::event::decimal::{self, Work};
 use crate::event::error::Error;
+use crate::event::json::{Read, is_whole, kind, string};
 use crate::event::members::{Members, Name};
 use crate::event::schema::RowSchema;
 use crate::event::unavailable::UNAVAILABLE;
@@ -212,49 +213,6 @@ fn decimal_digits(column: &str, raw: &RawValue, schema: Option<&RowSchema<'_>>) 
     match schema.column(column)? {
         Some(of) if of.is_decimal() => decimal::digits(column, raw, of, &mut Work::default()).map(Some),
         _ => Ok(None),
-    }
-}
-
-/// Returns whether the text is decimal digits, with or without a minus.
-pub(super) fn is_whole(text: &str) -> bool {
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
-}
-
-/// The text of a JSON string.
-pub(super) enum Read<'a> {
-    Text(Cow<'a, str>),
-    /// It has an escape that is not a character.
-    Broken,
-    /// The value is another kind of JSON.
-    NotText,
-}
-
-pub(super) fn string(raw: &RawValue) -> Read<'_> {
-    let Some(inner) = raw.get().strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) else { return Read::NotText };
-    if !inner.contains('\\') {
-        return Read::Text(Cow::Borrowed(inner));
-    }
-    match serde_json::from_str(raw.get()) {
-        Ok(text) => Read::Text(Cow::Owned(text)),
-        Err(_) => Read::Broken,
-    }
-}
-
-/// Returns the kind of JSON that this is, in words for people.
-pub(super) fn kind(raw: &RawValue) -> &'static str {
-    kind_of(raw.get())
-}
-
-/// Does the same for JSON text without white space before it.
-pub(super) fn kind_of(json: &str) -> &'static str {
-    match json.bytes().next() {
-        Some(b'"') => "a text",
-        Some(b'{') => "an object",
-        Some(b'[') => "an array",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') => "null",
-        _ => "a number",
     }
 }
 

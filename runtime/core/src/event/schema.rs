@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::event::bounds::{MAX_SCHEMA_BYTES, shown};
 use crate::event::error::{self, Error};
-use crate::event::row;
+use crate::event::json;
 
 /// The schemas of a row's columns by the columns' names, or why they cannot be read.
 type Columns = Result<BTreeMap<String, Schema>, String>;
@@ -135,7 +135,7 @@ pub(super) fn describes(schema: &RawValue, payload: &RawValue) -> bool {
         "\"float\"" | "\"double\"" => &["a number", "a text"],
         _ => return false,
     };
-    payload.get() == "null" || kinds.contains(&row::kind(payload))
+    payload.get() == "null" || kinds.contains(&json::kind(payload))
 }
 
 #[cfg(test)]

@@ -6,8 +6,8 @@
 
 use serde_json::value::RawValue;
 
+use crate::event::json::{self, Read};
 use crate::event::members::Members;
-use crate::event::row::{self, Read};
 
 /// The text itself (`unavailable.value.placeholder`).
 pub(super) const UNAVAILABLE: &str = "__debezium_unavailable_value";
@@ -26,7 +26,7 @@ pub(super) fn is_unavailable(raw: &RawValue) -> bool {
     if json.len() > MOST_BYTES || !may_be() {
         return false;
     }
-    match row::string(raw) {
+    match json::string(raw) {
         Read::Text(text) => matches!(&*text, UNAVAILABLE | BASE64) || is_map(&text),
         Read::Broken => false,
         Read::NotText => is_list(json) || is_map(json),
@@ -41,7 +41,7 @@ fn is_map(json: &str) -> bool {
     let members = Members::of(json);
     let mut all = members.iter();
     let (Some((name, value)), None) = (all.next(), all.next()) else { return false };
-    name == UNAVAILABLE && matches!(row::string(value), Read::Text(text) if text == UNAVAILABLE)
+    name == UNAVAILABLE && matches!(json::string(value), Read::Text(text) if text == UNAVAILABLE)
 }
 
 /// Recognises the placeholder in an array: one text, or the text's bytes as numbers, for dates too.
@@ -51,7 +51,7 @@ fn is_list(json: &str) -> bool {
         return false;
     }
     let is_text = |items: Vec<&RawValue>| match items[..] {
-        [item] => matches!(row::string(item), Read::Text(text) if text == UNAVAILABLE || text == UUID),
+        [item] => matches!(json::string(item), Read::Text(text) if text == UNAVAILABLE || text == UUID),
         _ => false,
     };
     serde_json::from_str(json).is_ok_and(is_text)
