@@ -15,6 +15,6 @@ wasmtime::component::bindgen!({
     exports: { default: async },
     ownership: Borrowing { duplicate_if_necessary: true },
     trappable_error_type: {
-        "weir:handler/types.error" => crate::host::state::CallError,
+        "weir:handler/types.error" => crate::host::cause::CallError,
     },
 });

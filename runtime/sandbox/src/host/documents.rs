@@ -9,7 +9,7 @@ use bson::RawDocumentBuf;
 
 use super::State;
 use super::bindings::weir::handler::{documents, types};
-use super::state::{Abandoned, CallError};
+use super::cause::{Abandoned, CallError};
 use weir_core::call::Fault;
 use weir_core::documents::request::{self, Origin, Verb};
 use weir_core::documents::view::Source;

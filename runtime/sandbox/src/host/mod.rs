@@ -4,10 +4,13 @@
 //! It does not know how handlers are loaded, called or limited in fuel. It is given a `Budget` and enforces it.
 
 mod bindings;
+mod cause;
+mod clock;
 mod delivery;
 mod documents;
 mod growth;
 mod log;
+mod log_buffer;
 mod meter;
 mod random;
 mod state;

@@ -10,12 +10,13 @@ use std::time::Duration;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::filesystem::WasiFilesystemCtx;
 
+use super::cause::{Abandoned, CallError, Cause};
+use super::clock::Clock;
 use super::growth::Growth;
-use super::log::LogBuffer;
+use super::log_buffer::LogBuffer;
 use super::meter::Meter;
 use super::random::{Seed, Sequence};
-use super::wasi_clocks::Clock;
-use weir_core::call::{Fault, HandlerKey, Stop, StopKind, Verdict};
+use weir_core::call::{HandlerKey, Stop, StopKind, Verdict};
 use weir_core::documents::Expressions;
 use weir_core::documents::view::{Needs, View};
 use weir_core::documents::{Grants, Mode, Refusal};
@@ -38,43 +39,6 @@ pub(crate) struct Budget {
     pub(crate) boundary_bytes: u64,
     pub(crate) handles: usize,
     pub(crate) expressions: Expressions,
-}
-
-/// Why the host gave up a delivery through no fault of the handler.
-#[derive(Debug)]
-pub(crate) enum Abandoned {
-    Fault(Fault),
-    Needs(Needs),
-}
-
-/// Why a delivery ended, if the host decided it.
-#[derive(Debug)]
-enum Cause {
-    Abandoned(Abandoned),
-    Refused(Refusal),
-    Stopped(Stop),
-}
-
-/// Why a call of `documents` returned no result.
-#[derive(Debug)]
-#[allow(unreachable_pub, reason = "generated traits, which are public, name it, and nightly checks that")]
-pub enum CallError {
-    /// The handler gets the refusal as an error.
-    Refused(Refusal),
-    /// The call is ended by a trap. The cause is in the store.
-    Ended(wasmtime::Error),
-}
-
-impl From<Refusal> for CallError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<wasmtime::Error> for CallError {
-    fn from(ended: wasmtime::Error) -> Self {
-        Self::Ended(ended)
-    }
 }
 
 /// The state that the store shares with the streams, the pollables and the loop that polls the call.

@@ -14,7 +14,7 @@ use wasmtime_wasi::p2::{DynInputStream, DynOutputStream};
 use wasmtime_wasi_io::bindings::wasi::io;
 
 use super::State;
-use super::log::Printed;
+use super::log_buffer::Printed;
 use super::random::Sequence;
 use weir_core::call::StopKind;
 

@@ -7,7 +7,7 @@
 //! A sleep really waits, and counts as running time. It is cut short when the deadline passes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -20,20 +20,6 @@ use super::State;
 use super::state::Shared;
 
 const READING_NS: u64 = 1_000;
-
-/// The monotonic clock of one delivery.
-#[derive(Debug)]
-pub(crate) struct Clock {
-    now_ns: AtomicU64,
-    /// The earliest time that an unready pollable waits for.
-    awaited_ns: AtomicU64,
-}
-
-impl Default for Clock {
-    fn default() -> Self {
-        Self { now_ns: AtomicU64::new(0), awaited_ns: AtomicU64::new(u64::MAX) }
-    }
-}
 
 /// A pollable that becomes ready at a time of the monotonic clock.
 struct Until {

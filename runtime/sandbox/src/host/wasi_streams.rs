@@ -13,7 +13,7 @@ use wasmtime_wasi::p2::{
 use wasmtime_wasi_io::bindings::wasi::io::streams::{self, HostInputStream, HostOutputStream};
 
 use super::State;
-use super::log::Printed;
+use super::log_buffer::Printed;
 use super::state::Shared;
 use weir_core::call::StopKind;
 
