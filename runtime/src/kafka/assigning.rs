@@ -6,7 +6,8 @@ use rdkafka::consumer::{Consumer as _, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
-use super::client::{Context, list, partitions};
+use super::callbacks::Context;
+use super::lists::{list, partitions};
 use weir_core::store::PartitionId;
 
 /// Where a partition is read from. Without an offset, it is assigned and not read.

@@ -11,7 +11,7 @@ use rdkafka::client::OAuthToken;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use super::client::Error;
+use super::error::Error;
 use crate::config::{SaslMechanism, Settings};
 use weir_core::hint;
 

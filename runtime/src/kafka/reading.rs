@@ -21,8 +21,9 @@ use rdkafka::consumer::Consumer as _;
 use tokio::task::{JoinError, JoinHandle};
 
 use self::claim_tasks::ClaimTasks;
-use super::client::{self, Kafka, Questions};
+use super::client::{self, Kafka};
 use super::committing::{self, Ends};
+use super::questions::Questions;
 use crate::config::Settings;
 use crate::shutdown::Shutdown;
 use weir_core::clock::Clock;

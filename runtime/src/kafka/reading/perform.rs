@@ -10,7 +10,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::{Reading, numbers};
 use crate::kafka::assigning::{self, Start};
-use crate::kafka::client;
+use crate::kafka::lists;
 use weir_core::consumer::action::{Action, Standing};
 use weir_core::consumer::broker::Broker as _;
 use weir_core::consumer::returning::HAND_OVER;
@@ -50,7 +50,7 @@ impl Reading {
             }
             Action::CommitOffsets(offsets) => {
                 failpoint::pass("before-offsets");
-                let list = client::list(offsets.iter().map(|(partition, next)| (partition, Some(*next))));
+                let list = lists::list(offsets.iter().map(|(partition, next)| (partition, Some(*next))));
                 log_failure(
                     "kafka_call_failed",
                     list.and_then(|list| self.kafka.client.commit(&list, CommitMode::Async)),
@@ -112,7 +112,7 @@ impl Reading {
     fn hand_over(&self, standing: Vec<Standing>) -> impl Future<Output = ()> + Send + 'static {
         let (questions, store) = (self.questions.clone(), self.store.clone());
         let handing_over = async move {
-            match client::list(standing.iter().map(|it| (&it.partition, Some(it.next)))) {
+            match lists::list(standing.iter().map(|it| (&it.partition, Some(it.next)))) {
                 Ok(list) => questions.commit(list).await?,
                 Err(error) => tracing::warn!(%error, "offsets_not_committed"),
             }
@@ -153,7 +153,7 @@ impl Reading {
 }
 
 fn plain(partitions: &[PartitionId]) -> Result<TopicPartitionList, KafkaError> {
-    client::list(partitions.iter().map(|partition| (partition, None)))
+    lists::list(partitions.iter().map(|partition| (partition, None)))
 }
 
 /// Logs an error that nothing else follows from.

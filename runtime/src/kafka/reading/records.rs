@@ -8,7 +8,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message as _};
 
 use super::Reading;
-use crate::kafka::client::{Context, View};
+use crate::kafka::callbacks::{Context, View};
 use crate::kafka::record;
 use weir_core::delivery::{Entry, Item};
 use weir_core::failpoint;

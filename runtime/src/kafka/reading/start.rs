@@ -5,7 +5,8 @@ use std::sync::Arc;
 use rdkafka::consumer::{Consumer as _, StreamConsumer};
 
 use super::{PAUSE, Reading};
-use crate::kafka::client;
+use crate::kafka::Error;
+use crate::kafka::callbacks::Context;
 use crate::shutdown::Shutdown;
 use weir_core::consumer::claiming::First;
 use weir_core::consumer::topics::Topics;
@@ -16,19 +17,19 @@ impl Reading {
     ///
     /// # Errors
     /// Fails if a named topic is compacted, or if Kafka refuses the login or a certificate.
-    pub async fn subscribe(self, shutdown: &Shutdown) -> Result<Option<Self>, client::Error> {
+    pub async fn subscribe(self, shutdown: &Shutdown) -> Result<Option<Self>, Error> {
         let client = Arc::clone(&self.kafka.client);
         tokio::select! {
             () = shutdown.wait() => return Ok(None),
             started = self.started() => started?,
-            why = refused(&client) => return Err(client::Error::Refused(why)),
+            why = refused(&client) => return Err(Error::Refused(why)),
         }
         self.kafka.client.subscribe(&self.settings.kafka_topic.subscription())?;
         Ok(Some(self))
     }
 
     /// Waits until Kafka and MongoDB have answered what must be known before the group is joined.
-    async fn started(&self) -> Result<(), client::Error> {
+    async fn started(&self) -> Result<(), Error> {
         loop {
             let started = match &self.settings.kafka_topic {
                 Topics::Names(names) => self.started_with(names).await?,
@@ -41,12 +42,12 @@ impl Reading {
         }
     }
 
-    async fn started_with(&self, names: &[String]) -> Result<bool, client::Error> {
+    async fn started_with(&self, names: &[String]) -> Result<bool, Error> {
         for topic in names {
             match self.claiming.first_start(topic).await {
                 Some(First::Found) => {}
                 Some(First::Missing) => tracing::warn!(topic, "topic_does_not_exist_yet"),
-                Some(First::Compacted) => return Err(client::Error::Compacted(topic.clone())),
+                Some(First::Compacted) => return Err(Error::Compacted(topic.clone())),
                 None => return Ok(false),
             }
         }
@@ -55,7 +56,7 @@ impl Reading {
 }
 
 /// Serves the client's callbacks until they report that Kafka refuses the client, which another try would not change.
-async fn refused(client: &StreamConsumer<client::Context>) -> String {
+async fn refused(client: &StreamConsumer<Context>) -> String {
     loop {
         // There is no subscription yet, so only errors come.
         let _ = client.recv().await;

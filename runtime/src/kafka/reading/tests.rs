@@ -5,7 +5,7 @@ use rdkafka::consumer::Consumer as _;
 use super::*;
 use crate::clock::HostClock;
 use crate::driver::{Address, Driver};
-use crate::kafka::{Embedded, Recording, assigning};
+use crate::kafka::{Embedded, Recording, assigning, lists};
 use weir_core::consumer::claiming::Claimed;
 use weir_core::store::{Claim, Options};
 
@@ -74,7 +74,7 @@ async fn a_partition_that_kafkas_client_refuses_keeps_no_other_from_being_read()
     let client = &reading.kafka.client;
     let id = |partition| PartitionId { topic: Arc::from("t"), partition };
     let assigned = || {
-        let mut assigned = client::partitions(&client.assignment().expect("the client answers"));
+        let mut assigned = lists::partitions(&client.assignment().expect("the client answers"));
         assigned.sort();
         assigned
     };
