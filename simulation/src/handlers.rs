@@ -15,18 +15,10 @@ use weir_core::event::Event;
 use weir_core::store::{self, FaultKind, Query, Write};
 
 use crate::kernel::{Kernel, lock};
-use crate::model::{EventKind, last_row, shared_entry, shared_id};
+use crate::kinds::{
+    COUNTS, EventKind, LONG, READS, TOTALS, handler_name, handlers_of, last_row, shared_entry, shared_id,
+};
 use crate::requests::{ask, by_id, insert, remove, remove_all, update, update_all};
-
-/// Counts and lists per aggregate, with blind writes.
-pub(crate) const COUNTS: i32 = 1;
-/// Reads what it changes, or must match it.
-pub(crate) const READS: i32 = 2;
-/// Keeps one document for all events.
-pub(crate) const TOTALS: i32 = 3;
-
-/// A text that makes a write longer than others.
-pub(crate) const LONG: &str = "the quick brown fox jumps over the lazy dog, and then it does so once more";
 
 /// How long a delivery waits for MongoDB.
 const TIME: Duration = Duration::from_secs(2);
@@ -46,31 +38,11 @@ impl fmt::Debug for Simulated {
     }
 }
 
-/// Returns the handlers of an event type.
-pub(crate) fn handlers_of(kind: EventKind) -> &'static [i32] {
-    match kind {
-        EventKind::Count | EventKind::Deadly | EventKind::Stuck | EventKind::Effect | EventKind::Huge => {
-            &[COUNTS, TOTALS]
-        }
-        EventKind::Change => &[COUNTS, READS],
-        EventKind::Shared | EventKind::Must | EventKind::Query => &[READS],
-        EventKind::Unwanted => &[],
-        _ => &[COUNTS],
-    }
-}
-
-pub(crate) fn name(id: i32) -> &'static str {
-    match id {
-        COUNTS => "counts",
-        READS => "reads",
-        _ => "totals",
-    }
-}
-
 impl Simulated {
     pub(crate) fn new(kernel: Kernel, lingers: Arc<Mutex<Option<i32>>>, die: Box<dyn Fn() + Send + Sync>) -> Self {
-        let identity =
-            |id: i32| Arc::new(Identity { id, generation: 1, name: name(id).into(), version: "v".into(), line: id });
+        let identity = |id: i32| {
+            Arc::new(Identity { id, generation: 1, name: handler_name(id).into(), version: "v".into(), line: id })
+        };
         let all = [identity(COUNTS), identity(READS), identity(TOTALS)];
         let mut routes = Routes::default();
         for kind in EventKind::ALL {

@@ -24,6 +24,7 @@ mod host;
 mod kafka;
 mod kept;
 mod kernel;
+mod kinds;
 mod model;
 mod mongo;
 mod raw;

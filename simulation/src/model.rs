@@ -4,89 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, Document, doc};
 
-use crate::handlers::{COUNTS, LONG, READS, TOTALS, handlers_of};
-
-/// What an event asks its handlers to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum EventKind {
-    Count,
-    Change,
-    Shared,
-    Make,
-    Must,
-    Effect,
-    Query,
-    Once,
-    Reject,
-    Skip,
-    Huge,
-    Stuck,
-    Falls,
-    Slow,
-    Secret,
-    Deadly,
-    Unwanted,
-    Tally,
-    Row,
-    Raise,
-    Clear,
-}
-
-impl EventKind {
-    pub(crate) const ALL: [Self; 21] = [
-        Self::Count,
-        Self::Change,
-        Self::Shared,
-        Self::Make,
-        Self::Must,
-        Self::Effect,
-        Self::Query,
-        Self::Once,
-        Self::Reject,
-        Self::Skip,
-        Self::Huge,
-        Self::Stuck,
-        Self::Falls,
-        Self::Slow,
-        Self::Secret,
-        Self::Deadly,
-        Self::Unwanted,
-        Self::Tally,
-        Self::Row,
-        Self::Raise,
-        Self::Clear,
-    ];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Count => "Count",
-            Self::Change => "Change",
-            Self::Shared => "Shared",
-            Self::Make => "Make",
-            Self::Must => "Must",
-            Self::Effect => "Effect",
-            Self::Query => "Query",
-            Self::Once => "Once",
-            Self::Reject => "Reject",
-            Self::Skip => "Skip",
-            Self::Huge => "Huge",
-            Self::Stuck => "Stuck",
-            Self::Falls => "Falls",
-            Self::Slow => "Slow",
-            Self::Secret => "Secret",
-            Self::Deadly => "Deadly",
-            Self::Unwanted => "Unwanted",
-            Self::Tally => "Tally",
-            Self::Row => "Row",
-            Self::Raise => "Raise",
-            Self::Clear => "Clear",
-        }
-    }
-
-    pub(crate) fn of(name: &str) -> Self {
-        Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Unwanted)
-    }
-}
+use crate::kinds::{COUNTS, EventKind, LONG, READS, TOTALS, handlers_of, last_row, shared_entry, shared_id};
 
 /// A record as it was produced.
 #[derive(Debug, Clone)]
@@ -149,21 +67,6 @@ pub(crate) fn record_name(partition: usize, offset: i64) -> String {
 
 pub(crate) fn delivery_name(event: &str, handler: i32) -> String {
     format!("{event} for {handler}")
-}
-
-/// Returns the id of the shared document that an event changes. All partitions share these documents.
-pub(crate) fn shared_id(number: i64) -> String {
-    format!("s{}", number % 3)
-}
-
-/// Returns the entry that an event leaves in it.
-pub(crate) fn shared_entry(aggregate: &str, number: i64) -> String {
-    format!("{aggregate}:{number}")
-}
-
-/// Returns the id of the document that the last row of an aggregate is noted in.
-pub(crate) fn last_row(aggregate: &str) -> String {
-    format!("last {aggregate}")
 }
 
 /// Returns a document as far as its order is decided: there is none between the entries of `tallies`, because their

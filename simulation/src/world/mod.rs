@@ -14,7 +14,8 @@ use crate::broken::{Broken, Fault};
 use crate::host::Process;
 use crate::kafka::{Kafka, Records, TOPICS, id, number, number_of};
 use crate::kernel::{Kernel, Life, lock};
-use crate::model::{EventKind, Produced};
+use crate::kinds::EventKind;
+use crate::model::Produced;
 use crate::mongo::Mongo;
 use crate::wire::{Line, Weather};
 

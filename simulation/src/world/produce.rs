@@ -28,7 +28,8 @@ use crate::command::clock_ms;
 use crate::host::LEAST_RETENTION_MS;
 use crate::kafka::{LATE, Stored};
 use crate::kernel::lock;
-use crate::model::{EventKind, Produced};
+use crate::kinds::EventKind;
+use crate::model::Produced;
 
 impl World {
     pub(super) fn event(&mut self, partition: usize, kind: EventKind) -> Produced {

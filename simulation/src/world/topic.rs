@@ -12,7 +12,7 @@ use crate::broken::{Broken, Fault};
 use crate::host::GROUP;
 use crate::kafka::{Records, id};
 use crate::kernel::lock;
-use crate::model::EventKind;
+use crate::kinds::EventKind;
 
 /// How long to wait before trying again something that cannot happen yet.
 const PAUSE: Duration = Duration::from_millis(200);
