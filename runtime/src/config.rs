@@ -8,13 +8,17 @@
 
 mod check;
 mod error;
+mod found;
+mod handed_on;
 mod handlers;
 mod kafka;
 mod limits;
 mod load;
 mod secret;
+mod security;
 mod settings;
 mod source;
+mod sources;
 mod unverified;
 
 #[cfg(test)]
@@ -26,12 +30,13 @@ mod tests;
 
 pub use check::LogLevel;
 pub use error::Error;
-pub use handlers::{Allowed, Ceiling, DefaultCeiling, HandlerSettings};
-pub use kafka::{SaslMechanism, SecurityProtocol};
+pub use handlers::{Allowed, Ceiling, DefaultCeiling, HandlerSettings, is_handler_name};
 pub use secret::Secret;
+pub use security::{SaslMechanism, SecurityProtocol};
 pub use settings::{LogFormat, Settings, table};
+pub use source::Source;
+pub use sources::Sources;
 
-pub use source::{Source, Sources};
 use weir_core::consumer::topics::OffsetReset;
 use weir_sandbox::Limits;
 

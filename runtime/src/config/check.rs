@@ -129,9 +129,12 @@ fn read_truth(text: &str) -> Option<bool> {
 /// One of the names, in upper or lower case.
 pub(super) fn one_of<T: Copy + 'static>(names: &'static [(&'static str, T)]) -> Check<T> {
     let list: Vec<_> = names.iter().map(|(name, _)| *name).collect();
-    Check::new(list.join(" or "), move |text| {
-        names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim())).map(|(_, value)| *value)
-    })
+    Check::new(list.join(" or "), move |text| named(names, text))
+}
+
+/// Returns what a text names, in whichever case it is written.
+pub(super) fn named<T: Copy>(names: &[(&str, T)], text: &str) -> Option<T> {
+    names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim())).map(|(_, value)| *value)
 }
 
 /// Letters, digits and `._-`, at most `max` of them.

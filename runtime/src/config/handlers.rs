@@ -73,6 +73,13 @@ impl Ceiling {
     }
 }
 
+/// Returns whether a handler may have this name.
+#[must_use]
+pub fn is_handler_name(name: &str) -> bool {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&name.len()) && name.bytes().all(fits)
+}
+
 fn texts(value: &toml::Value) -> Option<Vec<&str>> {
     value.as_array()?.iter().map(toml::Value::as_str).collect()
 }

@@ -1,80 +1,9 @@
-//! How Kafka is reached: which settings go together, and which properties may be passed on to its client (librdkafka).
+//! Which of the settings for Kafka go together.
 
-use std::collections::BTreeMap;
-use std::ffi::OsString;
-
-use super::load::Found;
-use super::source::Source;
+use super::check::named;
+use super::found::Found;
+use super::security::{SASL_MECHANISMS, SECURITY_PROTOCOLS, SaslMechanism, SecurityProtocol};
 use weir_core::hint;
-
-/// How a connection to Kafka is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SecurityProtocol {
-    /// No encryption and no login.
-    Plaintext,
-    /// TLS.
-    Ssl,
-    /// A login without encryption.
-    SaslPlaintext,
-    /// A login over TLS.
-    SaslSsl,
-}
-
-/// How to log in to Kafka.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SaslMechanism {
-    /// User and password in plain text.
-    Plain,
-    /// User and password; the password is never sent.
-    ScramSha256,
-    /// The same with the longer hash.
-    ScramSha512,
-    /// A token.
-    OauthBearer,
-}
-
-pub(super) const SECURITY_PROTOCOLS: &[(&str, SecurityProtocol)] = &[
-    ("PLAINTEXT", SecurityProtocol::Plaintext),
-    ("SSL", SecurityProtocol::Ssl),
-    ("SASL_PLAINTEXT", SecurityProtocol::SaslPlaintext),
-    ("SASL_SSL", SecurityProtocol::SaslSsl),
-];
-pub(super) const SASL_MECHANISMS: &[(&str, SaslMechanism)] = &[
-    ("PLAIN", SaslMechanism::Plain),
-    ("SCRAM-SHA-256", SaslMechanism::ScramSha256),
-    ("SCRAM-SHA-512", SaslMechanism::ScramSha512),
-    ("OAUTHBEARER", SaslMechanism::OauthBearer),
-];
-
-impl SecurityProtocol {
-    /// Returns the name as the setting, and Kafka, spells it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        spelled(SECURITY_PROTOCOLS, self)
-    }
-
-    /// Returns whether it uses TLS.
-    #[must_use]
-    pub fn has_tls(self) -> bool {
-        matches!(self, Self::Ssl | Self::SaslSsl)
-    }
-
-    fn has_login(self) -> bool {
-        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
-    }
-}
-
-impl SaslMechanism {
-    /// Returns the name as the setting, and Kafka, spells it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        spelled(SASL_MECHANISMS, self)
-    }
-}
-
-fn spelled<T: Copy + PartialEq>(names: &'static [(&'static str, T)], value: T) -> &'static str {
-    names.iter().find(|(_, named)| *named == value).map_or("", |(name, _)| name)
-}
 
 const PROTOCOL: &str = "KAFKA_SECURITY_PROTOCOL";
 const MECHANISM: &str = "KAFKA_SASL_MECHANISM";
@@ -90,7 +19,7 @@ const OF_TLS: [&str; 4] = ["KAFKA_SSL_CA_LOCATION", CERTIFICATE, KEY, KEY_PASSWO
 /// Checks the settings together: one that another setting needs must not be missing, and one without effect is probably
 /// a mistake.
 pub(super) fn check_together(found: &mut Found) {
-    let Some(protocol) = value(SECURITY_PROTOCOLS, &found.text(PROTOCOL)) else { return };
+    let Some(protocol) = named(SECURITY_PROTOCOLS, &found.text(PROTOCOL)) else { return };
     let mut wrong = Vec::new();
     if protocol.has_login() {
         of_login(found, protocol, &mut wrong);
@@ -105,9 +34,7 @@ pub(super) fn check_together(found: &mut Found) {
             wrong.push(format!("{other} is required when {one} is set"));
         }
     }
-    for wrong in wrong {
-        found.complain(wrong);
-    }
+    found.wrong.append(&mut wrong);
 }
 
 fn without_effect(found: &Found, names: &[&str], protocol: SecurityProtocol, needs: &str, wrong: &mut Vec<String>) {
@@ -125,7 +52,7 @@ fn of_login(found: &Found, protocol: SecurityProtocol, wrong: &mut Vec<String>) 
         wrong.push(hint::with(&format!("{MECHANISM} is required when {PROTOCOL} is {is}"), &format!("set it to {or}")));
         return;
     }
-    let Some(mechanism) = value(SASL_MECHANISMS, &found.text(MECHANISM)) else { return };
+    let Some(mechanism) = named(SASL_MECHANISMS, &found.text(MECHANISM)) else { return };
     let (needed, useless): (&[&str], &[&str]) = match mechanism {
         SaslMechanism::OauthBearer => (&[TOKEN], &[USERNAME, PASSWORD]),
         _ => (&[USERNAME, PASSWORD], &[TOKEN]),
@@ -135,154 +62,4 @@ fn of_login(found: &Found, protocol: SecurityProtocol, wrong: &mut Vec<String>) 
     wrong.extend(missing.map(|name| format!("{name} is required when {MECHANISM} is {is}")));
     let idle = useless.iter().filter(|name| found.has(name));
     wrong.extend(idle.map(|name| format!("{name} is set, but has no effect while {MECHANISM} is {is}")));
-}
-
-fn value<T: Copy>(names: &[(&str, T)], text: &str) -> Option<T> {
-    names.iter().find(|(name, _)| name.eq_ignore_ascii_case(text.trim())).map(|(_, value)| *value)
-}
-
-/// Properties of librdkafka that are not passed on because Weir has a setting for each.
-const SETTINGS: &[(&str, &str)] = &[
-    ("bootstrap.servers", "KAFKA_BOOTSTRAP_SERVERS"),
-    ("metadata.broker.list", "KAFKA_BOOTSTRAP_SERVERS"),
-    ("group.id", "KAFKA_GROUP_ID"),
-    ("auto.offset.reset", "KAFKA_AUTO_OFFSET_RESET"),
-    ("security.protocol", PROTOCOL),
-    ("sasl.mechanism", MECHANISM),
-    ("sasl.mechanisms", MECHANISM),
-    ("sasl.username", USERNAME),
-    ("sasl.password", PASSWORD),
-    ("ssl.ca.location", "KAFKA_SSL_CA_LOCATION"),
-    ("ssl.certificate.location", CERTIFICATE),
-    ("ssl.key.location", KEY),
-    ("ssl.key.password", KEY_PASSWORD),
-];
-
-/// Properties of librdkafka that are not passed on because correctness rests on them, and why, perhaps with a hint.
-const REFUSED: &[(&str, &str)] = &[
-    ("enable.auto.commit", "Kafka's own commits run ahead of the transaction that holds an event's effects"),
-    ("auto.commit.enable", "Kafka's own commits run ahead of the transaction that holds an event's effects"),
-    ("auto.commit.interval.ms", "Weir commits offsets itself, after the transaction"),
-    ("enable.auto.offset.store", "Weir commits offsets itself, after the transaction"),
-    ("offset.store.method", "progress is kept in MongoDB"),
-    ("offset.store.path", "progress is kept in MongoDB"),
-    ("partition.assignment.strategy", "a partition is drained before it is given back, which needs cooperative-sticky"),
-    ("group.protocol", "a partition is claimed in answer to its assignment, which needs the classic protocol"),
-    ("group.remote.assignor", "it belongs to another group protocol than Weir's"),
-    ("group.instance.id", "a static member keeps its partitions after it has stopped, and another of its name ends it"),
-    ("isolation.level", "records of an aborted transaction would become events"),
-    ("check.crcs", "a record that was damaged on the way would become another event"),
-    (
-        "allow.auto.create.topics",
-        "a topic that Kafka creates by itself has one partition\nhint: create the topic before",
-    ),
-    ("topic.blacklist", "a topic that is hidden is not read\nhint: KAFKA_TOPIC says which topics are read"),
-    (
-        "test.mock.num.brokers",
-        "the client would invent brokers and not connect to Kafka\nhint: `weir run --embedded` reads records of a file",
-    ),
-    ("enable.partition.eof", "the end of a partition is no record"),
-    ("statistics.interval.ms", "readiness, lag and the growth of topics are taken from the statistics"),
-];
-
-/// Parts of the names of secrets. Such a property is not passed on, because the properties are shown.
-const SECRET: [&str; 4] = ["password", "secret", "passphrase", "key.pem"];
-const OF_SECRET: &str = "it holds a secret, and these properties are shown\nhint: set KAFKA_SSL_KEY_LOCATION, \
-                         KAFKA_SASL_PASSWORD or KAFKA_SASL_OAUTHBEARER_TOKEN_PATH";
-
-/// The prefix of such a property's name in the environment.
-const PREFIX: &str = "KAFKA__";
-
-/// The properties for librdkafka from all places. For each property, the strongest place counts.
-#[derive(Default)]
-pub(super) struct HandedOn {
-    given: BTreeMap<String, (String, Source)>,
-}
-
-impl HandedOn {
-    /// Reads the environment. `KAFKA__FETCH_MIN_BYTES` is `fetch.min.bytes`, because no property of librdkafka has an
-    /// underscore. A variable that is set but empty counts as not set.
-    pub(super) fn of_environment(&mut self, variables: &[(OsString, OsString)]) {
-        let texts = variables.iter().filter_map(|(name, text)| Some((name.to_str()?, text.to_str()?)));
-        texts.for_each(|(name, text)| self.named(name, text, Source::Environment));
-    }
-
-    /// Does the same for `.env`, whose faulty lines have already been reported.
-    pub(super) fn of_dotenv(&mut self, text: &str) {
-        let text = format!("{}\n", text.trim_start_matches('\u{feff}'));
-        let lines: Vec<_> = dotenvy::from_read_iter(text.as_bytes()).filter_map(Result::ok).collect();
-        // If a name occurs twice the last line counts, so that one must come first.
-        lines.iter().rev().for_each(|(name, text)| self.named(name, text, Source::DotEnv));
-    }
-
-    fn named(&mut self, name: &str, text: &str, source: Source) {
-        let name = name.to_ascii_uppercase();
-        if let Some(property) = name.strip_prefix(PREFIX).filter(|_| !text.is_empty()) {
-            self.give(property.to_ascii_lowercase().replace('_', "."), text.to_owned(), source);
-        }
-    }
-
-    /// Reads the table `[kafka]`: `fetch.min.bytes = 1`, which in TOML is a table in a table, or the name in quotes.
-    pub(super) fn of_toml(&mut self, value: &toml::Value, file: &str, wrong: &mut Vec<String>) {
-        match value.as_table() {
-            Some(table) => self.of_table(table, "", file, wrong),
-            None => {
-                wrong
-                    .push(format!("kafka is {value} ({file}), but must be a table [kafka] of librdkafka's properties"));
-            }
-        }
-    }
-
-    fn of_table(&mut self, table: &toml::Table, before: &str, file: &str, wrong: &mut Vec<String>) {
-        for (key, value) in table {
-            let name = format!("{before}{key}");
-            let text = match value {
-                toml::Value::Table(inner) => {
-                    self.of_table(inner, &format!("{name}."), file, wrong);
-                    continue;
-                }
-                toml::Value::String(text) => text.clone(),
-                toml::Value::Integer(number) => number.to_string(),
-                toml::Value::Float(number) => number.to_string(),
-                toml::Value::Boolean(truth) => truth.to_string(),
-                _ => {
-                    let kind = value.type_str();
-                    wrong.push(format!(
-                        "{name} in [kafka] is of type {kind} ({file}), but must be a text, a number, true or false"
-                    ));
-                    continue;
-                }
-            };
-            self.give(name, text, Source::Toml(file.to_owned()));
-        }
-    }
-
-    fn give(&mut self, name: String, text: String, source: Source) {
-        self.given.entry(name).or_insert((text, source));
-    }
-
-    /// Returns the properties, and adds to `wrong` those that may not be passed on.
-    pub(super) fn properties(self, wrong: &mut Vec<String>) -> BTreeMap<String, String> {
-        for (name, (_, source)) in &self.given {
-            if let Some(why) = refused(name) {
-                wrong.push(format!("kafka.{name} ({source}) may not be set: {why}"));
-            }
-        }
-        self.given.into_iter().map(|(name, (text, _))| (name, text)).collect()
-    }
-}
-
-/// Returns why a property may not be passed on, perhaps with a hint.
-fn refused(name: &str) -> Option<String> {
-    if let Some((_, setting)) = SETTINGS.iter().find(|(refused, _)| *refused == name) {
-        return Some(hint::with("Weir has a setting for it", &format!("set {setting}")));
-    }
-    let known = REFUSED.iter().find(|(refused, _)| *refused == name).map(|(_, why)| *why);
-    let secret = SECRET.iter().any(|part| name.contains(part)).then_some(OF_SECRET);
-    known.or(secret).map(str::to_owned)
-}
-
-/// Returns whether a line of `.env` sets such a property.
-pub(super) fn is_handed_on(name: &str) -> bool {
-    name.starts_with(PREFIX)
 }

@@ -2,23 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use super::check::Check;
 use super::error::suggesting;
-use super::kafka::{self, HandedOn};
-use super::source::{self, Entry, Source, Sources};
-use super::{Ceiling, Error, HandlerSettings, Origin, Setting, Settings, limits, settings, table};
+use super::found::Found;
+use super::handed_on::HandedOn;
+use super::source::{Entry, Source};
+use super::sources::{self, Sources};
+use super::{Ceiling, Error, HandlerSettings, Setting, Settings, is_handler_name, kafka, limits, settings, table};
 use weir_core::hint;
 use weir_sandbox::Limits;
 
 pub(super) fn load(sources: &Sources) -> Result<Settings, Error> {
-    let mut found = Found::default();
-    found.take(source::of_flags(&sources.flags));
-    let entries = source::of_environment(&sources.environment, &mut found.wrong);
+    let mut found = Found::new(table());
+    found.take(sources::of_flags(&sources.flags));
+    let entries = sources::of_environment(&sources.environment, &mut found.wrong);
     found.take(entries);
     let mut handed_on = HandedOn::default();
     handed_on.of_environment(&sources.environment);
     if let Some(text) = &sources.dotenv {
-        let entries = source::of_dotenv(text, &mut found.wrong);
+        let entries = sources::of_dotenv(text, &mut found.wrong);
         found.take(entries);
         handed_on.of_dotenv(text);
     }
@@ -46,103 +47,6 @@ pub(super) fn load(sources: &Sources) -> Result<Settings, Error> {
     match settings {
         Some(settings) if found.wrong.is_empty() => Ok(settings),
         _ => Err(Error::of(found.wrong)),
-    }
-}
-
-/// The values from all places. For each setting, the strongest place counts.
-#[derive(Default)]
-pub(super) struct Found {
-    /// `None` if a value was given that has already been reported as wrong.
-    given: BTreeMap<&'static str, Option<(String, Source)>>,
-    origins: Vec<Origin>,
-    wrong: Vec<String>,
-}
-
-impl Found {
-    /// Takes a place's values for those settings that no stronger place gave.
-    fn take(&mut self, entries: Vec<Entry>) {
-        let mut taken = Vec::new();
-        for entry in entries {
-            let name = entry.setting.name;
-            if taken.contains(&name) {
-                let place = entry.source;
-                self.wrong.push(format!("{name} and {name}_FILE are both set ({place}), but only one of them may be"));
-                self.given.insert(name, None);
-            } else if !self.given.contains_key(name) {
-                taken.push(name);
-                let value = if entry.in_file { self.read_file(entry) } else { Some((entry.text, entry.source)) };
-                self.given.insert(name, value);
-            }
-        }
-    }
-
-    fn read_file(&mut self, entry: Entry) -> Option<(String, Source)> {
-        let Entry { setting, text: path, source, .. } = entry;
-        match std::fs::read_to_string(&path) {
-            Ok(text) => Some((text.trim().to_owned(), Source::File { named_in: Box::new(source), path })),
-            Err(error) => {
-                self.wrong
-                    .push(format!("{}_FILE is \"{path}\" ({source}), which cannot be read: {error}", setting.name));
-                None
-            }
-        }
-    }
-
-    /// Returns the setting's value. If it is wrong, reports that and returns `None`.
-    pub(super) fn read<T: 'static>(&mut self, name: &'static str, check: &Check<T>) -> Option<T> {
-        let allowed = &check.allowed;
-        let Some(given) = self.given.get(name) else {
-            let default = check.default.map(|text| check.read(text).expect("a default passes its own check"));
-            let value = default.or_else(|| check.absent.map(|absent| absent()));
-            if value.is_none() {
-                self.wrong.push(format!("{name} is not set, but must be {allowed}"));
-            }
-            return value;
-        };
-        let (text, source) = given.as_ref()?;
-        let value = check.read(text);
-        if value.is_some() {
-            let value = if check.secret { "***".to_owned() } else { text.clone() };
-            self.origins.push(Origin { name, value, source: source.to_string(), later: check.later });
-        } else if check.secret {
-            self.wrong.push(format!("{name} ({source}) must be {allowed}"));
-        } else {
-            let why = check.why.and_then(|why| why(text)).map_or_else(String::new, |why| format!(": {why}"));
-            self.wrong.push(format!("{name} is {text:?} ({source}), but must be {allowed}{why}"));
-        }
-        value
-    }
-
-    pub(super) fn origins(&self) -> Vec<Origin> {
-        self.origins.clone()
-    }
-
-    /// MongoDB takes names that differ only in case for the same database.
-    fn check_databases(&mut self) {
-        let (own, handlers) = (self.text("WEIR_DATABASE"), self.text("MONGODB_DATABASE"));
-        if own.eq_ignore_ascii_case(&handlers) {
-            self.wrong.push(format!(
-                "WEIR_DATABASE is {own:?} and MONGODB_DATABASE is {handlers:?}, but they must be two databases: handlers \
-                 would reach Weir's own collections"
-            ));
-        }
-    }
-
-    /// Reports something that is wrong.
-    pub(super) fn complain(&mut self, wrong: String) {
-        self.wrong.push(wrong);
-    }
-
-    /// Returns whether a place gave the setting.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.given.contains_key(name)
-    }
-
-    /// Returns the setting's text, or its default's.
-    pub(super) fn text(&self, name: &str) -> String {
-        let given = self.given.get(name).and_then(Option::as_ref).map(|(text, _)| text.clone());
-        let default = || table().iter().find(|setting| setting.name == name).and_then(|setting| setting.default);
-        given.unwrap_or_else(|| default().unwrap_or_default().to_owned())
     }
 }
 
@@ -219,9 +123,4 @@ fn of_handlers(
         all.insert(name.clone(), HandlerSettings { limits, ceiling });
     }
     all
-}
-
-fn is_handler_name(name: &str) -> bool {
-    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    (1..=63).contains(&name.len()) && name.bytes().all(fits)
 }

@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use super::check::{self, LogLevel};
-use super::kafka::{SASL_MECHANISMS, SECURITY_PROTOCOLS, SaslMechanism, SecurityProtocol};
-use super::load::Found;
+use super::found::Found;
+use super::security::{SASL_MECHANISMS, SECURITY_PROTOCOLS, SaslMechanism, SecurityProtocol};
 use super::{DefaultCeiling, HandlerSettings, Origin, Secret, Setting};
 use weir_core::consumer::topics::{OffsetReset, Topics};
 use weir_core::event::{Columns, Others};

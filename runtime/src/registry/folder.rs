@@ -5,11 +5,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::ceiling;
-use crate::config::Settings;
+use crate::config::{Settings, is_handler_name};
 use weir_sandbox::{Engine, Handler, LoadError, MOST_FILE_BYTES, at_most_file_bytes};
-
-/// The longest name of a handler.
-const LONGEST_NAME: usize = 63;
 
 /// Why a folder's handlers cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -170,10 +167,7 @@ fn name_of(path: &Path) -> Result<String, Error> {
     path.file_stem()
         .and_then(|name| name.to_str())
         .map(|name| name.replace('_', "-"))
-        .filter(|name| {
-            (1..=LONGEST_NAME).contains(&name.len())
-                && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-        })
+        .filter(|name| is_handler_name(name))
         .ok_or_else(|| Error::Name { path: path.to_owned() })
 }
 
