@@ -8,12 +8,13 @@
 //! - [`documents`]: what a handler may ask of MongoDB, as reads and writes in BSON; pure.
 //! - [`store`]: what is kept in MongoDB, and the transactions that change it.
 //! - [`telemetry`]: metrics, statistics and health.
-//! - [`hint`]: the form of a text that says what is wrong.
+//! - [`cut`]: texts of others, cut to a bound; [`hint`]: the form of a text that says what is wrong.
 //! - [`clock`]: the host's time; [`failpoint`], [`seeded`]: what proofs switch on.
 
 pub mod call;
 pub mod clock;
 pub mod consumer;
+pub mod cut;
 pub mod delivery;
 pub mod documents;
 pub mod event;

@@ -7,9 +7,9 @@ use wasmtime::{Store, UpdateDeadline};
 
 use super::limits::Fuel;
 use super::{Engine, Limits, Reason, backtrace, trap};
-use crate::cut::cut;
 use crate::host::{Budget, EventHandler, EventHandlerPre, Scene, Seed, State, exports, types};
 use weir_core::call::{Action, Failure, HandlerKey, Installation, LogLine, Stop, StopKind, Verdict};
+use weir_core::cut;
 use weir_core::documents::Grants;
 use weir_core::event::Event;
 
@@ -200,9 +200,9 @@ fn failed(failure: exports::Failure) -> Failure {
     let exports::Failure { error_type, message, trace, after_ms, .. } = failure;
     Failure {
         action,
-        error_type: cut(error_type, ERROR_TYPE_BYTES),
-        message: cut(message, MESSAGE_BYTES),
-        trace: trace.map(|trace| cut(trace, TRACE_BYTES)),
+        error_type: cut::noted(error_type, ERROR_TYPE_BYTES),
+        message: cut::noted(message, MESSAGE_BYTES),
+        trace: trace.map(|trace| cut::noted(trace, TRACE_BYTES)),
         after_ms,
     }
 }

@@ -24,7 +24,7 @@ use super::code_cache::CodeCache;
 use super::engine::{self, EngineSettings};
 use super::load::{cause, in_a_line};
 use super::{Engine, Reason};
-use crate::cut::cut;
+use weir_core::cut;
 
 /// Where components are compiled.
 #[derive(Debug, Clone)]
@@ -229,7 +229,7 @@ pub fn compile_in_this_process(settings: &str) -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err((status, said)) => {
-            let said = cut(said, SAID_BYTES);
+            let said = cut::noted(said, SAID_BYTES);
             let _ = std::io::stderr().write_all(said.as_bytes());
             ExitCode::from(status)
         }

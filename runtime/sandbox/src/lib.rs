@@ -11,7 +11,6 @@ mod backtrace;
 mod call;
 mod code_cache;
 mod compiler;
-mod cut;
 mod engine;
 mod handler;
 mod host;

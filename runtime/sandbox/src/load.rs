@@ -10,9 +10,9 @@ use super::call::{Caller, describe};
 use super::handler::{Handler, Inner};
 use super::inspect::{self, Objection};
 use super::{Engine, Limits, imports};
-use crate::cut::cut;
 use crate::host::EventHandlerPre;
 use weir_core::call::Stop;
+use weir_core::cut;
 use weir_core::documents::{Grants, Refusal, grants};
 use weir_core::hint;
 
@@ -101,7 +101,7 @@ const IMPORT_BYTES: usize = 300;
 const CAUSE_BYTES: usize = 2 << 10;
 
 fn listed(imports: &[String]) -> String {
-    let named = imports.iter().take(NAMED_IMPORTS).map(|import| hint::split(&cut(import.clone(), IMPORT_BYTES)));
+    let named = imports.iter().take(NAMED_IMPORTS).map(|import| hint::split(&cut::noted(import.clone(), IMPORT_BYTES)));
     let (mut facts, hints): (Vec<String>, Vec<Option<String>>) = named.unzip();
     let more = imports.len().saturating_sub(NAMED_IMPORTS);
     facts.extend((more > 0).then(|| format!("and {more} more")));
@@ -122,7 +122,7 @@ impl Description {
     /// Reads the result of `describe`.
     fn parse(json: &str) -> Result<Self, Reason> {
         // Both errors may quote a name of any length.
-        let said = |error: String| Reason::Description(cut(in_a_line(&error), DESCRIPTION_BYTES));
+        let said = |error: String| Reason::Description(cut::noted(in_a_line(&error), DESCRIPTION_BYTES));
         let described: Described = serde_json::from_str(json).map_err(|error| said(error.to_string()))?;
         let grants = Grants::parse(&described.grants).map_err(|error: grants::Invalid| said(error.to_string()))?;
         let description = Self { description: described.description, events: described.events, grants };
@@ -206,13 +206,13 @@ pub fn at_most_file_bytes(bytes: u64) -> Result<(), Reason> {
 
 fn stripped(wasm: &[u8]) -> Result<Vec<u8>, Reason> {
     inspect::inspect(wasm).map_err(|objection| match objection {
-        Objection::Malformed(why) => Reason::Compile(cut(in_a_line(&why), CAUSE_BYTES)),
+        Objection::Malformed(why) => Reason::Compile(cut::noted(in_a_line(&why), CAUSE_BYTES)),
         Objection::TooLarge { .. } => Reason::TooLarge(objection.to_string()),
     })
 }
 
 pub(super) fn cause(error: &wasmtime::Error) -> String {
-    cut(in_a_line(&format!("{error:#}")), CAUSE_BYTES)
+    cut::noted(in_a_line(&format!("{error:#}")), CAUSE_BYTES)
 }
 
 /// Joins the lines of a text in which a component has chosen words, because a line of its own could pass for a hint.

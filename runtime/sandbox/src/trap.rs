@@ -5,8 +5,8 @@ use wasmtime::{PoolConcurrencyLimitError, Trap};
 
 use super::backtrace;
 use super::limits::Fuel;
-use crate::cut::cut;
 use weir_core::call::{Fault, Stop, StopKind, Verdict};
+use weir_core::cut;
 
 /// Returns why a call ended, if the host's side has recorded nothing. If the fuel ran out, `kind` and `fuel` are the
 /// kind and the limit to report.
@@ -27,7 +27,7 @@ pub(super) fn verdict(error: &wasmtime::Error, kind: StopKind, fuel: Fuel) -> Ve
 const CAUSE_BYTES: usize = 2 << 10;
 
 fn other(error: &wasmtime::Error) -> (StopKind, String) {
-    let text = cut(error.root_cause().to_string(), CAUSE_BYTES);
+    let text = cut::noted(error.root_cause().to_string(), CAUSE_BYTES);
     // `Full` is the table of the host's resources. The other text is about everything that the component holds.
     let full = matches!(error.downcast_ref::<ResourceTableError>(), Some(ResourceTableError::Full));
     if full || text.contains("store handle limit exceeded") {

@@ -4,6 +4,7 @@
 //! what the host suffered) into an outcome. Invariant: a fault of Kafka or MongoDB never costs a handler an attempt.
 
 use crate::call::{Action, Fault, LogLine, StopKind, Verdict};
+use crate::cut;
 use crate::documents::Code;
 use crate::hint;
 use crate::seeded::{self, Bug};
@@ -75,15 +76,15 @@ impl Failure {
     /// Cuts its texts, which a handler or MongoDB may have made as large as a message, and frees the rest of their
     /// memory.
     fn cut(&mut self) {
-        cut(&mut self.message, MESSAGE_BYTES);
+        cut::shorten(&mut self.message, MESSAGE_BYTES);
         if let Some(hint) = &mut self.hint {
-            cut(hint, MESSAGE_BYTES);
+            cut::shorten(hint, MESSAGE_BYTES);
         }
         if let Some(name) = &mut self.error_type {
-            cut(name, ERROR_TYPE_BYTES);
+            cut::shorten(name, ERROR_TYPE_BYTES);
         }
         if let Some(trace) = &mut self.trace {
-            cut(trace, TRACE_BYTES);
+            cut::shorten(trace, TRACE_BYTES);
         }
         let mut left = LOG_BYTES;
         let fits = self.log.iter().take_while(|line| {
@@ -160,14 +161,6 @@ pub fn decide(verdict: Verdict, log: Vec<LogLine>) -> Decision {
 
 fn line_bytes(line: &LogLine) -> usize {
     size_of::<LogLine>() + line.text.len() + line.fields.as_ref().map_or(0, |fields| fields.get().len())
-}
-
-/// Cuts a text at the boundary of a character.
-fn cut(text: &mut String, bytes: usize) {
-    if text.len() > bytes {
-        text.truncate(text.floor_char_boundary(bytes));
-        text.shrink_to_fit();
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::entry::{Entry, Item, Ledger};
 use super::outcome::Failure;
 use super::slot::{Delivery, Fate, Outcome, Slot};
 use crate::call::LogLine;
+use crate::cut;
 use crate::event::{Event, Undecodable};
 use crate::store::{Attempt, HandlerVersion, LoggedLine, Parked, ParkedId, Plan, RecordId, RecordPart};
 
@@ -54,10 +55,10 @@ fn of_delivery(
             version: handler.version.to_string(),
         }),
         line: Some(handler.line),
-        aggregate_type: Some(cut(&event.aggregate_type)),
-        aggregate_id: Some(cut(&event.aggregate_id)),
+        aggregate_type: Some(kept(&event.aggregate_type)),
+        aggregate_id: Some(kept(&event.aggregate_id)),
         event_id: Some(event.id.clone()),
-        event_type: Some(cut(&event.event_type)),
+        event_type: Some(kept(&event.event_type)),
         event_created_at_ms: Some(event.created_at_ms),
         ..parked(id, entry, failure, ledger, entry.begun_ms.unwrap_or(now_ms))
     }
@@ -73,9 +74,9 @@ fn without_delivery(entry: &Entry, failure: &Failure, ledger: &Ledger, now_ms: i
         Item::Ignored(_) => (None, None, None),
     };
     Parked {
-        aggregate_id: aggregate_id.map(cut),
-        event_id: event_id.map(cut),
-        event_type: event_type.map(cut),
+        aggregate_id: aggregate_id.map(kept),
+        event_id: event_id.map(kept),
+        event_type: event_type.map(kept),
         ..parked(ParkedId::Record(record_id(entry, ledger)), entry, failure, ledger, now_ms)
     }
 }
@@ -86,7 +87,7 @@ fn undelivered(what: &Undecodable) -> (Option<&str>, Option<&str>, Option<&str>)
 
 /// Returns a parked document without its handler and event.
 fn parked(id: ParkedId, entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms: i64) -> Parked {
-    let message = cut(&failure.message);
+    let message = kept(&failure.message);
     Parked {
         key: id.key(),
         id,
@@ -104,9 +105,9 @@ fn parked(id: ParkedId, entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms
         reason: failure.reason.to_owned(),
         limit: failure.limit.map(str::to_owned),
         message: message.clone(),
-        hint: failure.hint.as_deref().map(cut),
-        error_type: failure.error_type.as_deref().map(cut),
-        trace: failure.trace.as_deref().map(cut),
+        hint: failure.hint.as_deref().map(kept),
+        error_type: failure.error_type.as_deref().map(kept),
+        trace: failure.trace.as_deref().map(kept),
         attempts: vec![Attempt { at_ms, reason: failure.reason.to_owned(), message }],
         attempt: 1,
         log: failure.log.iter().map(logged).collect(),
@@ -134,7 +135,7 @@ fn record_id(entry: &Entry, ledger: &Ledger) -> RecordId {
     }
 }
 
-/// Returns the text, cut to a length that a document can hold.
-fn cut(text: &str) -> String {
-    text[..text.floor_char_boundary(TEXT_BYTES)].to_owned()
+/// Returns as much of a text as a document can hold.
+fn kept(text: &str) -> String {
+    cut::prefix(text, TEXT_BYTES).to_owned()
 }

@@ -10,6 +10,7 @@ use super::batch::Batch;
 use super::entry::Item;
 use super::outcome::Failure;
 use super::slot::{Delivery, Fate, Outcome, Slot};
+use crate::cut;
 use crate::event::Event;
 use crate::store::State;
 
@@ -44,7 +45,7 @@ impl Report {
                     let processing_time_ms = slot.entry.begun_ms.map(|begun| now_ms - begun);
                     tracing::debug!(
                         event_id = event.id,
-                        event_type = cut(&event.event_type),
+                        event_type = field(&event.event_type),
                         processing_time_ms,
                         "event_processed"
                     );
@@ -58,14 +59,20 @@ impl Report {
         self.metrics.handler(&handler.name).escalation(why);
         if let Some(Item::Event(event)) = batch.slots().first().map(|slot| &slot.entry.item) {
             let handler = &*handler.name;
-            tracing::debug!(handler, event_id = event.id, event_type = cut(&event.event_type), why, "event_runs_alone");
+            tracing::debug!(
+                handler,
+                event_id = event.id,
+                event_type = field(&event.event_type),
+                why,
+                "event_runs_alone"
+            );
         }
     }
 
     fn event(&self, event: &Event, deliveries: &[Delivery], handlers: &mut HashMap<i32, HandlerMetrics>) {
         if deliveries.is_empty() {
             self.metrics.event(EventResult::NoHandler);
-            tracing::warn!(event_id = event.id, event_type = cut(&event.event_type), "no_handler");
+            tracing::warn!(event_id = event.id, event_type = field(&event.event_type), "no_handler");
             return;
         }
         self.metrics.event(EventResult::Committed);
@@ -77,7 +84,7 @@ impl Report {
                 Some(Outcome::Skipped) => {
                     metrics.delivery(Counted::Skipped);
                     let handler = &*delivery.handler.name;
-                    let event_type = cut(&event.event_type);
+                    let event_type = field(&event.event_type);
                     tracing::warn!(handler, event_id = event.id, event_type, "delivery_skipped");
                 }
                 Some(Outcome::Failed(failure)) => {
@@ -97,15 +104,15 @@ fn failed(event: &Event, handler: &str, failure: &Failure) {
     tracing::error!(
         handler,
         event_id = event.id,
-        event_type = cut(&event.event_type),
-        aggregate_id = cut(&event.aggregate_id),
+        event_type = field(&event.event_type),
+        aggregate_id = field(&event.aggregate_id),
         state = failure.state.as_str(),
         reason = failure.reason,
         limit = failure.limit,
-        error = cut(&failure.message),
-        hint = failure.hint.as_deref().map(cut),
+        error = field(&failure.message),
+        hint = failure.hint.as_deref().map(field),
         error_type = failure.error_type,
-        trace = failure.trace.as_deref().map(cut),
+        trace = failure.trace.as_deref().map(field),
         "delivery_failed"
     );
 }
@@ -118,13 +125,13 @@ fn undelivered(slot: &Slot, failure: &Failure) {
         offset = entry.offset(),
         state = failure.state.as_str(),
         reason = failure.reason,
-        error = cut(&failure.message),
-        hint = failure.hint.as_deref().map(cut),
+        error = field(&failure.message),
+        hint = failure.hint.as_deref().map(field),
         "record_failed"
     );
 }
 
-/// Cuts a text for the log. `parked` keeps more of it.
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(FIELD_BYTES)]
+/// Returns as much of a text as the log shows. `parked` keeps more of it.
+fn field(text: &str) -> &str {
+    cut::prefix(text, FIELD_BYTES)
 }

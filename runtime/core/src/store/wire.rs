@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use bson::{Document, RawDocumentBuf};
 
+use crate::cut;
+
 /// The longest time that MongoDB has for one command (`maxTimeMS`).
 pub const MAX_TIME: Duration = Duration::from_secs(20);
 
@@ -92,13 +94,9 @@ pub struct Error {
 pub fn words(text: &str) -> String {
     const KEY: &str = "dup key: {";
     match text.find(KEY) {
-        Some(at) => format!("{}{KEY} … }}", cut(&text[..at])),
-        None => cut(text).to_owned(),
+        Some(at) => format!("{}{KEY} … }}", cut::prefix(&text[..at], WORDS_BYTES)),
+        None => cut::prefix(text, WORDS_BYTES).to_owned(),
     }
-}
-
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(WORDS_BYTES)]
 }
 
 #[cfg(test)]

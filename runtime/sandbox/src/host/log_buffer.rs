@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use serde_json::value::RawValue;
 
 use weir_core::call::{Level, LogLine};
+use weir_core::cut;
 
 /// The stream that a handler prints to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,7 +231,7 @@ pub(super) fn object(fields: &str) -> Box<RawValue> {
 fn text_of_fields(text: &str) -> Box<RawValue> {
     // A quote in the text takes one more escape when the object is written out.
     let whole = text.len();
-    let kept = text[..text.floor_char_boundary(FIELDS_BYTES)].to_owned();
+    let kept = cut::prefix(text, FIELDS_BYTES).to_owned();
     let text = fit(kept, whole, FIELDS_BYTES / 2);
     let object = serde_json::value::to_raw_value(&serde_json::json!({ "fields": text }));
     object.unwrap_or_else(|_| RawValue::NULL.to_owned())

@@ -20,6 +20,8 @@ mod tests;
 
 use bson::{Bson, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};
 
+use crate::cut;
+
 pub use print::Unprintable;
 
 /// How deep documents and arrays may nest, including the outermost one. Commands add a few levels around a handler's
@@ -79,7 +81,7 @@ pub(super) fn prepend(path: &mut String, name: &str) {
 
 /// Returns the beginning of a text that a guest chose, short enough for a message.
 pub(super) fn shown(text: &str) -> &str {
-    &text[..text.floor_char_boundary(SHOWN)]
+    cut::prefix(text, SHOWN)
 }
 
 /// Parses the document in a text.

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use super::ejson::{self, MAX_BYTES, shown};
 use super::operators::Objection;
 use super::refusal::Refusal;
+use crate::cut;
 use crate::documents::Expressions;
 use crate::store::IdKey;
 
@@ -98,7 +99,7 @@ impl Call<'_> {
     fn refuse(&self, argument: &str, objection: impl Into<Objection>) -> Refusal {
         let objection = objection.into();
         let mut message = format!("{} on {}: {argument}: {objection}", self.verb.as_str(), self.collection);
-        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+        cut::shorten(&mut message, MAX_MESSAGE_BYTES);
         Refusal { hint: objection.hint, ..Refusal::new(objection.code, message) }
     }
 
