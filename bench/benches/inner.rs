@@ -127,7 +127,7 @@ impl Planning {
             heads: &self.claims,
             buckets: &buckets,
             floors: &Floors::default(),
-            now_ms: i64::MAX,
+            now_ms: None,
         });
         let mut at = None;
         while let Some(next) = batch.next(at) {

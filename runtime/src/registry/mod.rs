@@ -144,6 +144,7 @@ impl Handlers for Registry {
     fn deliver<'a>(&'a self, to: &'a Identity, event: Arc<Event>, now_ms: i64, mode: Mode) -> Later<'a, Run> {
         Box::pin(async move {
             let deployed = self.deployed(to.id).expect("what is routed is deployed");
+            // Nothing retries a delivery yet: if its first attempt fails, it is parked.
             let call = Call { event, handler: deployed.key(), attempt: 1, now_ms, mode };
             let run = deployed.handler().deliver(call).await;
             deployed.metrics().ran(run.running, run.fuel);

@@ -47,8 +47,8 @@ pub struct Judge<'a> {
     pub buckets: &'a Buckets,
     /// Up to where the ledger may have forgotten events, for the topics in doubt.
     pub floors: &'a Floors,
-    /// MongoDB's clock, in milliseconds since 1970.
-    pub now_ms: i64,
+    /// MongoDB's clock, in milliseconds since 1970, if MongoDB has told it.
+    pub now_ms: Option<i64>,
 }
 
 /// The most statements of a batch, and their most bytes. The last event may take the batch over these bounds.
@@ -77,8 +77,8 @@ pub struct Batch {
     writes: usize,
     write_bytes: usize,
     kept_bytes: usize,
-    /// MongoDB's clock when the batch was begun.
-    now_ms: i64,
+    /// MongoDB's clock when the batch was routed. Without it, no time of creation counts as ahead of now.
+    now_ms: Option<i64>,
     /// The floors by which events were taken for new ones.
     floors: Floors,
     /// Its one event runs singly, because it may have killed hosts.
@@ -119,7 +119,7 @@ impl Batch {
                 Slot { entry, fate }
             })
             .collect();
-        let (behind, pending, now_ms, floors) = (Vec::new(), Arc::default(), i64::MAX, Floors::default());
+        let (behind, pending, now_ms, floors) = (Vec::new(), Arc::default(), None, Floors::default());
         let (writes, write_bytes, kept_bytes, singly) = (0, 0, 0, false);
         Self { slots, behind, pending, writes, write_bytes, kept_bytes, now_ms, floors, singly }
     }
@@ -437,7 +437,7 @@ impl Batch {
             let entry = &slot.entry;
             let created_at_ms = match &entry.item {
                 Item::Event(event) if !matches!(&slot.fate, Fate::Dead(_)) => {
-                    Some(event.created_at_ms.min(self.now_ms))
+                    Some(self.now_ms.map_or(event.created_at_ms, |now_ms| event.created_at_ms.min(now_ms)))
                 }
                 _ => None,
             };

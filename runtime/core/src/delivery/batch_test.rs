@@ -78,7 +78,7 @@ fn routed_by(
         heads: &heads,
         buckets: &buckets,
         floors: &Floors::default(),
-        now_ms: 9,
+        now_ms: Some(9),
     });
     batch
 }

@@ -45,7 +45,14 @@ fn routed(deaths: i32, crashes: &[(i64, i32, i32)]) -> Batch {
     let claim = Claim { deaths, crashes: crashes.collect(), ..Claim::new(1, 7) };
     let heads = BTreeMap::from([(partition(), claim)]);
     let (seen, buckets, floors) = (HashMap::new(), Buckets::default(), Floors::default());
-    batch.route(&Judge { seen: &seen, routes: &routes, heads: &heads, buckets: &buckets, floors: &floors, now_ms: 9 });
+    batch.route(&Judge {
+        seen: &seen,
+        routes: &routes,
+        heads: &heads,
+        buckets: &buckets,
+        floors: &floors,
+        now_ms: Some(9),
+    });
     batch
 }
 

@@ -54,7 +54,7 @@ fn floors(floor_ms: Option<i64>) -> Floors {
 
 fn route(batch: &mut Batch, highest_ms: Option<i64>, seen: &HashMap<MarkerKey, i64>, floors: &Floors) {
     let (routes, buckets, heads) = (Routes::default(), Buckets::default(), heads(highest_ms));
-    batch.route(&Judge { seen, routes: &routes, heads: &heads, buckets: &buckets, floors, now_ms: NOW });
+    batch.route(&Judge { seen, routes: &routes, heads: &heads, buckets: &buckets, floors, now_ms: Some(NOW) });
 }
 
 fn beyond(batch: &Batch) -> Vec<bool> {

@@ -109,6 +109,7 @@ fn parked(id: ParkedId, entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms
         error_type: failure.error_type.as_deref().map(kept),
         trace: failure.trace.as_deref().map(kept),
         attempts: vec![Attempt { at_ms, reason: failure.reason.to_owned(), message }],
+        // Nothing retries a delivery yet, so the first attempt is the last.
         attempt: 1,
         log: failure.log.iter().map(logged).collect(),
         holds: false,

@@ -63,7 +63,7 @@ impl Runner {
         let (seen, floors) = self.lookup.ask(&batch, heads).await?;
         failpoint::pass("after-finds");
         let buckets = self.lookup.buckets();
-        let now_ms = self.lookup.now_ms().unwrap_or(i64::MAX);
+        let now_ms = self.lookup.now_ms();
         let caller = Caller::new(Arc::clone(&self.context), Arc::clone(&self.handlers));
         let routes = caller.routes();
         batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, floors: &floors, now_ms });

@@ -38,12 +38,12 @@ pub struct Buckets {
 }
 
 impl Buckets {
-    /// Returns the bucket of an event with this creation time. `now_ms` is MongoDB's clock. A time that is far ahead of
-    /// it cannot be a creation time, and counts as now.
+    /// Returns the bucket of an event with this creation time. `now_ms` is MongoDB's clock, if it is known. A time that
+    /// is far ahead of it cannot be a creation time, and counts as now.
     #[must_use]
-    pub fn of(&self, created_at_ms: i64, now_ms: i64) -> i64 {
-        let ahead = created_at_ms > now_ms.saturating_add(AHEAD_MS);
-        let bucket = if ahead { now_ms } else { created_at_ms }.div_euclid(BUCKET_MS);
+    pub fn of(&self, created_at_ms: i64, now_ms: Option<i64>) -> i64 {
+        let now_instead = now_ms.filter(|now_ms| created_at_ms > now_ms.saturating_add(AHEAD_MS));
+        let bucket = now_instead.unwrap_or(created_at_ms).div_euclid(BUCKET_MS);
         match bucket {
             bucket if bucket >= self.open => bucket,
             _ if self.open == self.first => 0,
@@ -208,10 +208,10 @@ mod tests {
         let fresh = Buckets { first: 100, open: 100, live: BTreeSet::new() };
         let swept = Buckets { open: 140, ..fresh.clone() };
         let now = 200 * BUCKET_MS;
-        assert_eq!(fresh.of(5 * BUCKET_MS, now), 0);
-        assert_eq!(fresh.of(120 * BUCKET_MS, now), 120);
-        assert_eq!(swept.of(120 * BUCKET_MS, now), -140);
-        assert_eq!(swept.of(140 * BUCKET_MS + 7, now), 140);
+        assert_eq!(fresh.of(5 * BUCKET_MS, Some(now)), 0);
+        assert_eq!(fresh.of(120 * BUCKET_MS, Some(now)), 120);
+        assert_eq!(swept.of(120 * BUCKET_MS, Some(now)), -140);
+        assert_eq!(swept.of(140 * BUCKET_MS + 7, Some(now)), 140);
     }
 
     /// An event's marker must not be dropped before the event's own time has passed. MongoDB's clock may have been
@@ -220,10 +220,12 @@ mod tests {
     fn what_lies_a_little_ahead_has_the_bucket_of_its_own_time() {
         let buckets = Buckets { first: 100, open: 100, live: BTreeSet::new() };
         let now = 200 * BUCKET_MS - 1;
-        assert_eq!(buckets.of(now + 2, now), 200);
-        assert_eq!(buckets.of(now + AHEAD_MS, now), 202);
-        assert_eq!(buckets.of(999 * BUCKET_MS, now), 199, "no event is of the next year");
-        assert_eq!(buckets.of(i64::MAX, i64::MAX), i64::MAX.div_euclid(BUCKET_MS));
+        assert_eq!(buckets.of(now + 2, Some(now)), 200);
+        assert_eq!(buckets.of(now + AHEAD_MS, Some(now)), 202);
+        assert_eq!(buckets.of(999 * BUCKET_MS, Some(now)), 199, "no event is of the next year");
+        for now_ms in [None, Some(i64::MAX)] {
+            assert_eq!(buckets.of(i64::MAX, now_ms), i64::MAX.div_euclid(BUCKET_MS));
+        }
     }
 
     #[test]
