@@ -20,9 +20,10 @@ use crate::kafka::{self, Embedded, Kafka, Reading, Recording};
 use crate::registry::{self, Registry};
 use crate::shutdown::Shutdown;
 use weir_core::clock::Clock;
-use weir_core::delivery::{Committer, Ledger};
+use weir_core::delivery::{Committer, CommitterSettings, Ledger};
 use weir_core::failpoint;
 use weir_core::store::{self, Session, Store, Swept};
+use weir_core::telemetry::Telemetry;
 use weir_core::telemetry::health::{HANDLERS, Health, MONGODB};
 use weir_core::telemetry::metrics::Metrics;
 use weir_sandbox::{CodeCache, Compiler, Engine, EngineSettings, Handler};
@@ -74,17 +75,17 @@ enum Source {
 }
 
 async fn serve(settings: Settings, shutdown: Shutdown, source: Source) -> anyhow::Result<()> {
-    let (metrics, health) = (Metrics::new(), Health::new());
+    let telemetry = Telemetry { metrics: Metrics::new(), health: Health::new() };
     let listener = api::bind(settings.admin_listen).await?;
     let (ended, end) = oneshot::channel::<()>();
     let connected = Arc::new(OnceLock::new());
-    let state = api::State::new(health.clone(), metrics.clone(), Arc::clone(&connected));
+    let state = api::State::new(telemetry.health.clone(), telemetry.metrics.clone(), Arc::clone(&connected));
     let admin = tokio::spawn(api::serve(listener, state, api::Bounds::default(), async {
         let _ = end.await;
     }));
-    tokio::spawn(summary::summarize(metrics.clone(), shutdown.clone()));
+    tokio::spawn(summary::summarize(telemetry.metrics.clone(), shutdown.clone()));
 
-    let result = process(&settings, source, &shutdown, (&metrics, &health), &connected).await;
+    let result = process(&settings, source, &shutdown, &telemetry, &connected).await;
     drop(ended);
     admin.await.context("the admin server panicked")?;
     if result.is_ok() {
@@ -97,11 +98,11 @@ async fn process(
     settings: &Settings,
     source: Source,
     shutdown: &Shutdown,
-    (metrics, health): (&Metrics, &Health),
+    telemetry: &Telemetry,
     connected_to: &OnceLock<Store>,
 ) -> anyhow::Result<()> {
     Kafka::check(settings)?;
-    health.waiting_for(HANDLERS, "they are being compiled; the log names each");
+    telemetry.health.waiting_for(HANDLERS, "they are being compiled; the log names each");
     let loaded = tokio::select! {
         () = shutdown.wait() => return Ok(()),
         loaded = load(settings) => loaded,
@@ -111,34 +112,34 @@ async fn process(
         Err(_) if shutdown.requested() => return Ok(()),
         loaded => loaded?,
     };
-    health.found(HANDLERS);
-    let Some(store) = connected(settings, health, shutdown).await? else { return Ok(()) };
+    telemetry.health.found(HANDLERS);
+    let Some(store) = connected(settings, &telemetry.health, shutdown).await? else { return Ok(()) };
     // Only this sets it.
     let _ = connected_to.set(store.clone());
-    let seen = (metrics.clone(), health.clone());
     let ledger = Ledger {
         group: Arc::from(settings.kafka_group_id.as_str()),
         source: Arc::from(settings.outbox_source.as_str()),
         retention_ms: i64::try_from(settings.ledger_retention.as_millis()).unwrap_or(i64::MAX),
     };
-    let prepared = prepare(handlers, &store, (source, &ledger), &seen, shutdown).await?;
+    let prepared = prepare(handlers, &store, source, &ledger, telemetry, shutdown).await?;
     let Some((registry, session)) = prepared else { return Ok(()) };
     let give_up = Arc::new(AtomicBool::new(false));
-    tokio::spawn(sweep(store.clone(), ledger.retention_ms, metrics.clone(), shutdown.clone()));
+    tokio::spawn(sweep(store.clone(), ledger.retention_ms, telemetry.metrics.clone(), shutdown.clone()));
     let clock: Arc<dyn Clock> = Arc::new(HostClock::default());
     let committer = Committer::new(
-        (store.clone(), session),
+        store.clone(),
+        session,
         Arc::new(registry),
-        (ledger, settings.processing_batch_size),
+        CommitterSettings { ledger, batch_size: settings.processing_batch_size },
         Arc::clone(&clock),
-        seen.clone(),
+        telemetry.clone(),
         Arc::clone(&give_up),
     );
     let kafka = match source {
         Source::Kafka => Kafka::new(settings)?,
         Source::Embedded => Kafka::of_embedded(settings)?,
     };
-    let reading = Reading::new(kafka, store.clone(), committer, settings, clock, seen, give_up);
+    let reading = Reading::new(kafka, store.clone(), committer, settings, clock, telemetry.clone(), give_up);
     let beating = tokio::spawn(beat(store.clone()));
     let looking = tokio::spawn(look_at_collections(store.clone()));
     let ended = match Box::pin(reading.subscribe(shutdown)).await? {
@@ -280,8 +281,9 @@ async fn load(settings: &Settings) -> anyhow::Result<Vec<Handler>> {
 async fn prepare(
     handlers: Vec<Handler>,
     store: &Store,
-    (source, ledger): (Source, &Ledger),
-    (metrics, health): &(Metrics, Health),
+    source: Source,
+    ledger: &Ledger,
+    telemetry: &Telemetry,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<(Registry, Session)>> {
     while !shutdown.requested() {
@@ -293,7 +295,7 @@ async fn prepare(
             store.bring_up_to_date().await?;
             store.create_own_collections().await?;
             store.begin_floors(ledger.retention_ms).await?;
-            let registry = Registry::enter(handlers.clone(), store, metrics, &ledger.source).await?;
+            let registry = Registry::enter(handlers.clone(), store, &telemetry.metrics, &ledger.source).await?;
             Ok::<_, store::Error>((registry, store.session().await?))
         };
         let prepared = tokio::select! {
@@ -302,12 +304,12 @@ async fn prepare(
         };
         match prepared {
             Ok(prepared) => {
-                health.found(MONGODB);
+                telemetry.health.found(MONGODB);
                 return Ok(Some(prepared));
             }
             // A problem that a person must fix stops the start. A host that is running waits instead.
             Err(error @ (store::Error::Denied(_) | store::Error::Unauthorized(_))) => return Err(error.into()),
-            Err(error) if error.is_fault() => health.waiting_for(MONGODB, error.to_string()),
+            Err(error) if error.is_fault() => telemetry.health.waiting_for(MONGODB, error.to_string()),
             Err(error) => return Err(error.into()),
         }
         tokio::select! {

@@ -13,8 +13,9 @@ use weir_core::consumer::claiming::{Claimed, Claiming};
 use weir_core::consumer::member::{self, Member};
 use weir_core::consumer::queue::BatchBounds;
 use weir_core::consumer::topics::{OffsetReset, Topics};
-use weir_core::delivery::{Committer, Ledger, Work};
+use weir_core::delivery::{Committer, CommitterSettings, Ledger, Work};
 use weir_core::store::{BEAT, GroupProgress, Options, PartitionId, Store};
+use weir_core::telemetry::Telemetry;
 use weir_core::telemetry::health::Health;
 use weir_core::telemetry::metrics::Metrics;
 
@@ -81,6 +82,49 @@ async fn join(kernel: Kernel, claiming: Claiming, has_joined: Arc<AtomicBool>) {
         kernel.sleep(Duration::from_secs(1)).await;
     }
     has_joined.store(true, Ordering::Relaxed);
+}
+
+/// What the committer of a process is made of.
+struct Committing {
+    store: Store,
+    handlers: Arc<Simulated>,
+    settings: CommitterSettings,
+    clock: Arc<dyn Clock>,
+    telemetry: Telemetry,
+    give_up: Arc<AtomicBool>,
+}
+
+impl Committing {
+    /// Runs the committer once MongoDB has given it a session.
+    async fn run(self, end: CommitterEnd) {
+        let Self { store, handlers, settings, clock, telemetry, give_up } = self;
+        let session = loop {
+            match store.session().await {
+                Ok(session) => break session,
+                Err(_) => clock.sleep(Duration::from_millis(250)).await,
+            }
+        };
+        let committer = Committer::new(store, session, handlers, settings, clock, telemetry, give_up);
+        committer.run(&end).await;
+    }
+}
+
+/// Says at intervals that the process is alive.
+async fn beat(kernel: Kernel, store: Store) {
+    loop {
+        let _ = store.beat().await;
+        kernel.sleep(BEAT).await;
+    }
+}
+
+fn member(kernel: &Kernel, batch_size: usize) -> Member {
+    Member::new(member::Settings {
+        batch: BatchBounds { events: batch_size, bytes: 8 << 20 },
+        // Some have so little room that they pause what they read.
+        queue_bytes: if kernel.chance(300) { 2_000 } else { 16 << 20 },
+        shutdown_timeout: Duration::from_secs(5),
+        look_every: LOOK,
+    })
 }
 
 /// A claim that was made.
@@ -156,40 +200,25 @@ impl Process {
         let by_ms = i64::try_from(kernel.below(7_200_000)).unwrap_or(0) - 3_600_000;
         let clock: Arc<dyn Clock> = Arc::new(Skewed { kernel: kernel.clone(), by_ms });
         let give_up = Arc::new(AtomicBool::new(false));
-        let (metrics, health) = (Metrics::new(), Health::new());
+        let telemetry = Telemetry { metrics: Metrics::new(), health: Health::new() };
         let channel = Arc::new(Channel::default());
-        let batch = usize::try_from(kernel.below(60) + 2).unwrap_or(2);
+        let batch_size = usize::try_from(kernel.below(60) + 2).unwrap_or(2);
         let retention_ms = RETENTIONS_MS[usize::try_from(kernel.below(RETENTIONS_MS.len() as u64)).unwrap_or(0)];
-        let committing = {
-            let (store, clock, give_up) = (store.clone(), Arc::clone(&clock), Arc::clone(&give_up));
-            let (channel, seen) = (Arc::clone(&channel), (metrics.clone(), health.clone()));
-            let handlers = Arc::new(Simulated::new(kernel.clone(), Arc::clone(&line.lingers), die));
-            async move {
-                let session = loop {
-                    match store.session().await {
-                        Ok(session) => break session,
-                        Err(_) => clock.sleep(Duration::from_millis(250)).await,
-                    }
-                };
-                let ledger = Ledger { group: GROUP.into(), source: "s".into(), retention_ms };
-                let committer = Committer::new((store, session), handlers, (ledger, batch), clock, seen, give_up);
-                committer.run(&CommitterEnd(channel)).await;
-            }
+        let ledger = Ledger { group: GROUP.into(), source: "s".into(), retention_ms };
+        let committing = Committing {
+            store: store.clone(),
+            handlers: Arc::new(Simulated::new(kernel.clone(), Arc::clone(&line.lingers), die)),
+            settings: CommitterSettings { ledger, batch_size },
+            clock: Arc::clone(&clock),
+            telemetry: telemetry.clone(),
+            give_up: Arc::clone(&give_up),
         };
-        kernel.spawn(Some(life), committing);
-        kernel.spawn(Some(life), {
-            let (store, kernel) = (store.clone(), kernel.clone());
-            async move {
-                loop {
-                    let _ = store.beat().await;
-                    kernel.sleep(BEAT).await;
-                }
-            }
-        });
-        let broker = Asking { kernel: kernel.clone(), kafka: Arc::clone(kafka), deaf: 30 };
+        kernel.spawn(Some(life), committing.run(CommitterEnd(Arc::clone(&channel))));
+        kernel.spawn(Some(life), beat(kernel.clone(), store.clone()));
+        let Telemetry { metrics, health } = telemetry;
         let claiming = Claiming {
             store: store.clone(),
-            broker: Arc::new(broker),
+            broker: Arc::new(Asking { kernel: kernel.clone(), kafka: Arc::clone(kafka), deaf: 30 }),
             clock,
             health,
             topics: topics.clone(),
@@ -206,13 +235,7 @@ impl Process {
             has_joined,
             store,
             channel,
-            member: Member::new(member::Settings {
-                batch: BatchBounds { events: batch, bytes: 8 << 20 },
-                // Some have so little room that they pause what they read.
-                queue_bytes: if kernel.chance(300) { 2_000 } else { 16 << 20 },
-                shutdown_timeout: Duration::from_secs(5),
-                look_every: LOOK,
-            }),
+            member: member(kernel, batch_size),
             client: Client::default(),
             assigned: BTreeSet::new(),
             claims: BTreeMap::new(),

@@ -34,6 +34,7 @@ use weir_core::consumer::queue::BatchBounds;
 use weir_core::delivery::{BATCH_BYTES, Committer};
 use weir_core::event;
 use weir_core::store::{GroupProgress, PartitionId, Store};
+use weir_core::telemetry::Telemetry;
 use weir_core::telemetry::health::{ASSIGNMENT, Health, Heartbeat, PROGRESS, RECORDS};
 use weir_core::telemetry::metrics::Metrics;
 
@@ -94,10 +95,10 @@ impl Reading {
         committer: Committer,
         settings: &Settings,
         clock: Arc<dyn Clock>,
-        (metrics, health): (Metrics, Health),
+        telemetry: Telemetry,
         give_up: Arc<AtomicBool>,
     ) -> Self {
-        Self::with(kafka, store, committing::start(committer), settings, clock, (metrics, health), give_up)
+        Self::with(kafka, store, committing::start(committer), settings, clock, telemetry, give_up)
     }
 
     fn with(
@@ -106,9 +107,10 @@ impl Reading {
         (ends, committer): (Ends, JoinHandle<()>),
         settings: &Settings,
         clock: Arc<dyn Clock>,
-        (metrics, health): (Metrics, Health),
+        telemetry: Telemetry,
         give_up: Arc<AtomicBool>,
     ) -> Self {
+        let Telemetry { metrics, health } = telemetry;
         let questions = kafka.questions.clone();
         Self {
             member: Member::new(member::Settings {

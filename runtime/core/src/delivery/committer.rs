@@ -36,8 +36,16 @@ use super::transactor::Transactor;
 use crate::clock::Clock;
 use crate::seeded::{self, Bug};
 use crate::store::{Advance, PartitionId, Plan, Session, Store};
-use crate::telemetry::health::Health;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Telemetry;
+
+/// The settings of a committer.
+#[derive(Debug, Clone)]
+pub struct CommitterSettings {
+    /// The ledger that its events belong to.
+    pub ledger: Ledger,
+    /// The most events of one transaction.
+    pub batch_size: usize,
+}
 
 /// The committer of one process.
 #[derive(Debug)]
@@ -59,14 +67,16 @@ impl Committer {
     /// Creates a committer without claims. `give_up` ends what it waits for.
     #[must_use]
     pub fn new(
-        (store, session): (Store, Session),
+        store: Store,
+        session: Session,
         handlers: Arc<dyn Handlers>,
-        (ledger, batch_size): (Ledger, usize),
+        settings: CommitterSettings,
         clock: Arc<dyn Clock>,
-        seen: (Metrics, Health),
+        telemetry: Telemetry,
         give_up: Arc<AtomicBool>,
     ) -> Self {
-        let context = Arc::new(Context::new(store, ledger, clock, seen, give_up));
+        let CommitterSettings { ledger, batch_size } = settings;
+        let context = Arc::new(Context::new(store, ledger, clock, telemetry, give_up));
         let faults = Arc::new(Faults::new(Arc::clone(&context)));
         Self {
             runner: Runner::new(Arc::clone(&context), handlers, Arc::clone(&faults)),

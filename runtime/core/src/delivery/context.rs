@@ -8,6 +8,7 @@ use super::entry::Ledger;
 use super::report::Report;
 use crate::clock::{self, Clock};
 use crate::store::Store;
+use crate::telemetry::Telemetry;
 use crate::telemetry::health::{Health, MONGODB};
 use crate::telemetry::metrics::{Metrics, Service};
 
@@ -34,9 +35,10 @@ impl Context {
         store: Store,
         ledger: Ledger,
         clock: Arc<dyn Clock>,
-        (metrics, health): (Metrics, Health),
+        telemetry: Telemetry,
         give_up: Arc<AtomicBool>,
     ) -> Self {
+        let Telemetry { metrics, health } = telemetry;
         let report = Report::new(metrics.clone());
         Self { store, ledger, clock, metrics, health, report, give_up }
     }

@@ -54,7 +54,7 @@ mod committer_test;
 mod crash_test;
 
 pub use backlog::BATCH_BYTES;
-pub use committer::Committer;
+pub use committer::{Committer, CommitterSettings};
 pub use entry::{Entry, HEADER_BYTES, Item, Ledger, Origin, record_digest};
 pub use handlers::Handlers;
 pub use hop::{AtEnd, Done, Hop, Said, Work};

@@ -12,3 +12,12 @@ mod window;
 
 pub use health::{Health, Heartbeat};
 pub use metrics::Metrics;
+
+/// Where a process reports what it does, and whether it makes progress.
+#[derive(Debug, Clone)]
+pub struct Telemetry {
+    /// What it counts.
+    pub metrics: Metrics,
+    /// What it waits for.
+    pub health: Health,
+}

@@ -30,8 +30,8 @@ async fn reading(committer: (Ends, JoinHandle<()>)) -> (Reading, Embedded) {
     let store = Store::new(Arc::new(driver), &options);
     let clock: Arc<dyn Clock> = Arc::new(HostClock::default());
     let client = Kafka::of_embedded(&settings).expect("a client");
-    let seen = (Metrics::new(), Health::new());
-    (Reading::with(client, store, committer, &settings, clock, seen, Arc::default()), kafka)
+    let telemetry = Telemetry { metrics: Metrics::new(), health: Health::new() };
+    (Reading::with(client, store, committer, &settings, clock, telemetry, Arc::default()), kafka)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use super::super::committer::Committer;
+use super::super::committer::{Committer, CommitterSettings};
 use super::super::entry::{Entry, Item, Ledger};
 use super::super::hop::{Done, Hop, Later, Said, Work};
 use super::guests::Guests;
@@ -19,6 +19,7 @@ use super::mongo::{Line, Mongo};
 use crate::clock::Clock;
 use crate::event::{Event, RawRecord};
 use crate::store::{Claim, Options, PartitionId, Store};
+use crate::telemetry::Telemetry;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
 
@@ -155,12 +156,14 @@ impl World {
         let store = Store::new(Arc::new(Line(Arc::clone(&mongo))), &options);
         let (health, handlers) = (Health::new(), Arc::new(Guests::new(clock.clone())));
         let running = {
-            let (store, clock, seen) = (store.clone(), Arc::new(clock.clone()), (Metrics::new(), health.clone()));
+            let (store, clock) = (store.clone(), Arc::new(clock.clone()));
+            let telemetry = Telemetry { metrics: Metrics::new(), health: health.clone() };
             let (queue, give_up) = (Arc::clone(&queue), Arc::clone(&give_up));
             async move {
                 let session = store.session().await.expect("mongodb takes it");
                 let ledger = Ledger { group: "group".into(), source: "default".into(), retention_ms: 1_000_000 };
-                let committer = Committer::new((store, session), handlers, (ledger, BATCH), clock, seen, give_up);
+                let settings = CommitterSettings { ledger, batch_size: BATCH };
+                let committer = Committer::new(store, session, handlers, settings, clock, telemetry, give_up);
                 committer.run(&*queue).await;
             }
         };
