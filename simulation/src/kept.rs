@@ -16,16 +16,16 @@ const ABOUT_CATCHERS: &str = "\
 # file. If a seed no longer catches its bug, because Weir or the simulation has changed, the others are searched.
 ";
 
+/// Reads the lines of a file that are neither empty nor comments. `form` is the form that `read` expects.
+fn lines<T, All: FromIterator<T>>(file: &str, form: &str, read: impl Fn(&str) -> Option<T>) -> anyhow::Result<All> {
+    let text = fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?;
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+    lines.map(|line| read(line).with_context(|| format!("{file}: {form}: {line:?}"))).collect()
+}
+
 /// Returns all that have failed.
 pub(crate) fn seeds() -> anyhow::Result<Vec<u64>> {
-    let text = fs::read_to_string(FILE).with_context(|| format!("cannot read {FILE}"))?;
-    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    lines
-        .map(|line| {
-            let seed = line.split_whitespace().next().unwrap_or_default();
-            seed.parse().with_context(|| format!("{FILE}: a line begins with a seed or with #: {line:?}"))
-        })
-        .collect()
+    lines(FILE, "a line begins with a seed or with #", |line| line.split_whitespace().next()?.parse().ok())
 }
 
 /// Adds one.
@@ -36,15 +36,10 @@ pub(crate) fn add(seed: u64, why: &str) -> anyhow::Result<()> {
 
 /// Returns the seed that caught each bug last, by the bug's name.
 pub(crate) fn catchers() -> anyhow::Result<BTreeMap<String, u64>> {
-    let text = fs::read_to_string(CATCHERS).with_context(|| format!("cannot read {CATCHERS}"))?;
-    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
-    lines
-        .map(|line| {
-            let (bug, seed) = line.split_once(' ').unwrap_or((line, ""));
-            let seed = seed.parse().with_context(|| format!("{CATCHERS}: a line is BUG SEED: {line:?}"))?;
-            Ok((bug.to_owned(), seed))
-        })
-        .collect()
+    lines(CATCHERS, "a line is BUG SEED", |line| {
+        let (bug, seed) = line.split_once(' ')?;
+        Some((bug.to_owned(), seed.parse().ok()?))
+    })
 }
 
 /// Writes them, unless they are what the file holds already.
