@@ -7,7 +7,9 @@ use std::time::Duration;
 use bson::{Array, Bson, DateTime, Document, RawDocument, Timestamp, doc};
 use weir_core::store::wire;
 
-use crate::mongo::{DUPLICATE, Key, Mongo, OUT_OF_TIME, Place, TOO_LARGE, Trouble, UNAUTHORIZED, failed, id_bytes};
+use crate::mongo::{
+    CONFLICT, DUPLICATE, Key, Mongo, OUT_OF_TIME, Place, TOO_LARGE, Trouble, UNAUTHORIZED, failed, id_bytes,
+};
 use crate::raw;
 
 /// MongoDB's clock runs this many times faster than the simulation's, so that the ledger's hours pass.
@@ -35,13 +37,7 @@ pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &RawDocument, plac
     }
     let (name, target) = raw::head(command);
     let namespace = mongo.namespace(database, target);
-    let of_filter = |name| raw::document(command, "filter").is_some_and(|filter| filter.contains_key(name));
-    let fails = match &*namespace {
-        "data.slow" if of_filter("never") => Some((OUT_OF_TIME, "fault: a read takes too long")),
-        "data.secret" => Some((UNAUTHORIZED, "fault: a right is missing")),
-        _ => None,
-    };
-    if let Some((code, what)) = fails {
+    if let Some((code, what)) = fault_of(&namespace, command) {
         mongo.kernel.count(what);
         place.inspect(|place| mongo.lose(place));
         return Outcome::Reply(Err(failed(code, what, false)));
@@ -80,35 +76,51 @@ pub(crate) fn run(mongo: &mut Mongo, database: &str, command: &RawDocument, plac
         other => panic!("the simulated mongodb knows no {other}"),
     };
     match reply {
-        Ok(mut reply) => {
-            if let Some(place) = place
-                && mongo.is_huge(place)
-            {
-                mongo.lose(place);
-                mongo.kernel.count("fault: transaction too large");
-                return Outcome::Reply(Err(failed(TOO_LARGE, "the transaction is too large", false)));
-            }
-            let seconds = clock_ms(mongo.kernel.now()) / 1000;
-            let time = Timestamp { time: u32::try_from(seconds).unwrap_or(0), increment: 1 };
-            reply.insert("operationTime", time);
-            Outcome::Reply(Ok(reply))
-        }
+        Ok(reply) => done(mongo, reply, place),
         Err((_, Trouble::Blocked)) => Outcome::Blocked,
-        Err((index, Trouble::Refused(code, message))) => {
-            if let Some(place) = place {
-                mongo.lose(place);
-                // A conflict may fail the whole command.
-                if code == crate::mongo::CONFLICT && mongo.kernel.chance(500) {
-                    return Outcome::Reply(Err(failed(code, &message, true)));
-                }
-            }
-            mongo.kernel.count("fault: writeErrors");
-            let index = i32::try_from(index).unwrap_or(0);
-            Outcome::Reply(Ok(doc! {
-                "ok": 1, "n": index, "writeErrors": [{ "index": index, "code": code, "errmsg": message }],
-            }))
+        Err((index, Trouble::Refused(code, message))) => refused(mongo, index, code, &message, place),
+    }
+}
+
+/// Returns the error of a read that always fails, and what it counts as.
+fn fault_of(namespace: &str, command: &RawDocument) -> Option<(i32, &'static str)> {
+    let of_filter = |name| raw::document(command, "filter").is_some_and(|filter| filter.contains_key(name));
+    match namespace {
+        "data.slow" if of_filter("never") => Some((OUT_OF_TIME, "fault: a read takes too long")),
+        "data.secret" => Some((UNAUTHORIZED, "fault: a right is missing")),
+        _ => None,
+    }
+}
+
+/// Answers a command that did what it was asked, unless its transaction is too large by now.
+fn done(mongo: &mut Mongo, mut reply: Document, place: Option<&Place>) -> Outcome {
+    if let Some(place) = place
+        && mongo.is_huge(place)
+    {
+        mongo.lose(place);
+        mongo.kernel.count("fault: transaction too large");
+        return Outcome::Reply(Err(failed(TOO_LARGE, "the transaction is too large", false)));
+    }
+    let seconds = clock_ms(mongo.kernel.now()) / 1000;
+    let time = Timestamp { time: u32::try_from(seconds).unwrap_or(0), increment: 1 };
+    reply.insert("operationTime", time);
+    Outcome::Reply(Ok(reply))
+}
+
+/// Answers a command of which the statement at `index` was refused.
+fn refused(mongo: &mut Mongo, index: usize, code: i32, message: &str, place: Option<&Place>) -> Outcome {
+    if let Some(place) = place {
+        mongo.lose(place);
+        // A conflict may fail the whole command.
+        if code == CONFLICT && mongo.kernel.chance(500) {
+            return Outcome::Reply(Err(failed(code, message, true)));
         }
     }
+    mongo.kernel.count("fault: writeErrors");
+    let index = i32::try_from(index).unwrap_or(0);
+    Outcome::Reply(Ok(doc! {
+        "ok": 1, "n": index, "writeErrors": [{ "index": index, "code": code, "errmsg": message }],
+    }))
 }
 
 type Written = Result<Document, (usize, Trouble)>;

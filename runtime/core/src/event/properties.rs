@@ -143,66 +143,70 @@ fn header_value() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// JSON of the names and values that decoding looks at, combined in any way.
-fn hostile_json() -> impl Strategy<Value = String> {
-    let names = [
-        "op",
-        "after",
-        "before",
-        "source",
-        "connector",
-        "schema",
-        "payload",
-        "message",
-        "event_id",
-        "aggregate_id",
-        "aggregate_type",
-        "event_type",
-        "sequence_id",
-        "created_at",
-        "__op",
-        "__deleted",
-        "specversion",
-        "id",
-        "type",
-        "data",
-        "data_base64",
-        "iodebeziumop",
-        "fields",
-        "field",
-        "items",
-        "name",
-        "parameters",
-        "scale",
-        "value",
-        "status",
-        "$serde_json::private::Number",
-        "$serde_json::private::RawValue",
-        "__debezium_unavailable_value",
-    ];
-    let texts = [
-        "c",
-        "d",
-        "1.0",
-        "struct",
-        "after",
-        "created_at",
-        "amount",
-        "2",
-        "AQ==",
-        "{}",
-        "[1",
-        "infinity",
-        "io.debezium.time.Date",
-        "io.debezium.time.MicroTimestamp",
-        "org.apache.kafka.connect.data.Decimal",
-        "io.debezium.data.VariableScaleDecimal",
-        "io.debezium.connector.postgresql.DataChangeEvent",
-        "__debezium_unavailable_value",
-        "-0043-03-15T12:00:00Z",
-    ];
-    let leaf = prop_oneof![
-        sample::select(texts.to_vec()).prop_map(|text| Value::from(text).to_string()),
+/// Names that decoding looks at.
+const NAMES: [&str; 33] = [
+    "op",
+    "after",
+    "before",
+    "source",
+    "connector",
+    "schema",
+    "payload",
+    "message",
+    "event_id",
+    "aggregate_id",
+    "aggregate_type",
+    "event_type",
+    "sequence_id",
+    "created_at",
+    "__op",
+    "__deleted",
+    "specversion",
+    "id",
+    "type",
+    "data",
+    "data_base64",
+    "iodebeziumop",
+    "fields",
+    "field",
+    "items",
+    "name",
+    "parameters",
+    "scale",
+    "value",
+    "status",
+    "$serde_json::private::Number",
+    "$serde_json::private::RawValue",
+    "__debezium_unavailable_value",
+];
+
+/// Texts that decoding looks at.
+const TEXTS: [&str; 19] = [
+    "c",
+    "d",
+    "1.0",
+    "struct",
+    "after",
+    "created_at",
+    "amount",
+    "2",
+    "AQ==",
+    "{}",
+    "[1",
+    "infinity",
+    "io.debezium.time.Date",
+    "io.debezium.time.MicroTimestamp",
+    "org.apache.kafka.connect.data.Decimal",
+    "io.debezium.data.VariableScaleDecimal",
+    "io.debezium.connector.postgresql.DataChangeEvent",
+    "__debezium_unavailable_value",
+    "-0043-03-15T12:00:00Z",
+];
+
+/// JSON without members, as decoding looks at it.
+fn leaf() -> impl Strategy<Value = String> {
+    prop_oneof![
+        sample::select(&TEXTS[..]).prop_map(|text| Value::from(text).to_string()),
         sample::select(vec![
             "null",
             "true",
@@ -216,9 +220,13 @@ fn hostile_json() -> impl Strategy<Value = String> {
         .prop_map(str::to_owned),
         (1..200_usize).prop_map(|levels| "[".repeat(levels) + &"]".repeat(levels)),
         json_text(),
-    ];
-    let name = sample::select(names.to_vec());
-    leaf.prop_recursive(6, 60, 8, move |inner| {
+    ]
+}
+
+/// JSON of the names and values that decoding looks at, combined in any way.
+fn hostile_json() -> impl Strategy<Value = String> {
+    let name = sample::select(&NAMES[..]);
+    leaf().prop_recursive(6, 60, 8, move |inner| {
         prop_oneof![
             4 => vec((name.clone(), inner.clone()), 0..8).prop_map(|members| {
                 let members: Vec<_> = members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
