@@ -26,6 +26,7 @@ mod documents_test;
 #[cfg(test)]
 mod kafka_test;
 #[cfg(test)]
+#[path = "config/config_test.rs"]
 mod tests;
 
 pub use check::LogLevel;

@@ -1,5 +1,5 @@
 //! Enforces the layout: which module may name which, who sees the clients of Kafka, MongoDB and WebAssembly, what is
-//! pure, and how long a file may be.
+//! pure, how long a file may be, and where unit tests stand.
 //!
 //! It reads the sources line by line and understands no Rust beyond comments, so it finds a name anywhere. That is
 //! intended: a path spelled out in full is as much a dependency as a `use`.
@@ -71,6 +71,9 @@ const OTHERS: [&str; 6] = ["tests", "../rig/src", "../proofs/src", "../xtask/src
 
 const MOST_LINES: usize = 600;
 
+/// The most lines of tests at the end of the file that they test.
+const MOST_TEST_LINES: usize = 100;
+
 /// A line that breaks a rule.
 #[derive(Debug, PartialEq, Eq)]
 struct Fault {
@@ -129,6 +132,33 @@ fn machine_paths(file: &str, text: &str) -> Vec<Fault> {
     lines
         .map(|(at, _)| Fault { file: file.to_owned(), line: at + 1, rule: "names a path of one machine".to_owned() })
         .collect()
+}
+
+/// Finds unit tests that do not stand where they belong: at the end of their file, or in a `NAME_test.rs`.
+fn misplaced_tests(file: &str, text: &str) -> Vec<Fault> {
+    let lines: Vec<&str> = text.lines().collect();
+    let gated = lines.iter().enumerate().filter(|(_, line)| **line == "#[cfg(test)]").map(|(at, _)| at);
+    let found = gated.filter_map(|at| {
+        let after = &lines[at + 1..];
+        let (attributes, item) = after.split_at(after.iter().take_while(|line| line.starts_with("#[")).count());
+        let rule = match item.first()?.strip_prefix("mod ")?.strip_suffix(';') {
+            Some(name) => in_another_file(name, attributes)?,
+            None => too_long(item.iter().position(|line| *line == "}").unwrap_or(item.len()) + 1)?,
+        };
+        Some(Fault { file: file.to_owned(), line: at + 1, rule })
+    });
+    found.collect()
+}
+
+fn in_another_file(module: &str, attributes: &[&str]) -> Option<String> {
+    let path = attributes.iter().find_map(|line| line.strip_prefix("#[path = \"")?.strip_suffix(".rs\"]"));
+    let stands = path.unwrap_or(module).ends_with("_test");
+    (!stands).then(|| format!("the tests in {module} do not stand in a NAME_test.rs"))
+}
+
+fn too_long(tests: usize) -> Option<String> {
+    let rule = || format!("has {tests} lines of tests; more than {MOST_TEST_LINES} stand in a NAME_test.rs");
+    (tests > MOST_TEST_LINES).then(rule)
 }
 
 /// Returns whether the line contains the absolute path, not as the tail of a relative path or of an address.
@@ -353,6 +383,16 @@ fn no_file_names_a_path_of_one_machine() {
 }
 
 #[test]
+fn unit_tests_stand_where_they_belong() {
+    let mut faults = Vec::new();
+    let own = PACKAGES.map(|(_, sources)| sources);
+    for folder in own.into_iter().chain(OTHERS).chain(["../simulation/src"]) {
+        each_file(folder, |file, text| faults.extend(misplaced_tests(&format!("{folder}/{file}"), text)));
+    }
+    report(&faults);
+}
+
+#[test]
 fn no_test_or_tool_is_too_long() {
     for folder in OTHERS {
         each_file(folder, |file, text| {
@@ -366,7 +406,7 @@ fn the_rules_bite() {
     let bad = [
         ("core/src/store/mod.rs", "use crate::delivery::Batch;", "store may not name delivery"),
         ("sandbox/src/host/mod.rs", "use weir_core::{event::Event, delivery::Batch};", "host may not name delivery"),
-        ("sandbox/src/host/mod.rs", "use crate::{cut, Engine};", "host may not name sandbox"),
+        ("sandbox/src/host/mod.rs", "use crate::{host, Engine};", "host may not name sandbox"),
         ("src/kafka/run.rs", "    let it = crate::server::start();", "kafka may not name server"),
         ("core/src/event/mod.rs", "use crate::store::Write;", "event may not name store"),
         ("core/src/telemetry/mod.rs", "use crate::store::Write;", "telemetry may not name store"),
@@ -393,6 +433,18 @@ fn the_rules_bite() {
     assert_eq!(check("core/src/store/mod.rs", &"\n".repeat(MOST_LINES + 1)).len(), 1);
     let path = format!("let path = \"/{}/me/x\";", "home");
     assert_eq!(machine_paths("store/mod.rs", &path).len(), 1);
+    let of_lines = |lines| format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "\n".repeat(lines));
+    for (text, count) in [
+        (of_lines(MOST_TEST_LINES - 2), 0),
+        (of_lines(MOST_TEST_LINES - 1), 1),
+        ("#[cfg(test)]\nmod tests;\n".to_owned(), 1),
+        ("#[cfg(test)]\n#[path = \"tests/a.rs\"]\nmod tests;\n".to_owned(), 1),
+        ("#[cfg(test)]\n#[allow(dead_code)]\n#[path = \"a_test.rs\"]\nmod tests;\n".to_owned(), 0),
+        ("#[cfg(test)]\nmod a_test;\n#[cfg(test)]\nmod b;\n".to_owned(), 1),
+        ("#[cfg(test)]\nfn a() {}\n".to_owned(), 0),
+    ] {
+        assert_eq!(misplaced_tests("a.rs", &text).len(), count, "{text}");
+    }
     let lock = "name = \"a\"\ndependencies = [\n \"b 1.0.0\",\n]\n\nname = \"b\"\ndependencies = [\n \"c\",\n]\n";
     assert_eq!(forbidden(lock, "a", &["c", "d"]), ["a is built with c"]);
     assert!(forbidden(lock, "b", &["a"]).is_empty());

@@ -15,6 +15,7 @@ mod stats;
 #[cfg(test)]
 mod bodies_test;
 #[cfg(test)]
+#[path = "api_test.rs"]
 mod tests;
 
 use std::io;

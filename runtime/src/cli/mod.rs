@@ -126,4 +126,5 @@ mod listings_test;
 #[cfg(test)]
 mod refusals_test;
 #[cfg(test)]
+#[path = "cli_test.rs"]
 mod tests;

@@ -10,6 +10,7 @@ mod records;
 mod start;
 
 #[cfg(test)]
+#[path = "reading_test.rs"]
 mod tests;
 
 use std::collections::HashMap;

@@ -8,6 +8,7 @@ pub mod handlers;
 pub mod progress;
 
 #[cfg(test)]
+#[path = "operations_test.rs"]
 mod tests;
 
 use time::OffsetDateTime;

@@ -18,6 +18,7 @@
 //! order in which Kafka made them.
 
 #[cfg(test)]
+#[path = "member_test.rs"]
 mod tests;
 
 use std::collections::{HashMap, VecDeque};

@@ -32,9 +32,9 @@ mod temporal;
 mod unavailable;
 
 #[cfg(test)]
-mod captures;
+mod captures_test;
 #[cfg(test)]
-mod properties;
+mod properties_test;
 
 pub use bounds::MAX_RECORD_BYTES;
 pub use columns::{Columns, Field, Others, WrongColumns};

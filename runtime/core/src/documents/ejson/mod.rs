@@ -16,6 +16,7 @@ mod wrapper;
 #[cfg(test)]
 mod bounds_test;
 #[cfg(test)]
+#[path = "ejson_test.rs"]
 mod tests;
 
 use bson::{Bson, RawBson, RawBsonRef, RawDocument, RawDocumentBuf};

@@ -18,6 +18,7 @@ mod patterns;
 mod update;
 
 #[cfg(test)]
+#[path = "operators_test.rs"]
 mod tests;
 
 use bson::{RawBsonRef, RawDocument};

@@ -12,6 +12,7 @@ mod read;
 mod write;
 
 #[cfg(test)]
+#[path = "request_test.rs"]
 mod tests;
 
 use std::sync::Arc;

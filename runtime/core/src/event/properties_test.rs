@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::bounds::{MAX_COLUMNS_BYTES, MAX_HEADERS, MAX_NAME_BYTES, nests_too_deep};
-use super::captures::{Captured, capture, names};
+use super::captures_test::{Captured, capture, names};
 use super::unavailable::is_unavailable;
 use super::{Columns, Decoded, Event, Others, Record, Settings, Undecodable, decode};
 
