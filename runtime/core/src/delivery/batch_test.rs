@@ -7,33 +7,18 @@ use super::batch::{Batch, Judge};
 use super::entry::{Entry, Item, Ledger, event_hash};
 use super::outcome::{Decision, Failure};
 use super::routes::{Identity, Routes};
+use super::samples_test::{self, partition};
 use super::slot::{DeliveryRef, Fate, Outcome};
 use super::statements::Form;
 use crate::event::{Event, RawRecord, ToldBy, Undecodable, Unsent};
-use crate::store::{Buckets, Claim, Floors, Kind, MarkerKey, PartitionId, Plan, ReadById, State, Write};
+use crate::store::{Buckets, Claim, Floors, Kind, MarkerKey, Plan, ReadById, State, Write};
 
 fn ledger() -> Ledger {
-    Ledger { group: Arc::from("group"), source: Arc::from("default"), retention_ms: 1_000_000 }
-}
-
-fn partition() -> PartitionId {
-    PartitionId { topic: Arc::from("outbox"), partition: 0 }
+    samples_test::ledger(1_000_000)
 }
 
 fn event(id: &str) -> Event {
-    Event {
-        id: id.to_owned(),
-        sequence: None,
-        event_type: "T".to_owned(),
-        aggregate_type: String::new(),
-        aggregate_id: "a".to_owned(),
-        payload: "{}".to_owned(),
-        created_at_ms: 5,
-        row_created_at_us: Some(5_000),
-        headers: Vec::new(),
-        columns: "{}".to_owned(),
-        says_op: true,
-    }
+    samples_test::event(id, 5)
 }
 
 fn unsent(id: &str, told_by: Option<ToldBy>) -> Item {

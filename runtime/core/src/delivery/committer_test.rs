@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use self::guests::{COLLECTION, COMPUTES, READS, READS_ALONE, WRITES};
 use self::mongo::Trouble;
-use self::world::{World, partition};
+use self::world::World;
 use super::hop::{AtEnd, Work};
+use super::samples_test::partition;
 
 /// A look at a partition that has been read to its end.
 fn at_end() -> Work {

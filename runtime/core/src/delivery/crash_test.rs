@@ -4,37 +4,21 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::batch::{Batch, Judge};
-use super::entry::{Entry, Item, Ledger};
+use super::entry::{Entry, Item};
 use super::routes::{Identity, Routes};
+use super::samples_test::{event, ledger, partition};
 use super::slot::{DeliveryRef, Fate, Outcome};
-use crate::event::{Event, RawRecord};
-use crate::store::{Buckets, Claim, Crashes, Floors, PartitionId};
-
-fn partition() -> PartitionId {
-    PartitionId { topic: Arc::from("outbox"), partition: 0 }
-}
+use crate::event::RawRecord;
+use crate::store::{Buckets, Claim, Crashes, Floors};
 
 fn entry(offset: i64) -> Entry {
-    let item = Item::Event(Arc::new(Event {
-        id: format!("e{offset}"),
-        sequence: None,
-        event_type: "T".to_owned(),
-        aggregate_type: String::new(),
-        aggregate_id: "a".to_owned(),
-        payload: "{}".to_owned(),
-        created_at_ms: 5,
-        row_created_at_us: None,
-        headers: Vec::new(),
-        columns: "{}".to_owned(),
-        says_op: true,
-    }));
+    let item = Item::Event(Arc::new(event(&format!("e{offset}"), 5)));
     Entry::of_log(partition(), offset, item, Arc::new(RawRecord::default()))
 }
 
 /// Two records, each for the handlers 1 and 2, under a claim whose owners died of these deliveries.
 fn routed(deaths: i32, crashes: &[(i64, i32, i32)]) -> Batch {
-    let ledger = Ledger { group: Arc::from("group"), source: Arc::from("default"), retention_ms: 1_000 };
-    let mut batch = Batch::new(vec![entry(7), entry(8)], &ledger, None);
+    let mut batch = Batch::new(vec![entry(7), entry(8)], &ledger(1_000), None);
     let mut routes = Routes::default();
     for id in [1, 2] {
         let name = format!("h{id}").into();

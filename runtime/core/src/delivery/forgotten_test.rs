@@ -4,41 +4,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::super::batch::{Batch, Judge};
-use super::super::entry::{Entry, Item, Ledger};
+use super::super::entry::{Entry, Item};
+use super::super::samples_test::{event, ledger, partition};
 use super::super::slot::Fate;
 use super::super::statements::Form;
 use super::in_doubt;
 use crate::delivery::Routes;
-use crate::event::{Event, RawRecord};
+use crate::event::RawRecord;
 use crate::store::{Buckets, Claim, Fence, Floor, FloorFence, Floors, MarkerKey, PartitionId};
 
 const HOUR: i64 = 3_600_000;
 const NOW: i64 = 1_000 * HOUR;
 
-fn ledger(retention_ms: i64) -> Ledger {
-    Ledger { group: Arc::from("group"), source: Arc::from("default"), retention_ms }
-}
-
-fn partition() -> PartitionId {
-    PartitionId { topic: Arc::from("outbox"), partition: 0 }
-}
-
 /// Returns a batch with one event for each of these times of creation.
 fn batch(created_at_ms: &[i64]) -> Batch {
     let entries = (0..).zip(created_at_ms).map(|(offset, created_at_ms)| {
-        let item = Item::Event(Arc::new(Event {
-            id: format!("e{offset}"),
-            sequence: None,
-            event_type: "T".to_owned(),
-            aggregate_type: String::new(),
-            aggregate_id: "a".to_owned(),
-            payload: "{}".to_owned(),
-            created_at_ms: *created_at_ms,
-            row_created_at_us: Some(created_at_ms * 1_000),
-            headers: Vec::new(),
-            columns: "{}".to_owned(),
-            says_op: true,
-        }));
+        let item = Item::Event(Arc::new(event(&format!("e{offset}"), *created_at_ms)));
         Entry::of_log(partition(), offset, item, Arc::new(RawRecord::default()))
     });
     Batch::new(entries.collect(), &ledger(HOUR), None)

@@ -52,6 +52,8 @@ mod batch_test;
 mod committer_test;
 #[cfg(test)]
 mod crash_test;
+#[cfg(test)]
+mod samples_test;
 
 pub use backlog::BATCH_BYTES;
 pub use committer::{Committer, CommitterSettings};

@@ -12,13 +12,14 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::super::committer::{Committer, CommitterSettings};
-use super::super::entry::{Entry, Item, Ledger};
+use super::super::entry::{Entry, Item};
 use super::super::hop::{Done, Hop, Later, Said, Work};
+use super::super::samples_test::{self, ledger, partition};
 use super::guests::Guests;
 use super::mongo::{Line, Mongo};
 use crate::clock::Clock;
 use crate::event::{Event, RawRecord};
-use crate::store::{Claim, Options, PartitionId, Store};
+use crate::store::{Claim, Options, Store};
 use crate::telemetry::Telemetry;
 use crate::telemetry::health::Health;
 use crate::telemetry::metrics::Metrics;
@@ -138,10 +139,6 @@ pub(super) struct World {
     sent: i64,
 }
 
-pub(super) fn partition() -> PartitionId {
-    PartitionId { topic: Arc::from("outbox"), partition: 0 }
-}
-
 impl World {
     pub(super) fn new() -> Self {
         let (clock, queue, give_up) = (Ticks::default(), Arc::new(Queue::default()), Arc::default());
@@ -161,8 +158,7 @@ impl World {
             let (queue, give_up) = (Arc::clone(&queue), Arc::clone(&give_up));
             async move {
                 let session = store.session().await.expect("mongodb takes it");
-                let ledger = Ledger { group: "group".into(), source: "default".into(), retention_ms: 1_000_000 };
-                let settings = CommitterSettings { ledger, batch_size: BATCH };
+                let settings = CommitterSettings { ledger: ledger(1_000_000), batch_size: BATCH };
                 let committer = Committer::new(store, session, handlers, settings, clock, telemetry, give_up);
                 committer.run(&*queue).await;
             }
@@ -231,17 +227,5 @@ impl World {
 }
 
 fn event(offset: i64, event_type: &str) -> Event {
-    Event {
-        id: format!("e{offset}"),
-        sequence: None,
-        event_type: event_type.to_owned(),
-        aggregate_type: String::new(),
-        aggregate_id: "a".to_owned(),
-        payload: "{}".to_owned(),
-        created_at_ms: 5,
-        row_created_at_us: None,
-        headers: Vec::new(),
-        columns: "{}".to_owned(),
-        says_op: true,
-    }
+    Event { event_type: event_type.to_owned(), ..samples_test::event(&format!("e{offset}"), 5) }
 }
