@@ -25,8 +25,10 @@ struct Position {
     read: i64,
     /// The offset of the first record that is not accounted for.
     next: i64,
-    /// The offset that was last sent to Kafka.
-    committed: i64,
+    /// Whether nothing more of it is taken, because it will be given back.
+    closed: bool,
+    /// The offset that was last sent to Kafka, unless it may not have arrived.
+    committed: Option<i64>,
     /// The end of its log, as Kafka last reported it.
     log_end: Option<LogEnd>,
     /// The last record that was accounted for before the claim, until it has been read again.
@@ -40,6 +42,10 @@ impl Position {
         Some(if self.is_done_with(end) { 0 } else { (end.offset - self.next).max(0) })
     }
 
+    fn takes(&self, offset: i64) -> bool {
+        !self.closed && offset >= self.read
+    }
+
     /// Whether every record before that offset is accounted for. A transactional producer's log ends with a mark that
     /// is no record, so `next` alone never gets there.
     fn is_at(&self, end: i64) -> bool {
@@ -47,7 +53,7 @@ impl Position {
     }
 
     fn is_done_with(&self, end: LogEnd) -> bool {
-        end.reached && self.read == self.next
+        end.reached && !self.closed && self.read == self.next
     }
 }
 
@@ -132,7 +138,7 @@ impl Partitions {
                     let (epoch, next) = (claim.epoch, claim.next.max(read));
                     // Records that were read under an older claim are read again under this one.
                     self.queue.drop_partition(&partition);
-                    let position = Position { epoch, read, next, committed: -1, log_end: None, last };
+                    let position = Position { epoch, read, next, last, ..Position::default() };
                     self.owned.insert(partition.clone(), position);
                     assigned.starts.push((partition.clone(), Some(read)));
                     assigned.claims.push((partition, claim));
@@ -154,13 +160,13 @@ impl Partitions {
     /// Whether a record at that offset should be taken.
     #[must_use]
     pub fn takes(&self, partition: &PartitionId, offset: i64) -> bool {
-        self.owned.get(partition).is_some_and(|position| offset >= position.read)
+        self.owned.get(partition).is_some_and(|position| position.takes(offset))
     }
 
     /// Takes a record. Returns why its partition may not go on, if the record shows that.
     pub fn record(&mut self, entry: Entry) -> Option<String> {
         let position = self.owned.get_mut(entry.partition())?;
-        if entry.offset() < position.read {
+        if !position.takes(entry.offset()) {
             return None;
         }
         position.read = entry.offset() + 1;
@@ -279,7 +285,7 @@ impl Partitions {
         for partition in partitions {
             self.queue.drop_partition(partition);
             if let Some(position) = self.owned.get_mut(partition) {
-                position.read = i64::MAX;
+                position.closed = true;
             }
         }
     }
@@ -308,10 +314,10 @@ impl Partitions {
 
     /// Returns the offsets for Kafka that have moved since the last call.
     pub fn offsets(&mut self) -> Vec<(PartitionId, i64)> {
-        let moved = self.owned.iter_mut().filter(|(_, position)| position.next != position.committed);
+        let moved = self.owned.iter_mut().filter(|(_, position)| position.committed != Some(position.next));
         moved
             .map(|(partition, position)| {
-                position.committed = position.next;
+                position.committed = Some(position.next);
                 (partition.clone(), position.next)
             })
             .collect()
@@ -319,7 +325,7 @@ impl Partitions {
 
     /// Has all offsets sent to Kafka again, because they may not have arrived.
     pub fn forget_offsets(&mut self) {
-        self.owned.values_mut().for_each(|position| position.committed = -1);
+        self.owned.values_mut().for_each(|position| position.committed = None);
     }
 
     /// Takes the ends of logs that Kafka has reported.
