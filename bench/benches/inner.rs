@@ -18,7 +18,7 @@ use weir_core::delivery::batch::{Batch, Judge};
 use weir_core::delivery::outcome::Decision;
 use weir_core::delivery::statements::{Form, commands};
 use weir_core::delivery::{Entry, Item, Ledger};
-use weir_core::delivery::{Identity, Routes};
+use weir_core::delivery::{Identity, RetryPolicy, Routes};
 use weir_core::documents::ejson;
 use weir_core::event::{self, Event, RawRecord};
 use weir_core::store::{Buckets, Claim, Floors, IdKey, Kind, PartitionId, Write};
@@ -102,7 +102,8 @@ impl Planning {
         let partition = PartitionId { topic: Arc::from(TOPIC), partition: 0 };
         let mut routes = Routes::default();
         let name = || Arc::from("user-created");
-        let identity = Identity { id: 1, generation: 1, name: name(), version: name(), line: 0 };
+        let identity =
+            Identity { id: 1, generation: 1, name: name(), version: name(), line: 0, policy: RetryPolicy::default() };
         routes.register("UserCreated", &Arc::new(identity));
         let entry = |(offset, record): (usize, Record)| {
             let offset = i64::try_from(offset).expect("small");
@@ -128,6 +129,7 @@ impl Planning {
             buckets: &buckets,
             floors: &Floors::default(),
             now_ms: None,
+            held: None,
         });
         let mut at = None;
         while let Some(next) = batch.next(at) {

@@ -80,6 +80,8 @@ impl Pipeline {
         command.env("KAFKA_GROUP_ID", &self.group).env("MONGODB_URI", &self.mongodb);
         command.env("MONGODB_DATABASE", &self.data).env("WEIR_DATABASE", &self.own);
         command.env("HANDLERS_CACHE", paths::handlers_cache());
+        // A failure is final at once and holds nothing, unless it is retries that are tested.
+        command.env("MAX_RETRIES", "0").env("ON_DEAD", "skip");
         command
     }
 }

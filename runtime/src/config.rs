@@ -39,6 +39,8 @@ pub use source::Source;
 pub use sources::Sources;
 
 use weir_core::consumer::topics::OffsetReset;
+use weir_core::delivery::RetryPolicy;
+use weir_core::event;
 use weir_sandbox::Limits;
 
 /// One row of the table of settings.
@@ -113,6 +115,16 @@ impl Settings {
         self
     }
 
+    /// Returns how records become events.
+    #[must_use]
+    pub fn decoding(&self) -> event::Settings {
+        event::Settings {
+            snapshot_events: self.snapshot_events,
+            columns: self.outbox_columns.clone(),
+            others: self.outbox_other_columns.clone(),
+        }
+    }
+
     /// Returns the limits of a handler: `[handlers.NAME]` over `[limits]` over the defaults.
     #[must_use]
     pub fn limits_of(&self, handler: &str) -> &Limits {
@@ -127,6 +139,20 @@ impl Settings {
         match self.handler_default_ceiling {
             DefaultCeiling::Declared => own,
             DefaultCeiling::Nothing => own.closed(),
+        }
+    }
+
+    /// Returns how a handler's failed deliveries are tried again: as `[handlers.NAME.retry]` says, or else the settings.
+    #[must_use]
+    pub fn policy_of(&self, handler: &str) -> RetryPolicy {
+        let own = self.handler_settings.get(handler).map(|settings| settings.retry.clone()).unwrap_or_default();
+        RetryPolicy {
+            max_retries: own.max_retries.unwrap_or(self.max_retries),
+            max_retries_by_reason: own.max_retries_by_reason,
+            delay: own.delay.unwrap_or(self.retry_delay),
+            longest_delay: own.max_delay.unwrap_or(self.retry_max_delay),
+            longest_time: own.max_age.unwrap_or(self.retry_max_age),
+            on_dead: own.on_dead.unwrap_or(self.on_dead),
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::clock::HostClock;
 use crate::config::Settings;
 use crate::driver::{Address, Driver};
 use crate::kafka::{self, Embedded, Kafka, Reading, Recording};
-use crate::registry::{self, Registry};
+use crate::registry::{self, Policies, Registry};
 use crate::shutdown::Shutdown;
 use weir_core::clock::Clock;
 use weir_core::delivery::{Committer, CommitterSettings, Ledger};
@@ -121,7 +121,8 @@ async fn process(
         source: Arc::from(settings.outbox_source.as_str()),
         retention_ms: i64::try_from(settings.ledger_retention.as_millis()).unwrap_or(i64::MAX),
     };
-    let prepared = prepare(handlers, &store, source, &ledger, telemetry, shutdown).await?;
+    let policy = |name: &str| settings.policy_of(name);
+    let prepared = prepare((handlers, &policy), &store, source, &ledger, telemetry, shutdown).await?;
     let Some((registry, session)) = prepared else { return Ok(()) };
     let give_up = Arc::new(AtomicBool::new(false));
     tokio::spawn(sweep(store.clone(), ledger.retention_ms, telemetry.metrics.clone(), shutdown.clone()));
@@ -129,7 +130,7 @@ async fn process(
     let committer = Committer::new(
         store.clone(),
         session,
-        Arc::new(registry),
+        (Arc::new(registry), Arc::new(settings.decoding())),
         CommitterSettings { ledger, batch_size: settings.processing_batch_size },
         Arc::clone(&clock),
         telemetry.clone(),
@@ -279,7 +280,7 @@ async fn load(settings: &Settings) -> anyhow::Result<Vec<Handler>> {
 /// Waits for MongoDB, creates what is missing in it, and enters the handlers. Returns `None` if a stop was requested
 /// first.
 async fn prepare(
-    handlers: Vec<Handler>,
+    (handlers, policy): (Vec<Handler>, Policies<'_>),
     store: &Store,
     source: Source,
     ledger: &Ledger,
@@ -295,7 +296,8 @@ async fn prepare(
             store.bring_up_to_date().await?;
             store.create_own_collections().await?;
             store.begin_floors(ledger.retention_ms).await?;
-            let registry = Registry::enter(handlers.clone(), store, &telemetry.metrics, &ledger.source).await?;
+            let registry =
+                Registry::enter((handlers.clone(), policy), store, &telemetry.metrics, &ledger.source).await?;
             Ok::<_, store::Error>((registry, store.session().await?))
         };
         let prepared = tokio::select! {

@@ -84,9 +84,11 @@ pub(crate) fn shown_by(collection: &str, found: &Document, wanted: &Document) ->
 
 /// Compares the entries of a list. Returns whether each is there as often as it must be.
 fn compare_entries(collection: &str, found: &[Bson], wanted: &[Bson], broken: &mut Vec<Broken>) -> bool {
-    // The second part of an entry of `effects` is what its handler has read.
+    // The second part of an entry of `effects` is what its handler has read, and of `fragile` the attempt.
     let key = |entry: &Bson| match entry.as_str() {
-        Some(text) if collection == "effects" => text.split(':').next().unwrap_or_default().to_owned(),
+        Some(text) if matches!(collection, "effects" | "fragile") => {
+            text.split(':').next().unwrap_or_default().to_owned()
+        }
         _ => entry.to_string(),
     };
     let counted = |list: &[Bson]| {

@@ -25,7 +25,8 @@ fn breaks(bug: Bug) -> &'static [Broken] {
         | Bug::NoFloorForNew
         | Bug::FloorUnfenced
         | Bug::ClosedBuckets
-        | Bug::SweepUnchecked => &[Broken::Doubled],
+        | Bug::SweepUnchecked
+        | Bug::ReleasedTwice => &[Broken::Doubled],
         Bug::MaxAsFence => &[Broken::Lost, Broken::Doubled],
         Bug::RetryWithoutFence => &[Broken::Unaccounted, Broken::Doubled],
         Bug::TrialKept => &[Broken::Lost, Broken::Doubled, Broken::OutOfOrder, Broken::Unaccounted],
@@ -38,6 +39,7 @@ fn breaks(bug: Bug) -> &'static [Broken] {
         | Bug::RefusalForgotten => &[Broken::WronglyDead],
         Bug::SharedCount | Bug::HashIgnored => &[Broken::NotDead],
         Bug::OneMember => &[Broken::WentBack],
+        Bug::OvertakesParked | Bug::TrialKeptAfterFailure | Bug::HeldNotRead => &[Broken::OutOfOrder],
         Bug::ReadToIgnored => &[Broken::WronglyStopped],
         Bug::HandOverEarly => &[Broken::HandedOverEarly],
         Bug::SessionsLeft => &[Broken::TooLate],

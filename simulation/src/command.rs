@@ -1,6 +1,7 @@
 //! What a command does to the simulated MongoDB. It knows as much of the language as Weir's store and the simulated
 //! handlers use. Anything else is a mistake in the simulation and stops it.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -155,10 +156,29 @@ fn matching(
     found.filter(|document| matches(document, filter)).collect()
 }
 
+/// Compares values as MongoDB sorts them, as far as Weir sorts by them.
+fn compare(one: Option<&Bson>, other: Option<&Bson>) -> Ordering {
+    match (one, other) {
+        (Some(Bson::String(one)), Some(Bson::String(other))) => one.cmp(other),
+        (Some(Bson::String(_)), _) => Ordering::Greater,
+        (_, Some(Bson::String(_))) => Ordering::Less,
+        (one, other) => one.is_some().cmp(&other.is_some()).then(number(one).cmp(&number(other))),
+    }
+}
+
 fn matches(document: &Document, filter: &Document) -> bool {
     filter.iter().filter(|(path, _)| *path != "_id").all(|(path, wanted)| {
         let found = at_path(document, path);
         match (found, wanted) {
+            (found, Bson::Document(wanted)) if wanted.contains_key("$in") => {
+                wanted.get_array("$in").into_iter().flatten().any(|wanted| found == Some(wanted))
+            }
+            (found, Bson::Document(wanted)) if wanted.contains_key("$gt") => {
+                found.is_some() && compare(found, wanted.get("$gt")) == Ordering::Greater
+            }
+            (found, Bson::Document(wanted)) if wanted.contains_key("$lte") => {
+                found.is_some() && compare(found, wanted.get("$lte")) != Ordering::Greater
+            }
             (Some(Bson::Int32(a)), Bson::Int64(b)) => i64::from(*a) == *b,
             (Some(Bson::Int64(a)), Bson::Int32(b)) => *a == i64::from(*b),
             (found, Bson::Document(wanted)) if wanted.contains_key("$exists") => found.is_some(),
@@ -177,7 +197,15 @@ fn at_path<'a>(document: &'a Document, path: &str) -> Option<&'a Bson> {
 
 fn find(mongo: &mut Mongo, namespace: &Arc<str>, command: &RawDocument, place: Option<&Place>) -> Document {
     let filter = raw::document(command, "filter").unwrap_or_default();
-    let found = matching(mongo, namespace, &filter, place, true);
+    let mut found = matching(mongo, namespace, &filter, place, true);
+    if let Some(sort) = raw::document(command, "sort") {
+        let by = |one: &Arc<Document>, other: &Arc<Document>| {
+            let paths = sort.keys().map(|path| compare(at_path(one, path), at_path(other, path)));
+            paths.fold(Ordering::Equal, Ordering::then)
+        };
+        // A sort by `_id` is that of the documents as they are kept.
+        found.sort_by(by);
+    }
     let limit = raw::number(command, "limit").and_then(|limit| usize::try_from(limit).ok()).filter(|n| *n > 0);
     let batch: Array = found.into_iter().take(limit.unwrap_or(usize::MAX)).map(answered).collect();
     doc! { "cursor": { "id": 0_i64, "firstBatch": batch } }

@@ -8,7 +8,7 @@ use bson::{Bson, Document, doc};
 use weir_core::call::{Action, Failure, Fault, Run, Verdict};
 use weir_core::delivery::Handlers;
 use weir_core::delivery::hop::Later;
-use weir_core::delivery::{Identity, Routes};
+use weir_core::delivery::{Identity, OnDead, RetryPolicy, Routes};
 use weir_core::documents::view::{Needs, Source, View};
 use weir_core::documents::{Code, Mode, Refusal};
 use weir_core::event::Event;
@@ -16,9 +16,22 @@ use weir_core::store::{self, FaultKind, Query, Write};
 
 use crate::kernel::{Kernel, lock};
 use crate::kinds::{
-    COUNTS, EventKind, LONG, READS, TOTALS, handler_name, handlers_of, last_row, shared_entry, shared_id,
+    COUNTS, EventKind, FRAGILE, LONG, READS, RETRIES, TOTALS, failures_of, handler_name, handlers_of, last_row,
+    line_of, shared_entry, shared_id,
 };
 use crate::requests::{ask, by_id, insert, remove, remove_all, update, update_all};
+
+fn policy(handler: i32, retries: u32) -> RetryPolicy {
+    RetryPolicy {
+        max_retries: if handler == FRAGILE { RETRIES } else { retries },
+        // By the clock of events, which runs far ahead of the world's, this is about a second.
+        delay: Duration::from_mins(50),
+        longest_delay: Duration::from_hours(3),
+        longest_time: Duration::from_hours(100_000),
+        on_dead: if handler == FRAGILE { OnDead::Hold } else { OnDead::Skip },
+        ..RetryPolicy::default()
+    }
+}
 
 /// How long a delivery waits for MongoDB.
 const TIME: Duration = Duration::from_secs(2);
@@ -40,10 +53,13 @@ impl fmt::Debug for Simulated {
 
 impl Simulated {
     pub(crate) fn new(kernel: Kernel, lingers: Arc<Mutex<Option<i32>>>, die: Box<dyn Fn() + Send + Sync>) -> Self {
+        // Each process has a policy of its own for the handlers whose dead deliveries hold nothing.
+        let retries = if kernel.chance(250) { RETRIES } else { 0 };
         let identity = |id: i32| {
-            Arc::new(Identity { id, generation: 1, name: handler_name(id).into(), version: "v".into(), line: id })
+            let (line, policy) = (line_of(id), policy(id, retries));
+            Arc::new(Identity { id, generation: 1, name: handler_name(id).into(), version: "v".into(), line, policy })
         };
-        let all = [identity(COUNTS), identity(READS), identity(TOTALS)];
+        let all = [identity(COUNTS), identity(READS), identity(TOTALS), identity(FRAGILE)];
         let mut routes = Routes::default();
         for kind in EventKind::ALL {
             for handler in all.iter().filter(|handler| handlers_of(kind).contains(&handler.id)) {
@@ -53,7 +69,7 @@ impl Simulated {
         Self { routes, kernel, lingers, die }
     }
 
-    async fn handle(&self, to: i32, event: &Event, view: &mut View) -> Result<(), Verdict> {
+    async fn handle(&self, to: i32, event: &Event, attempt: u32, view: &mut View) -> Result<(), Verdict> {
         let kind = EventKind::of(&event.event_type);
         let aggregate = event.aggregate_id.as_str();
         let number: i64 = event.payload.parse().unwrap_or(-1);
@@ -85,7 +101,16 @@ impl Simulated {
                 let made = doc! { "_id": aggregate, "by": number };
                 act(view, insert("once", aggregate, &made)).await.map(|_| ())
             }
-            (EventKind::Reject, _) => Err(failed(Action::Reject)),
+            (EventKind::Flaky, _) if i64::from(attempt) <= failures_of(number) => {
+                self.kernel.count("outcome: asked for another attempt");
+                Err(failed(Action::Retry))
+            }
+            (EventKind::Flaky, _) => {
+                let seen = format!("{number}:{attempt}");
+                let to = doc! { "$inc": { "n": 1 }, "$push": { "seen": seen } };
+                act(view, update("fragile", aggregate, &to, true, false)).await.map(|_| ())
+            }
+            (EventKind::Reject | EventKind::Broken, _) => Err(failed(Action::Reject)),
             (EventKind::Skip, _) => Err(failed(Action::Skip)),
             (EventKind::Huge, TOTALS) => {
                 let made = doc! { "_id": number, "huge": true };
@@ -161,7 +186,13 @@ impl Handlers for Simulated {
         &self.routes
     }
 
-    fn deliver<'a>(&'a self, to: &'a Identity, event: Arc<Event>, _now_ms: i64, mode: Mode) -> Later<'a, Run> {
+    fn deliver<'a>(
+        &'a self,
+        to: &'a Identity,
+        event: Arc<Event>,
+        (attempt, _now_ms): (u32, i64),
+        mode: Mode,
+    ) -> Later<'a, Run> {
         Box::pin(async move {
             let is_alone = matches!(mode, Mode::Alone(_));
             let mut view = View::new(mode);
@@ -171,7 +202,7 @@ impl Handlers for Simulated {
             } else if self.kernel.chance(100) {
                 self.kernel.sleep(self.kernel.between(1, 30)).await;
             }
-            let verdict = match self.handle(to.id, &event, &mut view).await {
+            let verdict = match self.handle(to.id, &event, attempt, &mut view).await {
                 Ok(()) => Verdict::Accepted,
                 Err(verdict) => verdict,
             };
@@ -181,6 +212,7 @@ impl Handlers for Simulated {
                 Verdict::Accepted if is_alone && to.id == TOTALS => {
                     self.kernel.count("outcome: an event alone with two handlers");
                 }
+                Verdict::Accepted if attempt > 1 => self.kernel.count("outcome: a later attempt succeeded"),
                 Verdict::Fault(_) => self.kernel.count("outcome: fault of a read or write"),
                 _ => {}
             }

@@ -13,7 +13,7 @@ use weir_core::consumer::claiming::{Claimed, Claiming};
 use weir_core::consumer::member::{self, Member};
 use weir_core::consumer::queue::BatchBounds;
 use weir_core::consumer::topics::{OffsetReset, Topics};
-use weir_core::delivery::{Committer, CommitterSettings, Ledger, Work};
+use weir_core::delivery::{Committer, CommitterSettings, Decoder, Handlers, Ledger, Work};
 use weir_core::store::{BEAT, GroupProgress, Options, PartitionId, Store};
 use weir_core::telemetry::Telemetry;
 use weir_core::telemetry::health::Health;
@@ -87,7 +87,8 @@ async fn join(kernel: Kernel, claiming: Claiming, has_joined: Arc<AtomicBool>) {
 /// What the committer of a process is made of.
 struct Committing {
     store: Store,
-    handlers: Arc<Simulated>,
+    handlers: Arc<dyn Handlers>,
+    decoder: Arc<dyn Decoder>,
     settings: CommitterSettings,
     clock: Arc<dyn Clock>,
     telemetry: Telemetry,
@@ -97,14 +98,14 @@ struct Committing {
 impl Committing {
     /// Runs the committer once MongoDB has given it a session.
     async fn run(self, end: CommitterEnd) {
-        let Self { store, handlers, settings, clock, telemetry, give_up } = self;
+        let Self { store, handlers, decoder, settings, clock, telemetry, give_up } = self;
         let session = loop {
             match store.session().await {
                 Ok(session) => break session,
                 Err(_) => clock.sleep(Duration::from_millis(250)).await,
             }
         };
-        let committer = Committer::new(store, session, handlers, settings, clock, telemetry, give_up);
+        let committer = Committer::new(store, session, (handlers, decoder), settings, clock, telemetry, give_up);
         committer.run(&end).await;
     }
 }
@@ -205,9 +206,11 @@ impl Process {
         let batch_size = usize::try_from(kernel.below(60) + 2).unwrap_or(2);
         let retention_ms = RETENTIONS_MS[usize::try_from(kernel.below(RETENTIONS_MS.len() as u64)).unwrap_or(0)];
         let ledger = Ledger { group: GROUP.into(), source: "s".into(), retention_ms };
+        let broker = Asking { kernel: kernel.clone(), kafka: Arc::clone(kafka), deaf: 30 };
         let committing = Committing {
             store: store.clone(),
             handlers: Arc::new(Simulated::new(kernel.clone(), Arc::clone(&line.lingers), die)),
+            decoder: Arc::new(broker.clone()),
             settings: CommitterSettings { ledger, batch_size },
             clock: Arc::clone(&clock),
             telemetry: telemetry.clone(),

@@ -3,13 +3,13 @@
 //! Partitions are numbered across both topics, in the order in which they are made. The second topic has those in
 //! [`LATE`].
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use weir_core::consumer::broker::{Answer, Broker, Log, Unanswered};
-use weir_core::delivery::Item;
-use weir_core::event::RawRecord;
+use weir_core::delivery::{Decoder, Item};
+use weir_core::event::{RawRecord, Undecodable};
 use weir_core::store::PartitionId;
 
 use crate::kernel::{Kernel, lock};
@@ -75,11 +75,14 @@ impl Records {
 pub(crate) struct Kafka {
     pub(crate) partitions: Vec<Records>,
     pub(crate) committed: BTreeMap<i32, i64>,
+    /// What each record's value means.
+    pub(crate) decoded: HashMap<Vec<u8>, Item>,
 }
 
 impl Kafka {
     /// Appends a record, and leaves `gap` offsets empty before it.
     pub(crate) fn append(&mut self, partition: usize, stored: Stored, gap: i64) -> i64 {
+        self.decoded.insert(stored.raw.value.clone().unwrap_or_default(), stored.item.clone());
         let log = &mut self.partitions[partition];
         let offset = log.end + gap;
         log.records.insert(offset, stored);
@@ -119,6 +122,13 @@ pub(crate) struct Asking {
 impl fmt::Debug for Asking {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Asking")
+    }
+}
+
+impl Decoder for Asking {
+    fn decode(&self, _partition: &PartitionId, _offset: i64, record: &RawRecord) -> Item {
+        let known = record.value.as_ref().and_then(|value| lock(&self.kafka).decoded.get(value).cloned());
+        known.unwrap_or_else(|| Item::Undecodable(Undecodable::not_kept()))
     }
 }
 

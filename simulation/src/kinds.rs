@@ -7,6 +7,21 @@ pub(crate) const COUNTS: i32 = 1;
 pub(crate) const READS: i32 = 2;
 /// Keeps one document for all events.
 pub(crate) const TOTALS: i32 = 3;
+/// Fails, and holds later events of an aggregate until somebody deals with what is dead.
+pub(crate) const FRAGILE: i32 = 4;
+
+/// Returns the line of a handler. Two of them write to the same collections.
+pub(crate) fn line_of(handler: i32) -> i32 {
+    if handler == READS { COUNTS } else { handler }
+}
+
+/// How often a delivery is tried again after its first attempt.
+pub(crate) const RETRIES: u32 = 2;
+
+/// Returns for how many attempts the event of this number fails.
+pub(crate) fn failures_of(number: i64) -> i64 {
+    number.rem_euclid(4)
+}
 
 /// A text that makes a write longer than others.
 pub(crate) const LONG: &str = "the quick brown fox jumps over the lazy dog, and then it does so once more";
@@ -35,10 +50,14 @@ pub(crate) enum EventKind {
     Row,
     Raise,
     Clear,
+    /// Fails for some attempts.
+    Flaky,
+    /// Fails whenever it is tried.
+    Broken,
 }
 
 impl EventKind {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Count,
         Self::Change,
         Self::Shared,
@@ -60,6 +79,8 @@ impl EventKind {
         Self::Row,
         Self::Raise,
         Self::Clear,
+        Self::Flaky,
+        Self::Broken,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -85,6 +106,8 @@ impl EventKind {
             Self::Row => "Row",
             Self::Raise => "Raise",
             Self::Clear => "Clear",
+            Self::Flaky => "Flaky",
+            Self::Broken => "Broken",
         }
     }
 
@@ -102,6 +125,7 @@ pub(crate) fn handlers_of(kind: EventKind) -> &'static [i32] {
         EventKind::Change => &[COUNTS, READS],
         EventKind::Shared | EventKind::Must | EventKind::Query => &[READS],
         EventKind::Unwanted => &[],
+        EventKind::Flaky | EventKind::Broken => &[FRAGILE],
         _ => &[COUNTS],
     }
 }
@@ -111,6 +135,7 @@ pub(crate) fn handler_name(id: i32) -> &'static str {
     match id {
         COUNTS => "counts",
         READS => "reads",
+        FRAGILE => "fragile",
         _ => "totals",
     }
 }

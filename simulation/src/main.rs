@@ -75,7 +75,7 @@ const ENOUGH: usize = 200;
 const KEPT_AT_ONCE: usize = 10;
 
 /// Every count that a run without bugs must have seen.
-const MUST_HAPPEN: [&str; 73] = [
+const MUST_HAPPEN: [&str; 77] = [
     "case: topics by a pattern",
     "fault: a commit conflicts",
     "fault: a delivery kills the host",
@@ -110,6 +110,8 @@ const MUST_HAPPEN: [&str; 73] = [
     "fault: partitions grew",
     "fault: reply lost",
     "fault: rolled back",
+    "fault: somebody discards",
+    "fault: somebody retries",
     "fault: topic made anew",
     "fault: transaction too large",
     "fault: writeErrors",
@@ -124,6 +126,8 @@ const MUST_HAPPEN: [&str; 73] = [
     "outcome: a read was changed",
     "outcome: an event alone with two handlers",
     "outcome: an owner lost while it ran an event singly",
+    "outcome: a later attempt succeeded",
+    "outcome: asked for another attempt",
     "outcome: bucket dropped",
     "outcome: claimed anew",
     "outcome: conflict",

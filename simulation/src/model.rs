@@ -4,7 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bson::{Bson, Document, doc};
 
-use crate::kinds::{COUNTS, EventKind, LONG, READS, TOTALS, handlers_of, last_row, shared_entry, shared_id};
+use crate::broken::{Broken, Fault};
+use crate::kinds::{
+    COUNTS, EventKind, FRAGILE, LONG, READS, RETRIES, TOTALS, failures_of, handlers_of, last_row, line_of,
+    shared_entry, shared_id,
+};
 
 /// A record as it was produced.
 #[derive(Debug, Clone)]
@@ -22,6 +26,14 @@ pub(crate) enum Produced {
     Undecodable,
 }
 
+/// A parked delivery as MongoDB has it.
+#[derive(Debug, Clone)]
+pub(crate) struct Letter {
+    pub(crate) state: String,
+    pub(crate) reason: String,
+    pub(crate) attempt: i64,
+}
+
 /// What must be there at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Expected {
@@ -32,6 +44,8 @@ pub(crate) struct Expected {
     /// Dead letters that may or may not be there: of an event that was repeated after it may have been forgotten, or
     /// that is already dead.
     pub(crate) may_be_dead: BTreeSet<String>,
+    /// Deliveries whose letters are as they may be.
+    pub(crate) known: BTreeSet<String>,
 }
 
 /// What distinguishes one event from another.
@@ -58,6 +72,11 @@ pub(crate) struct Model {
     first: BTreeMap<String, Hash>,
     pub(crate) expected: Expected,
     refused: BTreeSet<String>,
+    /// What is parked, by delivery. The model cannot tell when an attempt is made, but what must follow from it.
+    letters: BTreeMap<String, Letter>,
+    /// The aggregates of each partition and line that something parked holds.
+    held: BTreeSet<(usize, i32, String)>,
+    pub(crate) faults: Vec<Fault>,
 }
 
 /// Returns the name of a record. No dead letter is about a record of a recreated topic whose offset the old one had.
@@ -97,8 +116,12 @@ fn by_aggregate(document: &Document) -> Document {
 }
 
 impl Model {
+    pub(crate) fn with(letters: BTreeMap<String, Letter>) -> Self {
+        Self { letters, ..Self::default() }
+    }
+
     /// Processes the next record of a partition, in the order of its log.
-    pub(crate) fn record(&mut self, name: String, produced: &Produced, forgotten: Forgotten) {
+    pub(crate) fn record(&mut self, (partition, name): (usize, String), produced: &Produced, forgotten: Forgotten) {
         let (id, kind, aggregate, number, created_at_ms, has) = match produced {
             Produced::Ignored => return,
             Produced::Undecodable => {
@@ -129,9 +152,7 @@ impl Model {
         }
         self.first.insert(id.clone(), hash);
         for handler in handlers_of(kind) {
-            if let Err(reason) = self.deliver(*handler, kind, aggregate, number) {
-                self.expected.parked.insert(delivery_name(id, *handler), reason);
-            }
+            self.delivery((partition, delivery_name(id, *handler)), *handler, kind, (aggregate, number));
         }
     }
 
@@ -143,6 +164,65 @@ impl Model {
         } else {
             self.expected.may_be_dead.insert(name);
         }
+    }
+
+    /// Accounts for a delivery as it must be, given what is parked now.
+    fn delivery(
+        &mut self,
+        (partition, name): (usize, String),
+        handler: i32,
+        kind: EventKind,
+        (aggregate, number): (&str, i64),
+    ) {
+        let letter = self.letters.get(&name).cloned();
+        let line = (partition, line_of(handler), aggregate.to_owned());
+        let is_held = self.held.contains(&line);
+        let Some(letter) = letter else {
+            if is_held && kind != EventKind::Tally {
+                let what = format!(
+                    "{name} ({kind:?}) has taken effect, although an earlier event of {aggregate} in {partition} is parked"
+                );
+                self.faults.push(Fault::new(Broken::OutOfOrder, what));
+            }
+            if let Err(reason) = self.deliver(handler, kind, aggregate, number) {
+                self.expected.parked.insert(name, reason);
+            }
+            return;
+        };
+        let wrong = match letter.state.as_str() {
+            // If nothing holds it any more, its turn is next.
+            "waiting" => None,
+            "parked" => {
+                let fails = self.fails(handler, kind, (aggregate, number), &letter);
+                (is_held || !fails || letter.attempt > i64::from(RETRIES)).then_some("parked")
+            }
+            "discarded" => (handler != FRAGILE).then_some("discarded"),
+            "dead" => {
+                let fails = self.fails(handler, kind, (aggregate, number), &letter);
+                let too_early = kind == EventKind::Flaky && letter.attempt <= i64::from(RETRIES);
+                (is_held || !fails || too_early).then_some("dead")
+            }
+            _ => Some("in a state that does not exist"),
+        };
+        let holds =
+            matches!(letter.state.as_str(), "waiting" | "parked") || (letter.state == "dead" && handler == FRAGILE);
+        // One that comes in two partitions waits in the one that was read first, which the model does not know.
+        if holds && kind != EventKind::Tally {
+            self.held.insert(line);
+        }
+        if let Some(wrong) = wrong {
+            let what = format!("{name} is {wrong}, and must not be: {letter:?}");
+            self.faults.push(Fault::new(Broken::WronglyDead, what));
+        }
+        self.expected.known.insert(name);
+    }
+
+    /// Whether the delivery fails as the letter says.
+    fn fails(&mut self, handler: i32, kind: EventKind, (aggregate, number): (&str, i64), letter: &Letter) -> bool {
+        if kind == EventKind::Flaky {
+            return letter.reason == "retry" && (1..=failures_of(number)).contains(&letter.attempt);
+        }
+        self.deliver(handler, kind, aggregate, number) == Err(letter.reason.as_str())
     }
 
     fn deliver(&mut self, handler: i32, kind: EventKind, aggregate: &str, number: i64) -> Result<(), &'static str> {
@@ -183,7 +263,11 @@ impl Model {
                 }
                 *self.document("once", aggregate) = doc! { "_id": aggregate, "by": number };
             }
-            (EventKind::Reject, _) => return Err("reject"),
+            (EventKind::Flaky, _) => {
+                let seen = format!("{number}:{}", failures_of(number) + 1);
+                self.listed("fragile", aggregate, Bson::String(seen));
+            }
+            (EventKind::Reject | EventKind::Broken, _) => return Err("reject"),
             (EventKind::Huge, COUNTS) => {
                 self.listed("beside", aggregate, Bson::Int64(number));
                 self.document("beside", aggregate).insert("text", LONG);

@@ -11,12 +11,12 @@ use crate::broken::{Broken, Fault, shown_by};
 use crate::host::LEAST_RETENTION_MS;
 use crate::kafka::{id, number_of};
 use crate::kernel::lock;
-use crate::model::{Expected, Forgotten, Model, Produced, arranged, delivery_name, record_name};
+use crate::model::{Expected, Forgotten, Letter, Model, Produced, arranged, delivery_name, record_name};
 use crate::world::{World, partition_of};
 
-const COLLECTIONS: [&str; 13] = [
+const COLLECTIONS: [&str; 14] = [
     "counts", "changed", "shared", "made", "effects", "queried", "once", "totals", "huge", "beside", "fallen",
-    "tallies", "rows",
+    "fragile", "tallies", "rows",
 ];
 
 /// How long a command may wait for a transaction. That of a dead host lasts for a minute or more unless somebody ends
@@ -77,9 +77,9 @@ impl Watch {
 pub(crate) fn judge(world: &World) -> Vec<Fault> {
     let progress: BTreeMap<i32, i64> =
         world.progress().iter().map(|(number, it)| (*number, it.get_i64("next").unwrap_or(0))).collect();
-    let mut model = Model::default();
     let mongo = lock(&world.mongo);
     let parked = mongo.all("weir.parked");
+    let mut model = Model::with(parked.iter().filter_map(|letter| Some((letter_name(letter)?, of(letter)))).collect());
     let refused: BTreeSet<String> = parked
         .iter()
         .filter(|letter| letter.get_str("reason").is_ok_and(|reason| reason == "beyond-ledger"))
@@ -91,11 +91,10 @@ pub(crate) fn judge(world: &World) -> Vec<Fault> {
             let name = record_name(partition, logged.offset);
             let before_ms = forgotten_before_ms(world, partition, logged.at_ms);
             let forgotten = Forgotten { before_ms, is_refused: refused.contains(&name) };
-            model.record(name, &logged.produced, forgotten);
+            model.record((partition, name), &logged.produced, forgotten);
         }
     }
-    let expected = model.expected;
-    let mut faults = Vec::new();
+    let Model { expected, mut faults, .. } = model;
     for collection in COLLECTIONS {
         let found: BTreeMap<String, Arc<Document>> =
             mongo.all(&format!("data.{collection}")).into_iter().map(|document| (name(&document), document)).collect();
@@ -160,7 +159,7 @@ fn letters(parked: &[Arc<Document>], expected: &Expected, faults: &mut Vec<Fault
     for document in parked {
         let reason = document.get_str("reason").unwrap_or_default();
         match letter_name(document) {
-            Some(name) if expected.may_be_dead.contains(&name) => {}
+            Some(name) if expected.may_be_dead.contains(&name) || expected.known.contains(&name) => {}
             Some(name) => drop(found.insert(name, reason)),
             None => faults.push(Fault::new(Broken::WronglyDead, format!("a letter without a name: {document}"))),
         }
@@ -178,6 +177,11 @@ fn letters(parked: &[Arc<Document>], expected: &Expected, faults: &mut Vec<Fault
     faults.extend(
         more.map(|(name, reason)| Fault::new(Broken::WronglyDead, format!("{name} is {reason}, and should not be"))),
     );
+}
+
+fn of(letter: &Document) -> Letter {
+    let text = |name| letter.get_str(name).unwrap_or_default().to_owned();
+    Letter { state: text("state"), reason: text("reason"), attempt: letter.get_i32("attempt").unwrap_or(-1).into() }
 }
 
 fn letter_name(letter: &Document) -> Option<String> {

@@ -10,9 +10,9 @@ const HOST_CALLS: End = End::Dead("host-calls");
 const INVALID: End = End::Dead("invalid");
 const LIMIT: End = End::Dead("limit");
 const TOO_LARGE: End = End::Dead("too-large");
-const REFUSED: End = End::Parked("refused");
-const SLOW: End = End::Parked("slow");
-const UNDECODABLE: End = End::Parked("undecodable");
+const REFUSED: End = End::Dead("refused");
+const SLOW: End = End::Dead("slow");
+const UNDECODABLE: End = End::Dead("undecodable");
 
 pub(super) const FAMILIES: &[Family] = &[
     family(

@@ -16,7 +16,7 @@ const REJECT: End = End::Dead("reject");
 const DROPPED: End = End::CommittedWithLinesDropped;
 
 pub(super) const FAMILIES: &[Family] = &[
-    family("cpu", &[kind("spins", FUEL, 8), kind("fills-memory", FUEL, 8), kind("sleeps", End::Parked("deadline"), 1)]),
+    family("cpu", &[kind("spins", FUEL, 8), kind("fills-memory", FUEL, 8), kind("sleeps", End::Dead("deadline"), 1)]),
     family("memory", &[kind("grows-memory", MEMORY, 10), kind("grows-many-memories", MEMORY, 8)]),
     family("tables", &[kind("grows-table", TABLE, 20), kind("grows-many-tables", TABLE, 8)]),
     family("stack", &[kind("recurses", STACK, 20), kind("recurses-through-a-table", STACK, 8)]),
@@ -127,7 +127,7 @@ pub(super) const FAMILIES: &[Family] = &[
             kind("effect-of", End::Committed, 4),
             kind("reads-own-write", End::Committed, 4),
             kind("reads-then-writes", End::Committed, 10),
-            kind("retries", End::Parked("retry"), 20),
+            kind("retries", End::Dead("retry"), 20),
             kind("rejects", REJECT, 20),
             kind("skips", End::Skipped, 20),
         ],

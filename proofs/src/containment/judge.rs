@@ -43,7 +43,6 @@ impl Outcome<'_> {
         let lines = self.dropped.get(kind.handler).copied().unwrap_or_default();
         match kind.end {
             End::Dead(reason) => self.failed(kind, "dead", reason),
-            End::Parked(reason) => self.failed(kind, "parked", reason),
             End::Committed => self.succeeded(kind, "committed"),
             End::Skipped => self.succeeded(kind, "skipped"),
             End::CommittedWithLinesDropped if lines == 0.0 => {
@@ -117,6 +116,6 @@ fn is_outcome(end: End, outcome: &str) -> bool {
     match end {
         End::Committed | End::CommittedWithLinesDropped => outcome == "committed",
         End::Skipped => outcome == "skipped",
-        End::Dead(_) | End::Parked(_) => false,
+        End::Dead(_) => false,
     }
 }

@@ -10,8 +10,6 @@ use serde_json::{Value, json};
 pub(super) enum End {
     /// Dead, for this reason.
     Dead(&'static str),
-    /// Parked, for this reason.
-    Parked(&'static str),
     /// Committed, because what it does is allowed or harmless.
     Committed,
     /// Committed, with lines of its log dropped and counted.

@@ -76,11 +76,19 @@ pub enum Bug {
     ClosedBuckets,
     /// A sweep drops buckets although a topic got its first markers since it raised the floors.
     SweepUnchecked,
+    /// An event runs although an earlier one of its aggregate is parked.
+    OvertakesParked,
+    /// A parked delivery that has succeeded stays parked.
+    ReleasedTwice,
+    /// A speculative batch is kept although a delivery before it failed at its commit.
+    TrialKeptAfterFailure,
+    /// A claim does not read what is parked.
+    HeldNotRead,
 }
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 36] = [
+    pub const ALL: [Self; 40] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -117,6 +125,10 @@ impl Bug {
         Self::FloorUnfenced,
         Self::ClosedBuckets,
         Self::SweepUnchecked,
+        Self::OvertakesParked,
+        Self::ReleasedTwice,
+        Self::TrialKeptAfterFailure,
+        Self::HeldNotRead,
     ];
 }
 

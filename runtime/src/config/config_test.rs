@@ -65,7 +65,7 @@ fn the_stronger_place_wins() {
             ("KAFKA_TOPIC", "flag", "--kafka-topic", false),
             ("KAFKA_GROUP_ID", "environment", "environment", false),
             ("MONGODB_URI", "***", "environment", false),
-            ("MAX_RETRIES", "7", "weir.toml", true),
+            ("MAX_RETRIES", "7", "weir.toml", false),
             ("OUTBOX_SOURCE", "last", ".env", false),
         ]
     );

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::error::suggesting;
 use super::found::Found;
 use super::handed_on::HandedOn;
+use super::handlers::Retry;
 use super::source::{Entry, Source};
 use super::sources::{self, Sources};
 use super::{Ceiling, Error, HandlerSettings, Setting, Settings, is_handler_name, kafka, limits, settings, table};
@@ -118,9 +119,10 @@ fn of_handlers(
         }
         let mut value = value.clone();
         let ceiling = value.as_table_mut().map(|table| Ceiling::take(table, &place, file, wrong)).unwrap_or_default();
+        let retry = value.as_table_mut().map(|table| Retry::take(table, &place, file, wrong)).unwrap_or_default();
         let mut limits = limits.clone();
         set_limits(&mut limits, &value, &place, file, wrong);
-        all.insert(name.clone(), HandlerSettings { limits, ceiling });
+        all.insert(name.clone(), HandlerSettings { limits, ceiling, retry });
     }
     all
 }

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use super::check::{self, LogLevel};
 use super::found::Found;
+use super::handlers::ON_DEAD;
 use super::security::{SASL_MECHANISMS, SECURITY_PROTOCOLS, SaslMechanism, SecurityProtocol};
 use super::{DefaultCeiling, HandlerSettings, Origin, Secret, Setting};
 use weir_core::consumer::topics::{OffsetReset, Topics};
+use weir_core::delivery::OnDead;
 use weir_core::event::{Columns, Others};
 use weir_sandbox::Limits;
 
@@ -128,9 +130,16 @@ settings! {
     /// The most events of one transaction.
     "PROCESSING_BATCH_SIZE" processing_batch_size: usize = check::whole::<usize>(1, 10_000).default("2000");
     /// How often a delivery that may yet succeed is tried again.
-    "MAX_RETRIES" max_retries: u32 = check::whole::<u32>(0, 1_000).default("3").later();
+    "MAX_RETRIES" max_retries: u32 = check::whole::<u32>(0, 1_000).default("3");
     /// The delay before the first retry. It doubles with each retry.
-    "RETRY_DELAY_SECONDS" retry_delay: Duration = check::seconds(0, 86_400).default("5").later();
+    "RETRY_DELAY_SECONDS" retry_delay: Duration = check::seconds(0, 86_400).default("5");
+    /// The longest delay that doubling leads to.
+    "RETRY_MAX_DELAY_SECONDS" retry_max_delay: Duration = check::seconds(0, 86_400).default("300");
+    /// How long after its first failure a delivery may still be tried again.
+    "RETRY_MAX_AGE_SECONDS" retry_max_age: Duration = check::seconds(0, 31_536_000).default("86400");
+    /// What the later events of an aggregate do once a delivery of it is dead: wait until somebody retries or discards
+    /// it, or go on without it.
+    "ON_DEAD" on_dead: OnDead = check::one_of(ON_DEAD).default("hold");
     /// How long a repeated event is recognised at least. An older one that was forgotten is refused.
     "LEDGER_RETENTION_HOURS" ledger_retention: Duration = check::hours(1, 8_760).default("24");
     /// The outbox table's name in the ledger, so that equal event ids of two tables do not collide.

@@ -143,11 +143,7 @@ impl Reading {
             give_up,
             clock,
             settings: settings.clone(),
-            decoding: event::Settings {
-                snapshot_events: settings.snapshot_events,
-                columns: settings.outbox_columns.clone(),
-                others: settings.outbox_other_columns.clone(),
-            },
+            decoding: settings.decoding(),
             said_without_op: false,
             not_read: None,
             has_lost: false,

@@ -42,12 +42,7 @@ pub(super) fn decode(partition: PartitionId, message: &BorrowedMessage<'_>, sett
     } else {
         Decoded::Undecodable(Undecodable::unreadable_headers())
     };
-    let item = match decoded {
-        Decoded::Event(event) => Item::Event(Arc::from(event)),
-        Decoded::Ignored(ignored) => Item::Ignored(ignored),
-        Decoded::Unsent(unsent) => Item::Unsent(Arc::from(unsent)),
-        Decoded::Undecodable(undecodable) => Item::Undecodable(undecodable),
-    };
+    let item = decoded.into();
     let raw = RawRecord {
         key: message.key().map(<[u8]>::to_vec),
         value: message.payload().map(<[u8]>::to_vec),

@@ -11,12 +11,15 @@ use std::sync::Arc;
 use uuid::Uuid;
 use weir_core::call::{Call, HandlerKey, Installation, Run};
 use weir_core::delivery::hop::Later;
-use weir_core::delivery::{Handlers, Identity, Routes, lines};
+use weir_core::delivery::{Handlers, Identity, RetryPolicy, Routes, lines};
 use weir_core::documents::Mode;
 use weir_core::event::Event;
 use weir_core::store::{self, Deployment, Store};
 use weir_core::telemetry::metrics::{HandlerMetrics, Metrics};
 use weir_sandbox::Handler;
+
+/// Tells how the failed deliveries of the handler with a name are tried again.
+pub type Policies<'a> = &'a (dyn Fn(&str) -> RetryPolicy + Sync);
 
 /// A handler that is loaded and entered in Weir's database.
 #[derive(Debug)]
@@ -55,12 +58,12 @@ pub struct Registry {
 
 impl Registry {
     /// Enters the loaded handlers in Weir's database, which gives them their ids, and creates the collections that they
-    /// may write.
+    /// may write. `policy` tells how the failed deliveries of the handler with a name are tried again.
     ///
     /// # Errors
     /// Any error of MongoDB.
     pub async fn enter(
-        handlers: Vec<Handler>,
+        (handlers, policy): (Vec<Handler>, Policies<'_>),
         store: &Store,
         metrics: &Metrics,
         outbox_source: &str,
@@ -95,6 +98,7 @@ impl Registry {
                 name: Arc::from(handler.name()),
                 version: Arc::from(handler.digest()),
                 line,
+                policy: policy(handler.name()),
             });
             registry.add(&identity, handler, &installation, metrics);
         }
@@ -141,11 +145,16 @@ impl Handlers for Registry {
         Self::routes(self)
     }
 
-    fn deliver<'a>(&'a self, to: &'a Identity, event: Arc<Event>, now_ms: i64, mode: Mode) -> Later<'a, Run> {
+    fn deliver<'a>(
+        &'a self,
+        to: &'a Identity,
+        event: Arc<Event>,
+        (attempt, now_ms): (u32, i64),
+        mode: Mode,
+    ) -> Later<'a, Run> {
         Box::pin(async move {
             let deployed = self.deployed(to.id).expect("what is routed is deployed");
-            // Nothing retries a delivery yet: if its first attempt fails, it is parked.
-            let call = Call { event, handler: deployed.key(), attempt: 1, now_ms, mode };
+            let call = Call { event, handler: deployed.key(), attempt, now_ms, mode };
             let run = deployed.handler().deliver(call).await;
             deployed.metrics().ran(run.running, run.fuel);
             if run.log_lines_dropped > 0 {

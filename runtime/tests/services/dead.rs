@@ -41,7 +41,7 @@ async fn each_failure_is_kept_with_what_is_known_of_it() {
     assert_eq!(refused.get_str("reason").ok(), Some("denied"));
     assert_eq!(world.data("ignored").count_documents(doc! {}).await.expect("mongodb"), 0);
     assert_eq!(state(&of(2).await), "dead");
-    assert_eq!(state(&of(3).await), "parked");
+    assert_eq!(state(&of(3).await), "dead");
     let flooded = of(4).await;
     assert_eq!(state(&flooded), "dead");
     assert!(!flooded.get_array("log").expect("its lines").is_empty());

@@ -18,7 +18,7 @@ async fn parks(world: &World, settings: &[(&str, &str)], bad: &Row, reason: &str
     let parked = parked.remove(0);
     assert_eq!(parked.get_str("event_id").ok(), Some(bad.id.as_str()));
     assert_eq!(parked.get_str("reason").ok(), Some(reason), "{parked:?}");
-    assert_eq!(parked.get_str("state").ok(), Some("parked"));
+    assert_eq!(parked.get_str("state").ok(), Some("dead"));
     (host, parked)
 }
 

@@ -24,14 +24,14 @@ async fn a_write_that_matches_nothing_parks_its_delivery_alone() {
     let parked = world.find(&world.own("parked"), doc! {}).await;
     assert_eq!(parked.len(), 1);
     let parked = &parked[0];
-    assert_eq!(parked.get_str("state").ok(), Some("parked"));
+    assert_eq!(parked.get_str("state").ok(), Some("dead"));
     assert_eq!(parked.get_str("reason").ok(), Some("must-match"));
     assert_eq!(parked.get_str("event_id").ok(), Some(unknown.id.as_str()));
     assert_eq!(parked.get_document("handler").expect("who").get_str("name").ok(), Some("user-updated"));
     assert_eq!(parked.get_array("attempts").map(Vec::len).ok(), Some(1));
     assert_eq!(parked.get_bool("holds").ok(), Some(false));
     assert_eq!(world.own("records").count_documents(doc! {}).await.expect("mongodb"), 1);
-    assert_eq!(host.stats().await["handlers"]["user-updated"]["parked"], 1);
+    assert_eq!(host.stats().await["handlers"]["user-updated"]["dead"], 1);
 }
 
 /// Makes a world with a handler for which MongoDB refuses every value that is already there.

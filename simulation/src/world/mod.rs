@@ -1,5 +1,6 @@
 //! One simulated world: hosts, the group's coordinator, the records produced, and what goes wrong.
 
+mod person;
 mod produce;
 mod topic;
 
@@ -299,6 +300,10 @@ impl World {
             let world = Arc::clone(world);
             kernel.after(at, move || Self::fault(&world));
         }
+        for _ in 0..kernel.below(12) {
+            let asked = Arc::clone(world);
+            kernel.after(kernel.between(5_000, 39_000), move || lock(&asked).ask());
+        }
         if kernel.chance(200) {
             let renewed = Arc::clone(world);
             kernel.after(kernel.between(12_000, 25_000), move || Self::renew_topic(&renewed));
@@ -558,6 +563,7 @@ impl World {
         let kafka = lock(&self.kafka);
         self.setting.is_empty()
             && self.renewing.is_none()
+            && self.nothing_is_due()
             && kafka.partitions.iter().enumerate().all(|(at, log)| {
                 let number = i32::try_from(at).unwrap_or(0);
                 log.end == 0 || progress.get(&number).is_some_and(|read_to| *read_to >= log.after_last())

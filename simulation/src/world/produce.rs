@@ -138,8 +138,10 @@ impl World {
             77..=81 => EventKind::Effect,
             82..=84 => EventKind::Query,
             85 | 86 => EventKind::Falls,
-            87..=91 => EventKind::Once,
-            92 | 93 => EventKind::Reject,
+            87 | 88 => EventKind::Once,
+            89..=91 => EventKind::Flaky,
+            92 => EventKind::Broken,
+            93 => EventKind::Reject,
             94 | 95 => EventKind::Skip,
             96 | 97 => EventKind::Unwanted,
             98 => match self.kernel.below(5) {

@@ -5,7 +5,8 @@
 //! simulation on a Kafka of its own, so the simulation tests the decisions that `weir run` takes.
 //!
 //! A partition's life: Kafka assigns it, the member accepts at once and claims it in MongoDB, and reads it from where
-//! the claim says. When Kafka revokes it, the member takes no more records of it, waits until the committer holds none,
+//! the claim says. When Kafka revokes it, the member takes no more records of it, waits until the committer holds none
+//! and tries none of its parked deliveries,
 //! tells Kafka and MongoDB how far it has come, and only then answers the revocation. If another member already has the
 //! partition, nothing is handed over, because it is the other's.
 //!
@@ -21,7 +22,7 @@
 #[path = "member_test.rs"]
 mod tests;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::action::{Action, Change, Standing};
@@ -75,6 +76,8 @@ pub struct Member {
     /// The partitions that Kafka wants back, one revocation at a time. After [`Member::stop`], all of them.
     returning: Option<Returning>,
     stopping: bool,
+    /// The partitions of which the committer may still try parked deliveries, although they go back.
+    awaited: BTreeSet<PartitionId>,
     /// Whether the hand-over that the member waits for has ended.
     handed_over: bool,
     look: Look,
@@ -93,6 +96,7 @@ impl Member {
             changes: VecDeque::new(),
             returning: None,
             stopping: false,
+            awaited: BTreeSet::new(),
             handed_over: false,
             look: Look::At(settings.look_every),
             actions: VecDeque::new(),
@@ -152,6 +156,7 @@ impl Member {
         match said {
             Said::Wants => self.partitions.wants(),
             Said::Done(done) => self.partitions.done(done, now),
+            Said::Rests(partitions) => self.awaited.retain(|partition| !partitions.contains(partition)),
         }
     }
 
@@ -286,6 +291,7 @@ impl Member {
         self.claims = Claims::default();
         self.changes.clear();
         self.stopping = true;
+        self.rest(&partitions);
         self.actions.push_back(Action::GiveUp(false));
         self.returning = Some(Returning::stopping(partitions, now, self.settings.shutdown_timeout));
     }
@@ -329,16 +335,22 @@ impl Member {
     /// Starts to give these back to Kafka: nothing more of them is taken, and the rest goes on while they drain.
     fn give_back(&mut self, partitions: Vec<PartitionId>, orderly: bool, now: Duration) {
         self.partitions.close(&partitions);
+        self.rest(&partitions);
         let unwanted = self.claims.give_back(&partitions);
         self.hand_over_unwanted(unwanted);
         self.returning = Some(Returning::new(partitions, orderly, now));
     }
 
+    fn rest(&mut self, partitions: &[PartitionId]) {
+        self.awaited = partitions.iter().cloned().collect();
+        self.outbox.rest(partitions.to_vec());
+    }
+
     fn go_on_returning(&mut self, now: Duration) {
         let Some(mut returning) = self.returning.take() else { return };
         loop {
-            let drained = self.partitions.is_drained() && !self.claims.are_made_of(&returning.partitions)
-                || seeded::on(Bug::HandOverEarly);
+            let rests = self.awaited.is_empty() && self.partitions.is_drained();
+            let drained = rests && !self.claims.are_made_of(&returning.partitions) || seeded::on(Bug::HandOverEarly);
             match returning.next(now, drained, self.handed_over) {
                 Act::Wait => break,
                 Act::GiveUp => self.actions.push_back(Action::GiveUp(true)),

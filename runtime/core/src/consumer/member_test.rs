@@ -61,6 +61,11 @@ fn done(member: &mut Member, next: i64, now: Duration) {
     member.turn(now);
 }
 
+fn rests(member: &mut Member, now: Duration) {
+    member.said(Said::Rests(vec![id(0), id(1)]), now);
+    member.turn(now);
+}
+
 #[test]
 fn a_revoked_partition_is_drained_handed_over_and_given_back() {
     let mut member = member();
@@ -69,9 +74,12 @@ fn a_revoked_partition_is_drained_handed_over_and_given_back() {
     assert!(!member.takes(&id(0), 6) && member.takes(&id(1), 7));
     member.record(entry(1, 7));
     member.turn(START);
-    assert!(actions(&mut member).is_empty() && works(&mut member).is_empty(), "it waits for the committer");
+    assert!(actions(&mut member).is_empty(), "it waits for the committer");
+    assert!(matches!(&works(&mut member)[..], [Work::Rest(gone)] if *gone == [id(0)]));
 
     done(&mut member, 6, START);
+    assert!(actions(&mut member).is_empty(), "it may still try what is parked");
+    rests(&mut member, START);
     let handed_over = actions(&mut member);
     assert!(
         matches!(&handed_over[..], [Action::HandOver { standing: all, is_awaited: true }] if *all == [standing(0, 1, 6)])
@@ -94,6 +102,7 @@ fn a_lost_partition_is_given_back_without_a_word_to_anybody() {
     member.changed(Change::Lost(vec![id(0), id(1)]));
     member.turn(START);
     done(&mut member, 6, START);
+    rests(&mut member, START);
     assert!(matches!(&actions(&mut member)[..], [Action::GiveUp(false), Action::Return(_)]));
 }
 
@@ -109,6 +118,7 @@ fn kafkas_client_is_told_of_nothing_else_while_it_waits_for_an_answer() {
     member.turn(START);
     assert!(actions(&mut member).is_empty());
     done(&mut member, 6, START);
+    rests(&mut member, START);
     member.handed_over();
     member.turn(START);
     actions(&mut member);
@@ -144,6 +154,7 @@ fn a_stop_drains_hands_over_and_leaves() {
     assert!(matches!(&actions(&mut member)[..], [Action::GiveUp(false)]));
     member.changed(Change::Revoked(vec![id(0)]));
     done(&mut member, 6, START);
+    rests(&mut member, START);
     let handed_over = actions(&mut member);
     assert!(matches!(&handed_over[..], [Action::HandOver { standing: all, is_awaited: true }]
             if *all == [standing(0, 1, 6), standing(1, 1, 7)]));

@@ -17,6 +17,7 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 enum Waiting {
     Ownership(Ownership),
+    Rest(Vec<PartitionId>),
     Records(Vec<Entry>),
 }
 
@@ -52,6 +53,11 @@ impl Outbox {
         }
     }
 
+    /// Has the committer try no parked deliveries of these any more.
+    pub(super) fn rest(&mut self, partitions: Vec<PartitionId>) {
+        self.waiting.push_back(Waiting::Rest(partitions));
+    }
+
     /// Has the committer account for these records, which it has asked for.
     pub(super) fn commit(&mut self, entries: Vec<Entry>) {
         self.waiting.push_back(Waiting::Records(entries));
@@ -61,6 +67,7 @@ impl Outbox {
     pub(super) fn take(&mut self) -> Option<Work> {
         match self.waiting.pop_front()? {
             Waiting::Records(entries) => Some(Work::Commit(entries)),
+            Waiting::Rest(partitions) => Some(Work::Rest(partitions)),
             Waiting::Ownership(Ownership { own, disown }) if disown.is_empty() => {
                 Some(Work::Own(own.into_iter().collect()))
             }
@@ -131,7 +138,7 @@ mod tests {
                 Work::Own(owned) => claims.extend(owned),
                 Work::Disown(partitions) => claims.retain(|partition, _| !partitions.contains(partition)),
                 Work::Commit(_) => stood.push(standing(&claims)),
-                Work::AtEnd(_) => unreachable!("it never waits"),
+                Work::AtEnd(_) | Work::Rest(_) => unreachable!("none was said"),
             }
         }
         stood.push(standing(&claims));

@@ -5,7 +5,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::batch;
-use super::entry::{Entry, Origin};
+use super::entry::Entry;
 use super::hop::{Hop, Said};
 use super::in_flight::Heads;
 use crate::store::PartitionId;
@@ -25,9 +25,8 @@ impl Backlog {
         self.entries.is_empty()
     }
 
-    /// Whether the first record must run singly, because its partition has lost owner after owner, or has no claim.
-    pub(super) fn begins_suspect(&self, claims: &Heads) -> bool {
-        self.entries.front().is_some_and(|entry| is_suspect(claims, entry))
+    pub(super) fn first(&self) -> Option<&Entry> {
+        self.entries.front()
     }
 
     /// Says once that records are wanted, until some come.
@@ -42,24 +41,27 @@ impl Backlog {
         self.entries.extend(entries);
     }
 
+    /// Puts back records that a batch leaves to be done. Parked deliveries are read again instead, because an earlier
+    /// one of their sequence may have failed meanwhile.
     pub(super) fn put_first(&mut self, entries: Vec<Entry>) {
-        for entry in entries.into_iter().rev() {
+        for entry in entries.into_iter().rev().filter(Entry::is_of_log) {
             self.entries.push_front(entry);
         }
     }
 
-    /// Takes the first records, as many as a batch holds, and at least one if there is any. A suspect partition's
-    /// records are batched singly.
-    pub(super) fn next_batch(&mut self, events: usize, claims: &Heads) -> Vec<Entry> {
-        let mut taken = Vec::new();
-        let mut bytes = 0;
-        while let Some(entry) = self.entries.front() {
+    /// Takes parked deliveries and then the first records, as many as a batch holds, and at least one if there is any. A
+    /// suspect partition's are batched singly.
+    pub(super) fn next_batch(&mut self, parked: Vec<Entry>, events: usize, claims: &Heads) -> Vec<Entry> {
+        let (mut taken, mut bytes): (Vec<Entry>, usize) = (Vec::new(), 0);
+        let mut parked = parked.into_iter().peekable();
+        while let Some(entry) = parked.peek().or_else(|| self.entries.front()) {
             bytes += entry.bytes();
-            let full = taken.len() >= events || bytes > BATCH_BYTES || is_suspect(claims, entry);
+            let is_alone = is_suspect(claims, entry) || taken.last().is_some_and(|last| is_suspect(claims, last));
+            let full = taken.len() >= events || bytes > BATCH_BYTES || is_alone;
             if !taken.is_empty() && full {
                 break;
             }
-            taken.extend(self.entries.pop_front());
+            taken.extend(parked.next().or_else(|| self.entries.pop_front()));
         }
         taken
     }
@@ -71,10 +73,7 @@ impl Backlog {
 
     /// Drops the records that have no claim, and those that are already accounted for. Returns how many.
     pub(super) fn drop_unclaimed(&mut self, claims: &Heads) -> usize {
-        self.retain(|entry| {
-            let Origin::Log { partition, offset } = &entry.origin;
-            claims.get(partition).is_some_and(|claim| *offset >= claim.next)
-        })
+        self.retain(|entry| claims.get(entry.partition()).is_some_and(|claim| entry.offset() >= claim.next))
     }
 
     fn retain(&mut self, keep: impl Fn(&Entry) -> bool) -> usize {
@@ -91,4 +90,9 @@ pub(super) fn is_suspect(claims: &Heads, entry: &Entry) -> bool {
 
 pub(super) fn partitions(entries: &[Entry]) -> BTreeSet<PartitionId> {
     entries.iter().map(|entry| entry.partition().clone()).collect()
+}
+
+/// Returns how many of the entries are records of the log.
+pub(super) fn of_log(entries: &[Entry]) -> usize {
+    entries.iter().filter(|entry| entry.is_of_log()).count()
 }

@@ -6,19 +6,19 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::entry::{Entry, Item, Ledger, Origin, event_hash, record_digest, unsent_hash};
+use super::entry::{Entry, Item, Ledger, Origin, Parked, event_hash, record_digest, unsent_hash};
 use super::outcome::{Decision, Failure};
 use super::routes::{Identity, Routes};
-use super::slot::{Delivery, DeliveryRef, Fate, HOST_CRASH, Outcome, Slot};
+use super::slot::{Delivery, DeliveryRef, Fate, Outcome, Slot};
 use super::statements::{self, Form};
-use super::{forgotten, parked};
+use super::{forgotten, holding, parked};
 use crate::call::Fault;
 use crate::documents::Pending;
 use crate::event::{Event, Unsent};
 use crate::seeded::{self, Bug};
 use crate::store::{
-    Advance, Buckets, Claim, DEATHS_THAT_COUNT, Fence, Floors, LastRecord, Marker, MarkerKey, PartitionId, Plan,
-    ReadById, State, Write,
+    Action, Advance, Buckets, Claim, DEATHS_THAT_COUNT, Fence, Floors, LastRecord, Marker, MarkerKey, PartitionId,
+    Plan, ReadById, Sequence, State, Write,
 };
 
 /// What follows from a run.
@@ -35,7 +35,7 @@ pub enum Next {
 }
 
 /// The facts that decide, together with the event itself, whether it is run and for whom.
-#[derive(Debug)]
+#[expect(missing_debug_implementations, reason = "it has a function")]
 pub struct Judge<'a> {
     /// The hashes of the events that the ledger has.
     pub seen: &'a HashMap<MarkerKey, i64>,
@@ -49,6 +49,8 @@ pub struct Judge<'a> {
     pub floors: &'a Floors,
     /// MongoDB's clock, in milliseconds since 1970, if MongoDB has told it.
     pub now_ms: Option<i64>,
+    /// Tells whether a sequence is held by what was parked before. None if nothing is held.
+    pub held: Option<&'a dyn Fn(Sequence) -> bool>,
 }
 
 /// The most statements of a batch, and their most bytes. The last event may take the batch over these bounds.
@@ -83,6 +85,8 @@ pub struct Batch {
     floors: Floors,
     /// Its one event runs singly, because it may have killed hosts.
     singly: bool,
+    /// The sequences that a failure of this batch holds, and the delivery that failed.
+    pub(super) blocked: HashMap<Sequence, DeliveryRef>,
 }
 
 impl Batch {
@@ -97,6 +101,10 @@ impl Batch {
         let slots = entries
             .into_iter()
             .map(|entry| {
+                if let Origin::Parked(parked) = &entry.origin {
+                    let fate = parked.fate();
+                    return Slot { entry, fate };
+                }
                 let fate = match &entry.item {
                     Item::Ignored(_) => Fate::Ignored,
                     Item::Undecodable(what) => undecodable(&what.reason),
@@ -121,7 +129,8 @@ impl Batch {
             .collect();
         let (behind, pending, now_ms, floors) = (Vec::new(), Arc::default(), None, Floors::default());
         let (writes, write_bytes, kept_bytes, singly) = (0, 0, 0, false);
-        Self { slots, behind, pending, writes, write_bytes, kept_bytes, now_ms, floors, singly }
+        let blocked = HashMap::new();
+        Self { slots, behind, pending, writes, write_bytes, kept_bytes, now_ms, floors, singly, blocked }
     }
 
     /// Returns the keys to look up in the ledger.
@@ -160,6 +169,11 @@ impl Batch {
         let first = self.slots.first().and_then(|slot| judge.heads.get(slot.entry.partition()));
         self.singly = first.is_some_and(is_suspect);
         for slot in &mut self.slots {
+            if let (Origin::Parked(parked), Fate::Retry(_)) = (&slot.entry.origin, &slot.fate) {
+                let claim = judge.heads.get(slot.entry.partition());
+                slot.fate = Fate::Retry(retried(parked, &slot.entry.item, judge.routes, claim));
+                continue;
+            }
             if let (Item::Unsent(unsent), Fate::Unsent { key, first }) = (&slot.entry.item, &slot.fate) {
                 slot.fate = without_value(unsent, judge.seen.get(key).copied().or(*first));
                 continue;
@@ -188,14 +202,14 @@ impl Batch {
             marker.bucket = judge.buckets.of(event.created_at_ms, judge.now_ms);
             let handlers = judge.routes.handlers(&event.event_type);
             marker.handlers = handlers.iter().map(|handler| (handler.id, handler.generation)).collect();
-            let crashes = claim.map_or(&[][..], |claim| &claim.crashes);
-            let is_fatal = |handler: i32| {
-                let mut of_it =
-                    crashes.iter().filter(|crash| (crash.offset, crash.handler) == (slot.entry.offset(), handler));
-                of_it.any(|crash| crash.deaths >= DEATHS)
-            };
+            let is_fatal = |handler: i32| is_fatal(claim, slot.entry.offset(), handler);
             *deliveries = handlers.iter().map(|handler| Delivery::new(handler, is_fatal(handler.id))).collect();
+            let Some(held) = judge.held.filter(|_| !seeded::on(Bug::OvertakesParked)) else { continue };
+            for delivery in deliveries {
+                delivery.waits = holding::sequence(&slot.entry, delivery).is_some_and(held);
+            }
         }
+        self.block_anew();
     }
 
     /// Returns the next delivery to run, or none if all have ended.
@@ -203,20 +217,33 @@ impl Batch {
     pub fn next(&self, after: Option<DeliveryRef>) -> Option<DeliveryRef> {
         let from = after.map_or(0, |at| at.slot);
         self.slots.iter().enumerate().skip(from).find_map(|(slot, found)| {
-            let Fate::Event { deliveries, .. } = &found.fate else { return None };
-            let place = deliveries.iter().position(|delivery| delivery.outcome.is_none())?;
-            Some(DeliveryRef { slot, place })
+            let deliveries = found.fate.deliveries().iter().enumerate();
+            let mut places = deliveries.map(|(place, delivery)| (DeliveryRef { slot, place }, delivery));
+            let runs = |(at, delivery): &(DeliveryRef, &Delivery)| {
+                delivery.outcome.is_none() && !self.waits(*at, &found.entry, delivery)
+            };
+            places.find(runs).map(|(at, _)| at)
         })
     }
 
-    /// Returns the event, its handler, and the time that the handler takes for now, which is `now_ms` if the event is
-    /// begun only now.
-    pub fn begin(&mut self, at: DeliveryRef, now_ms: i64) -> Option<(Arc<Event>, Arc<Identity>, i64)> {
+    /// Returns the event, its handler, the number of the attempt, and the time that the handler takes for now, which is
+    /// `now_ms` if the attempt is begun only now.
+    pub fn begin(&mut self, at: DeliveryRef, now_ms: i64) -> Option<Begun> {
         let slot = self.slots.get_mut(at.slot)?;
-        let (Item::Event(event), Fate::Event { deliveries, .. }) = (&slot.entry.item, &slot.fate) else { return None };
-        let handler = Arc::clone(&deliveries.get(at.place)?.handler);
-        let begun_ms = *slot.entry.begun_ms.get_or_insert(now_ms);
-        Some((Arc::clone(event), handler, begun_ms))
+        let Item::Event(event) = &slot.entry.item else { return None };
+        let delivery = slot.fate.deliveries().get(at.place)?;
+        Some(Begun {
+            event: Arc::clone(event),
+            handler: Arc::clone(&delivery.handler),
+            attempt: delivery.attempt,
+            now_ms: *slot.entry.begun_ms.get_or_insert(now_ms),
+        })
+    }
+
+    /// Returns MongoDB's clock when the batch was begun, in milliseconds since 1970. MongoDB tells it with the first
+    /// answer about the ledger.
+    pub(super) fn judged_at_ms(&self) -> i64 {
+        self.now_ms.unwrap_or(0)
     }
 
     /// Returns the record of the delivery if it runs singly.
@@ -228,7 +255,10 @@ impl Batch {
     /// Returns the deliveries that have not ended.
     #[must_use]
     pub fn unfinished(&self) -> Vec<DeliveryRef> {
-        self.deliveries().filter(|(_, delivery)| delivery.outcome.is_none()).map(|(at, _)| at).collect()
+        let is_left = |at: DeliveryRef, delivery: &Delivery| {
+            delivery.outcome.is_none() && !self.waits(at, &self.slots[at.slot].entry, delivery)
+        };
+        self.deliveries().filter(|(at, delivery)| is_left(*at, delivery)).map(|(at, _)| at).collect()
     }
 
     /// Returns the handler that the delivery goes to.
@@ -282,6 +312,7 @@ impl Batch {
                 delivery.writes = writes;
             }
         }
+        self.block(at);
         Next::Go
     }
 
@@ -294,7 +325,7 @@ impl Batch {
     /// Whether these writes of one more delivery would make the event write too much. A single delivery is bounded by
     /// its handler's limits.
     fn is_too_much(&self, at: DeliveryRef, writes: &[Write]) -> bool {
-        let Some(Fate::Event { deliveries, .. }) = self.slots.get(at.slot).map(|slot| &slot.fate) else { return false };
+        let Some(deliveries) = self.slots.get(at.slot).map(|slot| slot.fate.deliveries()) else { return false };
         let of_all = |writes: &[Write]| writes.iter().map(Write::bytes).sum::<usize>();
         let others = deliveries.iter().enumerate().filter(|(place, _)| *place != at.place);
         let before: usize = others.map(|(_, delivery)| of_all(&delivery.writes)).sum();
@@ -324,6 +355,7 @@ impl Batch {
             delivery.outcome = Some(Outcome::Failed(Box::new(failure)));
             delivery.writes.clear();
         }
+        self.block_anew();
     }
 
     /// Fails a delivery for the time being. Returns it as it was, for [`Batch::restore`].
@@ -338,6 +370,7 @@ impl Batch {
         if let Some(delivery) = self.delivery_mut(at) {
             *delivery = before;
         }
+        self.block_anew();
     }
 
     /// Whether its deliveries have written as much as one transaction should hold, or keep as much memory as one host
@@ -349,26 +382,31 @@ impl Batch {
 
     /// Forgets the deliveries that succeeded, so that they run again. Those that failed or were skipped stay so.
     pub fn forget_commits(&mut self) {
-        self.forget(|outcome| matches!(outcome, Outcome::Committed));
+        self.forget(|delivery| matches!(delivery.outcome, Some(Outcome::Committed)));
     }
 
-    /// Forgets every run. A delivery that was decided without one, because hosts died of it, stays so.
+    /// Forgets every run. A delivery that was decided without one, for instance because hosts died of it, stays so.
     pub fn forget_runs(&mut self) {
-        self.forget(|outcome| !matches!(outcome, Outcome::Failed(failure) if failure.reason == HOST_CRASH));
+        self.forget(|delivery| !delivery.decided);
     }
 
-    fn forget(&mut self, which: impl Fn(&Outcome) -> bool) {
+    fn forget(&mut self, which: impl Fn(&Delivery) -> bool) {
         self.pending = Arc::default();
         (self.writes, self.write_bytes, self.kept_bytes) = (0, 0, 0);
-        for slot in &mut self.slots {
-            if let Fate::Event { deliveries, .. } = &mut slot.fate {
-                for delivery in deliveries {
-                    delivery.outcome.take_if(|outcome| which(outcome));
-                    delivery.writes.clear();
-                    delivery.reads.clear();
-                }
+        for delivery in self.slots.iter_mut().flat_map(|slot| slot.fate.deliveries_mut()) {
+            if which(delivery) {
+                delivery.outcome = None;
             }
+            delivery.writes.clear();
+            delivery.reads.clear();
         }
+        self.block_anew();
+    }
+
+    /// Returns how many records of the log it holds.
+    #[must_use]
+    pub fn of_log(&self) -> usize {
+        self.slots.iter().filter(|slot| slot.entry.is_of_log()).count()
     }
 
     /// Returns how many records it holds.
@@ -404,36 +442,40 @@ impl Batch {
     /// has taken their records out.
     #[must_use]
     pub fn plan(&self, claims: &BTreeMap<PartitionId, Claim>, ledger: &Ledger, form: Form, now_ms: i64) -> Plan {
-        let writes = self
-            .deliveries()
-            .enumerate()
-            .flat_map(|(number, (_, delivery))| delivery.writes.iter().map(move |write| (number, write)));
+        let counted = || self.deliveries().enumerate().filter(|(_, (at, delivery))| self.counts(*at, delivery));
+        let writes = counted().flat_map(|(number, (_, it))| it.writes.iter().map(move |write| (number, write)));
         let advances = self.advances(claims);
         let floors = forgotten::fences(&self.floors, &advances);
         let mut plan = Plan {
             fences: advances.into_iter().map(Fence::Progress).chain(floors.into_iter().map(Fence::Floor)).collect(),
-            checks: self.deliveries().flat_map(|(_, delivery)| delivery.reads.iter().cloned()).collect(),
+            checks: counted().flat_map(|(_, (_, delivery))| delivery.reads.iter().cloned()).collect(),
             commands: statements::commands(writes, form),
             ..Plan::default()
         };
-        for slot in &self.slots {
+        for (number, slot) in self.slots.iter().enumerate() {
             if let Fate::Event { marker, .. } = &slot.fate
                 && !seeded::on(Bug::NoLedger)
                 && !(seeded::on(Bug::DuplicateInBatch) && plan.markers.iter().any(|known| known.key == marker.key))
             {
                 plan.markers.push(marker.clone());
             }
-            parked::add(&mut plan, slot, ledger, now_ms);
+            parked::add(&mut plan, self, (number, slot), ledger, now_ms);
         }
         plan
+    }
+
+    /// Whether the delivery's writes and reads count, because it does not wait.
+    pub(super) fn counts(&self, at: DeliveryRef, delivery: &Delivery) -> bool {
+        !self.waits(at, &self.slots[at.slot].entry, delivery)
     }
 
     /// Returns how the batch advances each claim once the plan is committed.
     #[must_use]
     pub fn advances(&self, claims: &BTreeMap<PartitionId, Claim>) -> Vec<Advance> {
-        // The last entry of each partition, and the highest time of creation.
+        // The last record of each partition, and the highest time of creation.
         let mut order: Vec<(&Entry, Option<i64>)> = Vec::new();
-        for slot in &self.slots {
+        let (of_log, parked): (Vec<&Slot>, Vec<&Slot>) = self.slots.iter().partition(|slot| slot.entry.is_of_log());
+        for slot in of_log {
             let entry = &slot.entry;
             let created_at_ms = match &entry.item {
                 Item::Event(event) if !matches!(&slot.fate, Fate::Dead(_)) => {
@@ -446,15 +488,24 @@ impl Batch {
                 None => order.push((entry, created_at_ms)),
             }
         }
+        for entry in parked.into_iter().map(|slot| &slot.entry) {
+            if order.iter().all(|(last, _)| last.partition() != entry.partition()) {
+                order.push((entry, None));
+            }
+        }
         let advance = |(entry, highest_created_at_ms): (&Entry, Option<i64>)| {
-            let Origin::Log { partition, offset } = &entry.origin;
-            let (partition, offset, claim) = (partition.clone(), *offset, claims.get(partition)?.clone());
+            let (partition, offset, claim) =
+                (entry.partition().clone(), entry.offset(), claims.get(entry.partition())?.clone());
+            if !entry.is_of_log() {
+                let to = claim.next;
+                return Some(Advance { partition, claim, to, last: None, highest_created_at_ms });
+            }
             let event_id = match &entry.item {
                 Item::Event(event) => Some(event.id.clone()),
                 _ => None,
             };
             let (timestamp_ms, digest) = (entry.raw.timestamp_ms, Some(record_digest(&entry.raw)));
-            let last = LastRecord { offset, event_id, timestamp_ms, digest };
+            let last = Some(LastRecord { offset, event_id, timestamp_ms, digest });
             Some(Advance { partition, claim, to: offset + 1, last, highest_created_at_ms })
         };
         order.into_iter().filter_map(advance).collect()
@@ -462,20 +513,63 @@ impl Batch {
 
     pub(super) fn deliveries(&self) -> impl Iterator<Item = (DeliveryRef, &Delivery)> {
         self.slots.iter().enumerate().flat_map(|(slot, found)| {
-            let deliveries = match &found.fate {
-                Fate::Event { deliveries, .. } => deliveries.as_slice(),
-                _ => &[],
-            };
+            let deliveries = found.fate.deliveries();
             deliveries.iter().enumerate().map(move |(place, delivery)| (DeliveryRef { slot, place }, delivery))
         })
     }
 
     fn delivery_mut(&mut self, at: DeliveryRef) -> Option<&mut Delivery> {
-        match &mut self.slots.get_mut(at.slot)?.fate {
-            Fate::Event { deliveries, .. } => deliveries.get_mut(at.place),
-            _ => None,
+        self.slots.get_mut(at.slot)?.fate.deliveries_mut().get_mut(at.place)
+    }
+}
+
+/// A delivery that is about to run.
+#[derive(Debug)]
+pub struct Begun {
+    /// The event.
+    pub event: Arc<Event>,
+    /// The handler.
+    pub handler: Arc<Identity>,
+    /// The number of the attempt. The first is 1.
+    pub attempt: u32,
+    /// The time that the handler takes for now, in milliseconds since 1970.
+    pub now_ms: i64,
+}
+
+impl Parked {
+    fn fate(&self) -> Fate {
+        match &self.held.request {
+            Some(request) if request.action == Action::Discard => Fate::Discarded,
+            _ => Fate::Retry(Vec::new()),
         }
     }
+}
+
+/// Returns the delivery of a parked document, unless its handler is not active.
+fn retried(parked: &Parked, item: &Item, routes: &Routes, claim: Option<&Claim>) -> Vec<Delivery> {
+    let Some(version) = &parked.held.handler else { return Vec::new() };
+    let Some(handler) = routes.handler(version.id, version.generation) else { return Vec::new() };
+    let fatal = is_fatal(claim, parked.held.record.offset, handler.id);
+    let mut delivery = Delivery::new(handler, fatal);
+    delivery.attempt = u32::try_from(parked.held.attempt).unwrap_or(0).saturating_add(1);
+    let dead = match item {
+        Item::Event(_) => parked.dead.clone(),
+        Item::Undecodable(what) => Some(("undecodable", what.reason.clone())),
+        Item::Unsent(unsent) => Some(("undecodable", unsent.why.reason.clone())),
+        Item::Ignored(_) => Some(("undecodable", "with the present settings, the record is no event".to_owned())),
+    };
+    if let Some((reason, message)) = dead {
+        delivery.outcome = Some(Outcome::Failed(Box::new(Failure::new(State::Dead, reason, message))));
+        delivery.decided = true;
+    }
+    vec![delivery]
+}
+
+/// Whether hosts have died of this delivery.
+fn is_fatal(claim: Option<&Claim>, offset: i64, handler: i32) -> bool {
+    let crashes = claim.map_or(&[][..], |claim| &claim.crashes);
+    let mut of_it = crashes.iter().filter(|crash| (crash.offset, crash.handler) == (offset, handler));
+    of_it.any(|crash| crash.deaths >= DEATHS)
 }
 
 fn repeated(id: &str, same: bool) -> Fate {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::batch::{Batch, Judge};
 use super::entry::{Entry, Item, Ledger, event_hash};
 use super::outcome::{Decision, Failure};
+use super::policy::RetryPolicy;
 use super::routes::{Identity, Routes};
 use super::samples_test::{self, partition};
 use super::slot::{DeliveryRef, Fate, Outcome};
@@ -64,6 +65,7 @@ fn routed_by(
         buckets: &buckets,
         floors: &Floors::default(),
         now_ms: Some(9),
+        held: None,
     });
     batch
 }
@@ -141,7 +143,14 @@ fn what_failures_keep_ends_a_batch() {
 fn an_events_deliveries_write_a_bounded_amount_together() {
     let mut routes = Routes::default();
     for id in 1..=3 {
-        let handler = Identity { id, generation: 1, name: "h".into(), version: "v".into(), line: id };
+        let handler = Identity {
+            id,
+            generation: 1,
+            name: "h".into(),
+            version: "v".into(),
+            line: id,
+            policy: RetryPolicy::default(),
+        };
         routes.register("T", &Arc::new(handler));
     }
     let mut batch = routed_by(&routes, vec![Item::Event(Arc::new(event("e")))], &HashMap::new(), None);

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use super::batch::Batch;
+use super::batch::{Batch, Begun};
 use super::context::{Context, GivenUp, PAUSE};
 use super::handlers::Handlers;
 use super::routes::Routes;
@@ -32,18 +32,22 @@ impl Caller {
     }
 
     pub(super) async fn deliver(&self, batch: &mut Batch, at: DeliveryRef, mode: Mode) -> Run {
-        let (event, identity, now_ms) =
+        let Begun { event, handler, attempt, now_ms } =
             batch.begin(at, self.context.clock.now_ms()).expect("the batch named this delivery");
         let singly = batch.runs_singly(at);
         if let Some(entry) = singly
-            && let Err(GivenUp) =
-                self.noted(|| self.context.store.note_running(entry.partition(), entry.offset(), identity.id)).await
+            && let Err(GivenUp) = self
+                .noted(|| {
+                    let place = (entry.offset(), handler.id);
+                    self.context.store.note_running(entry.partition(), place, !entry.is_of_log())
+                })
+                .await
         {
             return Run::of_fault("given up".to_owned());
         }
         failpoint::pass("in-handler");
-        failpoint::panic_at("in-handler", &event.id, &identity.name);
-        let run = self.snapshot.deliver(&identity, event, now_ms, mode).await;
+        failpoint::panic_at("in-handler", &event.id, &handler.name);
+        let run = self.snapshot.deliver(&handler, event, (attempt, now_ms), mode).await;
         // A host that dies from here on did not die of the handler.
         if singly.is_some() && self.noted(|| self.context.store.note_ran()).await.is_err() {
             return Run::of_fault("given up".to_owned());

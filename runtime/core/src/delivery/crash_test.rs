@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::batch::{Batch, Judge};
 use super::entry::{Entry, Item};
+use super::policy::RetryPolicy;
 use super::routes::{Identity, Routes};
 use super::samples_test::{event, ledger, partition};
 use super::slot::{DeliveryRef, Fate, Outcome};
@@ -22,7 +23,17 @@ fn routed(deaths: i32, crashes: &[(i64, i32, i32)]) -> Batch {
     let mut routes = Routes::default();
     for id in [1, 2] {
         let name = format!("h{id}").into();
-        routes.register("T", &Arc::new(Identity { id, generation: 1, name, version: "v".into(), line: id }));
+        routes.register(
+            "T",
+            &Arc::new(Identity {
+                id,
+                generation: 1,
+                name,
+                version: "v".into(),
+                line: id,
+                policy: RetryPolicy::default(),
+            }),
+        );
     }
     let crashes =
         crashes.iter().map(|(offset, handler, deaths)| Crashes { offset: *offset, handler: *handler, deaths: *deaths });
@@ -36,6 +47,7 @@ fn routed(deaths: i32, crashes: &[(i64, i32, i32)]) -> Batch {
         buckets: &buckets,
         floors: &floors,
         now_ms: Some(9),
+        held: None,
     });
     batch
 }

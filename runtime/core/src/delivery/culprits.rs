@@ -50,7 +50,7 @@ impl Batch {
             let multi = delivery.writes.iter().any(|write| write.multi);
             (multi, delivery.writes.iter().map(Write::bytes).sum::<usize>())
         };
-        let writers = self.deliveries().filter(|(_, delivery)| !delivery.writes.is_empty());
+        let writers = self.deliveries().filter(|(at, delivery)| self.writes(*at, delivery));
         let mut weighed: Vec<_> = writers.map(|(at, delivery)| (weight(delivery), at)).collect();
         weighed.sort_by_key(|(weight, at)| (Reverse(*weight), at.slot, at.place));
         weighed.into_iter().map(|(_, at)| at).collect()
@@ -60,7 +60,7 @@ impl Batch {
     #[must_use]
     pub fn writers(&self) -> Vec<(usize, DeliveryRef)> {
         let numbered = self.deliveries().enumerate();
-        numbered.filter(|(_, (_, delivery))| !delivery.writes.is_empty()).map(|(n, (at, _))| (n, at)).collect()
+        numbered.filter(|(_, (at, delivery))| self.writes(*at, delivery)).map(|(n, (at, _))| (n, at)).collect()
     }
 
     /// Returns the delivery with this number in the plan's commands.
@@ -72,7 +72,11 @@ impl Batch {
     /// Whether at most one delivery writes, in which case the strict form costs nothing.
     #[must_use]
     pub fn has_one_writer(&self) -> bool {
-        self.deliveries().filter(|(_, delivery)| !delivery.writes.is_empty()).take(2).count() < 2
+        self.deliveries().filter(|(at, delivery)| self.writes(*at, delivery)).take(2).count() < 2
+    }
+
+    fn writes(&self, at: DeliveryRef, delivery: &Delivery) -> bool {
+        !delivery.writes.is_empty() && self.counts(at, delivery)
     }
 
     pub(super) fn first_handler(&self) -> Option<Arc<Identity>> {

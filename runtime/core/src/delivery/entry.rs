@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 
 use crate::event::{Event, Ignored, RawRecord, ToldBy, Undecodable, Unsent};
-use crate::store::{MarkerKey, PartitionId};
+use crate::store::{Held, MarkerKey, PartitionId};
 
 /// The memory that a header takes besides its name and value.
 pub const HEADER_BYTES: usize = 128;
@@ -26,7 +26,7 @@ pub enum Item {
 /// Where an entry comes from. This decides what its commit is fenced by and what it moves.
 ///
 /// Code that depends on this takes an origin apart by `let`, so that it stops compiling when there is another one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Origin {
     /// The log. The commit is fenced by the partition's progress, and moves it past the record.
     Log {
@@ -35,10 +35,26 @@ pub enum Origin {
         /// The offset of the record.
         offset: i64,
     },
+    /// A delivery that was parked. The commit is fenced by the partition's progress and does not move it, and the
+    /// delivery's document in `parked` must still be as it was.
+    Parked(Arc<Parked>),
+}
+
+/// A parked delivery that is tried again or discarded.
+#[derive(Debug, PartialEq)]
+pub struct Parked {
+    /// The partition of its record.
+    pub partition: PartitionId,
+    /// Its document.
+    pub held: Held,
+    /// How many documents its record has.
+    pub record_parts: i32,
+    /// Why it is dead without another attempt, if it is: the reason, and the same in words.
+    pub dead: Option<(&'static str, String)>,
 }
 
 /// A decoded record and its origin.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
     /// Where it comes from.
     pub origin: Origin,
@@ -61,15 +77,25 @@ impl Entry {
     /// Returns the partition that holds its record.
     #[must_use]
     pub fn partition(&self) -> &PartitionId {
-        let Origin::Log { partition, .. } = &self.origin;
-        partition
+        match &self.origin {
+            Origin::Log { partition, .. } => partition,
+            Origin::Parked(parked) => &parked.partition,
+        }
     }
 
     /// Returns the offset of its record.
     #[must_use]
     pub fn offset(&self) -> i64 {
-        let Origin::Log { offset, .. } = &self.origin;
-        *offset
+        match &self.origin {
+            Origin::Log { offset, .. } => *offset,
+            Origin::Parked(parked) => parked.held.record.offset,
+        }
+    }
+
+    /// Whether it was read from the log.
+    #[must_use]
+    pub fn is_of_log(&self) -> bool {
+        matches!(self.origin, Origin::Log { .. })
     }
 
     /// Returns when its event was created, in milliseconds since 1970, if it is an event.

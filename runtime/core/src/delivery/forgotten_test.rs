@@ -35,7 +35,15 @@ fn floors(floor_ms: Option<i64>) -> Floors {
 
 fn route(batch: &mut Batch, highest_ms: Option<i64>, seen: &HashMap<MarkerKey, i64>, floors: &Floors) {
     let (routes, buckets, heads) = (Routes::default(), Buckets::default(), heads(highest_ms));
-    batch.route(&Judge { seen, routes: &routes, heads: &heads, buckets: &buckets, floors, now_ms: Some(NOW) });
+    batch.route(&Judge {
+        seen,
+        routes: &routes,
+        heads: &heads,
+        buckets: &buckets,
+        floors,
+        now_ms: Some(NOW),
+        held: None,
+    });
 }
 
 fn beyond(batch: &Batch) -> Vec<bool> {

@@ -14,6 +14,7 @@ pub trait Handlers: std::fmt::Debug + Send + Sync {
     /// Returns the handlers of each event type.
     fn routes(&self) -> &Routes;
 
-    /// Gives an event to a handler, which takes `now_ms` for now.
-    fn deliver<'a>(&'a self, to: &'a Identity, event: Arc<Event>, now_ms: i64, mode: Mode) -> Later<'a, Run>;
+    /// Gives an event to a handler. The pair is the number of the attempt, which is 1 for the first, and what the handler
+    /// takes for now, in milliseconds since 1970.
+    fn deliver<'a>(&'a self, to: &'a Identity, event: Arc<Event>, attempt: (u32, i64), mode: Mode) -> Later<'a, Run>;
 }

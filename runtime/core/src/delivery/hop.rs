@@ -12,6 +12,9 @@ pub enum Work {
     Own(Vec<(PartitionId, Claim)>),
     /// Own these no longer, and drop the records that it still holds of them.
     Disown(Vec<PartitionId>),
+    /// Try no parked deliveries of these any more, because they will be given back. What was being tried has ended by
+    /// then.
+    Rest(Vec<PartitionId>),
     /// Account for these records.
     Commit(Vec<Entry>),
     /// These partitions have been read to their ends.
@@ -36,6 +39,8 @@ pub enum Said {
     Wants,
     /// Some of its records are finished.
     Done(Done),
+    /// It tries no parked deliveries of these any more.
+    Rests(Vec<PartitionId>),
 }
 
 /// What became of records that were given to the committer.

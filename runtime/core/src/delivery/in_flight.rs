@@ -5,7 +5,7 @@
 //! MongoDB has those writes and reads need not wait, or thrown away. In that case the speculative batch was judged by
 //! markers and claims that MongoDB does not have, so it stops at its next delivery and its records are done again.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -13,8 +13,9 @@ use std::task::Poll;
 
 use super::batch::Batch;
 use super::bell::Bell;
+use super::retries::Busy;
 use crate::documents::Pending;
-use crate::store::{Claim, MarkerKey, PartitionId};
+use crate::store::{Claim, MarkerKey, PartitionId, Sequence};
 
 /// The claims as they are once the in-flight batch is committed.
 pub(super) type Heads = BTreeMap<PartitionId, Claim>;
@@ -22,6 +23,10 @@ pub(super) type Heads = BTreeMap<PartitionId, Claim>;
 #[derive(Debug)]
 pub(super) struct InFlight {
     pub(super) keys: HashMap<MarkerKey, i64>,
+    /// The sequences that it parks something of.
+    pub(super) parks: BTreeSet<Sequence>,
+    /// The parked deliveries that it tries again.
+    pub(super) busy: Busy,
     pending: Arc<Pending>,
     state: AtomicU8,
     /// Rings when its commit can go on.
@@ -34,7 +39,14 @@ const THROWN_AWAY: u8 = 2;
 
 impl InFlight {
     pub(super) fn of(batch: &Batch) -> Self {
-        Self { keys: batch.hashes(), pending: batch.pending(), state: AtomicU8::new(UNDECIDED), bell: Arc::default() }
+        Self {
+            keys: batch.hashes(),
+            parks: batch.parks(),
+            busy: Busy::of(batch),
+            pending: batch.pending(),
+            state: AtomicU8::new(UNDECIDED),
+            bell: Arc::default(),
+        }
     }
 
     /// Tells the speculative batch whether the in-flight batch is committed as it was.

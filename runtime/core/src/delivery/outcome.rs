@@ -3,7 +3,7 @@
 //! This is the only place that turns the three kinds of failure (what the handler returned, what the sandbox stopped,
 //! what the host suffered) into an outcome. Invariant: a fault of Kafka or MongoDB never costs a handler an attempt.
 
-use crate::call::{Action, Fault, LogLine, StopKind, Verdict};
+use crate::call::{Action, Failure as Returned, Fault, LogLine, StopKind, Verdict};
 use crate::cut;
 use crate::documents::Code;
 use crate::hint;
@@ -35,14 +35,16 @@ pub struct Failure {
     pub limit: Option<&'static str>,
     /// What the handler logged in this attempt.
     pub log: Vec<LogLine>,
+    /// The shortest delay before the next attempt that the handler has asked for, in milliseconds.
+    pub after_ms: Option<u32>,
 }
 
 impl Failure {
     /// Creates a failure without a hint, a stack or a type.
     #[must_use]
     pub fn new(state: State, reason: &'static str, message: impl Into<String>) -> Self {
-        let (error_type, trace, limit) = (None, None, None);
-        Self { state, reason, message: message.into(), hint: None, error_type, trace, limit, log: Vec::new() }
+        let (error_type, trace, limit, log) = (None, None, None, Vec::new());
+        Self { state, reason, message: message.into(), hint: None, error_type, trace, limit, log, after_ms: None }
     }
 
     /// Creates a failure of a text that Weir wrote, which is a fact and perhaps a hint.
@@ -137,8 +139,9 @@ pub fn decide(verdict: Verdict, log: Vec<LogLine>) -> Decision {
                 Action::Retry => (State::Parked, "retry"),
                 Action::Reject | Action::Skip => (State::Dead, "reject"),
             };
-            let error_type = Some(failure.error_type).filter(|name| !name.is_empty());
-            Failure { error_type, trace: failure.trace, ..Failure::new(state, reason, failure.message) }
+            let Returned { error_type, message, trace, after_ms, .. } = failure;
+            let error_type = Some(error_type).filter(|name| !name.is_empty());
+            Failure { error_type, trace, after_ms, ..Failure::new(state, reason, message) }
         }
         Verdict::Stopped(stop) => {
             let state = if stop.kind == StopKind::Deadline { State::Parked } else { State::Dead };
@@ -166,7 +169,7 @@ fn line_bytes(line: &LogLine) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::call::{Failure as Returned, Stop};
+    use crate::call::Stop;
     use crate::documents::Refusal;
 
     fn outcome(verdict: Verdict) -> Option<(State, &'static str)> {

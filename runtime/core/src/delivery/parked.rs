@@ -1,44 +1,124 @@
 //! What is kept of deliveries that did not succeed, and of their records. Pure.
 
-use super::entry::{Entry, Item, Ledger};
+use super::batch::Batch;
+use super::entry::{self, Entry, Item, Ledger, Origin};
+use super::holding::{self, Ending};
 use super::outcome::Failure;
-use super::slot::{Delivery, Fate, Outcome, Slot};
+use super::slot::{Delivery, DeliveryRef, Fate, Outcome, Slot};
 use crate::call::LogLine;
 use crate::cut;
 use crate::event::{Event, Undecodable};
-use crate::store::{Attempt, HandlerVersion, LoggedLine, Parked, ParkedId, Plan, RecordId, RecordPart};
+use crate::store::{
+    Attempt, Changed, FailedAgain, HandlerVersion, LoggedLine, Parked, ParkedChange, ParkedId, Plan, RecordId,
+    RecordPart, State,
+};
 
 /// The most bytes of a message or another text for people.
 const TEXT_BYTES: usize = 64 << 10;
 
-/// Adds to the plan one document for each delivery of a record that did not succeed, and the record once.
-pub(super) fn add(plan: &mut Plan, slot: &Slot, ledger: &Ledger, now_ms: i64) {
+/// The reason of a delivery that waits for an earlier one.
+const WAITS: &str = "waits";
+
+/// Adds to the plan one document for each delivery of a record that did not succeed or that waits, and the record once.
+/// For a delivery that was parked before, adds what becomes of its document.
+pub(super) fn add(plan: &mut Plan, batch: &Batch, (number, slot): (usize, &Slot), ledger: &Ledger, now_ms: i64) {
     let before = plan.parked.len();
-    match &slot.fate {
-        Fate::Ignored | Fate::Duplicate | Fate::Repeated { .. } | Fate::Unsent { .. } => {}
-        Fate::Dead(failure) => plan.parked.push(without_delivery(&slot.entry, failure, ledger, now_ms)),
-        Fate::Event { deliveries, .. } => {
-            let Item::Event(event) = &slot.entry.item else { return };
-            for delivery in deliveries {
-                if let Some(Outcome::Failed(failure)) = &delivery.outcome {
-                    plan.parked.push(of_delivery(&slot.entry, event, delivery, failure, ledger, now_ms));
+    let entry = &slot.entry;
+    match (&slot.fate, &entry.origin) {
+        (Fate::Dead(failure), _) => plan.parked.push(without_delivery(entry, failure, ledger, now_ms)),
+        (Fate::Event { deliveries, .. }, _) => {
+            let Item::Event(event) = &entry.item else { return };
+            let epoch = plan.advances().find(|it| it.partition == *entry.partition()).map_or(0, |it| it.claim.epoch);
+            for (place, delivery) in deliveries.iter().enumerate() {
+                let ending = batch.ending(DeliveryRef { slot: number, place }, entry, delivery);
+                if ending != Ending::Done {
+                    let failed = Failed { ending, at_ms: batch.judged_at_ms(), epoch, ledger };
+                    plan.parked.push(of_delivery(entry, event, delivery, &failed, now_ms));
                 }
             }
         }
+        (Fate::Retry(deliveries), Origin::Parked(parked)) => {
+            for delivery in deliveries {
+                let ending = batch.ending(DeliveryRef { slot: number, place: 0 }, entry, delivery);
+                plan.changes.extend(changed(parked, delivery, ending, batch.judged_at_ms()));
+            }
+        }
+        (Fate::Discarded, Origin::Parked(parked)) => {
+            if let Some(request) = &parked.held.request {
+                plan.changes.push(change(parked, Changed::Discarded(request.clone())));
+            }
+        }
+        _ => {}
     }
-    if plan.parked.len() > before {
-        plan.records.extend(RecordPart::all_of(&record_id(&slot.entry, ledger), &slot.entry.raw));
+    let users = plan.parked.len() - before;
+    if users > 0 {
+        let users = i32::try_from(users).unwrap_or(i32::MAX);
+        plan.records.extend(RecordPart::all_of(&record_id(entry, ledger), &entry.raw, users));
     }
 }
 
-fn of_delivery(
-    entry: &Entry,
-    event: &Event,
-    delivery: &Delivery,
-    failure: &Failure,
-    ledger: &Ledger,
-    now_ms: i64,
-) -> Parked {
+fn change(parked: &entry::Parked, to: Changed) -> ParkedChange {
+    ParkedChange { id: parked.held.id.clone(), attempt: parked.held.attempt, to }
+}
+
+/// Returns what becomes of a document that was parked before. None if it stays as it is.
+fn changed(parked: &entry::Parked, delivery: &Delivery, ending: Ending, at_ms: i64) -> Option<ParkedChange> {
+    if ending == Ending::Waits {
+        return None;
+    }
+    let (Some(Outcome::Failed(failure)), Some(state)) = (&delivery.outcome, ending.state()) else {
+        let record = parked.held.record.clone();
+        return Some(change(parked, Changed::Released { record, parts: parked.record_parts }));
+    };
+    let failed = FailedAgain {
+        state,
+        holds: ending.holds(),
+        version: version(delivery),
+        number: if delivery.decided {
+            parked.held.attempt
+        } else {
+            i32::try_from(delivery.attempt).unwrap_or(i32::MAX)
+        },
+        attempt: attempt(failure, at_ms),
+        limit: failure.limit.map(str::to_owned),
+        hint: failure.hint.as_deref().map(kept),
+        error_type: failure.error_type.as_deref().map(kept),
+        trace: failure.trace.as_deref().map(kept),
+        log: failure.log.iter().map(logged).collect(),
+    };
+    Some(change(parked, Changed::FailedAgain(Box::new(failed))))
+}
+
+fn attempt(failure: &Failure, at_ms: i64) -> Attempt {
+    let after_ms = failure.after_ms.map(i64::from);
+    Attempt { at_ms, reason: failure.reason.to_owned(), message: kept(&failure.message), after_ms }
+}
+
+fn version(delivery: &Delivery) -> HandlerVersion {
+    let handler = &delivery.handler;
+    HandlerVersion {
+        id: handler.id,
+        generation: handler.generation,
+        name: handler.name.to_string(),
+        version: handler.version.to_string(),
+    }
+}
+
+/// How a delivery that is parked ends.
+struct Failed<'a> {
+    ending: Ending,
+    at_ms: i64,
+    epoch: i64,
+    ledger: &'a Ledger,
+}
+
+fn of_delivery(entry: &Entry, event: &Event, delivery: &Delivery, failed: &Failed<'_>, now_ms: i64) -> Parked {
+    let Failed { ending, at_ms, epoch, ledger } = failed;
+    let waits = Failure::new(State::Waiting, WAITS, "an earlier event of its aggregate is parked");
+    let failure = match &delivery.outcome {
+        Some(Outcome::Failed(failure)) if *ending != Ending::Waits => failure,
+        _ => &waits,
+    };
     let handler = &delivery.handler;
     let id = ParkedId::Delivery {
         group: ledger.group.to_string(),
@@ -48,13 +128,14 @@ fn of_delivery(
         generation: handler.generation,
     };
     Parked {
-        handler: Some(HandlerVersion {
-            id: handler.id,
-            generation: handler.generation,
-            name: handler.name.to_string(),
-            version: handler.version.to_string(),
-        }),
+        handler: Some(version(delivery)),
         line: Some(handler.line),
+        sequence: holding::sequence(entry, delivery),
+        epoch: *epoch,
+        state: ending.state().unwrap_or(State::Dead),
+        holds: ending.holds(),
+        attempts: if *ending == Ending::Waits { Vec::new() } else { vec![attempt(failure, *at_ms)] },
+        attempt: i32::from(*ending != Ending::Waits),
         aggregate_type: Some(kept(&event.aggregate_type)),
         aggregate_id: Some(kept(&event.aggregate_id)),
         event_id: Some(event.id.clone()),
@@ -87,12 +168,13 @@ fn undelivered(what: &Undecodable) -> (Option<&str>, Option<&str>, Option<&str>)
 
 /// Returns a parked document without its handler and event.
 fn parked(id: ParkedId, entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms: i64) -> Parked {
-    let message = kept(&failure.message);
     Parked {
         key: id.key(),
         id,
         handler: None,
         line: None,
+        sequence: None,
+        epoch: 0,
         aggregate_type: None,
         aggregate_id: None,
         event_id: None,
@@ -104,16 +186,17 @@ fn parked(id: ParkedId, entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms
         state: failure.state,
         reason: failure.reason.to_owned(),
         limit: failure.limit.map(str::to_owned),
-        message: message.clone(),
+        message: kept(&failure.message),
         hint: failure.hint.as_deref().map(kept),
         error_type: failure.error_type.as_deref().map(kept),
         trace: failure.trace.as_deref().map(kept),
-        attempts: vec![Attempt { at_ms, reason: failure.reason.to_owned(), message }],
-        // Nothing retries a delivery yet, so the first attempt is the last.
+        attempts: vec![attempt(failure, at_ms)],
         attempt: 1,
         log: failure.log.iter().map(logged).collect(),
         holds: false,
         parked_at_ms: at_ms,
+        request: None,
+        discarded: None,
     }
 }
 

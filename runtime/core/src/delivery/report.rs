@@ -7,9 +7,10 @@ use super::routes::Identity;
 use crate::telemetry::metrics::{EventResult, HandlerMetrics, Metrics, Outcome as Counted};
 
 use super::batch::Batch;
-use super::entry::Item;
+use super::entry::{Entry, Item, Origin};
+use super::holding::Ending;
 use super::outcome::Failure;
-use super::slot::{Delivery, Fate, Outcome, Slot};
+use super::slot::{Delivery, DeliveryRef, Fate, Outcome, Slot};
 use crate::cut;
 use crate::event::Event;
 use crate::store::State;
@@ -30,9 +31,14 @@ impl Report {
 
     pub(super) fn committed(&self, batch: &Batch, now_ms: i64) {
         let mut handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner);
-        for slot in batch.slots() {
+        for (number, slot) in batch.slots().iter().enumerate() {
             match &slot.fate {
                 Fate::Ignored | Fate::Repeated { .. } | Fate::Unsent { .. } => {}
+                Fate::Discarded => discarded(&slot.entry),
+                Fate::Retry(_) => {
+                    let Item::Event(event) = &slot.entry.item else { continue };
+                    self.deliveries(event, batch, number, &mut handlers);
+                }
                 Fate::Duplicate => self.metrics.event(EventResult::Duplicate),
                 Fate::Dead(failure) => {
                     self.metrics.event(EventResult::Dead);
@@ -40,7 +46,8 @@ impl Report {
                 }
                 Fate::Event { deliveries, .. } => {
                     let Item::Event(event) = &slot.entry.item else { continue };
-                    self.event(event, deliveries, &mut handlers);
+                    self.event(event, deliveries);
+                    self.deliveries(event, batch, number, &mut handlers);
                     self.metrics.event_latency(event.created_at_ms, now_ms);
                     let processing_time_ms = slot.entry.begun_ms.map(|begun| now_ms - begun);
                     tracing::debug!(
@@ -69,17 +76,25 @@ impl Report {
         }
     }
 
-    fn event(&self, event: &Event, deliveries: &[Delivery], handlers: &mut HashMap<i32, HandlerMetrics>) {
+    fn event(&self, event: &Event, deliveries: &[Delivery]) {
         if deliveries.is_empty() {
             self.metrics.event(EventResult::NoHandler);
             tracing::warn!(event_id = event.id, event_type = field(&event.event_type), "no_handler");
             return;
         }
         self.metrics.event(EventResult::Committed);
-        for delivery in deliveries {
+    }
+
+    fn deliveries(&self, event: &Event, batch: &Batch, number: usize, handlers: &mut HashMap<i32, HandlerMetrics>) {
+        let slot = &batch.slots()[number];
+        for (place, delivery) in slot.fate.deliveries().iter().enumerate() {
+            let ending = batch.ending(DeliveryRef { slot: number, place }, &slot.entry, delivery);
             let handler = &delivery.handler;
             let metrics = handlers.entry(handler.id).or_insert_with(|| self.metrics.handler(&handler.name));
             match &delivery.outcome {
+                _ if ending == Ending::Waits && slot.entry.is_of_log() => metrics.delivery(Counted::Waiting),
+                // It stays as it was.
+                _ if ending == Ending::Waits => {}
                 Some(Outcome::Committed) | None => metrics.delivery(Counted::Committed),
                 Some(Outcome::Skipped) => {
                     metrics.delivery(Counted::Skipped);
@@ -89,24 +104,30 @@ impl Report {
                 }
                 Some(Outcome::Failed(failure)) => {
                     metrics.failure(failure.reason);
-                    metrics.delivery(match failure.state {
-                        State::Parked => Counted::Parked,
-                        State::Dead => Counted::Dead,
-                    });
-                    failed(event, &delivery.handler.name, failure);
+                    let state = ending.state().unwrap_or(State::Dead);
+                    metrics.delivery(if state == State::Parked { Counted::Parked } else { Counted::Dead });
+                    failed(event, delivery, state, failure);
                 }
             }
         }
     }
 }
 
-fn failed(event: &Event, handler: &str, failure: &Failure) {
+fn discarded(entry: &Entry) {
+    let Origin::Parked(parked) = &entry.origin else { return };
+    let handler = parked.held.handler.as_ref().map(|handler| handler.name.as_str());
+    let by = parked.held.request.as_ref().map(|request| field(&request.by));
+    tracing::info!(failure = parked.held.key, handler, by, "failure_discarded");
+}
+
+fn failed(event: &Event, delivery: &Delivery, state: State, failure: &Failure) {
     tracing::error!(
-        handler,
+        handler = &*delivery.handler.name,
+        attempt = delivery.attempt,
         event_id = event.id,
         event_type = field(&event.event_type),
         aggregate_id = field(&event.aggregate_id),
-        state = failure.state.as_str(),
+        state = state.as_str(),
         reason = failure.reason,
         limit = failure.limit,
         error = field(&failure.message),

@@ -3,6 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::policy::RetryPolicy;
+
 /// A handler as deliveries, markers and parked documents know it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
@@ -16,17 +18,21 @@ pub struct Identity {
     pub version: Arc<str>,
     /// The line that it belongs to: the lowest id of the handlers that may write a common collection with it.
     pub line: i32,
+    /// How its failed deliveries are tried again.
+    pub policy: RetryPolicy,
 }
 
 /// The handlers of each event type, in the order in which they run.
 #[derive(Debug, Clone, Default)]
 pub struct Routes {
     by_type: HashMap<Arc<str>, Vec<Arc<Identity>>>,
+    by_id: HashMap<i32, Arc<Identity>>,
 }
 
 impl Routes {
     /// Registers a handler for an event type.
     pub fn register(&mut self, event_type: &str, handler: &Arc<Identity>) {
+        self.by_id.insert(handler.id, Arc::clone(handler));
         let handlers = self.by_type.entry(Arc::from(event_type)).or_default();
         if handlers.iter().all(|known| known.id != handler.id) {
             handlers.push(Arc::clone(handler));
@@ -38,6 +44,12 @@ impl Routes {
     #[must_use]
     pub fn handlers(&self, event_type: &str) -> &[Arc<Identity>] {
         self.by_type.get(event_type).map_or(&[], Vec::as_slice)
+    }
+
+    /// Returns the handler with this internal id and generation, if it is active.
+    #[must_use]
+    pub fn handler(&self, id: i32, generation: i32) -> Option<&Arc<Identity>> {
+        self.by_id.get(&id).filter(|handler| handler.generation == generation)
     }
 }
 
@@ -90,7 +102,16 @@ mod tests {
 
     #[test]
     fn an_events_handlers_run_in_the_order_of_their_ids() {
-        let identity = |id| Arc::new(Identity { id, generation: 1, name: "h".into(), version: "v".into(), line: id });
+        let identity = |id| {
+            Arc::new(Identity {
+                id,
+                generation: 1,
+                name: "h".into(),
+                version: "v".into(),
+                line: id,
+                policy: RetryPolicy::default(),
+            })
+        };
         let mut routes = Routes::default();
         for id in [3, 1, 2, 1] {
             routes.register("UserCreated", &identity(id));

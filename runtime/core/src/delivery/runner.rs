@@ -16,10 +16,11 @@ use super::in_flight::{Heads, InFlight};
 use super::lookup::Lookup;
 use super::outcome::{Decision, decide};
 use super::redo::Redo;
+use super::retries::Retries;
 use super::routes::Identity;
 use crate::documents::Mode;
 use crate::failpoint;
-use crate::store::Plan;
+use crate::store::{Plan, Sequence};
 
 /// How long the deliveries of a batch may run before the rest is left to the next one. Slow handlers then commit what
 /// they have done, and a stop or a revocation waits for one delivery instead of a whole batch.
@@ -32,6 +33,7 @@ pub(super) struct Runner {
     handlers: Arc<dyn Handlers>,
     faults: Arc<Faults>,
     pub(super) lookup: Lookup,
+    pub(super) retries: Arc<Retries>,
 }
 
 /// A batch whose deliveries have run.
@@ -47,9 +49,14 @@ pub(super) struct Ready {
 }
 
 impl Runner {
-    pub(super) fn new(context: Arc<Context>, handlers: Arc<dyn Handlers>, faults: Arc<Faults>) -> Self {
+    pub(super) fn new(
+        context: Arc<Context>,
+        handlers: Arc<dyn Handlers>,
+        faults: Arc<Faults>,
+        retries: Arc<Retries>,
+    ) -> Self {
         let lookup = Lookup::new(Arc::clone(&context), Arc::clone(&faults));
-        Self { context, handlers, faults, lookup }
+        Self { context, handlers, faults, lookup, retries }
     }
 
     /// Runs the records' deliveries. `in_flight` is the batch that is being committed meanwhile.
@@ -66,7 +73,11 @@ impl Runner {
         let now_ms = self.lookup.now_ms();
         let caller = Caller::new(Arc::clone(&self.context), Arc::clone(&self.handlers));
         let routes = caller.routes();
-        batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, floors: &floors, now_ms });
+        let parks = in_flight.map(|in_flight| &in_flight.parks).filter(|parks| !parks.is_empty());
+        let holds = |of| self.retries.holds(of) || parks.is_some_and(|parks| parks.contains(&of));
+        let held: Option<&dyn Fn(Sequence) -> bool> =
+            if parks.is_some() || self.retries.any() { Some(&holds) } else { None };
+        batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, floors: &floors, now_ms, held });
         self.lookup.make_buckets(&batch).await?;
         let alone = self.run(&caller, &mut batch, in_flight).await?;
         let plan = alone.is_none().then(|| self.plan(&batch, heads));

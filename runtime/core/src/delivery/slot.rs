@@ -28,6 +28,12 @@ pub struct Delivery {
     pub handler: Arc<Identity>,
     /// How it ended, or none while it has not.
     pub outcome: Option<Outcome>,
+    /// The number of this attempt. The first is 1.
+    pub attempt: u32,
+    /// Its outcome was decided without a run.
+    pub(super) decided: bool,
+    /// It is parked without being run, because an earlier event of its aggregate is parked.
+    pub(super) waits: bool,
     pub(super) writes: Vec<Write>,
     pub(super) reads: Vec<ReadById>,
 }
@@ -36,7 +42,8 @@ impl Delivery {
     pub(super) fn new(handler: &Arc<Identity>, fatal: bool) -> Self {
         let what = "the host died twice while this handler ran this event by itself";
         let outcome = fatal.then(|| Outcome::Failed(Box::new(Failure::new(State::Dead, HOST_CRASH, what))));
-        Self { handler: Arc::clone(handler), outcome, writes: Vec::new(), reads: Vec::new() }
+        let (writes, reads) = (Vec::new(), Vec::new());
+        Self { handler: Arc::clone(handler), outcome, attempt: 1, decided: fatal, waits: false, writes, reads }
     }
 }
 
@@ -72,6 +79,28 @@ pub enum Fate {
     },
     /// Parked without any delivery, because it cannot be read or because its id belongs to another event.
     Dead(Box<Failure>),
+    /// Another attempt at a parked delivery. The list has that delivery, or nothing until it is routed.
+    Retry(Vec<Delivery>),
+    /// A parked delivery or a dead letter that somebody has discarded.
+    Discarded,
+}
+
+impl Fate {
+    /// Returns the deliveries, in the order in which they run.
+    #[must_use]
+    pub fn deliveries(&self) -> &[Delivery] {
+        match self {
+            Self::Event { deliveries, .. } | Self::Retry(deliveries) => deliveries,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn deliveries_mut(&mut self) -> &mut [Delivery] {
+        match self {
+            Self::Event { deliveries, .. } | Self::Retry(deliveries) => deliveries,
+            _ => &mut [],
+        }
+    }
 }
 
 /// A record and its fate.
@@ -84,7 +113,7 @@ pub struct Slot {
 }
 
 /// Identifies a delivery by the place of its record in the batch and its own place among the record's deliveries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DeliveryRef {
     /// The record's place.
     pub slot: usize,

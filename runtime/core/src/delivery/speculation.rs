@@ -7,7 +7,9 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::backlog::{Backlog, partitions};
+use futures_util::FutureExt as _;
+
+use super::backlog::{Backlog, is_suspect, of_log, partitions};
 use super::batch::Batch;
 use super::context::GivenUp;
 use super::entry::Entry;
@@ -40,7 +42,18 @@ impl Speculation<'_> {
         // MongoDB should have its first command before this takes its time.
         in_flight.bell.give_way().await;
         self.spent = None;
-        while self.backlog.is_empty() {
+        if self.backlog.is_empty() {
+            self.backlog.ask(self.hop).await;
+            // Parked deliveries hold up no other work, however many there are.
+            match self.hop.next().now_or_never() {
+                Some(Some(Work::Commit(entries))) => self.backlog.add(entries),
+                Some(Some(work)) => return Speculated::Other(work),
+                Some(None) => return Speculated::Nothing,
+                None => {}
+            }
+        }
+        let parked = self.runner.retries.due(heads, &in_flight.busy).await;
+        while self.backlog.is_empty() && parked.is_empty() {
             self.backlog.ask(self.hop).await;
             idle.store(true, Ordering::Relaxed);
             let work = self.hop.next().await;
@@ -51,15 +64,16 @@ impl Speculation<'_> {
                 None => return Speculated::Nothing,
             }
         }
-        if self.backlog.begins_suspect(heads) {
+        let first = parked.first().or_else(|| self.backlog.first());
+        if first.is_some_and(|first| is_suspect(heads, first)) {
             return Speculated::Nothing;
         }
-        let entries = self.backlog.next_batch(self.batch_size, heads);
+        let entries = self.backlog.next_batch(parked, self.batch_size, heads);
         self.prepare(entries, in_flight, heads).await
     }
 
     async fn prepare(&self, entries: Vec<Entry>, in_flight: &InFlight, heads: &Heads) -> Speculated {
-        let (partitions, count) = (partitions(&entries), entries.len());
+        let (partitions, count) = (partitions(&entries), of_log(&entries));
         match self.runner.prepare(entries, heads, Some(in_flight)).await {
             Ok(ready) => Speculated::Ready(Box::new(ready)),
             Err(GivenUp) => Speculated::GivenUp(partitions, count),

@@ -16,6 +16,7 @@ use super::batch::Batch;
 use super::context::{Context, GivenUp, PAUSE};
 use super::faults::Faults;
 use super::in_flight::Heads;
+use super::retries::Retries;
 use super::statements::Form;
 use super::turns::Turns;
 use crate::seeded::{self, Bug};
@@ -35,6 +36,7 @@ const SINGLE: u32 = 16;
 pub(super) struct Transactor {
     pub(super) context: Arc<Context>,
     pub(super) faults: Arc<Faults>,
+    pub(super) retries: Arc<Retries>,
     pub(super) session: Session,
     pub(super) claims: Heads,
     /// The partitions to claim again, and the epochs under which they were lost.
@@ -49,10 +51,11 @@ pub(super) struct Transactor {
 }
 
 impl Transactor {
-    pub(super) fn new(context: Arc<Context>, faults: Arc<Faults>, session: Session) -> Self {
+    pub(super) fn new(context: Arc<Context>, faults: Arc<Faults>, retries: Arc<Retries>, session: Session) -> Self {
         Self {
             context,
             faults,
+            retries,
             session,
             claims: Heads::new(),
             lost: Vec::new(),
@@ -137,6 +140,7 @@ impl Transactor {
                 advance.step(claim);
             }
         }
+        self.retries.committed(batch);
         self.context.health.found(MONGODB);
         self.context.metrics.batch(batch.len());
         self.context.metrics.commit(took);

@@ -184,6 +184,13 @@ impl Undecodable {
         Self { reason, event_id: None, event_type: None, aggregate_id: None }
     }
 
+    /// Describes a record that was to be kept for another attempt, and is gone.
+    #[must_use]
+    pub fn not_kept() -> Self {
+        let reason = "its record is not among the kept ones any more".to_owned();
+        Self { reason, event_id: None, event_type: None, aggregate_id: None }
+    }
+
     /// Describes a record whose headers Kafka's client cannot read. Their content is unknown, so the event is unknown
     /// too.
     #[must_use]

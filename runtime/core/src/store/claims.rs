@@ -170,7 +170,7 @@ impl Store {
                 let process = owners::process(predecessor);
                 if process != self.owner.process() {
                     let running = record.and_then(|record| record.running_of(&self.group, partition));
-                    lost.take_from(process, running.filter(|there| there.offset >= progress.next));
+                    lost.take_from(process, running.filter(|there| there.retried || there.offset >= progress.next));
                 }
             }
             let mut set = doc! { "owner": name };

@@ -74,6 +74,21 @@ impl Store {
                     { "key": { "group": 1, "key": 1 }, "name": "group_key" },
                     { "key": { "group": 1, "parked_at": -1, "key": -1 }, "name": "group_time_key" },
                     { "key": { "group": 1, "line": 1, "aggregate_id": 1 }, "name": "group_line_aggregate" },
+                    {
+                        "key": {
+                            "group": 1, "record.topic": 1, "record.partition": 1, "sequence": 1, "epoch": 1,
+                            "record.offset": 1, "handler.id": 1,
+                        },
+                        "name": "group_partition_held", "partialFilterExpression": { "holds": true },
+                    },
+                    {
+                        "key": { "group": 1, "sequence": 1, "epoch": 1, "record.offset": 1, "handler.id": 1 },
+                        "name": "group_sequence", "partialFilterExpression": { "holds": true },
+                    },
+                    {
+                        "key": { "group": 1, "request.at": 1 },
+                        "name": "group_request", "partialFilterExpression": { "request": { "$exists": true } },
+                    },
                 ],
             })
             .await;

@@ -15,6 +15,7 @@ const REMEMBERED: usize = 8;
 pub(super) struct RunningThere {
     pub(super) offset: i64,
     pub(super) handler: i32,
+    pub(super) retried: bool,
 }
 
 /// The owners that did not give the partition back, and which deliveries of it they were running.
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     fn there(offset: i64, handler: i32) -> RunningThere {
-        RunningThere { offset, handler }
+        RunningThere { offset, handler, retried: false }
     }
 
     fn dead(names: &[&str]) -> BTreeSet<String> {

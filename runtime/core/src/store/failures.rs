@@ -3,9 +3,9 @@
 use bson::{Bson, DateTime, Document, doc};
 use serde::Deserialize;
 
-use super::collections::{PARKED, RECORDS};
-use super::parked::{HandlerVersion, Parked, State};
-use super::records::{RecordId, RecordPart};
+use super::collections::PARKED;
+use super::parked::{HandlerVersion, Parked, Request, State};
+use super::records::RecordId;
 use super::typed::date;
 use super::{Error, Store, first_batch, typed};
 use crate::event::RawRecord;
@@ -111,21 +111,28 @@ impl Store {
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn kept_record(&self, id: &RecordId) -> Result<Option<RawRecord>, Error> {
-        let mut parts: Vec<RecordPart> = Vec::new();
-        // A reply holds one part in any case, and perhaps not all of them.
-        loop {
-            let number = i32::try_from(parts.len()).unwrap_or(i32::MAX);
-            let id = RecordId { part: (number > 0).then_some(number + 1), ..id.clone() };
-            let Some(part) = self.first(RECORDS, doc! { "_id": typed::bson(&id) }, None).await? else { break };
-            parts.push(part);
-            if number + 1 >= parts[0].count() {
-                return Ok(Some(RecordPart::together(parts)));
-            }
-        }
-        match parts.len() {
-            0 => Ok(None),
-            there => Err(Error::Fault(format!("the record at offset {} lacks its part {}", id.offset, there + 1))),
-        }
+        Ok(self.kept_record_in_parts(id).await?.map(|(record, _)| record))
+    }
+
+    /// Asks the owner of its partition to do something with the group's parked document that has this key, which must
+    /// be in one of these states. A later request replaces one that is not done yet. Returns whether there is such a
+    /// document.
+    ///
+    /// # Errors
+    /// Fails if MongoDB refuses a command or does not answer.
+    pub async fn request(&self, key: &str, states: &[State], request: &Request) -> Result<bool, Error> {
+        let states: Vec<&str> = states.iter().map(|state| state.as_str()).collect();
+        let reply = self
+            .own(doc! {
+                "update": PARKED,
+                "updates": [{
+                    "q": { "group": &*self.group, "key": key, "state": { "$in": states } },
+                    "u": { "$set": { "request": typed::bson(request) } },
+                }],
+                "writeConcern": { "w": "majority" },
+            })
+            .await?;
+        Ok(reply.get_i32("n").is_ok_and(|n| n == 1))
     }
 
     fn parked_where(&self, filter: &ParkedFilter, after: Option<&ParkedPlace>) -> Document {

@@ -31,6 +31,7 @@ pub mod read;
 mod reader;
 mod records;
 mod secret;
+mod sequences;
 mod transaction;
 mod typed;
 pub mod wire;
@@ -48,7 +49,9 @@ pub use floors::{Floor, FloorFence, Floors, LEAST_RETENTION_MS, Swept};
 pub use ledger::{BUCKET_MS, Buckets, Seen};
 pub use live::Live;
 pub use owners::BEAT;
-pub use parked::{Attempt, HandlerVersion, LoggedLine, Parked, ParkedId, State};
+pub use parked::{
+    Action, Attempt, Changed, FailedAgain, HandlerVersion, LoggedLine, Parked, ParkedChange, ParkedId, Request, State,
+};
 pub use plan::{Command, FailedWrite, FaultKind, FaultyCommand, Fence, Marker, MarkerKey, Plan, Reply, WriteError};
 pub use probe::Probed;
 pub use progress::{Advance, Claim, Crash, Crashes, DEATHS_THAT_COUNT, LastRecord, PartitionId, Progress};
@@ -56,6 +59,7 @@ pub use query::Query;
 pub use read::{Digest, ReadById, digest};
 pub use reader::Reader;
 pub use records::{RecordId, RecordPart};
+pub use sequences::{AttemptTime, Held, Sequence};
 pub use transaction::Session;
 pub use write::{Effect, IdKey, Kind, Write};
 

@@ -119,13 +119,16 @@ struct Running {
     of: ProgressId,
     offset: i64,
     handler: i32,
+    /// The delivery was parked before.
+    #[serde(default)]
+    retried: bool,
 }
 
 impl OwnerDocument {
     /// Returns the delivery of this partition that the process is running, according to its note.
     pub(super) fn running_of(&self, group: &str, partition: &PartitionId) -> Option<RunningThere> {
         let running = self.running.as_ref().filter(|running| running.of == partition.progress_id(group))?;
-        Some(RunningThere { offset: running.offset, handler: running.handler })
+        Some(RunningThere { offset: running.offset, handler: running.handler, retried: running.retried })
     }
 
     fn is_dead(&self, dead_since_ms: Option<i64>) -> bool {
@@ -186,8 +189,13 @@ impl Store {
     ///
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
-    pub async fn note_running(&self, partition: &PartitionId, offset: i64, handler: i32) -> Result<(), Error> {
-        let running = Running { of: partition.progress_id(&self.group), offset, handler };
+    pub async fn note_running(
+        &self,
+        partition: &PartitionId,
+        (offset, handler): (i64, i32),
+        retried: bool,
+    ) -> Result<(), Error> {
+        let running = Running { of: partition.progress_id(&self.group), offset, handler, retried };
         self.change_record(doc! { "$set": { "running": typed::bson(&running) } }, false).await.map(drop)
     }
 
@@ -324,11 +332,11 @@ mod tests {
     #[test]
     fn a_record_tells_what_runs_of_a_partition() {
         let id = |partition| PartitionId { topic: "t".into(), partition };
-        let running = Running { of: id(2).progress_id("g"), offset: 7, handler: 3 };
+        let running = Running { of: id(2).progress_id("g"), offset: 7, handler: 3, retried: false };
         let document = doc! { "_id": "o", "running": typed::bson(&running), "seen_at": DateTime::from_millis(5) };
         let record: OwnerDocument = typed::read(OWNERS, document).expect("an owner");
         assert_eq!(record.seen_at_ms, Some(5));
-        assert_eq!(record.running_of("g", &id(2)), Some(RunningThere { offset: 7, handler: 3 }));
+        assert_eq!(record.running_of("g", &id(2)), Some(RunningThere { offset: 7, handler: 3, retried: false }));
         assert_eq!(record.running_of("g", &id(1)), None);
         assert_eq!(record.running_of("h", &id(2)), None);
     }

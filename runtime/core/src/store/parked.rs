@@ -1,11 +1,13 @@
 //! The documents of `parked`: deliveries that did not succeed, and records that no handler received. Pure data and its
 //! BSON.
 
+use bson::{Bson, Document, doc};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::records::RecordId;
-use super::typed::{date, optional_date};
+use super::sequences::Sequence;
+use super::typed::{self, date, optional_date};
 
 /// What becomes of a delivery that did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,8 +15,12 @@ use super::typed::{date, optional_date};
 pub enum State {
     /// Another attempt may succeed.
     Parked,
-    /// No attempt can.
+    /// It has not been tried, because an earlier event of its aggregate is parked.
+    Waiting,
+    /// No attempt can succeed.
     Dead,
+    /// Somebody has decided that it takes no effect.
+    Discarded,
 }
 
 impl State {
@@ -23,7 +29,9 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Parked => "parked",
+            Self::Waiting => "waiting",
             Self::Dead => "dead",
+            Self::Discarded => "discarded",
         }
     }
 }
@@ -72,6 +80,12 @@ pub struct Parked {
     /// The handler's line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<i32>,
+    /// The event's aggregate in that line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Sequence>,
+    /// The epoch under which it was parked. A topic that is created again has lower offsets, under a higher epoch.
+    #[serde(default)]
+    pub epoch: i64,
     /// The event's aggregate type.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aggregate_type: Option<String>,
@@ -107,7 +121,7 @@ pub struct Parked {
     pub trace: Option<String>,
     /// Each attempt, in order.
     pub attempts: Vec<Attempt>,
-    /// The number of the last attempt.
+    /// The number of the last attempt. 0 if it has only waited.
     pub attempt: i32,
     /// The handler's log lines of the last attempt.
     pub log: Vec<LoggedLine>,
@@ -116,6 +130,36 @@ pub struct Parked {
     /// When it was parked, in milliseconds since 1970.
     #[serde(rename = "parked_at", with = "date")]
     pub parked_at_ms: i64,
+    /// What somebody has asked for and the partition's owner has not done yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<Request>,
+    /// Who has discarded it and why, if somebody has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discarded: Option<Request>,
+}
+
+/// What somebody asks the owner of a partition to do with a parked delivery.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// What to do.
+    pub action: Action,
+    /// When it was asked for, in milliseconds since 1970.
+    #[serde(rename = "at", with = "date")]
+    pub at_ms: i64,
+    /// Who has asked for it.
+    pub by: String,
+    /// The reason that was given.
+    pub why: String,
+}
+
+/// What can be asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// Try it now, whatever its policy says.
+    Retry,
+    /// Let it take no effect, and let the later events of its aggregate go on.
+    Discard,
 }
 
 /// A version of a handler.
@@ -141,6 +185,107 @@ pub struct Attempt {
     pub reason: String,
     /// The reason in words, for people.
     pub message: String,
+    /// The shortest delay before the next attempt that the handler has asked for, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<i64>,
+}
+
+/// A change of a parked document in a transaction. The document must still be as it was, or else nothing of the
+/// transaction is committed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ParkedChange {
+    /// The document.
+    pub id: ParkedId,
+    /// The number of its last attempt, which shows whether it is as it was.
+    pub attempt: i32,
+    /// What becomes of it.
+    pub to: Changed,
+}
+
+/// What becomes of a parked document.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Changed {
+    /// The delivery has succeeded, so its document goes, and its record too if no other document needs it.
+    Released {
+        /// The record.
+        record: RecordId,
+        /// How many documents the record has.
+        parts: i32,
+    },
+    /// Another attempt has failed.
+    FailedAgain(Box<FailedAgain>),
+    /// Somebody has discarded it.
+    Discarded(Request),
+}
+
+/// What another attempt came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FailedAgain {
+    /// What becomes of the delivery.
+    pub state: State,
+    /// Whether later events of its aggregate wait for it.
+    pub holds: bool,
+    /// The version that was run.
+    pub version: HandlerVersion,
+    /// The number of this attempt. It is that of the last one if the delivery was not run.
+    pub number: i32,
+    /// This attempt.
+    pub attempt: Attempt,
+    /// The limit that stopped the handler, if one did.
+    pub limit: Option<String>,
+    /// What to do about it, if Weir knows.
+    pub hint: Option<String>,
+    /// The type that failures are grouped by, if the handler gave one.
+    pub error_type: Option<String>,
+    /// The handler's stack, if there is one.
+    pub trace: Option<String>,
+    /// The handler's log lines of this attempt.
+    pub log: Vec<LoggedLine>,
+}
+
+/// How many of the last attempts a document keeps.
+const ATTEMPTS: i32 = 20;
+
+impl ParkedChange {
+    /// Returns the statement of an `update` command that makes the change, or none if the document is deleted.
+    #[must_use]
+    pub(super) fn update(&self) -> Option<Document> {
+        let update = match &self.to {
+            Changed::Released { .. } => return None,
+            Changed::FailedAgain(failed) => doc! {
+                "$set": {
+                    "state": typed::bson(&failed.state), "holds": failed.holds, "handler": typed::bson(&failed.version),
+                    "reason": &failed.attempt.reason, "message": &failed.attempt.message, "limit": &failed.limit,
+                    "hint": &failed.hint, "error_type": &failed.error_type, "trace": &failed.trace, "attempt": failed.number,
+                    "log": typed::bson(&failed.log),
+                },
+                "$push": { "attempts": { "$each": [typed::bson(&failed.attempt)], "$slice": -ATTEMPTS } },
+                "$unset": { "request": "" },
+            },
+            Changed::Discarded(request) => doc! {
+                "$set": { "state": typed::bson(&State::Discarded), "holds": false, "discarded": typed::bson(request) },
+                "$unset": { "request": "" },
+            },
+        };
+        Some(doc! { "q": self.filter(), "u": update })
+    }
+
+    /// Returns the `_id`s of the record's documents, if the change leaves the record with one user less.
+    pub(super) fn record_parts(&self) -> impl Iterator<Item = Bson> {
+        let (record, parts) = match &self.to {
+            Changed::Released { record, parts } => (Some(record.clone()), *parts),
+            Changed::FailedAgain(_) | Changed::Discarded(_) => (None, 0),
+        };
+        let part =
+            |number: i32| Some(typed::bson(&RecordId { part: (number > 1).then_some(number), ..record.clone()? }));
+        (1..=parts).filter_map(part).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Returns the filter that finds the document as it was.
+    #[must_use]
+    pub(super) fn filter(&self) -> Document {
+        doc! { "_id": typed::bson(&self.id), "attempt": self.attempt }
+    }
 }
 
 /// A line that a handler logged.
@@ -156,7 +301,7 @@ pub struct LoggedLine {
 
 #[cfg(test)]
 mod tests {
-    use bson::{Bson, DateTime, Document, doc};
+    use bson::DateTime;
 
     use super::*;
 
@@ -170,6 +315,8 @@ mod tests {
             id,
             handler: None,
             line: None,
+            sequence: None,
+            epoch: 0,
             aggregate_type: None,
             aggregate_id: Some("a".into()),
             event_id: None,
@@ -185,11 +332,13 @@ mod tests {
             hint: None,
             error_type: None,
             trace: None,
-            attempts: vec![Attempt { at_ms: 9, reason: "undecodable".into(), message: "why".into() }],
+            attempts: vec![Attempt { at_ms: 9, reason: "undecodable".into(), message: "why".into(), after_ms: None }],
             attempt: 1,
             log: vec![LoggedLine { level: "info".into(), text: "x".into(), fields: None }],
             holds: false,
             parked_at_ms: 9,
+            request: None,
+            discarded: None,
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bson::RawDocumentBuf;
 
-use super::{Advance, FloorFence, Kind, Parked, ReadById, RecordPart};
+use super::{Advance, FloorFence, Kind, Parked, ParkedChange, ReadById, RecordPart};
 
 /// The key of an event in the ledger: 16 bytes of a digest of group, source and event id.
 pub type MarkerKey = [u8; 16];
@@ -68,8 +68,10 @@ pub struct Plan {
     pub checks: Vec<ReadById>,
     /// The handlers' writes.
     pub commands: Vec<Command>,
-    /// Deliveries that did not succeed.
+    /// Deliveries that did not succeed, or that wait for an earlier one.
     pub parked: Vec<Parked>,
+    /// What becomes of deliveries that were parked before.
+    pub changes: Vec<ParkedChange>,
     /// The records of these deliveries.
     pub records: Vec<RecordPart>,
 }

@@ -155,8 +155,9 @@ pub struct Advance {
     pub claim: Claim,
     /// The offset after the last record that the transaction accounts for.
     pub to: i64,
-    /// The last record that it accounts for, which later shows whether the topic is still the same.
-    pub last: LastRecord,
+    /// The last record that it accounts for, which later shows whether the topic is still the same. None if the
+    /// transaction accounts for no record of the log, only for parked deliveries, and so does not move the partition.
+    pub last: Option<LastRecord>,
     /// The highest creation time of an event, in milliseconds since 1970.
     pub highest_created_at_ms: Option<i64>,
 }
@@ -165,15 +166,18 @@ impl Advance {
     /// Updates the claim after the step is committed.
     pub fn step(&self, claim: &mut Claim) {
         let highest_created_at_ms = claim.highest_created_at_ms.max(self.highest_created_at_ms);
-        *claim = Claim { highest_created_at_ms, ..Claim::new(claim.epoch, self.to) };
+        let read_to = if self.last.is_some() { self.to } else { claim.read_to };
+        *claim = Claim { read_to, highest_created_at_ms, ..Claim::new(claim.epoch, self.to) };
     }
 
     /// Returns the statement of an `update` command that takes the step. It matches nothing if another owner has
     /// claimed the partition.
     #[must_use]
     pub fn statement(&self, group: &str) -> Document {
-        let set = doc! { "next": self.to, "last": typed::bson(&self.last) };
-        let mut update = doc! { "$set": set, "$inc": { "commits": 1_i64 } };
+        let mut update = doc! { "$inc": { "commits": 1_i64 } };
+        if let Some(last) = &self.last {
+            update.insert("$set", doc! { "next": self.to, "last": typed::bson(last) });
+        }
         if self.claim.has_lost_owners {
             update.insert("$unset", doc! { "lost_owners": "", "crashes": "" });
         }

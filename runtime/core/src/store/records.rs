@@ -58,6 +58,9 @@ pub struct RecordPart {
     /// How many parts there are, in the first of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     parts: Option<i32>,
+    /// How many parked documents this transaction adds that need the record. The document counts all of them.
+    #[serde(default, skip_serializing)]
+    pub(super) users: i32,
 }
 
 /// A header, or a piece of one.
@@ -78,20 +81,24 @@ enum Name {
 }
 
 impl RecordPart {
-    /// Returns the record's documents, which is one for nearly every record.
+    /// Returns the record's documents, which is one for nearly every record. `users` is how many parked documents need it.
     #[must_use]
-    pub fn all_of(id: &RecordId, record: &RawRecord) -> Vec<Self> {
+    pub fn all_of(id: &RecordId, record: &RawRecord, users: i32) -> Vec<Self> {
         let mut parts = Parts { id, record, done: Vec::new(), now: Self::empty(id, None), used: 0 };
         parts.now.timestamp = Some(record.timestamp_ms.map(bson::DateTime::from_millis));
         parts.now.left_out_bytes = record.left_out_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
         parts.now.headers = Some(Vec::new());
         parts.fill();
-        parts.end()
+        let mut parts = parts.end();
+        for part in &mut parts {
+            part.users = users;
+        }
+        parts
     }
 
     fn empty(id: &RecordId, part: Option<i32>) -> Self {
         let id = RecordId { part, ..id.clone() };
-        Self { id, timestamp: None, left_out_bytes: None, key: None, value: None, headers: None, parts: None }
+        Self { id, timestamp: None, left_out_bytes: None, key: None, value: None, headers: None, parts: None, users: 0 }
     }
 
     /// Returns how many parts the record of this first part has.
@@ -240,7 +247,7 @@ mod tests {
     }
 
     fn written(record: &RawRecord) -> Vec<Document> {
-        let parts = RecordPart::all_of(&id(), record);
+        let parts = RecordPart::all_of(&id(), record, 1);
         parts.iter().map(|part| bson::serialize_to_document(part).expect("BSON")).collect()
     }
 

@@ -15,8 +15,8 @@ use super::plan::advances;
 use super::problem::{Problem, first_write_error, matched};
 use super::wire::{self, MAX_TIME, Transactions};
 use super::{
-    Command, Error, FailedWrite, FaultKind, FaultyCommand, Fence, FloorFence, Marker, Plan, ReadById, Reply, Store,
-    checks, ledger,
+    Command, Error, FailedWrite, FaultKind, FaultyCommand, Fence, FloorFence, Marker, ParkedChange, Plan, ReadById,
+    Reply, Store, checks, ledger,
 };
 use crate::failpoint;
 use crate::seeded::{self, Bug};
@@ -170,8 +170,9 @@ impl Session {
             let done = run(data, &*self.session, command, HANDLERS_TIME).await;
             done.map_err(|problem| self.reply(problem, place, command))?;
         }
-        self.keep(PARKED, &plan.parked).await?;
-        self.keep(RECORDS, &plan.records).await
+        self.keep(PARKED, &plan.parked, |_| 0).await?;
+        self.keep(RECORDS, &plan.records, |part| part.users).await?;
+        self.change_parked(&plan.changes).await
     }
 
     /// Advances the partitions, each only if its progress is still as it was under the claim. A statement must always
@@ -234,11 +235,16 @@ impl Session {
     }
 
     /// Keeps documents unless they exist already. If progress was reset by hand, a record may be accounted for a second
-    /// time, and what is known of it must stay.
-    async fn keep<T: Serialize>(&self, collection: &str, documents: &[T]) -> Result<(), Reply> {
+    /// time, and what is known of it must stay. `users` tells how many more documents need this one.
+    async fn keep<T: Serialize>(
+        &self,
+        collection: &str,
+        documents: &[T],
+        users: impl Fn(&T) -> i32,
+    ) -> Result<(), Reply> {
         let (mut statements, mut bytes) = (RawArrayBuf::new(), 0);
-        for document in documents {
-            let document = bson::serialize_to_raw_document_buf(document).map_err(unwritten)?;
+        for kept in documents {
+            let document = bson::serialize_to_raw_document_buf(kept).map_err(unwritten)?;
             let more = document.as_bytes().len();
             if bytes > 0 && bytes + more > KEPT_BYTES {
                 self.keep_now(collection, std::mem::take(&mut statements)).await?;
@@ -246,7 +252,11 @@ impl Session {
             }
             bytes += more;
             let id = document.get("_id").ok().flatten().map_or(RawBson::Null, RawBson::from);
-            statements.push(rawdoc! { "q": { "_id": id }, "u": { "$setOnInsert": document }, "upsert": true });
+            let mut update = rawdoc! { "$setOnInsert": document };
+            if users(kept) > 0 {
+                update.append(cstr!("$inc"), rawdoc! { "users": users(kept) });
+            }
+            statements.push(rawdoc! { "q": { "_id": id }, "u": update, "upsert": true });
         }
         if bytes > 0 { self.keep_now(collection, statements).await } else { Ok(()) }
     }
@@ -256,6 +266,38 @@ impl Session {
         command.append(cstr!("update"), collection);
         command.append(cstr!("updates"), statements);
         self.own(collection, command).await.map(drop)
+    }
+
+    /// Changes documents of `parked`, each of which must still be as it was, and drops the records that no document
+    /// needs any more.
+    async fn change_parked(&self, changes: &[ParkedChange]) -> Result<(), Reply> {
+        let updates: Vec<Bson> = changes.iter().filter_map(ParkedChange::update).map(Bson::Document).collect();
+        let released: Vec<&ParkedChange> = changes.iter().filter(|change| change.update().is_none()).collect();
+        if !updates.is_empty() {
+            let expected = updates.len() as u64;
+            let reply = self.own(PARKED, raw(&doc! { "update": PARKED, "updates": updates })?).await?;
+            if matched(&reply) != expected {
+                return Err(Reply::SeenBefore);
+            }
+        }
+        if released.is_empty() {
+            return Ok(());
+        }
+        if !seeded::on(Bug::ReleasedTwice) {
+            let deletes: Vec<Bson> =
+                released.iter().map(|change| Bson::Document(doc! { "q": change.filter(), "limit": 1 })).collect();
+            let reply = self.own(PARKED, raw(&doc! { "delete": PARKED, "deletes": deletes })?).await?;
+            if matched(&reply) != released.len() as u64 {
+                return Err(Reply::SeenBefore);
+            }
+        }
+        let parts = || released.iter().flat_map(|change| change.record_parts());
+        let fewer: Vec<Bson> =
+            parts().map(|id| Bson::Document(doc! { "q": { "_id": id }, "u": { "$inc": { "users": -1 } } })).collect();
+        self.own(RECORDS, raw(&doc! { "update": RECORDS, "updates": fewer })?).await?;
+        let unused = |id| Bson::Document(doc! { "q": { "_id": id, "users": { "$lte": 0 } }, "limit": 1 });
+        let unused: Vec<Bson> = parts().map(unused).collect();
+        self.own(RECORDS, raw(&doc! { "delete": RECORDS, "deletes": unused })?).await.map(drop)
     }
 
     /// Runs a command on Weir's own database in the transaction.

@@ -69,6 +69,8 @@ labels! {
         Skipped = "skipped",
         /// It waits for a retry.
         Parked = "parked",
+        /// It waits for an earlier event of its aggregate.
+        Waiting = "waiting",
         /// No attempt will succeed.
         Dead = "dead",
     }

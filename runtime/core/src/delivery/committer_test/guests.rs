@@ -5,15 +5,18 @@ use std::time::Duration;
 
 use bson::{RawBson, RawBsonRef, rawdoc};
 
+use super::super::decoder::Decoder;
+use super::super::entry::Item;
 use super::super::handlers::Handlers;
 use super::super::hop::Later;
+use super::super::policy::RetryPolicy;
 use super::super::routes::{Identity, Routes};
 use super::world::Ticks;
 use crate::call::{Fault, Run, Verdict};
 use crate::documents::Mode;
 use crate::documents::view::{Needs, Source, View};
-use crate::event::Event;
-use crate::store::{Error, FaultKind, IdKey, Kind, Query, Write};
+use crate::event::{Event, RawRecord};
+use crate::store::{Error, FaultKind, IdKey, Kind, PartitionId, Query, Write};
 
 /// Computes for 300 ms.
 pub(super) const COMPUTES: &str = "Computes";
@@ -40,7 +43,14 @@ impl Guests {
     pub(super) fn new(clock: Ticks) -> Self {
         let mut routes = Routes::default();
         for (id, name) in (1..).zip([COMPUTES, READS, WRITES, READS_ALONE]) {
-            let handler = Identity { id, generation: 1, name: name.into(), version: "v".into(), line: id };
+            let handler = Identity {
+                id,
+                generation: 1,
+                name: name.into(),
+                version: "v".into(),
+                line: id,
+                policy: RetryPolicy::default(),
+            };
             routes.register(name, &Arc::new(handler));
         }
         Self { clock, routes }
@@ -61,12 +71,19 @@ impl Guests {
     }
 }
 
+/// Nothing is read from `records` here.
+impl Decoder for Guests {
+    fn decode(&self, _: &PartitionId, _: i64, _: &RawRecord) -> Item {
+        unreachable!("nothing is tried again")
+    }
+}
+
 impl Handlers for Guests {
     fn routes(&self) -> &Routes {
         &self.routes
     }
 
-    fn deliver<'a>(&'a self, _: &'a Identity, event: Arc<Event>, _: i64, mode: Mode) -> Later<'a, Run> {
+    fn deliver<'a>(&'a self, _: &'a Identity, event: Arc<Event>, _: (u32, i64), mode: Mode) -> Later<'a, Run> {
         Box::pin(async move {
             let mut view = View::new(mode);
             let verdict = self.handle(&event, &mut view).await.err().unwrap_or(Verdict::Accepted);

@@ -12,7 +12,9 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::super::committer::{Committer, CommitterSettings};
+use super::super::decoder::Decoder;
 use super::super::entry::{Entry, Item};
+use super::super::handlers::Handlers;
 use super::super::hop::{Done, Hop, Later, Said, Work};
 use super::super::samples_test::{self, ledger, partition};
 use super::guests::Guests;
@@ -159,6 +161,7 @@ impl World {
             async move {
                 let session = store.session().await.expect("mongodb takes it");
                 let settings = CommitterSettings { ledger: ledger(1_000_000), batch_size: BATCH };
+                let handlers: (Arc<dyn Handlers>, Arc<dyn Decoder>) = (handlers.clone(), handlers);
                 let committer = Committer::new(store, session, handlers, settings, clock, telemetry, give_up);
                 committer.run(&*queue).await;
             }

@@ -1,0 +1,395 @@
+//! The held sequences of the partitions that this process owns, and which parked deliveries are tried next. Pure.
+//!
+//! A partition's sequences are read once, after its claim and before the first of its records is judged. From then on
+//! only this process changes them, and it notes each change with the commit that makes it. Only a time is kept of each
+//! sequence: what is parked in it is read when that time has come.
+//!
+//! Invariant: a sequence is released from its first delivery on, in order, and by one batch at a time.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::backlog::BATCH_BYTES;
+use super::batch::Batch;
+use super::context::{Context, GivenUp, PAUSE};
+use super::decoder::Decoder;
+use super::entry::{Entry, Item, Origin, Parked};
+use super::handlers::Handlers;
+use super::holding::Goes;
+use super::in_flight::Heads;
+use super::policy::{Failed, MAY_PASS, Retry};
+use crate::event::{Ignored, RawRecord, Undecodable};
+use crate::seeded::{self, Bug};
+use crate::store::{Action, Error, Held, PartitionId, Sequence, State};
+use crate::telemetry::health::MONGODB;
+
+/// The most parked deliveries that one batch takes.
+const AT_ONCE: i64 = 200;
+/// The most sequences that they belong to.
+const SEQUENCES: usize = 64;
+/// The shortest wait for a delivery that is due.
+const SHORTEST: Duration = Duration::from_millis(25);
+/// How often to look for what somebody has asked for.
+const ASK: Duration = Duration::from_secs(1);
+/// The time of a sequence whose first delivery must be looked up.
+const AT_ONCE_MS: i64 = i64::MIN;
+/// The time of a sequence that goes on only if somebody retries or discards its first delivery.
+const NEVER_MS: i64 = i64::MAX;
+
+#[derive(Debug)]
+pub(super) struct Retries {
+    context: Arc<Context>,
+    handlers: Arc<dyn Handlers>,
+    decoder: Arc<dyn Decoder>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Each held sequence, with its partition and the time at which it goes on.
+    held: HashMap<Sequence, (PartitionId, i64)>,
+    /// The same in the order of the times.
+    by_time: BTreeSet<(i64, Sequence)>,
+    /// What somebody has asked for about documents that hold no sequence, or to discard one.
+    requested: Vec<Held>,
+    /// MongoDB's clock, and when it was heard.
+    heard: Option<(i64, Duration)>,
+    asked: Option<Duration>,
+    /// The partitions of which nothing is tried, because they will be given back.
+    resting: BTreeSet<PartitionId>,
+    /// Rises with each change that a commit makes, so that an answer that was asked for before can be told.
+    version: u64,
+    /// Before this time, MongoDB is not asked again, because it did not answer.
+    not_before: Duration,
+}
+
+/// The parked deliveries of a batch, by sequence and by key.
+#[derive(Debug, Default)]
+pub(super) struct Busy {
+    sequences: BTreeSet<Sequence>,
+    keys: BTreeSet<String>,
+}
+
+impl Busy {
+    pub(super) fn of(batch: &Batch) -> Self {
+        let mut busy = Self::default();
+        for slot in batch.slots() {
+            if let Origin::Parked(parked) = &slot.entry.origin {
+                busy.sequences.extend(parked.held.sequence);
+                busy.keys.insert(parked.held.key.clone());
+            }
+        }
+        busy
+    }
+
+    fn has(&self, held: &Held) -> bool {
+        self.keys.contains(&held.key) || held.sequence.is_some_and(|of| self.sequences.contains(&of))
+    }
+}
+
+/// What becomes of the first delivery of a sequence.
+enum First {
+    Runs,
+    /// It is dead without another attempt, for this reason.
+    Dead(String),
+    /// It must wait until this time.
+    Later(i64),
+}
+
+impl Known {
+    fn set(&mut self, sequence: Sequence, partition: &PartitionId, at_ms: i64) {
+        if let Some((_, before_ms)) = self.held.insert(sequence, (partition.clone(), at_ms)) {
+            self.by_time.remove(&(before_ms, sequence));
+        }
+        if at_ms != NEVER_MS {
+            self.by_time.insert((at_ms, sequence));
+        }
+    }
+
+    fn remove(&mut self, sequence: Sequence) {
+        if let Some((_, at_ms)) = self.held.remove(&sequence) {
+            self.by_time.remove(&(at_ms, sequence));
+        }
+    }
+
+    fn forget(&mut self, partition: &PartitionId) {
+        let gone: Vec<Sequence> =
+            self.held.iter().filter(|(_, (of, _))| of == partition).map(|(sequence, _)| *sequence).collect();
+        for sequence in gone {
+            self.remove(sequence);
+        }
+        self.requested.retain(|held| held.partition() != *partition);
+    }
+
+    /// Returns MongoDB's clock as far as this process can tell, in milliseconds since 1970.
+    fn now_ms(&self, elapsed: Duration) -> i64 {
+        let Some((at_ms, heard)) = self.heard else { return AT_ONCE_MS };
+        at_ms.saturating_add(i64::try_from(elapsed.saturating_sub(heard).as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+impl Retries {
+    pub(super) fn new(context: Arc<Context>, handlers: Arc<dyn Handlers>, decoder: Arc<dyn Decoder>) -> Self {
+        Self { context, handlers, decoder, known: Mutex::default() }
+    }
+
+    /// Reads which sequences of a partition are held. Must be called after its claim, and before a record of it is
+    /// judged.
+    pub(super) async fn load(&self, partition: &PartitionId) -> Result<(), GivenUp> {
+        self.forget(partition);
+        if seeded::on(Bug::HeldNotRead) {
+            return Ok(());
+        }
+        loop {
+            match self.context.store.heads(partition).await {
+                Ok(heads) => {
+                    for head in &heads {
+                        let at_ms = match self.first(head, AT_ONCE_MS) {
+                            First::Runs | First::Dead(_) => AT_ONCE_MS,
+                            First::Later(at_ms) => at_ms,
+                        };
+                        if let Some(sequence) = head.sequence {
+                            self.known().set(sequence, partition, at_ms);
+                        }
+                    }
+                    return Ok(());
+                }
+                Err(error) => self.context.wait(PAUSE, &error.to_string()).await?,
+            }
+        }
+    }
+
+    /// Whether anything is held.
+    pub(super) fn any(&self) -> bool {
+        !self.known().held.is_empty()
+    }
+
+    /// Whether the sequence is held.
+    pub(super) fn holds(&self, sequence: Sequence) -> bool {
+        self.known().held.contains_key(&sequence)
+    }
+
+    /// Notes what a batch has parked, released or failed again. It is committed.
+    pub(super) fn committed(&self, batch: &Batch) {
+        let goes_on = batch.goes_on();
+        if goes_on.is_empty() {
+            return;
+        }
+        let mut known = self.known();
+        known.version += 1;
+        for (partition, sequence, goes) in goes_on {
+            match goes {
+                Goes::At(at_ms) => known.set(sequence, &partition, at_ms),
+                Goes::Never => known.set(sequence, &partition, NEVER_MS),
+                Goes::Behind if known.held.contains_key(&sequence) => {}
+                Goes::LookUp | Goes::Behind => known.set(sequence, &partition, AT_ONCE_MS),
+            }
+        }
+    }
+
+    /// Returns how long to wait for the next delivery that may be due, or for the next look at what somebody asks for.
+    pub(super) fn wait(&self) -> Duration {
+        let known = self.known();
+        let elapsed = self.context.clock.elapsed();
+        let now_ms = known.now_ms(elapsed);
+        let first = known.by_time.first().map(|(at_ms, _)| at_ms.saturating_sub(now_ms).max(0));
+        let wait = first.map_or(ASK, |wait_ms| Duration::from_millis(wait_ms.unsigned_abs()));
+        wait.max(known.not_before.saturating_sub(elapsed)).clamp(SHORTEST, ASK)
+    }
+
+    /// Returns the parked deliveries that are to be tried now, each sequence in its order. `busy` are those of the batch
+    /// that is being committed. Returns none if MongoDB does not answer: there is no hurry.
+    pub(super) async fn due(&self, claims: &Heads, busy: &Busy) -> Vec<Entry> {
+        if self.context.clock.elapsed() < self.known().not_before {
+            return Vec::new();
+        }
+        match self.try_due(claims, busy).await {
+            Ok(entries) => {
+                self.context.health.found(MONGODB);
+                entries
+            }
+            Err(error) => {
+                tracing::debug!(%error, "parked_not_read");
+                // While no events come, nothing else asks MongoDB.
+                self.context.health.waiting_for(MONGODB, error.to_string());
+                self.known().not_before = self.context.clock.elapsed() + PAUSE;
+                Vec::new()
+            }
+        }
+    }
+
+    async fn try_due(&self, claims: &Heads, busy: &Busy) -> Result<Vec<Entry>, Error> {
+        self.hear(claims).await?;
+        let (mut parked, sequences) = self.wanted(claims, busy);
+        if !sequences.is_empty() {
+            let version = self.known().version;
+            let found = self.context.store.held(&sequences, AT_ONCE).await?;
+            if self.known().version == version {
+                self.drop_released(&sequences, &found);
+            }
+            self.first_of_each(found, &mut parked);
+        }
+        self.entries(parked).await
+    }
+
+    /// Looks for what somebody has asked for, from time to time.
+    async fn hear(&self, claims: &Heads) -> Result<(), Error> {
+        let elapsed = self.context.clock.elapsed();
+        if self.known().asked.is_some_and(|asked| elapsed.saturating_sub(asked) < ASK) {
+            return Ok(());
+        }
+        self.known().asked = Some(elapsed);
+        let (requests, now_ms) = self.context.store.requested().await?;
+        let mut known = self.known();
+        known.heard = now_ms.map(|now_ms| (now_ms, self.context.clock.elapsed())).or(known.heard);
+        known.requested.clear();
+        for held in requests.into_iter().filter(|held| claims.contains_key(&held.partition())) {
+            let retries = held.request.as_ref().is_some_and(|request| request.action == Action::Retry);
+            match held.sequence {
+                Some(sequence) if held.holds && retries => known.set(sequence, &held.partition(), AT_ONCE_MS),
+                _ => known.requested.push(held),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the requests that are to be done, and names the sequences whose time has come.
+    fn wanted(&self, claims: &Heads, busy: &Busy) -> (Vec<(Held, Option<String>)>, Vec<Sequence>) {
+        let elapsed = self.context.clock.elapsed();
+        let mut known = self.known();
+        let now_ms = known.now_ms(elapsed);
+        let requested = std::mem::take(&mut known.requested);
+        let is_resting = |held: &Held| known.resting.contains(&held.partition());
+        let (done, later) = requested.into_iter().partition(|held| !busy.has(held) && !is_resting(held));
+        known.requested = later;
+        let is_free = |partition: &PartitionId| claims.contains_key(partition) && !known.resting.contains(partition);
+        let is_owned = |sequence: &Sequence| known.held.get(sequence).is_some_and(|(partition, _)| is_free(partition));
+        let due = known.by_time.iter().take_while(|(at_ms, _)| *at_ms <= now_ms).map(|(_, sequence)| *sequence);
+        let sequences = due.filter(|of| !busy.sequences.contains(of) && is_owned(of)).take(SEQUENCES).collect();
+        let done: Vec<Held> = done;
+        (done.into_iter().map(|held| (held, None)).collect(), sequences)
+    }
+
+    /// Forgets the sequences in which nothing is parked any more. Nothing was committed since they were looked up.
+    fn drop_released(&self, asked: &[Sequence], found: &[Held]) {
+        let is_whole = i64::try_from(found.len()).is_ok_and(|count| count < AT_ONCE);
+        let mut known = self.known();
+        let gone = asked.iter().filter(|of| is_whole && found.iter().all(|held| held.sequence != Some(**of)));
+        gone.for_each(|of| known.remove(*of));
+    }
+
+    /// Adds from each sequence the deliveries that can be tried now: its first one, and those that wait behind it.
+    fn first_of_each(&self, found: Vec<Held>, parked: &mut Vec<(Held, Option<String>)>) {
+        let mut known = self.known();
+        let now_ms = known.now_ms(self.context.clock.elapsed());
+        let mut open: Option<Sequence> = None;
+        let mut last: Option<Sequence> = None;
+        for held in found {
+            let Some(sequence) = held.sequence else { continue };
+            if last == Some(sequence) {
+                if open == Some(sequence) && held.state == State::Waiting && self.is_active(&held) && !discards(&held) {
+                    parked.push((held, None));
+                } else {
+                    open = None;
+                }
+                continue;
+            }
+            last = Some(sequence);
+            open = None;
+            match self.first(&held, now_ms) {
+                First::Runs => {
+                    open = Some(sequence);
+                    parked.push((held, None));
+                }
+                First::Dead(why) => parked.push((held, Some(why))),
+                First::Later(at_ms) => known.set(sequence, &held.partition(), at_ms),
+            }
+        }
+    }
+
+    fn is_active(&self, held: &Held) -> bool {
+        let version = held.handler.as_ref();
+        version.is_some_and(|version| self.handlers.routes().handler(version.id, version.generation).is_some())
+    }
+
+    fn first(&self, held: &Held, now_ms: i64) -> First {
+        let Some(version) = &held.handler else { return First::Later(NEVER_MS) };
+        // Without its handler it waits for as long as the handler is away.
+        let Some(handler) = self.handlers.routes().handler(version.id, version.generation) else {
+            return First::Later(NEVER_MS);
+        };
+        // This is done first, and by itself.
+        if discards(held) {
+            return First::Later(AT_ONCE_MS);
+        }
+        let is_requested = held.request.as_ref().is_some_and(|request| request.action == Action::Retry);
+        match held.state {
+            State::Waiting => return First::Runs,
+            State::Parked | State::Dead if is_requested => return First::Runs,
+            State::Dead | State::Discarded => return First::Later(NEVER_MS),
+            State::Parked => {}
+        }
+        let (Some(first), Some(last)) = (held.attempts.first(), held.attempts.last()) else { return First::Runs };
+        let failed = Failed {
+            reason: &held.reason,
+            attempt: u32::try_from(held.attempt).unwrap_or(0),
+            at_ms: last.at_ms,
+            first_at_ms: first.at_ms,
+            after_ms: last.after_ms,
+            salt: held.record.offset.unsigned_abs(),
+        };
+        match handler.policy.decide(&failed) {
+            Retry::At(at_ms) if at_ms <= now_ms => First::Runs,
+            Retry::At(at_ms) => First::Later(at_ms),
+            Retry::Never => First::Dead("the policy that holds now allows no further attempt".to_owned()),
+        }
+    }
+
+    /// Reads the records, as many as a batch holds.
+    async fn entries(&self, parked: Vec<(Held, Option<String>)>) -> Result<Vec<Entry>, Error> {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        for (held, why) in parked {
+            let partition = held.partition();
+            let discards = discards(&held);
+            let kept = if discards { None } else { self.context.store.kept_record_in_parts(&held.record).await? };
+            let (item, raw, record_parts) = match kept {
+                // It is not run, so its record is not needed.
+                _ if discards => (Item::Ignored(Ignored::Update), RawRecord::default(), 0),
+                Some((raw, parts)) => (self.decoder.decode(&partition, held.record.offset, &raw), raw, parts),
+                None => (Item::Undecodable(Undecodable::not_kept()), RawRecord::default(), 0),
+            };
+            let reason = MAY_PASS.into_iter().find(|reason| *reason == held.reason).unwrap_or("retry");
+            let dead = why.map(|why| (reason, why));
+            let origin = Origin::Parked(Arc::new(Parked { partition, held, record_parts, dead }));
+            let entry = Entry { origin, item, raw: Arc::new(raw), begun_ms: None };
+            bytes += entry.bytes();
+            if bytes > BATCH_BYTES && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry);
+        }
+        Ok(entries)
+    }
+
+    /// Tries nothing of these partitions any more, because they will be given back. Their records are still judged by
+    /// what is held.
+    pub(super) fn rest(&self, partitions: &[PartitionId]) {
+        self.known().resting.extend(partitions.iter().cloned());
+    }
+
+    /// Forgets a partition that this process owns no longer.
+    pub(super) fn forget(&self, partition: &PartitionId) {
+        let mut known = self.known();
+        known.forget(partition);
+        known.resting.remove(partition);
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn discards(held: &Held) -> bool {
+    held.request.as_ref().is_some_and(|request| request.action == Action::Discard)
+}
