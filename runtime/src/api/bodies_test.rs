@@ -188,6 +188,9 @@ fn details() -> FailureDetails {
         error_type: Some("not-found".to_owned()),
         trace: None,
         event_created_at: Some("2026-10-26T07:33:20Z".to_owned()),
+        holds: true,
+        requested: None,
+        discarded: None,
         attempts: vec![Attempt {
             at: "2026-10-26T07:33:21Z".to_owned(),
             reason: "must-match".to_owned(),

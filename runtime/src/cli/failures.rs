@@ -1,4 +1,4 @@
-//! `weir failures`: lists the deliveries that did not succeed, and shows one of them.
+//! `weir failures`: lists the deliveries that did not succeed, shows one of them, and has it tried again or discarded.
 
 use std::fmt::Write as _;
 use std::num::NonZero;
@@ -10,12 +10,15 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::output::{self, Format, table};
 use super::run;
+use crate::clock::HostClock;
 use crate::logging::log_line::printable as line;
-use crate::operations::failures::{self, Bytes, FailureDetails, MAX_PAGE, Page, Query};
+use crate::operations::failures::{self, Ask, Asked, Bytes, FailureDetails, MAX_PAGE, Page, Query};
+use weir_core::clock::Clock as _;
 use weir_core::hint;
-use weir_core::store::Store;
+use weir_core::store::{Action, Store};
 
 const ID: &str = "id";
+const WHY: &str = "why";
 const LIMIT: &str = "limit";
 /// The most characters of a message in a list.
 const MESSAGE_CHARS: usize = 80;
@@ -38,7 +41,7 @@ pub(super) fn command() -> Command {
     let state = Arg::new("state")
         .long("state")
         .value_name("STATE")
-        .value_parser(PossibleValuesParser::new(["parked", "dead"]))
+        .value_parser(PossibleValuesParser::new(failures::STATES.map(weir_core::store::State::as_str)))
         .help("Only those in this state");
     let is_place = |text: &str| failures::place(text).map(|_| text.to_owned());
     let after = Arg::new("after")
@@ -51,22 +54,43 @@ pub(super) fn command() -> Command {
     let show = Command::new("show")
         .about("Shows one with its attempts, its log and its record")
         .arg(Arg::new(ID).value_name("ID").required(true).help("The failure's id, from the list"));
+    let asked = |name: &'static str, about: &'static str| {
+        Command::new(name)
+            .about(about)
+            .arg(Arg::new(ID).value_name("ID").required(true).help("The failure's id, from the list"))
+            .arg(Arg::new(WHY).long(WHY).value_name("TEXT").required(true).help("The reason, which is kept"))
+    };
+    let retry = asked("retry", "Has a delivery tried again at once, with the events that wait for it after it");
+    let discard = asked("discard", "Lets a failure take no effect, and the events that wait for it go on");
     Command::new("failures")
-        .about("Shows the deliveries that did not succeed, and the records that no handler received")
+        .about(
+            "Shows the deliveries that did not succeed and the records that no handler received, and deals with them",
+        )
         .subcommand_required(true)
         .arg_required_else_help(true)
         .subcommand(run::with_settings(output::with_output(list)))
         .subcommand(run::with_settings(output::with_output(show)))
+        .subcommand(run::with_settings(retry))
+        .subcommand(run::with_settings(discard))
 }
 
 pub(super) fn run(matches: &ArgMatches) -> ExitCode {
     let Some((verb, matches)) = matches.subcommand() else { return ExitCode::from(super::WRONG) };
-    super::with_store(
-        matches,
-        async |store, _| {
-            if verb == "show" { show(&store, matches).await } else { list(&store, matches).await }
-        },
-    )
+    super::with_store(matches, async |store, _| match verb {
+        "show" => show(&store, matches).await,
+        "retry" => ask(&store, matches, Action::Retry).await,
+        "discard" => ask(&store, matches, Action::Discard).await,
+        _ => list(&store, matches).await,
+    })
+}
+
+async fn ask(store: &Store, matches: &ArgMatches, action: Action) -> anyhow::Result<()> {
+    let given = |name: &str| matches.get_one::<String>(name).cloned().unwrap_or_default();
+    let id = given(ID);
+    let by = std::env::var("USER").unwrap_or_else(|_| "somebody on the command line".to_owned());
+    failures::ask(store, &id, Ask { action, by, why: given(WHY), at_ms: HostClock::default().now_ms() }).await?;
+    let what = if action == Action::Retry { "tried again" } else { "discarded" };
+    output::put(&format!("{id} is {what} by the host that owns its partition, within seconds\n"))
 }
 
 async fn list(store: &Store, matches: &ArgMatches) -> anyhow::Result<()> {
@@ -138,6 +162,10 @@ pub(super) fn shown(details: &FailureDetails) -> String {
     put("created at", details.event_created_at.as_deref());
     put("record", Some(&format!("{}[{}] offset {}", place.topic, place.partition, place.offset)));
     put("parked at", Some(&failure.parked_at));
+    put("holds", details.holds.then_some("later events of its aggregate wait for it"));
+    let asked = |asked: &Asked| format!("{} at {} by {}: {}", asked.action, asked.at, asked.by, asked.why);
+    put("requested", details.requested.as_ref().map(asked).as_deref());
+    put("discarded", details.discarded.as_ref().map(asked).as_deref());
     for attempt in &details.attempts {
         put("attempt", Some(&format!("{} {}: {}", attempt.at, attempt.reason, attempt.message)));
     }

@@ -42,6 +42,9 @@ fn details() -> FailureDetails {
         error_type: hidden(),
         trace: hidden(),
         event_created_at: None,
+        holds: true,
+        requested: None,
+        discarded: None,
         attempts: vec![Attempt { at: "now".to_owned(), reason: HIDDEN.to_owned(), message: HIDDEN.to_owned() }],
         log: vec![LogLine { level: "info".to_owned(), text: HIDDEN.to_owned(), fields: None }],
         content: Some(Content {
@@ -66,7 +69,7 @@ fn is_plain(text: &str, lines: usize) {
 #[test]
 fn what_a_terminal_would_obey_is_escaped_in_every_listing() {
     is_plain(&failures::listed(&Page { failures: vec![failure(), failure()], next: None }), 3);
-    is_plain(&failures::shown(&details()), 21);
+    is_plain(&failures::shown(&details()), 22);
     let handler = Handler {
         id: 2,
         team: "default".to_owned(),

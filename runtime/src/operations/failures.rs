@@ -9,8 +9,11 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::time;
 use weir_core::event::RawRecord;
-use weir_core::store::{self, ParkedFilter, ParkedPlace, ParkedSummary, RecordId, State, Store};
+use weir_core::hint;
+use weir_core::store::{self, Action, ParkedFilter, ParkedPlace, ParkedSummary, RecordId, Request, State, Store};
 
+/// The states of a failure.
+pub const STATES: [State; 4] = [State::Parked, State::Waiting, State::Dead, State::Discarded];
 /// How many a page has unless asked otherwise.
 const PAGE: u16 = 50;
 /// The most bytes of a record in a host's answer.
@@ -25,7 +28,7 @@ pub const MAX_PAGE: u16 = 200;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Query {
-    /// `parked` or `dead`.
+    /// `parked`, `waiting`, `dead` or `discarded`.
     pub state: Option<String>,
     /// The reason, such as `must-match`.
     pub reason: Option<String>,
@@ -58,7 +61,8 @@ pub struct Page {
 pub struct Failure {
     /// Names it in other requests.
     pub id: String,
-    /// `parked` if another attempt may succeed, `dead` otherwise.
+    /// `parked` if another attempt may succeed, `waiting` if it waits for an earlier event of its aggregate, `dead` if
+    /// no attempt can succeed, and `discarded` if somebody has decided that it takes no effect.
     pub state: &'static str,
     /// The reason for the last failure, as metrics spell it.
     pub reason: String,
@@ -82,6 +86,29 @@ pub struct Failure {
     pub attempt: i32,
     /// When it was parked.
     pub parked_at: String,
+}
+
+/// What somebody has asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Asked {
+    /// `retry` or `discard`.
+    pub action: &'static str,
+    /// When.
+    pub at: String,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub why: String,
+}
+
+impl From<Request> for Asked {
+    fn from(request: Request) -> Self {
+        let action = match request.action {
+            Action::Retry => "retry",
+            Action::Discard => "discard",
+        };
+        Self { action, at: time(request.at_ms), by: request.by, why: request.why }
+    }
 }
 
 /// The place of a record in Kafka.
@@ -113,7 +140,13 @@ pub struct FailureDetails {
     pub trace: Option<String>,
     /// When the event was created.
     pub event_created_at: Option<String>,
-    /// Each attempt, in order.
+    /// Whether later events of its aggregate wait for it.
+    pub holds: bool,
+    /// What somebody has asked for and no host has done yet.
+    pub requested: Option<Asked>,
+    /// Who has discarded it, and why.
+    pub discarded: Option<Asked>,
+    /// The last attempts, in order.
     pub attempts: Vec<Attempt>,
     /// What the handler logged in the last attempt.
     pub log: Vec<LogLine>,
@@ -230,6 +263,65 @@ pub enum Error {
     Store(#[from] store::Error),
 }
 
+/// What somebody wants done with a failure, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// What to do.
+    pub action: Action,
+    /// Who asks.
+    pub by: String,
+    /// The reason.
+    pub why: String,
+    /// The time, in milliseconds since 1970.
+    pub at_ms: i64,
+}
+
+/// Why nothing can be done with a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    /// There is no failure with this id.
+    #[error("the group has no failure {0:?}")]
+    Unknown(String),
+    /// It is in a state in which this cannot be done.
+    #[error("{0}")]
+    State(String),
+    /// MongoDB does not answer as it should.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+}
+
+/// Asks the host that owns the failure's partition to do something with it, which it does within seconds. If it is
+/// asked again before that, the later request counts.
+///
+/// # Errors
+/// [`NotDone`].
+pub async fn ask(store: &Store, id: &str, ask: Ask) -> Result<(), NotDone> {
+    let Some(parked) = store.parked_by_key(id).await? else { return Err(NotDone::Unknown(id.to_owned())) };
+    let allowed: &[State] = match ask.action {
+        Action::Retry if parked.handler.is_none() => {
+            let fact = "no handler received this record, so there is no delivery to try again";
+            return Err(NotDone::State(fact.to_owned()));
+        }
+        Action::Retry => &[State::Parked, State::Dead],
+        Action::Discard => &[State::Parked, State::Waiting, State::Dead],
+    };
+    if !allowed.contains(&parked.state) {
+        return Err(NotDone::State(match (ask.action, parked.state) {
+            (Action::Retry, State::Waiting) => hint::with(
+                "it waits for an earlier event of its aggregate, so it is tried as soon as that is done",
+                &format!(
+                    "retry or discard the first failure of aggregate {:?}",
+                    parked.aggregate_id.unwrap_or_default()
+                ),
+            ),
+            (_, state) => format!("it is {} already", state.as_str()),
+        }));
+    }
+    let request = Request { action: ask.action, at_ms: ask.at_ms, by: ask.by, why: ask.why };
+    // It may have been done meanwhile.
+    if store.request(id, allowed, &request).await? { Ok(()) } else { Err(NotDone::Unknown(id.to_owned())) }
+}
+
 /// Returns a page of the group's failures.
 ///
 /// # Errors
@@ -282,6 +374,9 @@ pub async fn show(store: &Store, id: &str) -> Result<Option<FailureDetails>, sto
         error_type: parked.error_type,
         trace: parked.trace,
         event_created_at: parked.event_created_at_ms.map(time),
+        holds: parked.holds,
+        requested: parked.request.map(Asked::from),
+        discarded: parked.discarded.map(Asked::from),
         attempts: attempts.collect(),
         log: log.map(|line| LogLine { level: line.level, text: line.text, fields: line.fields }).collect(),
         content,
@@ -292,11 +387,10 @@ pub async fn show(store: &Store, id: &str) -> Result<Option<FailureDetails>, sto
 fn filter(query: &Query) -> Result<ParkedFilter, Error> {
     let state = match query.state.as_deref() {
         None => None,
-        Some("parked") => Some(State::Parked),
-        Some("dead") => Some(State::Dead),
-        Some(other) => {
-            return Err(Error::Parameter { name: "state", value: other.to_owned(), must: "parked or dead" });
-        }
+        Some(name) => Some(STATES.into_iter().find(|state| state.as_str() == name).ok_or_else(|| {
+            let must = "parked, waiting, dead or discarded";
+            Error::Parameter { name: "state", value: name.to_owned(), must }
+        })?),
     };
     Ok(ParkedFilter {
         state,

@@ -53,6 +53,9 @@ fn details(key: usize, value: usize, log: &[usize]) -> FailureDetails {
         error_type: None,
         trace: None,
         event_created_at: None,
+        holds: true,
+        requested: None,
+        discarded: None,
         attempts: Vec::new(),
         log: log.iter().map(|bytes| LogLine { level: "info".to_owned(), text: text(*bytes), fields: None }).collect(),
         content: Some(Content {

@@ -19,6 +19,7 @@ mod proxy;
 mod reads;
 mod records;
 mod refused;
+mod retries;
 mod stalls;
 mod starts;
 mod topics;
