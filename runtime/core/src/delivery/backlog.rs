@@ -18,6 +18,8 @@ pub(super) struct Backlog {
     entries: VecDeque<Entry>,
     /// More records have been asked for and have not come yet.
     asked: bool,
+    /// The last batch was of parked deliveries.
+    had_parked: bool,
 }
 
 impl Backlog {
@@ -49,19 +51,27 @@ impl Backlog {
         }
     }
 
-    /// Takes parked deliveries and then the first records, as many as a batch holds, and at least one if there is any. A
-    /// suspect partition's are batched singly.
+    /// Whether the next batch may be one of parked deliveries. If records wait, they have every second batch, so that
+    /// slow retries hold up nobody else.
+    pub(super) fn takes_parked(&self) -> bool {
+        self.entries.is_empty() || !self.had_parked
+    }
+
+    /// Takes the parked deliveries, if there are any, or else the first records: as many as a batch holds, and at least
+    /// one. A suspect partition's are batched singly.
     pub(super) fn next_batch(&mut self, parked: Vec<Entry>, events: usize, claims: &Heads) -> Vec<Entry> {
+        self.had_parked = !parked.is_empty();
+        let mut parked = VecDeque::from(parked);
+        let source = if self.had_parked { &mut parked } else { &mut self.entries };
         let (mut taken, mut bytes): (Vec<Entry>, usize) = (Vec::new(), 0);
-        let mut parked = parked.into_iter().peekable();
-        while let Some(entry) = parked.peek().or_else(|| self.entries.front()) {
+        while let Some(entry) = source.front() {
             bytes += entry.bytes();
             let is_alone = is_suspect(claims, entry) || taken.last().is_some_and(|last| is_suspect(claims, last));
             let full = taken.len() >= events || bytes > BATCH_BYTES || is_alone;
             if !taken.is_empty() && full {
                 break;
             }
-            taken.extend(parked.next().or_else(|| self.entries.pop_front()));
+            taken.extend(source.pop_front());
         }
         taken
     }

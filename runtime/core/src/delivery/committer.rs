@@ -124,7 +124,11 @@ impl Committer {
                     continue;
                 }
             }
-            let parked = self.runner.retries.due(&self.transactor.claims, &Busy::default()).await;
+            let parked = if self.backlog.takes_parked() {
+                self.runner.retries.due(&self.transactor.claims, &Busy::default()).await
+            } else {
+                Vec::new()
+            };
             if self.backlog.is_empty() && parked.is_empty() {
                 self.spent = None;
                 match select(hop.next(), self.context.clock.sleep(self.runner.retries.wait())).await {

@@ -52,7 +52,11 @@ impl Speculation<'_> {
                 None => {}
             }
         }
-        let parked = self.runner.retries.due(heads, &in_flight.busy).await;
+        let parked = if self.backlog.takes_parked() {
+            self.runner.retries.due(heads, &in_flight.busy).await
+        } else {
+            Vec::new()
+        };
         while self.backlog.is_empty() && parked.is_empty() {
             self.backlog.ask(self.hop).await;
             idle.store(true, Ordering::Relaxed);
