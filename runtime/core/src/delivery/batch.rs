@@ -85,6 +85,8 @@ pub struct Batch {
     floors: Floors,
     /// Its one event runs singly, because it may have killed hosts.
     singly: bool,
+    /// When it was begun, by MongoDB's clock as far as this process can tell.
+    begun_ms: Option<i64>,
     /// The sequences that a failure of this batch holds, and the delivery that failed.
     pub(super) blocked: HashMap<Sequence, DeliveryRef>,
 }
@@ -129,8 +131,8 @@ impl Batch {
             .collect();
         let (behind, pending, now_ms, floors) = (Vec::new(), Arc::default(), None, Floors::default());
         let (writes, write_bytes, kept_bytes, singly) = (0, 0, 0, false);
-        let blocked = HashMap::new();
-        Self { slots, behind, pending, writes, write_bytes, kept_bytes, now_ms, floors, singly, blocked }
+        let (blocked, begun_ms) = (HashMap::new(), None);
+        Self { slots, behind, pending, writes, write_bytes, kept_bytes, now_ms, floors, singly, begun_ms, blocked }
     }
 
     /// Returns the keys to look up in the ledger.
@@ -240,10 +242,15 @@ impl Batch {
         })
     }
 
-    /// Returns MongoDB's clock when the batch was begun, in milliseconds since 1970. MongoDB tells it with the first
-    /// answer about the ledger.
+    /// Notes when the batch was begun, by MongoDB's clock as far as this process can tell.
+    pub(super) fn begun_at(&mut self, now_ms: Option<i64>) {
+        self.begun_ms = now_ms;
+    }
+
+    /// Returns when the batch was begun, in milliseconds since 1970. MongoDB has told its clock with the first answer
+    /// about the ledger.
     pub(super) fn judged_at_ms(&self) -> i64 {
-        self.now_ms.unwrap_or(0)
+        self.begun_ms.max(self.now_ms).unwrap_or(0)
     }
 
     /// Returns the record of the delivery if it runs singly.

@@ -88,6 +88,6 @@ impl Batch {
         let Item::Event(event) = &entry.item else { return None };
         let handler = self.handler(at)?.id;
         let (partition, event_id) = (entry.partition().clone(), event.id.clone());
-        Some(Suspect { partition, offset: entry.offset(), event_id, handler })
+        Some(Suspect { partition, offset: entry.offset(), event_id, handler, retried: !entry.is_of_log() })
     }
 }

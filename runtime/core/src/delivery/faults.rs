@@ -148,11 +148,18 @@ impl Faults {
     }
 
     /// Forgets the deliveries that have committed or are parked for good.
-    pub(super) fn accounted_for<'a>(&self, advances: impl Iterator<Item = &'a Advance>) {
+    pub(super) fn accounted_for<'a>(&self, advances: impl Iterator<Item = &'a Advance>, batch: &Batch) {
         let mut known = self.known();
+        if known.suspects.is_empty() && known.condemned.is_empty() {
+            return;
+        }
+        for suspect in batch.deliveries().filter_map(|(at, _)| batch.suspect(at)).filter(|suspect| suspect.retried) {
+            known.suspects.clear(&suspect);
+            known.condemned.remove(&suspect);
+        }
         for Advance { partition, to, .. } in advances {
             known.suspects.committed(partition, *to);
-            known.condemned.retain(|suspect, _| suspect.partition != *partition || suspect.offset >= *to);
+            known.condemned.retain(|suspect, _| !suspect.is_before(partition, *to));
         }
     }
 

@@ -78,8 +78,7 @@ impl Batch {
         let (first_at_ms, salt) = match &entry.origin {
             Origin::Log { offset, .. } => (at_ms, offset.unsigned_abs()),
             Origin::Parked(parked) => {
-                let first = parked.held.attempts.first();
-                (first.map_or(at_ms, |first| first.at_ms), parked.held.record.offset.unsigned_abs())
+                (parked.held.failed_at_ms.unwrap_or(at_ms), parked.held.record.offset.unsigned_abs())
             }
         };
         let failed = policy::Failed {

@@ -58,7 +58,8 @@ pub(super) fn add(plan: &mut Plan, batch: &Batch, (number, slot): (usize, &Slot)
 }
 
 fn change(parked: &entry::Parked, to: Changed) -> ParkedChange {
-    ParkedChange { id: parked.held.id.clone(), attempt: parked.held.attempt, to }
+    let held = &parked.held;
+    ParkedChange { id: held.id.clone(), attempt: held.attempt, request: held.request.clone(), to }
 }
 
 /// Returns what becomes of a document that was parked before. None if it stays as it is.
@@ -79,6 +80,7 @@ fn changed(parked: &entry::Parked, delivery: &Delivery, ending: Ending, at_ms: i
         } else {
             i32::try_from(delivery.attempt).unwrap_or(i32::MAX)
         },
+        failed_at_ms: parked.held.failed_at_ms.unwrap_or(at_ms),
         attempt: attempt(failure, at_ms),
         limit: failure.limit.map(str::to_owned),
         hint: failure.hint.as_deref().map(kept),
@@ -136,6 +138,7 @@ fn of_delivery(entry: &Entry, event: &Event, delivery: &Delivery, failed: &Faile
         holds: ending.holds(),
         attempts: if *ending == Ending::Waits { Vec::new() } else { vec![attempt(failure, *at_ms)] },
         attempt: i32::from(*ending != Ending::Waits),
+        failed_at_ms: (*ending != Ending::Waits).then_some(*at_ms),
         aggregate_type: Some(kept(&event.aggregate_type)),
         aggregate_id: Some(kept(&event.aggregate_id)),
         event_id: Some(event.id.clone()),
@@ -195,6 +198,7 @@ fn parked(id: ParkedId, entry: &Entry, failure: &Failure, ledger: &Ledger, at_ms
         log: failure.log.iter().map(logged).collect(),
         holds: false,
         parked_at_ms: at_ms,
+        failed_at_ms: None,
         request: None,
         discarded: None,
     }

@@ -56,6 +56,8 @@ struct Known {
     /// MongoDB's clock, and when it was heard.
     heard: Option<(i64, Duration)>,
     asked: Option<Duration>,
+    /// How many sequences to look up at once. Fewer if those looked up last had more deliveries than one batch takes.
+    most: usize,
     /// The partitions of which nothing is tried, because they will be given back.
     resting: BTreeSet<PartitionId>,
     /// Rises with each change that a commit makes, so that an answer that was asked for before can be told.
@@ -131,7 +133,8 @@ impl Known {
 
 impl Retries {
     pub(super) fn new(context: Arc<Context>, handlers: Arc<dyn Handlers>, decoder: Arc<dyn Decoder>) -> Self {
-        Self { context, handlers, decoder, known: Mutex::default() }
+        let known = Mutex::new(Known { most: SEQUENCES, ..Known::default() });
+        Self { context, handlers, decoder, known }
     }
 
     /// Reads which sequences of a partition are held. Must be called after its claim, and before a record of it is
@@ -160,6 +163,12 @@ impl Retries {
         }
     }
 
+    /// Returns MongoDB's clock as far as this process can tell, in milliseconds since 1970, if it has been heard.
+    pub(super) fn now_ms(&self) -> Option<i64> {
+        let known = self.known();
+        known.heard.map(|_| known.now_ms(self.context.clock.elapsed()))
+    }
+
     /// Whether anything is held.
     pub(super) fn any(&self) -> bool {
         !self.known().held.is_empty()
@@ -178,12 +187,14 @@ impl Retries {
         }
         let mut known = self.known();
         known.version += 1;
+        // Those that have waited longer come first.
+        let now_ms = known.now_ms(self.context.clock.elapsed());
         for (partition, sequence, goes) in goes_on {
             match goes {
                 Goes::At(at_ms) => known.set(sequence, &partition, at_ms),
                 Goes::Never => known.set(sequence, &partition, NEVER_MS),
                 Goes::Behind if known.held.contains_key(&sequence) => {}
-                Goes::LookUp | Goes::Behind => known.set(sequence, &partition, AT_ONCE_MS),
+                Goes::LookUp | Goes::Behind => known.set(sequence, &partition, now_ms),
             }
         }
     }
@@ -225,7 +236,12 @@ impl Retries {
         if !sequences.is_empty() {
             let version = self.known().version;
             let found = self.context.store.held(&sequences, AT_ONCE).await?;
-            if self.known().version == version {
+            let is_whole = i64::try_from(found.len()).is_ok_and(|count| count < AT_ONCE);
+            {
+                let mut known = self.known();
+                known.most = if is_whole { SEQUENCES } else { (known.most / 4).max(1) };
+            }
+            if is_whole && self.known().version == version {
                 self.drop_released(&sequences, &found);
             }
             self.first_of_each(found, &mut parked);
@@ -261,21 +277,21 @@ impl Retries {
         let now_ms = known.now_ms(elapsed);
         let requested = std::mem::take(&mut known.requested);
         let is_resting = |held: &Held| known.resting.contains(&held.partition());
-        let (done, later) = requested.into_iter().partition(|held| !busy.has(held) && !is_resting(held));
+        let may_be_done =
+            |held: &Held| !busy.has(held) && !is_resting(held) && (discards(held) || self.is_active(held));
+        let (done, later): (Vec<Held>, Vec<Held>) = requested.into_iter().partition(may_be_done);
         known.requested = later;
         let is_free = |partition: &PartitionId| claims.contains_key(partition) && !known.resting.contains(partition);
         let is_owned = |sequence: &Sequence| known.held.get(sequence).is_some_and(|(partition, _)| is_free(partition));
         let due = known.by_time.iter().take_while(|(at_ms, _)| *at_ms <= now_ms).map(|(_, sequence)| *sequence);
-        let sequences = due.filter(|of| !busy.sequences.contains(of) && is_owned(of)).take(SEQUENCES).collect();
-        let done: Vec<Held> = done;
+        let sequences = due.filter(|of| !busy.sequences.contains(of) && is_owned(of)).take(known.most).collect();
         (done.into_iter().map(|held| (held, None)).collect(), sequences)
     }
 
     /// Forgets the sequences in which nothing is parked any more. Nothing was committed since they were looked up.
     fn drop_released(&self, asked: &[Sequence], found: &[Held]) {
-        let is_whole = i64::try_from(found.len()).is_ok_and(|count| count < AT_ONCE);
         let mut known = self.known();
-        let gone = asked.iter().filter(|of| is_whole && found.iter().all(|held| held.sequence != Some(**of)));
+        let gone = asked.iter().filter(|of| found.iter().all(|held| held.sequence != Some(**of)));
         gone.for_each(|of| known.remove(*of));
     }
 
@@ -330,12 +346,12 @@ impl Retries {
             State::Dead | State::Discarded => return First::Later(NEVER_MS),
             State::Parked => {}
         }
-        let (Some(first), Some(last)) = (held.attempts.first(), held.attempts.last()) else { return First::Runs };
+        let Some(last) = held.attempts.last() else { return First::Runs };
         let failed = Failed {
             reason: &held.reason,
             attempt: u32::try_from(held.attempt).unwrap_or(0),
             at_ms: last.at_ms,
-            first_at_ms: first.at_ms,
+            first_at_ms: held.failed_at_ms.unwrap_or(last.at_ms),
             after_ms: last.after_ms,
             salt: held.record.offset.unsigned_abs(),
         };
@@ -350,6 +366,9 @@ impl Retries {
     async fn entries(&self, parked: Vec<(Held, Option<String>)>) -> Result<Vec<Entry>, Error> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         for (held, why) in parked {
+            if self.context.gives_up() {
+                break;
+            }
             let partition = held.partition();
             let discards = discards(&held);
             let kept = if discards { None } else { self.context.store.kept_record_in_parts(&held.record).await? };

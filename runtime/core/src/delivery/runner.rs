@@ -77,6 +77,7 @@ impl Runner {
         let holds = |of| self.retries.holds(of) || parks.is_some_and(|parks| parks.contains(&of));
         let held: Option<&dyn Fn(Sequence) -> bool> =
             if parks.is_some() || self.retries.any() { Some(&holds) } else { None };
+        batch.begun_at(self.retries.now_ms());
         batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, floors: &floors, now_ms, held });
         self.lookup.make_buckets(&batch).await?;
         let alone = self.run(&caller, &mut batch, in_flight).await?;

@@ -23,6 +23,15 @@ pub(super) struct Suspect {
     /// The event's id. A topic that was created again has other events at the same offsets.
     pub(super) event_id: String,
     pub(super) handler: i32,
+    /// The delivery was parked before, so progress says nothing about it.
+    pub(super) retried: bool,
+}
+
+impl Suspect {
+    /// Whether it is a delivery of the partition's log before that offset.
+    pub(super) fn is_before(&self, partition: &PartitionId, offset: i64) -> bool {
+        !self.retried && self.partition == *partition && self.offset < offset
+    }
 }
 
 /// How often each delivery has met faults that no probe confirmed.
@@ -54,10 +63,15 @@ impl Suspects {
         self.0.remove(suspect);
     }
 
+    /// Whether none is suspected.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Forgets the deliveries of a partition that are accounted for, which are those before `next`.
     pub(super) fn committed(&mut self, partition: &PartitionId, next: i64) {
         if !self.0.is_empty() {
-            self.0.retain(|suspect, _| suspect.partition != *partition || suspect.offset >= next);
+            self.0.retain(|suspect, _| !suspect.is_before(partition, next));
         }
     }
 }
@@ -78,7 +92,7 @@ mod tests {
 
     fn suspect(offset: i64, handler: i32) -> Suspect {
         let partition = PartitionId { topic: "t".into(), partition: 0 };
-        Suspect { partition, offset, event_id: "e".to_owned(), handler }
+        Suspect { partition, offset, event_id: "e".to_owned(), handler, retried: false }
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl Transactor {
 
     pub(super) fn committed(&mut self, batch: &Batch, plan: &Plan, took: Duration) {
         self.changed = 0;
-        self.faults.accounted_for(plan.advances());
+        self.faults.accounted_for(plan.advances(), batch);
         for advance in plan.advances() {
             if let Some(claim) = self.claims.get_mut(&advance.partition) {
                 advance.step(claim);
@@ -176,6 +176,7 @@ impl Transactor {
     /// Gives up the partition, which is then claimed again.
     pub(super) fn give_up(&mut self, partition: &PartitionId) {
         if let Some(claim) = self.claims.remove(partition) {
+            self.retries.forget(partition);
             self.lost.push((partition.clone(), claim.epoch));
         }
     }

@@ -130,6 +130,9 @@ pub struct Parked {
     /// When it was parked, in milliseconds since 1970.
     #[serde(rename = "parked_at", with = "date")]
     pub parked_at_ms: i64,
+    /// When its first attempt failed by MongoDB's clock, in milliseconds since 1970. None if it has only waited.
+    #[serde(default, rename = "failed_at", with = "optional_date", skip_serializing_if = "Option::is_none")]
+    pub failed_at_ms: Option<i64>,
     /// What somebody has asked for and the partition's owner has not done yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request: Option<Request>,
@@ -198,6 +201,8 @@ pub struct ParkedChange {
     pub id: ParkedId,
     /// The number of its last attempt, which shows whether it is as it was.
     pub attempt: i32,
+    /// What somebody had asked for. What somebody asks for meanwhile must not get lost.
+    pub request: Option<Request>,
     /// What becomes of it.
     pub to: Changed,
 }
@@ -229,6 +234,8 @@ pub struct FailedAgain {
     pub version: HandlerVersion,
     /// The number of this attempt. It is that of the last one if the delivery was not run.
     pub number: i32,
+    /// When the first attempt failed, in milliseconds since 1970.
+    pub failed_at_ms: i64,
     /// This attempt.
     pub attempt: Attempt,
     /// The limit that stopped the handler, if one did.
@@ -257,6 +264,7 @@ impl ParkedChange {
                     "state": typed::bson(&failed.state), "holds": failed.holds, "handler": typed::bson(&failed.version),
                     "reason": &failed.attempt.reason, "message": &failed.attempt.message, "limit": &failed.limit,
                     "hint": &failed.hint, "error_type": &failed.error_type, "trace": &failed.trace, "attempt": failed.number,
+                    "failed_at": bson::DateTime::from_millis(failed.failed_at_ms),
                     "log": typed::bson(&failed.log),
                 },
                 "$push": { "attempts": { "$each": [typed::bson(&failed.attempt)], "$slice": -ATTEMPTS } },
@@ -284,7 +292,8 @@ impl ParkedChange {
     /// Returns the filter that finds the document as it was.
     #[must_use]
     pub(super) fn filter(&self) -> Document {
-        doc! { "_id": typed::bson(&self.id), "attempt": self.attempt }
+        // A document without a request matches null.
+        doc! { "_id": typed::bson(&self.id), "attempt": self.attempt, "request": typed::bson(&self.request) }
     }
 }
 
@@ -337,6 +346,7 @@ mod tests {
             log: vec![LoggedLine { level: "info".into(), text: "x".into(), fields: None }],
             holds: false,
             parked_at_ms: 9,
+            failed_at_ms: None,
             request: None,
             discarded: None,
         }

@@ -14,14 +14,14 @@ use super::collections::{PARKED, RECORDS};
 use super::parked::{HandlerVersion, ParkedId, Request, State};
 use super::progress::PartitionId;
 use super::records::{RecordId, RecordPart};
-use super::typed::date;
+use super::typed::{date, optional_date};
 use super::{Error, Store, clock_ms, first_batch, typed};
 use crate::event::RawRecord;
 
 /// How many documents a page of the heads has.
 const PAGE: i64 = 2_000;
 /// How many requests are read at once.
-const REQUESTS: i64 = 100;
+const REQUESTS: i64 = 1_000;
 
 /// One aggregate's events for one line, in one partition: the first 8 bytes of a digest. Two sequences that share it
 /// hold each other, which harms nobody.
@@ -88,7 +88,10 @@ pub struct Held {
     pub reason: String,
     /// The number of the last attempt. 0 if it has only waited.
     pub attempt: i32,
-    /// The times of the attempts.
+    /// When its first attempt failed, in milliseconds since 1970. None if it has only waited.
+    #[serde(default, rename = "failed_at", with = "optional_date")]
+    pub failed_at_ms: Option<i64>,
+    /// The times of the last attempts.
     #[serde(default)]
     pub attempts: Vec<AttemptTime>,
     /// Whether later events of its aggregate wait for it.
@@ -162,15 +165,21 @@ impl Store {
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn requested(&self) -> Result<(Vec<Held>, Option<i64>), Error> {
         let filter = doc! { "group": &*self.group, "request": { "$exists": true } };
-        let reply = self.own(find(filter, REQUESTS)).await?;
-        Ok((read(&reply)?, clock_ms(&reply)))
+        let reply = self.own(find(filter, doc! { "request.at": 1 }, REQUESTS)).await?;
+        let found = first_batch(&reply)?.into_iter().filter_map(|document| {
+            let held = typed::read(PARKED, document);
+            // One that cannot be read must not keep the others from being done.
+            held.inspect_err(|error| tracing::warn!(%error, "request_not_read")).ok()
+        });
+        Ok((found.collect(), clock_ms(&reply)))
     }
 
     async fn held_where(&self, filter: Document, limit: i64) -> Result<Vec<Held>, Error> {
-        read(&self.own(find(filter, limit)).await?)
+        let in_order = doc! { "sequence": 1, "epoch": 1, "record.offset": 1, "handler.id": 1 };
+        read(&self.own(find(filter, in_order, limit)).await?)
     }
 
-    /// Returns a kept record and the number of its documents. None if it is not there.
+    /// Returns a kept record and the number of its documents. None if it is not there as a whole.
     ///
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
@@ -187,21 +196,21 @@ impl Store {
                 return Ok(Some((RecordPart::together(parts), count)));
             }
         }
-        match parts.len() {
-            0 => Ok(None),
-            there => Err(Error::Fault(format!("the record at offset {} lacks its part {}", id.offset, there + 1))),
+        if !parts.is_empty() {
+            tracing::warn!(offset = id.offset, part = parts.len() + 1, "record_incomplete");
         }
+        Ok(None)
     }
 }
 
-fn find(filter: Document, limit: i64) -> Document {
+fn find(filter: Document, sort: Document, limit: i64) -> Document {
     doc! {
         "find": PARKED,
         "filter": filter,
-        "sort": { "sequence": 1, "epoch": 1, "record.offset": 1, "handler.id": 1 },
+        "sort": sort,
         "projection": {
             "key": 1, "sequence": 1, "handler": 1, "record": 1, "state": 1, "reason": 1, "attempt": 1,
-            "attempts.at": 1, "attempts.after_ms": 1, "holds": 1, "request": 1,
+            "failed_at": 1, "attempts.at": 1, "attempts.after_ms": 1, "holds": 1, "request": 1,
         },
         "limit": limit, "batchSize": i32::MAX, "singleBatch": true,
         "readConcern": { "level": "majority" },

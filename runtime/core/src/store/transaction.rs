@@ -292,8 +292,13 @@ impl Session {
             }
         }
         let parts = || released.iter().flat_map(|change| change.record_parts());
-        let fewer: Vec<Bson> =
-            parts().map(|id| Bson::Document(doc! { "q": { "_id": id }, "u": { "$inc": { "users": -1 } } })).collect();
+        let fewer: Vec<Bson> = parts()
+            .map(|id| {
+                Bson::Document(doc! {
+                    "q": { "_id": id, "users": { "$exists": true } }, "u": { "$inc": { "users": -1 } },
+                })
+            })
+            .collect();
         self.own(RECORDS, raw(&doc! { "update": RECORDS, "updates": fewer })?).await?;
         let unused = |id| Bson::Document(doc! { "q": { "_id": id, "users": { "$lte": 0 } }, "limit": 1 });
         let unused: Vec<Bson> = parts().map(unused).collect();
