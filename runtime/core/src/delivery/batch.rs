@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use super::entry::{Entry, Item, Ledger, Origin, Parked, event_hash, record_digest, unsent_hash};
+use super::entry::{Entry, Item, Ledger, Origin, event_hash, record_digest, unsent_hash};
 use super::outcome::{Decision, Failure};
+use super::retried::{is_fatal, retried};
 use super::routes::{Identity, Routes};
 use super::slot::{Delivery, DeliveryRef, Fate, Outcome, Slot};
 use super::statements::{self, Form};
@@ -17,8 +18,8 @@ use crate::documents::Pending;
 use crate::event::{Event, Unsent};
 use crate::seeded::{self, Bug};
 use crate::store::{
-    Action, Advance, Buckets, Claim, DEATHS_THAT_COUNT, Fence, Floors, LastRecord, Marker, MarkerKey, PartitionId,
-    Plan, ReadById, Sequence, State, Write,
+    Advance, Buckets, Claim, DEATHS_THAT_COUNT, Fence, Floors, LastRecord, Marker, MarkerKey, PartitionId, Plan,
+    ReadById, Sequence, State, Write,
 };
 
 /// What follows from a run.
@@ -62,8 +63,6 @@ const EVENT_WRITE_BYTES: usize = 32 << 20;
 /// The most bytes that a batch keeps besides: the texts of its failures, and the data that its reads by `_id` are
 /// checked against.
 const BATCH_KEPT_BYTES: usize = 16 << 20;
-/// How many owners may die of a delivery that runs singly before it is dead.
-const DEATHS: i32 = 2;
 
 /// Whether the partition has lost owner after owner, so that its events run singly.
 pub(super) fn is_suspect(claim: &Claim) -> bool {
@@ -541,42 +540,6 @@ pub struct Begun {
     pub attempt: u32,
     /// The time that the handler takes for now, in milliseconds since 1970.
     pub now_ms: i64,
-}
-
-impl Parked {
-    fn fate(&self) -> Fate {
-        match &self.held.request {
-            Some(request) if request.action == Action::Discard => Fate::Discarded,
-            _ => Fate::Retry(Vec::new()),
-        }
-    }
-}
-
-/// Returns the delivery of a parked document, unless its handler is not active.
-fn retried(parked: &Parked, item: &Item, routes: &Routes, claim: Option<&Claim>) -> Vec<Delivery> {
-    let Some(version) = &parked.held.handler else { return Vec::new() };
-    let Some(handler) = routes.handler(version.id, version.generation) else { return Vec::new() };
-    let fatal = is_fatal(claim, parked.held.record.offset, handler.id);
-    let mut delivery = Delivery::new(handler, fatal);
-    delivery.attempt = u32::try_from(parked.held.attempt).unwrap_or(0).saturating_add(1);
-    let dead = match item {
-        Item::Event(_) => parked.dead.clone(),
-        Item::Undecodable(what) => Some(("undecodable", what.reason.clone())),
-        Item::Unsent(unsent) => Some(("undecodable", unsent.why.reason.clone())),
-        Item::Ignored(_) => Some(("undecodable", "with the present settings, the record is no event".to_owned())),
-    };
-    if let Some((reason, message)) = dead {
-        delivery.outcome = Some(Outcome::Failed(Box::new(Failure::new(State::Dead, reason, message))));
-        delivery.decided = true;
-    }
-    vec![delivery]
-}
-
-/// Whether hosts have died of this delivery.
-fn is_fatal(claim: Option<&Claim>, offset: i64, handler: i32) -> bool {
-    let crashes = claim.map_or(&[][..], |claim| &claim.crashes);
-    let mut of_it = crashes.iter().filter(|crash| (crash.offset, crash.handler) == (offset, handler));
-    of_it.any(|crash| crash.deaths >= DEATHS)
 }
 
 fn repeated(id: &str, same: bool) -> Fate {

@@ -39,6 +39,7 @@ pub mod policy;
 pub mod redo;
 mod repeats;
 mod report;
+mod retried;
 mod retries;
 mod routes;
 mod runner;
