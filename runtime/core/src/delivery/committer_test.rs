@@ -6,11 +6,16 @@ mod world;
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+
 use self::guests::{COLLECTION, COMPUTES, READS, READS_ALONE, WRITES};
 use self::mongo::Trouble;
 use self::world::World;
 use super::hop::{AtEnd, Work};
+use super::in_flight::Heads;
+use super::retries::Busy;
 use super::samples_test::partition;
+use crate::telemetry::health::MONGODB;
 
 /// A look at a partition that has been read to its end.
 fn at_end() -> Work {
@@ -111,4 +116,18 @@ fn a_read_that_is_answered_after_all_is_committed_before_the_end() {
         assert!(world.has_ended());
         assert_eq!((world.mongo.batches(), world.mongo.parked()), (vec![1], Vec::new()), "{event_type}");
     }
+}
+
+#[test]
+fn only_an_answer_says_that_mongodb_answers() {
+    let (retries, health, clock) = world::retries();
+    let looks = || retries.due(&Heads::new(), &Busy::default()).now_or_never().expect("mongodb answers at once");
+    let waits = || health.readiness().waiting_for.iter().any(|waiting| waiting.what == MONGODB);
+    assert!(looks().is_empty());
+    health.waiting_for(MONGODB, "a commit is not answered");
+    assert!(looks().is_empty());
+    assert!(waits(), "it has asked nothing, because it asks once a second");
+    clock.pass(Duration::from_secs(2));
+    assert!(looks().is_empty());
+    assert!(!waits());
 }

@@ -49,8 +49,8 @@ pub struct Parked {
     pub held: Held,
     /// How many documents its record has.
     pub record_parts: i32,
-    /// Why it is dead without another attempt, if it is: the reason, and the same in words.
-    pub dead: Option<(&'static str, String)>,
+    /// The policy that holds now allows no further attempt, so it is dead without one.
+    pub exhausted: bool,
 }
 
 /// A decoded record and its origin.

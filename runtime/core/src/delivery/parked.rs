@@ -28,10 +28,11 @@ pub(super) fn add(plan: &mut Plan, batch: &Batch, (number, slot): (usize, &Slot)
         (Fate::Dead(failure), _) => plan.parked.push(without_delivery(entry, failure, ledger, now_ms)),
         (Fate::Event { deliveries, .. }, _) => {
             let Item::Event(event) = &entry.item else { return };
-            let epoch = plan.advances().find(|it| it.partition == *entry.partition()).map_or(0, |it| it.claim.epoch);
             for (place, delivery) in deliveries.iter().enumerate() {
                 let ending = batch.ending(DeliveryRef { slot: number, place }, entry, delivery);
                 if ending != Ending::Done {
+                    let advance = plan.advances().find(|it| it.partition == *entry.partition());
+                    let epoch = advance.map_or(0, |advance| advance.claim.epoch);
                     let failed = Failed { ending, at_ms: batch.judged_at_ms(), epoch, ledger };
                     plan.parked.push(of_delivery(entry, event, delivery, &failed, now_ms));
                 }

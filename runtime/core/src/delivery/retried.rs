@@ -2,6 +2,7 @@
 
 use super::entry::{Item, Parked};
 use super::outcome::Failure;
+use super::policy::MAY_PASS;
 use super::routes::Routes;
 use super::slot::{Delivery, Fate, Outcome};
 use crate::store::{Action, Claim, State};
@@ -26,7 +27,10 @@ pub(super) fn retried(parked: &Parked, item: &Item, routes: &Routes, claim: Opti
     let mut delivery = Delivery::new(handler, fatal);
     delivery.attempt = u32::try_from(parked.held.attempt).unwrap_or(0).saturating_add(1);
     let dead = match item {
-        Item::Event(_) => parked.dead.clone(),
+        Item::Event(_) => parked.exhausted.then(|| {
+            let reason = MAY_PASS.into_iter().find(|reason| *reason == parked.held.reason).unwrap_or("retry");
+            (reason, "the policy that holds now allows no further attempt".to_owned())
+        }),
         Item::Undecodable(what) => Some(("undecodable", what.reason.clone())),
         Item::Unsent(unsent) => Some(("undecodable", unsent.why.reason.clone())),
         Item::Ignored(_) => Some(("undecodable", "with the present settings, the record is no event".to_owned())),

@@ -18,7 +18,7 @@ use super::entry::{Entry, Item, Origin, Parked};
 use super::handlers::Handlers;
 use super::holding::Goes;
 use super::in_flight::Heads;
-use super::policy::{Failed, MAY_PASS, Retry};
+use super::policy::{Failed, Retry};
 use crate::event::{Ignored, RawRecord, Undecodable};
 use crate::seeded::{self, Bug};
 use crate::store::{Action, Error, Held, PartitionId, Sequence, State};
@@ -90,11 +90,24 @@ impl Busy {
     }
 }
 
+/// A parked delivery whose turn it is.
+struct Tried {
+    held: Held,
+    /// The policy allows no further attempt.
+    exhausted: bool,
+}
+
+impl Tried {
+    fn now(held: Held) -> Self {
+        Self { held, exhausted: false }
+    }
+}
+
 /// What becomes of the first delivery of a sequence.
 enum First {
     Runs,
-    /// It is dead without another attempt, for this reason.
-    Dead(String),
+    /// It is dead without another attempt.
+    Exhausted,
     /// It must wait until this time.
     Later(i64),
 }
@@ -149,7 +162,7 @@ impl Retries {
                 Ok(heads) => {
                     for head in &heads {
                         let at_ms = match self.first(head, AT_ONCE_MS) {
-                            First::Runs | First::Dead(_) => AT_ONCE_MS,
+                            First::Runs | First::Exhausted => AT_ONCE_MS,
                             First::Later(at_ms) => at_ms,
                         };
                         if let Some(sequence) = head.sequence {
@@ -216,10 +229,7 @@ impl Retries {
             return Vec::new();
         }
         match self.try_due(claims, busy).await {
-            Ok(entries) => {
-                self.context.health.found(MONGODB);
-                entries
-            }
+            Ok(entries) => entries,
             Err(error) => {
                 tracing::debug!(%error, "parked_not_read");
                 // While no events come, nothing else asks MongoDB.
@@ -257,6 +267,7 @@ impl Retries {
         }
         self.known().asked = Some(elapsed);
         let (requests, now_ms) = self.context.store.requested().await?;
+        self.context.health.found(MONGODB);
         let mut known = self.known();
         known.heard = now_ms.map(|now_ms| (now_ms, self.context.clock.elapsed())).or(known.heard);
         known.requested.clear();
@@ -271,7 +282,7 @@ impl Retries {
     }
 
     /// Takes the requests that are to be done, and names the sequences whose time has come.
-    fn wanted(&self, claims: &Heads, busy: &Busy) -> (Vec<(Held, Option<String>)>, Vec<Sequence>) {
+    fn wanted(&self, claims: &Heads, busy: &Busy) -> (Vec<Tried>, Vec<Sequence>) {
         let elapsed = self.context.clock.elapsed();
         let mut known = self.known();
         let now_ms = known.now_ms(elapsed);
@@ -285,7 +296,7 @@ impl Retries {
         let is_owned = |sequence: &Sequence| known.held.get(sequence).is_some_and(|(partition, _)| is_free(partition));
         let due = known.by_time.iter().take_while(|(at_ms, _)| *at_ms <= now_ms).map(|(_, sequence)| *sequence);
         let sequences = due.filter(|of| !busy.sequences.contains(of) && is_owned(of)).take(known.most).collect();
-        (done.into_iter().map(|held| (held, None)).collect(), sequences)
+        (done.into_iter().map(Tried::now).collect(), sequences)
     }
 
     /// Forgets the sequences in which nothing is parked any more. Nothing was committed since they were looked up.
@@ -296,7 +307,7 @@ impl Retries {
     }
 
     /// Adds from each sequence the deliveries that can be tried now: its first one, and those that wait behind it.
-    fn first_of_each(&self, found: Vec<Held>, parked: &mut Vec<(Held, Option<String>)>) {
+    fn first_of_each(&self, found: Vec<Held>, parked: &mut Vec<Tried>) {
         let mut known = self.known();
         let now_ms = known.now_ms(self.context.clock.elapsed());
         let mut open: Option<Sequence> = None;
@@ -305,7 +316,7 @@ impl Retries {
             let Some(sequence) = held.sequence else { continue };
             if last == Some(sequence) {
                 if open == Some(sequence) && held.state == State::Waiting && self.is_active(&held) && !discards(&held) {
-                    parked.push((held, None));
+                    parked.push(Tried::now(held));
                 } else {
                     open = None;
                 }
@@ -316,9 +327,9 @@ impl Retries {
             match self.first(&held, now_ms) {
                 First::Runs => {
                     open = Some(sequence);
-                    parked.push((held, None));
+                    parked.push(Tried::now(held));
                 }
-                First::Dead(why) => parked.push((held, Some(why))),
+                First::Exhausted => parked.push(Tried { held, exhausted: true }),
                 First::Later(at_ms) => known.set(sequence, &held.partition(), at_ms),
             }
         }
@@ -358,14 +369,14 @@ impl Retries {
         match handler.policy.decide(&failed) {
             Retry::At(at_ms) if at_ms <= now_ms => First::Runs,
             Retry::At(at_ms) => First::Later(at_ms),
-            Retry::Never => First::Dead("the policy that holds now allows no further attempt".to_owned()),
+            Retry::Never => First::Exhausted,
         }
     }
 
     /// Reads the records, as many as a batch holds.
-    async fn entries(&self, parked: Vec<(Held, Option<String>)>) -> Result<Vec<Entry>, Error> {
+    async fn entries(&self, parked: Vec<Tried>) -> Result<Vec<Entry>, Error> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
-        for (held, why) in parked {
+        for Tried { held, exhausted } in parked {
             if self.context.gives_up() {
                 break;
             }
@@ -378,9 +389,7 @@ impl Retries {
                 Some((raw, parts)) => (self.decoder.decode(&partition, held.record.offset, &raw), raw, parts),
                 None => (Item::Undecodable(Undecodable::not_kept()), RawRecord::default(), 0),
             };
-            let reason = MAY_PASS.into_iter().find(|reason| *reason == held.reason).unwrap_or("retry");
-            let dead = why.map(|why| (reason, why));
-            let origin = Origin::Parked(Arc::new(Parked { partition, held, record_parts, dead }));
+            let origin = Origin::Parked(Arc::new(Parked { partition, held, record_parts, exhausted }));
             let entry = Entry { origin, item, raw: Arc::new(raw), begun_ms: None };
             bytes += entry.bytes();
             if bytes > BATCH_BYTES && !entries.is_empty() {

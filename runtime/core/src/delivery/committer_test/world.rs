@@ -8,14 +8,16 @@ use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::task::{Context, Poll, Waker};
+use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
 use super::super::committer::{Committer, CommitterSettings};
+use super::super::context::Context;
 use super::super::decoder::Decoder;
 use super::super::entry::{Entry, Item};
 use super::super::handlers::Handlers;
 use super::super::hop::{Done, Hop, Later, Said, Work};
+use super::super::retries::Retries;
 use super::super::samples_test::{self, ledger, partition};
 use super::guests::Guests;
 use super::mongo::{Line, Mongo};
@@ -130,6 +132,27 @@ impl Hop for Queue {
     }
 }
 
+fn store(mongo: &Arc<Mongo>) -> Store {
+    let text = |text: &str| text.to_owned();
+    let options = Options {
+        database: text(super::mongo::DATA),
+        own_database: text("weir"),
+        group: text("group"),
+        owner: text("owner"),
+    };
+    Store::new(Arc::new(Line(Arc::clone(mongo))), &options)
+}
+
+/// Returns what looks for parked deliveries, on a MongoDB that has none.
+pub(super) fn retries() -> (Retries, Health, Ticks) {
+    let (clock, health) = (Ticks::default(), Health::new());
+    let store = store(&Arc::new(Mongo::new(clock.clone())));
+    let telemetry = Telemetry { metrics: Metrics::new(), health: health.clone() };
+    let guests = Arc::new(Guests::new(clock.clone()));
+    let context = Context::new(store, ledger(1_000_000), Arc::new(clock.clone()), telemetry, Arc::default());
+    (Retries::new(Arc::new(context), guests.clone(), guests), health, clock)
+}
+
 /// A committer that owns one partition, with everything that it meets.
 pub(super) struct World {
     pub(super) mongo: Arc<Mongo>,
@@ -145,14 +168,7 @@ impl World {
     pub(super) fn new() -> Self {
         let (clock, queue, give_up) = (Ticks::default(), Arc::new(Queue::default()), Arc::default());
         let mongo = Arc::new(Mongo::new(clock.clone()));
-        let text = |text: &str| text.to_owned();
-        let options = Options {
-            database: text(super::mongo::DATA),
-            own_database: text("weir"),
-            group: text("group"),
-            owner: text("owner"),
-        };
-        let store = Store::new(Arc::new(Line(Arc::clone(&mongo))), &options);
+        let store = store(&mongo);
         let (health, handlers) = (Health::new(), Arc::new(Guests::new(clock.clone())));
         let running = {
             let (store, clock) = (store.clone(), Arc::new(clock.clone()));
@@ -201,7 +217,7 @@ impl World {
     pub(super) fn go_on(&mut self) {
         for _ in 0..POLLS {
             let Some(running) = &mut self.running else { return };
-            if running.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            if running.as_mut().poll(&mut task::Context::from_waker(Waker::noop())).is_ready() {
                 self.running = None;
             }
         }
