@@ -106,3 +106,35 @@ pub(super) fn partitions(entries: &[Entry]) -> BTreeSet<PartitionId> {
 pub(super) fn of_log(entries: &[Entry]) -> usize {
     entries.iter().filter(|entry| entry.is_of_log()).count()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::delivery::Item;
+    use crate::event::{Ignored, RawRecord};
+    use crate::store::Claim;
+
+    fn record(offset: i64) -> Entry {
+        let partition = PartitionId { topic: "t".into(), partition: 0 };
+        Entry::of_log(partition, offset, Item::Ignored(Ignored::Update), Arc::new(RawRecord::default()))
+    }
+
+    #[test]
+    fn records_that_wait_have_every_second_batch() {
+        let claims = Heads::from([(record(0).partition().clone(), Claim::new(1, 0))]);
+        let mut backlog = Backlog::default();
+        let mut of_the_log = Vec::new();
+        backlog.add((0..3).map(record).collect());
+        // Any entries stand for parked deliveries that are always due.
+        for _ in 0..6 {
+            let parked = if backlog.takes_parked() { vec![record(100), record(101)] } else { Vec::new() };
+            let batch = backlog.next_batch(parked, 1, &claims);
+            assert_eq!(batch.len(), 1);
+            of_the_log.push(batch[0].offset() < 100);
+        }
+        assert_eq!(of_the_log, [false, true, false, true, false, true]);
+        assert!(backlog.is_empty() && backlog.takes_parked(), "nothing else waits");
+    }
+}

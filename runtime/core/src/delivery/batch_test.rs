@@ -6,9 +6,8 @@ use std::sync::Arc;
 use super::batch::{Batch, Judge};
 use super::entry::{Entry, Item, Ledger, event_hash};
 use super::outcome::{Decision, Failure};
-use super::policy::RetryPolicy;
-use super::routes::{Identity, Routes};
-use super::samples_test::{self, partition};
+use super::routes::Routes;
+use super::samples_test::{self, handler, partition};
 use super::slot::{DeliveryRef, Fate, Outcome};
 use super::statements::Form;
 use crate::event::{Event, RawRecord, ToldBy, Undecodable, Unsent};
@@ -143,15 +142,7 @@ fn what_failures_keep_ends_a_batch() {
 fn an_events_deliveries_write_a_bounded_amount_together() {
     let mut routes = Routes::default();
     for id in 1..=3 {
-        let handler = Identity {
-            id,
-            generation: 1,
-            name: "h".into(),
-            version: "v".into(),
-            line: id,
-            policy: RetryPolicy::default(),
-        };
-        routes.register("T", &Arc::new(handler));
+        routes.register("T", &handler(id, "h"));
     }
     let mut batch = routed_by(&routes, vec![Item::Event(Arc::new(event("e")))], &HashMap::new(), None);
     let mut ran = |place, mib: usize| {

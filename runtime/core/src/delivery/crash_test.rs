@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use super::batch::{Batch, Judge};
 use super::entry::{Entry, Item};
-use super::policy::RetryPolicy;
-use super::routes::{Identity, Routes};
-use super::samples_test::{event, ledger, partition};
+use super::routes::Routes;
+use super::samples_test::{event, handler, ledger, partition};
 use super::slot::{DeliveryRef, Fate, Outcome};
 use crate::event::RawRecord;
 use crate::store::{Buckets, Claim, Crashes, Floors};
@@ -22,18 +21,7 @@ fn routed(deaths: i32, crashes: &[(i64, i32, i32)]) -> Batch {
     let mut batch = Batch::new(vec![entry(7), entry(8)], &ledger(1_000), None);
     let mut routes = Routes::default();
     for id in [1, 2] {
-        let name = format!("h{id}").into();
-        routes.register(
-            "T",
-            &Arc::new(Identity {
-                id,
-                generation: 1,
-                name,
-                version: "v".into(),
-                line: id,
-                policy: RetryPolicy::default(),
-            }),
-        );
+        routes.register("T", &handler(id, "h"));
     }
     let crashes =
         crashes.iter().map(|(offset, handler, deaths)| Crashes { offset: *offset, handler: *handler, deaths: *deaths });

@@ -82,6 +82,7 @@ pub fn lines(grants: &[(i32, Vec<Arc<str>>)]) -> Vec<i32> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::samples_test::handler;
     use super::*;
 
     fn grants(table: &[(i32, &[&str])]) -> Vec<(i32, Vec<Arc<str>>)> {
@@ -102,19 +103,9 @@ mod tests {
 
     #[test]
     fn an_events_handlers_run_in_the_order_of_their_ids() {
-        let identity = |id| {
-            Arc::new(Identity {
-                id,
-                generation: 1,
-                name: "h".into(),
-                version: "v".into(),
-                line: id,
-                policy: RetryPolicy::default(),
-            })
-        };
         let mut routes = Routes::default();
         for id in [3, 1, 2, 1] {
-            routes.register("UserCreated", &identity(id));
+            routes.register("UserCreated", &handler(id, "h"));
         }
         let ids: Vec<i32> = routes.handlers("UserCreated").iter().map(|handler| handler.id).collect();
         assert_eq!(ids, [1, 2, 3]);

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::entry::Ledger;
+use super::policy::RetryPolicy;
+use super::routes::Identity;
 use crate::event::Event;
 use crate::store::PartitionId;
 
@@ -12,6 +14,12 @@ pub(super) fn ledger(retention_ms: i64) -> Ledger {
 
 pub(super) fn partition() -> PartitionId {
     PartitionId { topic: Arc::from("outbox"), partition: 0 }
+}
+
+/// Returns a handler with a line of its own.
+pub(super) fn handler(id: i32, name: &str) -> Arc<Identity> {
+    let policy = RetryPolicy::default();
+    Arc::new(Identity { id, generation: 1, name: name.into(), version: "v".into(), line: id, policy })
 }
 
 pub(super) fn event(id: &str, created_at_ms: i64) -> Event {

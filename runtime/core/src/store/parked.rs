@@ -376,6 +376,20 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_asks_for_meanwhile_keeps_a_change_from_being_made() {
+        let request = Request { action: Action::Discard, at_ms: 5, by: "p".into(), why: "w".into() };
+        let change = |request| {
+            let record = record();
+            let to = Changed::Released { record: record.clone(), parts: 1 };
+            ParkedChange { id: ParkedId::Record(record), attempt: 2, request, to }.filter()
+        };
+        assert_eq!(change(None).get("request"), Some(&Bson::Null), "null matches a document without a request");
+        let filter = change(Some(request));
+        assert_eq!(filter.get_document("request").and_then(|request| request.get_str("action")).ok(), Some("discard"));
+        assert_eq!(filter.get_i32("attempt").ok(), Some(2));
+    }
+
+    #[test]
     fn a_delivery_is_read_as_it_is_written() {
         let id = ParkedId::Delivery {
             group: "g".into(),

@@ -9,8 +9,8 @@ use super::super::decoder::Decoder;
 use super::super::entry::Item;
 use super::super::handlers::Handlers;
 use super::super::hop::Later;
-use super::super::policy::RetryPolicy;
 use super::super::routes::{Identity, Routes};
+use super::super::samples_test::handler;
 use super::world::Ticks;
 use crate::call::{Fault, Run, Verdict};
 use crate::documents::Mode;
@@ -43,15 +43,7 @@ impl Guests {
     pub(super) fn new(clock: Ticks) -> Self {
         let mut routes = Routes::default();
         for (id, name) in (1..).zip([COMPUTES, READS, WRITES, READS_ALONE]) {
-            let handler = Identity {
-                id,
-                generation: 1,
-                name: name.into(),
-                version: "v".into(),
-                line: id,
-                policy: RetryPolicy::default(),
-            };
-            routes.register(name, &Arc::new(handler));
+            routes.register(name, &handler(id, name));
         }
         Self { clock, routes }
     }
