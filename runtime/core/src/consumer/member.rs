@@ -343,7 +343,7 @@ impl Member {
 
     fn rest(&mut self, partitions: &[PartitionId]) {
         self.awaited = partitions.iter().cloned().collect();
-        self.outbox.rest(partitions.to_vec());
+        self.outbox.rest(partitions);
     }
 
     fn go_on_returning(&mut self, now: Duration) {

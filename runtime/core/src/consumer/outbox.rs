@@ -17,15 +17,33 @@ pub(super) struct Outbox {
 #[derive(Debug)]
 enum Waiting {
     Ownership(Ownership),
-    Rest(Vec<PartitionId>),
     Records(Vec<Entry>),
 }
 
-/// What the committer owns after several changes. A partition is in only one of the two.
+/// What the committer owns after several changes, and of what it tries no parked deliveries. A partition that is
+/// disowned is in neither of the others.
 #[derive(Debug, Default)]
 struct Ownership {
-    own: BTreeMap<PartitionId, Claim>,
     disown: BTreeSet<PartitionId>,
+    own: BTreeMap<PartitionId, Claim>,
+    rest: BTreeSet<PartitionId>,
+}
+
+impl Ownership {
+    /// Takes the first of the three that is not empty, in the order in which the committer must get them.
+    fn take(&mut self) -> Work {
+        if !self.disown.is_empty() {
+            return Work::Disown(std::mem::take(&mut self.disown).into_iter().collect());
+        }
+        if !self.own.is_empty() {
+            return Work::Own(std::mem::take(&mut self.own).into_iter().collect());
+        }
+        Work::Rest(std::mem::take(&mut self.rest).into_iter().collect())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.disown.is_empty() && self.own.is_empty() && self.rest.is_empty()
+    }
 }
 
 impl Outbox {
@@ -37,6 +55,7 @@ impl Outbox {
         let last = self.last_ownership();
         for (partition, claim) in claims {
             last.disown.remove(&partition);
+            last.rest.remove(&partition);
             last.own.insert(partition, claim);
         }
     }
@@ -49,13 +68,16 @@ impl Outbox {
         let last = self.last_ownership();
         for partition in partitions {
             last.own.remove(partition);
+            last.rest.remove(partition);
             last.disown.insert(partition.clone());
         }
     }
 
     /// Has the committer try no parked deliveries of these any more.
-    pub(super) fn rest(&mut self, partitions: Vec<PartitionId>) {
-        self.waiting.push_back(Waiting::Rest(partitions));
+    pub(super) fn rest(&mut self, partitions: &[PartitionId]) {
+        if !partitions.is_empty() {
+            self.last_ownership().rest.extend(partitions.iter().cloned());
+        }
     }
 
     /// Has the committer account for these records, which it has asked for.
@@ -67,15 +89,12 @@ impl Outbox {
     pub(super) fn take(&mut self) -> Option<Work> {
         match self.waiting.pop_front()? {
             Waiting::Records(entries) => Some(Work::Commit(entries)),
-            Waiting::Rest(partitions) => Some(Work::Rest(partitions)),
-            Waiting::Ownership(Ownership { own, disown }) if disown.is_empty() => {
-                Some(Work::Own(own.into_iter().collect()))
-            }
-            Waiting::Ownership(Ownership { own, disown }) => {
-                if !own.is_empty() {
-                    self.waiting.push_front(Waiting::Ownership(Ownership { own, ..Ownership::default() }));
+            Waiting::Ownership(mut ownership) => {
+                let work = ownership.take();
+                if !ownership.is_empty() {
+                    self.waiting.push_front(Waiting::Ownership(ownership));
                 }
-                Some(Work::Disown(disown.into_iter().collect()))
+                Some(work)
             }
         }
     }
@@ -115,6 +134,7 @@ mod tests {
     enum Said {
         Own(i32, i64),
         Disown(i32),
+        Rest(i32),
         Commit,
     }
 
@@ -122,23 +142,31 @@ mod tests {
         prop_oneof![
             (0..4, 1_i64..9).prop_map(|(partition, epoch)| Said::Own(partition, epoch)),
             (0..4).prop_map(Said::Disown),
+            (0..4).prop_map(Said::Rest),
             Just(Said::Commit),
         ]
     }
 
-    /// Returns the claims that hold whenever records come, and at the end.
-    fn heard(works: impl IntoIterator<Item = Work>) -> Vec<Vec<(PartitionId, i64)>> {
-        let mut claims = BTreeMap::new();
+    /// Returns the claims that hold whenever records come and at the end, each with whether its partition rests.
+    fn heard(works: impl IntoIterator<Item = Work>) -> Vec<Vec<(PartitionId, i64, bool)>> {
+        let mut claims: BTreeMap<PartitionId, (i64, bool)> = BTreeMap::new();
         let mut stood = Vec::new();
-        let standing = |claims: &BTreeMap<PartitionId, Claim>| {
-            claims.iter().map(|(partition, claim)| (partition.clone(), claim.epoch)).collect()
+        let standing = |claims: &BTreeMap<PartitionId, (i64, bool)>| {
+            claims.iter().map(|(partition, (epoch, rests))| (partition.clone(), *epoch, *rests)).collect()
         };
         for work in works {
             match work {
-                Work::Own(owned) => claims.extend(owned),
+                Work::Own(owned) => {
+                    claims.extend(owned.into_iter().map(|(partition, claim)| (partition, (claim.epoch, false))));
+                }
                 Work::Disown(partitions) => claims.retain(|partition, _| !partitions.contains(partition)),
+                Work::Rest(partitions) => {
+                    for (partition, (_, rests)) in &mut claims {
+                        *rests |= partitions.contains(partition);
+                    }
+                }
                 Work::Commit(_) => stood.push(standing(&claims)),
-                Work::AtEnd(_) | Work::Rest(_) => unreachable!("none was said"),
+                Work::AtEnd(_) => unreachable!("it never waits"),
             }
         }
         stood.push(standing(&claims));
@@ -160,6 +188,10 @@ mod tests {
                     Said::Disown(partition) => {
                         plain.push(Work::Disown(vec![id(*partition)]));
                         outbox.disown(&[id(*partition)]);
+                    }
+                    Said::Rest(partition) => {
+                        plain.push(Work::Rest(vec![id(*partition)]));
+                        outbox.rest(&[id(*partition)]);
                     }
                     Said::Commit => {
                         plain.push(Work::Commit(Vec::new()));
