@@ -318,8 +318,10 @@ pub async fn ask(store: &Store, id: &str, ask: Ask) -> Result<(), NotDone> {
         }));
     }
     let request = Request { action: ask.action, at_ms: ask.at_ms, by: ask.by, why: ask.why };
-    // It may have been done meanwhile.
-    if store.request(id, allowed, &request).await? { Ok(()) } else { Err(NotDone::Unknown(id.to_owned())) }
+    if store.request(id, allowed, &request).await? {
+        return Ok(());
+    }
+    Err(NotDone::State(hint::with("a host has dealt with it meanwhile", "look at it again")))
 }
 
 /// Returns a page of the group's failures.

@@ -12,10 +12,12 @@ use super::suspects::Suspect;
 use crate::store::Write;
 
 /// The search for the delivery without which an event can be committed, if every commit of the event alone fails. It
-/// leaves out one delivery after the other, the heaviest first.
+/// leaves out one delivery after the other. Those of later handlers come first, because without an earlier one of their
+/// line they would wait, so that one would be blamed for them.
 #[derive(Debug, Default)]
 pub(super) struct Search {
     heaviest: Vec<DeliveryRef>,
+    order: Vec<DeliveryRef>,
     tried: usize,
     left_out: Option<(DeliveryRef, Delivery)>,
 }
@@ -28,8 +30,10 @@ impl Search {
         }
         if self.tried == 0 {
             self.heaviest = batch.heaviest();
+            self.order = self.heaviest.clone();
+            self.order.sort_by_key(|at| Reverse(at.place));
         }
-        if let Some(at) = self.heaviest.get(self.tried) {
+        if let Some(at) = self.order.get(self.tried) {
             self.tried += 1;
             self.left_out = batch.leave_out(*at, Failure::too_large(why)).map(|before| (*at, before));
         } else if let Some(first) = self.heaviest.first() {

@@ -72,6 +72,9 @@ fn changed(parked: &entry::Parked, delivery: &Delivery, ending: Ending, at_ms: i
         let record = parked.held.record.clone();
         return Some(change(parked, Changed::Released { record, parts: parked.record_parts }));
     };
+    if parked.exhausted {
+        return Some(change(parked, Changed::Exhausted { holds: ending.holds() }));
+    }
     let failed = FailedAgain {
         state,
         holds: ending.holds(),

@@ -35,10 +35,11 @@ impl Report {
             match &slot.fate {
                 Fate::Ignored | Fate::Repeated { .. } | Fate::Unsent { .. } => {}
                 Fate::Discarded => discarded(&slot.entry),
-                Fate::Retry(_) => {
-                    let Item::Event(event) = &slot.entry.item else { continue };
-                    self.deliveries(event, batch, number, &mut handlers);
-                }
+                Fate::Retry(deliveries) => match &slot.entry.item {
+                    Item::Event(event) => self.deliveries(event, batch, number, &mut handlers),
+                    // Its record is gone, or is no event any more.
+                    _ => deliveries.iter().filter_map(failure).for_each(|failure| undelivered(slot, failure)),
+                },
                 Fate::Duplicate => self.metrics.event(EventResult::Duplicate),
                 Fate::Dead(failure) => {
                     self.metrics.event(EventResult::Dead);
@@ -110,6 +111,13 @@ impl Report {
                 }
             }
         }
+    }
+}
+
+fn failure(delivery: &Delivery) -> Option<&Failure> {
+    match &delivery.outcome {
+        Some(Outcome::Failed(failure)) => Some(failure),
+        _ => None,
     }
 }
 

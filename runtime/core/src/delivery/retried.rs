@@ -36,7 +36,7 @@ pub(super) fn retried(parked: &Parked, item: &Item, routes: &Routes, claim: Opti
         Item::Ignored(_) => Some(("undecodable", "with the present settings, the record is no event".to_owned())),
     };
     if let Some((reason, message)) = dead {
-        delivery.outcome = Some(Outcome::Failed(Box::new(Failure::new(State::Dead, reason, message))));
+        delivery.outcome = Some(Outcome::Failed(Box::new(Failure::of_text(State::Dead, reason, &message))));
         delivery.decided = true;
     }
     vec![delivery]

@@ -219,6 +219,11 @@ pub enum Changed {
     },
     /// Another attempt has failed.
     FailedAgain(Box<FailedAgain>),
+    /// The policy allows no further attempt. Later events of its aggregate wait if it `holds`.
+    Exhausted {
+        /// Whether they do.
+        holds: bool,
+    },
     /// Somebody has discarded it.
     Discarded(Request),
 }
@@ -270,6 +275,9 @@ impl ParkedChange {
                 "$push": { "attempts": { "$each": [typed::bson(&failed.attempt)], "$slice": -ATTEMPTS } },
                 "$unset": { "request": "" },
             },
+            Changed::Exhausted { holds } => doc! {
+                "$set": { "state": typed::bson(&State::Dead), "holds": holds }, "$unset": { "request": "" },
+            },
             Changed::Discarded(request) => doc! {
                 "$set": { "state": typed::bson(&State::Discarded), "holds": false, "discarded": typed::bson(request) },
                 "$unset": { "request": "" },
@@ -282,7 +290,7 @@ impl ParkedChange {
     pub(super) fn record_parts(&self) -> impl Iterator<Item = Bson> {
         let (record, parts) = match &self.to {
             Changed::Released { record, parts } => (Some(record.clone()), *parts),
-            Changed::FailedAgain(_) | Changed::Discarded(_) => (None, 0),
+            Changed::FailedAgain(_) | Changed::Exhausted { .. } | Changed::Discarded(_) => (None, 0),
         };
         let part =
             |number: i32| Some(typed::bson(&RecordId { part: (number > 1).then_some(number), ..record.clone()? }));
