@@ -219,9 +219,11 @@ impl Store {
             topic.retention_ms = retention_ms;
         }
         for known in self.topics_of(None).await? {
-            if let (Some(topic), Some(retention_ms)) = (topics.get_mut(&known.id), known.retention_ms) {
-                topic.retention_ms = retention_ms;
-            }
+            let Some(topic) = topics.get_mut(&known.id) else { continue };
+            topic.retention_ms = known.retention_ms.unwrap_or(retention_ms);
+            // The group may not have begun with some partitions yet, and their events may be old by then.
+            let count = usize::try_from(known.partitions).unwrap_or(0).max(topic.highest_ms.len());
+            topic.highest_ms.resize(count, None);
         }
         Ok(topics)
     }
