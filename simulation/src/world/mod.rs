@@ -61,9 +61,9 @@ pub(crate) struct World {
     usual: Weather,
     /// The owner of each partition, as the coordinator sees it.
     owners: BTreeMap<i32, Life>,
-    /// Partitions that a member must give back, or has lost, and has not answered for yet. It is not
-    /// assigned them again before that, because its answer would be taken for one about the newer assignment.
-    asked_back: BTreeSet<(Life, i32)>,
+    /// Partitions that a member must give back, or has lost, and how many of these messages it has not answered yet. It
+    /// is not assigned them again before that, because its answer would be taken for one about the newer assignment.
+    asked_back: BTreeMap<(Life, i32), usize>,
     /// Members that will learn later that they have lost a partition.
     unheard: Vec<(Life, i32)>,
     /// The logs, as the model reads them.
@@ -124,7 +124,7 @@ impl World {
             members: (0..hosts).map(|_| Member::default()).collect(),
             usual: Weather::default(),
             owners: BTreeMap::new(),
-            asked_back: BTreeSet::new(),
+            asked_back: BTreeMap::new(),
             unheard: Vec::new(),
             logs: vec![Vec::new(); PARTITIONS],
             numbers: 0,
@@ -417,7 +417,7 @@ impl World {
                 // It is assigned once it has come back.
                 Some(from) if from != to => it.tell(from, Change::Revoked(vec![id(partition)])),
                 Some(_) => {}
-                None if it.asked_back.contains(&(to, partition)) => {}
+                None if it.asked_back.contains_key(&(to, partition)) => {}
                 None => {
                     it.owners.insert(partition, to);
                     it.unheard.retain(|(life, lost)| (*life, *lost) != (to, partition));
@@ -439,7 +439,9 @@ impl World {
 
     fn tell(&mut self, life: Life, change: Change) {
         if let Change::Revoked(partitions) | Change::Lost(partitions) = &change {
-            self.asked_back.extend(partitions.iter().map(|partition| (life, number(partition))));
+            for partition in partitions {
+                *self.asked_back.entry((life, number(partition))).or_default() += 1;
+            }
         }
         let member = &mut self.members[life.host];
         if let Some(process) = member.process.as_mut().filter(|process| process.life == life) {
@@ -452,7 +454,12 @@ impl World {
             let Some(process) = member.process.as_mut() else { continue };
             let life = process.life;
             for partition in std::mem::take(&mut process.returned) {
-                self.asked_back.remove(&(life, partition));
+                if let Some(messages) = self.asked_back.get_mut(&(life, partition)) {
+                    *messages -= 1;
+                    if *messages == 0 {
+                        self.asked_back.remove(&(life, partition));
+                    }
+                }
                 if self.owners.get(&partition) == Some(&life) {
                     self.owners.remove(&partition);
                 }
@@ -513,7 +520,7 @@ impl World {
     fn assign_twice(&mut self, host: usize, partition: i32) {
         let Some(to) = self.members[host].process.as_ref().map(|process| process.life) else { return };
         let Some(from) = self.owners.get(&partition).copied().filter(|from| *from != to) else { return };
-        if self.renewing == Some(partition) || self.asked_back.contains(&(to, partition)) {
+        if self.renewing == Some(partition) || self.asked_back.contains_key(&(to, partition)) {
             return;
         }
         self.kernel.count("fault: assigned to two");
@@ -576,6 +583,7 @@ impl World {
         let ends: Vec<i64> = lock(&self.kafka).partitions.iter().map(|log| log.end).collect();
         let progress: Vec<String> =
             self.progress().iter().map(|(number, it)| format!("{number}: {:?}", it.get("next"))).collect();
-        format!("ends {ends:?}, progress {progress:?}, owners {:?}, hosts {hosts:?}", self.owners)
+        let waits = self.waits();
+        format!("ends {ends:?}, progress {progress:?}, {waits}, owners {:?}, hosts {hosts:?}", self.owners)
     }
 }

@@ -38,6 +38,30 @@ impl World {
         }
     }
 
+    /// Describes what is parked and not dead or asked for, and who claims lanes.
+    pub(super) fn waits(&self) -> String {
+        let mongo = lock(&self.mongo);
+        let letters = mongo.all(PARKED).into_iter();
+        let letters =
+            letters.filter(|it| it.contains_key("request") || !it.get_str("state").is_ok_and(|is| is == "dead"));
+        let shown = |it: &Arc<Document>| {
+            let of = |name| it.get(name).cloned().unwrap_or(Bson::Null);
+            let record = it.get_document("record");
+            let at = record.map(|at| format!("{:?}/{:?}/{:?}", at.get("topic"), at.get("partition"), at.get("offset")));
+            format!(
+                "{at:?} line {} {} holds {} attempt {} request {} last {:?}",
+                of("line"),
+                of("state"),
+                of("holds"),
+                of("attempt"),
+                of("request"),
+                it.get_array("attempts").ok().and_then(|all| all.last().cloned())
+            )
+        };
+        let letters: Vec<String> = letters.map(|it| shown(&it)).collect();
+        format!("parked {letters:?}, lanes {:?}", mongo.all("weir.lanes"))
+    }
+
     /// Whether no parked delivery can be tried and nothing is asked for.
     pub(super) fn nothing_is_due(&self) -> bool {
         let letters = lock(&self.mongo).all(PARKED);
