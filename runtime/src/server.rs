@@ -20,7 +20,8 @@ use crate::kafka::{self, Embedded, Kafka, Reading, Recording};
 use crate::registry::{self, Policies, Registry};
 use crate::shutdown::Shutdown;
 use weir_core::clock::Clock;
-use weir_core::delivery::{Committer, CommitterSettings, Ledger};
+use weir_core::delivery::hop::Later;
+use weir_core::delivery::{Committer, CommitterSettings, Lanes, Ledger};
 use weir_core::failpoint;
 use weir_core::store::{self, Session, Store, Swept};
 use weir_core::telemetry::Telemetry;
@@ -131,10 +132,10 @@ async fn process(
         store.clone(),
         session,
         (Arc::new(registry), Arc::new(settings.decoding())),
-        CommitterSettings { ledger, batch_size: settings.processing_batch_size },
+        &CommitterSettings { ledger, batch_size: settings.processing_batch_size },
         Arc::clone(&clock),
         telemetry.clone(),
-        Arc::clone(&give_up),
+        (Arc::clone(&give_up), Arc::new(Tasks)),
     );
     let kafka = match source {
         Source::Kafka => Kafka::new(settings)?,
@@ -151,6 +152,17 @@ async fn process(
     looking.abort();
     last_word(&store, &ended).await;
     ended.map(drop).context("the committer failed")
+}
+
+/// Runs each lane in a task of its own.
+#[derive(Debug)]
+struct Tasks;
+
+impl Lanes for Tasks {
+    fn start(&self, lane: Later<'static, ()>) {
+        // The committer learns of a panic.
+        drop(tokio::spawn(lane));
+    }
 }
 
 /// Reports at intervals that this process is alive.

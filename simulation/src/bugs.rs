@@ -39,7 +39,9 @@ fn breaks(bug: Bug) -> &'static [Broken] {
         | Bug::RefusalForgotten => &[Broken::WronglyDead],
         Bug::SharedCount | Bug::HashIgnored => &[Broken::NotDead],
         Bug::OneMember => &[Broken::WentBack],
-        Bug::OvertakesParked | Bug::TrialKeptAfterFailure | Bug::HeldNotRead => &[Broken::OutOfOrder],
+        Bug::OvertakesParked | Bug::TrialKeptAfterFailure | Bug::HeldNotRead | Bug::ReleasedUnnoted => {
+            &[Broken::OutOfOrder]
+        }
         Bug::ReadToIgnored => &[Broken::WronglyStopped],
         Bug::HandOverEarly => &[Broken::HandedOverEarly],
         Bug::SessionsLeft => &[Broken::TooLate],

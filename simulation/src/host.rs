@@ -13,7 +13,8 @@ use weir_core::consumer::claiming::{Claimed, Claiming};
 use weir_core::consumer::member::{self, Member};
 use weir_core::consumer::queue::BatchBounds;
 use weir_core::consumer::topics::{OffsetReset, Topics};
-use weir_core::delivery::{Committer, CommitterSettings, Decoder, Handlers, Ledger, Work};
+use weir_core::delivery::hop::Later;
+use weir_core::delivery::{Committer, CommitterSettings, Decoder, Handlers, Lanes, Ledger, Work};
 use weir_core::store::{BEAT, GroupProgress, Options, PartitionId, Store};
 use weir_core::telemetry::Telemetry;
 use weir_core::telemetry::health::Health;
@@ -93,19 +94,35 @@ struct Committing {
     clock: Arc<dyn Clock>,
     telemetry: Telemetry,
     give_up: Arc<AtomicBool>,
+    lanes: Tasks,
+}
+
+/// Runs each lane of a process in a task of its own.
+#[derive(Debug)]
+struct Tasks {
+    kernel: Kernel,
+    life: Life,
+}
+
+impl Lanes for Tasks {
+    fn start(&self, lane: Later<'static, ()>) {
+        self.kernel.count("outcome: a lane started");
+        self.kernel.spawn(Some(self.life), lane);
+    }
 }
 
 impl Committing {
     /// Runs the committer once MongoDB has given it a session.
     async fn run(self, end: CommitterEnd) {
-        let Self { store, handlers, decoder, settings, clock, telemetry, give_up } = self;
+        let Self { store, handlers, decoder, settings, clock, telemetry, give_up, lanes } = self;
+        let shared = (give_up, Arc::new(lanes) as Arc<dyn Lanes>);
         let session = loop {
             match store.session().await {
                 Ok(session) => break session,
                 Err(_) => clock.sleep(Duration::from_millis(250)).await,
             }
         };
-        let committer = Committer::new(store, session, (handlers, decoder), settings, clock, telemetry, give_up);
+        let committer = Committer::new(store, session, (handlers, decoder), &settings, clock, telemetry, shared);
         committer.run(&end).await;
     }
 }
@@ -215,6 +232,7 @@ impl Process {
             clock: Arc::clone(&clock),
             telemetry: telemetry.clone(),
             give_up: Arc::clone(&give_up),
+            lanes: Tasks { kernel: kernel.clone(), life },
         };
         kernel.spawn(Some(life), committing.run(CommitterEnd(Arc::clone(&channel))));
         kernel.spawn(Some(life), beat(kernel.clone(), store.clone()));

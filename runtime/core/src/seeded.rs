@@ -78,6 +78,9 @@ pub enum Bug {
     SweepUnchecked,
     /// An event runs although an earlier one of its aggregate is parked.
     OvertakesParked,
+    /// A sequence is forgotten although something was parked in it since it was looked up.
+    ReleasedUnnoted,
+
     /// A parked delivery that has succeeded stays parked.
     ReleasedTwice,
     /// A speculative batch is kept although a delivery before it failed at its commit.
@@ -88,7 +91,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -126,6 +129,7 @@ impl Bug {
         Self::ClosedBuckets,
         Self::SweepUnchecked,
         Self::OvertakesParked,
+        Self::ReleasedUnnoted,
         Self::ReleasedTwice,
         Self::TrialKeptAfterFailure,
         Self::HeldNotRead,

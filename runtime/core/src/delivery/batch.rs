@@ -50,8 +50,8 @@ pub struct Judge<'a> {
     pub floors: &'a Floors,
     /// MongoDB's clock, in milliseconds since 1970, if MongoDB has told it.
     pub now_ms: Option<i64>,
-    /// Tells whether a sequence is held by what was parked before. None if nothing is held.
-    pub held: Option<&'a dyn Fn(Sequence) -> bool>,
+    /// Tells whether a sequence of a line is held by what was parked before. None if nothing is held.
+    pub held: Option<&'a dyn Fn(i32, Sequence) -> bool>,
 }
 
 /// The most statements of a batch, and their most bytes. The last event may take the batch over these bounds.
@@ -207,7 +207,7 @@ impl Batch {
             *deliveries = handlers.iter().map(|handler| Delivery::new(handler, is_fatal(handler.id))).collect();
             let Some(held) = judge.held.filter(|_| !seeded::on(Bug::OvertakesParked)) else { continue };
             for delivery in deliveries {
-                delivery.waits = holding::sequence(&slot.entry, delivery).is_some_and(held);
+                delivery.waits = holding::in_line(&slot.entry, delivery).is_some_and(|(line, of)| held(line, of));
             }
         }
         self.block_anew();

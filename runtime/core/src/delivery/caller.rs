@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::batch::{Batch, Begun};
 use super::context::{Context, GivenUp, PAUSE};
 use super::handlers::Handlers;
+use super::lines::Lines;
 use super::routes::Routes;
 use super::slot::DeliveryRef;
 use crate::call::Run;
@@ -19,12 +20,14 @@ use crate::store;
 #[derive(Debug)]
 pub(super) struct Caller {
     context: Arc<Context>,
+    lines: Arc<Lines>,
     snapshot: Arc<dyn Handlers>,
 }
 
 impl Caller {
-    pub(super) fn new(context: Arc<Context>, snapshot: Arc<dyn Handlers>) -> Self {
-        Self { context, snapshot }
+    pub(super) fn new(context: Arc<Context>, lines: Arc<Lines>) -> Self {
+        let snapshot = Arc::clone(&lines.handlers);
+        Self { context, lines, snapshot }
     }
 
     pub(super) fn routes(&self) -> &Routes {
@@ -35,6 +38,7 @@ impl Caller {
         let Begun { event, handler, attempt, now_ms } =
             batch.begin(at, self.context.clock.now_ms()).expect("the batch named this delivery");
         let singly = batch.runs_singly(at);
+        let _pass = self.lines.passage.enter(singly.is_some(), &*self.context.clock).await;
         if let Some(entry) = singly
             && let Err(GivenUp) = self
                 .noted(|| {

@@ -1,4 +1,6 @@
-//! The one committer of a group in a process: takes records, and prepares one batch while another commits. Pure.
+//! The committer of a group in a process: takes records, and prepares one batch while another commits. Pure.
+//!
+//! The same code is the committer of a lane, which takes parked deliveries instead (`lines`).
 //!
 //! A batch is prepared (`runner`), committed (`together`, or `alone` if its first event needs a transaction of its own),
 //! and reported. At most two batches are under way. The in-flight batch has run and is being committed. The speculative
@@ -18,6 +20,7 @@ use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
@@ -28,11 +31,12 @@ use super::batch::Batch;
 use super::context::{Context, GivenUp};
 use super::decoder::Decoder;
 use super::entry::{Entry, Ledger};
-use super::faults::Faults;
 use super::handlers::Handlers;
 use super::hop::{AtEnd, Done, Hop, Said, Work};
 use super::in_flight::{Heads, InFlight};
-use super::retries::{Busy, Retries};
+use super::lane::{Lane, Lanes};
+use super::lines::Lines;
+use super::retries::Busy;
 use super::runner::{Ready, Runner};
 use super::speculation::{Speculated, Speculation};
 use super::transactor::Transactor;
@@ -40,6 +44,9 @@ use crate::clock::Clock;
 use crate::seeded::{self, Bug};
 use crate::store::{Advance, PartitionId, Plan, Session, Store};
 use crate::telemetry::Telemetry;
+
+/// How often to look whether the lanes rest.
+const RESTS: Duration = Duration::from_millis(20);
 
 /// The settings of a committer.
 #[derive(Debug, Clone)]
@@ -50,11 +57,13 @@ pub struct CommitterSettings {
     pub batch_size: usize,
 }
 
-/// The committer of one process.
+/// The committer of a group in one process, or of one of its lanes.
 #[derive(Debug)]
 pub struct Committer {
     context: Arc<Context>,
-    faults: Arc<Faults>,
+    lines: Arc<Lines>,
+    /// The lane, or none for the group.
+    lane: Option<Arc<Lane>>,
     runner: Runner,
     transactor: Transactor,
     batch_size: usize,
@@ -64,6 +73,8 @@ pub struct Committer {
     finished: usize,
     /// Partitions whose highest time of creation may or may not have reached MongoDB.
     raised_in_doubt: BTreeSet<PartitionId>,
+    /// Partitions that will be given back, once the lanes rest.
+    resting: Vec<Vec<PartitionId>>,
 }
 
 impl Committer {
@@ -72,31 +83,61 @@ impl Committer {
     pub fn new(
         store: Store,
         session: Session,
-        (handlers, decoder): (Arc<dyn Handlers>, Arc<dyn Decoder>),
-        settings: CommitterSettings,
+        calls: (Arc<dyn Handlers>, Arc<dyn Decoder>),
+        settings: &CommitterSettings,
         clock: Arc<dyn Clock>,
         telemetry: Telemetry,
-        give_up: Arc<AtomicBool>,
+        (give_up, starts): (Arc<AtomicBool>, Arc<dyn Lanes>),
     ) -> Self {
-        let CommitterSettings { ledger, batch_size } = settings;
-        let context = Arc::new(Context::new(store, ledger, clock, telemetry, give_up));
-        let faults = Arc::new(Faults::new(Arc::clone(&context)));
-        let retries = Arc::new(Retries::new(Arc::clone(&context), Arc::clone(&handlers), decoder));
+        let context = Arc::new(Context::new(store, settings.ledger.clone(), clock, telemetry, give_up));
+        let lines = Arc::new(Lines::new(Arc::clone(&context), calls, settings, starts));
+        Self::with(lines, None, context, session, settings)
+    }
+
+    /// Creates the committer of a lane.
+    pub(super) fn of_lane(
+        lines: Arc<Lines>,
+        (lane, context): (Arc<Lane>, Arc<Context>),
+        session: Session,
+        settings: &CommitterSettings,
+    ) -> Self {
+        Self::with(lines, Some(lane), context, session, settings)
+    }
+
+    fn with(
+        lines: Arc<Lines>,
+        lane: Option<Arc<Lane>>,
+        context: Arc<Context>,
+        session: Session,
+        settings: &CommitterSettings,
+    ) -> Self {
         Self {
-            runner: Runner::new(Arc::clone(&context), handlers, Arc::clone(&faults), Arc::clone(&retries)),
-            transactor: Transactor::new(Arc::clone(&context), Arc::clone(&faults), retries, session),
+            runner: Runner::new(Arc::clone(&context), Arc::clone(&lines), lane.clone()),
+            transactor: Transactor::new(Arc::clone(&context), Arc::clone(&lines), session),
             context,
-            faults,
-            batch_size,
+            lines,
+            lane,
+            batch_size: settings.batch_size,
             spent: None,
             backlog: Backlog::default(),
             finished: 0,
             raised_in_doubt: BTreeSet::new(),
+            resting: Vec::new(),
         }
     }
 
     /// Works until there is no more work.
+    ///
+    /// # Panics
+    /// If a lane has panicked, because nothing of its line would go on.
     pub async fn run(mut self, hop: &dyn Hop) {
+        self.work(hop).await;
+        if self.lane.is_none() {
+            self.lines.end();
+        }
+    }
+
+    async fn work(&mut self, hop: &dyn Hop) {
         let mut ready = None;
         loop {
             let now = match ready.take() {
@@ -114,8 +155,10 @@ impl Committer {
     /// Prepares the next batch while nothing is being committed. Returns none if there is no more work.
     async fn first(&mut self, hop: &dyn Hop) -> Option<Ready> {
         loop {
+            self.lines.check();
             self.drop_unclaimed();
             self.tell(hop, None).await;
+            self.say_rests(hop).await;
             if self.backlog.is_empty() {
                 self.backlog.ask(hop).await;
                 // Parked deliveries hold up no other work, however many there are.
@@ -124,27 +167,43 @@ impl Committer {
                     continue;
                 }
             }
+            let most = self.transactor.batch_size(self.batch_size);
             let parked = if self.backlog.takes_parked() {
-                self.runner.retries.due(&self.transactor.claims, &Busy::default()).await
+                self.runner.due(&self.transactor.claims, &Busy::default(), most).await
             } else {
                 Vec::new()
             };
             if self.backlog.is_empty() && parked.is_empty() {
                 self.spent = None;
-                match select(hop.next(), self.context.clock.sleep(self.runner.retries.wait())).await {
+                match select(hop.next(), self.context.clock.sleep(self.wait())).await {
                     Either::Left((work, _)) => self.take(work?, hop).await,
                     Either::Right(_) => {}
                 }
                 continue;
             }
             let claims = &self.transactor.claims;
-            let most = self.transactor.batch_size(self.batch_size);
             let entries = self.backlog.next_batch(parked, most, claims);
             let (partitions, count) = (partitions(&entries), of_log(&entries));
             match self.runner.prepare(entries, claims, None).await {
                 Ok(ready) => return Some(ready),
                 Err(GivenUp) => self.forget(&partitions, count),
             }
+        }
+    }
+
+    /// Returns how long to wait for work.
+    fn wait(&self) -> Duration {
+        let wait = self.runner.parked().wait();
+        if self.resting.is_empty() { wait } else { wait.min(RESTS) }
+    }
+
+    /// Says which partitions can be given back as far as parked deliveries are concerned.
+    async fn say_rests(&mut self, hop: &dyn Hop) {
+        let (rested, resting) =
+            std::mem::take(&mut self.resting).into_iter().partition(|partitions| self.lines.have_rested(partitions));
+        self.resting = resting;
+        for partitions in rested {
+            hop.say(Said::Rests(partitions)).await;
         }
     }
 
@@ -283,29 +342,42 @@ impl Committer {
                 // Records that were read under an older claim are read again under this one.
                 let owned: BTreeSet<&PartitionId> = claims.iter().map(|(partition, _)| partition).collect();
                 self.finished += self.backlog.drop_partitions(&owned);
-                let partitions: Vec<PartitionId> = claims.iter().map(|(partition, _)| partition.clone()).collect();
+                let epochs: Vec<(PartitionId, i64)> =
+                    claims.iter().map(|(partition, claim)| (partition.clone(), claim.epoch)).collect();
                 self.transactor.claims.extend(claims);
                 self.runner.lookup.forget_buckets();
-                for partition in &partitions {
-                    if let Err(GivenUp) = self.runner.retries.load(partition).await {
-                        self.transactor.give_up(partition);
+                for (partition, epoch) in &epochs {
+                    match &self.lane {
+                        // It may have been asked to rest under an older claim.
+                        Some(lane) => lane.retries.go_on(partition),
+                        None => {
+                            if let Err(GivenUp) = self.lines.own(partition, *epoch).await {
+                                self.transactor.give_up(partition);
+                            }
+                        }
                     }
                 }
             }
             Work::Disown(partitions) => {
                 for partition in &partitions {
                     self.transactor.claims.remove(partition);
-                    self.runner.retries.forget(partition);
+                    self.forget_parked(partition);
                 }
             }
             Work::Rest(partitions) => {
-                self.runner.retries.rest(&partitions);
-                hop.say(Said::Rests(partitions)).await;
+                if let Some(lane) = &self.lane {
+                    lane.retries.rest(&partitions);
+                    hop.say(Said::Rests(partitions)).await;
+                } else {
+                    self.lines.rest(&partitions);
+                    self.resting.push(partitions);
+                    self.say_rests(hop).await;
+                }
             }
             Work::Commit(entries) => self.backlog.add(entries),
             Work::AtEnd(partitions) => {
                 // Without events, nothing else asks.
-                self.faults.look_at_rights().await;
+                self.lines.faults.look_at_rights().await;
                 for at_end in &partitions {
                     self.at_end(at_end).await;
                 }
@@ -348,6 +420,13 @@ impl Committer {
         self.transactor.give_up_all(partitions);
     }
 
+    /// Forgets what is parked in a partition that is not owned any more.
+    fn forget_parked(&self, partition: &PartitionId) {
+        if self.lane.is_none() {
+            self.lines.forget(partition);
+        }
+    }
+
     fn drop_unclaimed(&mut self) {
         self.finished += self.backlog.drop_unclaimed(&self.transactor.claims);
     }
@@ -355,6 +434,9 @@ impl Committer {
     /// Reports what became of records, if there is anything to report.
     async fn tell(&mut self, hop: &dyn Hop, moved: Option<&Heads>) {
         let lost = std::mem::take(&mut self.transactor.lost);
+        for (partition, _) in &lost {
+            self.forget_parked(partition);
+        }
         let finished = std::mem::take(&mut self.finished);
         if finished == 0 && lost.is_empty() {
             return;

@@ -120,8 +120,8 @@ fn a_read_that_is_answered_after_all_is_committed_before_the_end() {
 
 #[test]
 fn only_an_answer_says_that_mongodb_answers() {
-    let (retries, health, clock) = world::retries();
-    let looks = || retries.due(&Heads::new(), &Busy::default()).now_or_never().expect("mongodb answers at once");
+    let (lines, health, clock) = world::lines();
+    let looks = || lines.due(&Heads::new(), &Busy::default(), 10).now_or_never().expect("mongodb answers at once");
     let waits = || health.readiness().waiting_for.iter().any(|waiting| waiting.what == MONGODB);
     assert!(looks().is_empty());
     health.waiting_for(MONGODB, "a commit is not answered");

@@ -43,6 +43,19 @@ impl Context {
         Self { store, ledger, clock, metrics, health, report, give_up }
     }
 
+    /// Returns the same for the lane of a line, which claims partitions for that line.
+    pub(super) fn of_line(&self, line: i32) -> Self {
+        Self {
+            store: self.store.of_line(line),
+            ledger: self.ledger.clone(),
+            clock: Arc::clone(&self.clock),
+            metrics: self.metrics.clone(),
+            health: self.health.clone(),
+            report: Report::new(self.metrics.clone()),
+            give_up: Arc::clone(&self.give_up),
+        }
+    }
+
     /// Waits, and reports why. Fails if the work must be given up.
     pub(super) async fn wait(&self, pause: Duration, why: &str) -> Result<(), GivenUp> {
         if self.gives_up() {

@@ -57,13 +57,19 @@ pub(super) enum Goes {
     Behind,
 }
 
-/// Returns the sequence of a delivery.
-pub(super) fn sequence(entry: &Entry, delivery: &Delivery) -> Option<Sequence> {
+/// Returns the line and the sequence of a delivery.
+pub(super) fn in_line(entry: &Entry, delivery: &Delivery) -> Option<(i32, Sequence)> {
     if let Origin::Parked(parked) = &entry.origin {
-        return parked.held.sequence;
+        return parked.held.in_line();
     }
     let Item::Event(event) = &entry.item else { return None };
-    Some(Sequence::of(entry.partition(), delivery.handler.line, &event.aggregate_type, &event.aggregate_id))
+    let line = delivery.handler.line;
+    Some((line, Sequence::of(entry.partition(), line, &event.aggregate_type, &event.aggregate_id)))
+}
+
+/// Returns the sequence of a delivery.
+pub(super) fn sequence(entry: &Entry, delivery: &Delivery) -> Option<Sequence> {
+    in_line(entry, delivery).map(|(_, sequence)| sequence)
 }
 
 impl Batch {
@@ -149,13 +155,14 @@ impl Batch {
             .collect()
     }
 
-    /// Returns when each sequence goes on that the batch has held or changed, in the order of its deliveries.
-    pub(super) fn goes_on(&self) -> Vec<(PartitionId, Sequence, Goes)> {
+    /// Returns when each sequence goes on that the batch has held or changed, in the order of its deliveries, with its
+    /// line.
+    pub(super) fn goes_on(&self) -> Vec<(i32, PartitionId, Sequence, Goes)> {
         let mut all = Vec::new();
         for slot in self.slots() {
             if let (Origin::Parked(parked), Fate::Discarded) = (&slot.entry.origin, &slot.fate) {
-                let of = parked.held.sequence.filter(|_| parked.held.holds);
-                all.extend(of.map(|of| (parked.partition.clone(), of, Goes::LookUp)));
+                let of = parked.held.in_line().filter(|_| parked.held.holds);
+                all.extend(of.map(|(line, of)| (line, parked.partition.clone(), of, Goes::LookUp)));
             }
         }
         for (entry, delivery, ending) in self.ended() {
@@ -170,7 +177,7 @@ impl Batch {
                 Ending::Parked(due_ms) => Goes::At(due_ms),
                 Ending::Dead { holds: true } => Goes::Never,
             };
-            all.extend(sequence(entry, delivery).map(|of| (entry.partition().clone(), of, goes)));
+            all.extend(in_line(entry, delivery).map(|(line, of)| (line, entry.partition().clone(), of, goes)));
         }
         all
     }

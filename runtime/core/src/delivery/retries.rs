@@ -1,18 +1,24 @@
-//! The held sequences of the partitions that this process owns, and which parked deliveries are tried next. Pure.
+//! The held sequences of one line, in the partitions that this process owns, and which parked deliveries are tried next.
+//! Pure.
 //!
-//! A partition's sequences are read once, after its claim and before the first of its records is judged. From then on
-//! only this process changes them, and it notes each change with the commit that makes it. Only a time is kept of each
+//! `lines` reads a partition's sequences once, after its claim and before the first of its records is judged. From then
+//! on only this process changes them, and notes each change with the commit that makes it. Only a time is kept of each
 //! sequence: what is parked in it is read when that time has come.
+//!
+//! Two committers use this: the group's holds back later events of what is held, and the line's lane tries again what is
+//! parked. A sequence is forgotten only if a look at MongoDB finds nothing parked in it and nothing was noted of it since
+//! that look began. So it may be taken for held for a while after its release, which parks a later event for a moment,
+//! but never the other way round.
 //!
 //! Invariant: a sequence is released from its first delivery on, in order, and by one batch at a time.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::backlog::BATCH_BYTES;
 use super::batch::Batch;
-use super::context::{Context, GivenUp, PAUSE};
+use super::context::{Context, PAUSE};
 use super::decoder::Decoder;
 use super::entry::{Entry, Item, Origin, Parked};
 use super::handlers::Handlers;
@@ -30,8 +36,8 @@ const AT_ONCE: i64 = 200;
 const SEQUENCES: usize = 64;
 /// The shortest wait for a delivery that is due.
 const SHORTEST: Duration = Duration::from_millis(25);
-/// How often to look for what somebody has asked for.
-const ASK: Duration = Duration::from_secs(1);
+/// The longest wait, and how often to look for what somebody has asked for.
+pub(super) const ASK: Duration = Duration::from_secs(1);
 /// The time of a sequence whose first delivery must be looked up.
 const AT_ONCE_MS: i64 = i64::MIN;
 /// The time of a sequence that goes on only if somebody retries or discards its first delivery.
@@ -47,23 +53,34 @@ pub(super) struct Retries {
 
 #[derive(Debug, Default)]
 struct Known {
-    /// Each held sequence, with its partition and the time at which it goes on.
-    held: HashMap<Sequence, (PartitionId, i64)>,
+    /// Each held sequence.
+    held: HashMap<Sequence, Waits>,
+    /// How many there are of each partition.
+    counts: BTreeMap<PartitionId, usize>,
     /// The same in the order of the times.
     by_time: BTreeSet<(i64, Sequence)>,
     /// What somebody has asked for about documents that hold no sequence, or to discard one.
     requested: Vec<Held>,
     /// MongoDB's clock, and when it was heard.
     heard: Option<(i64, Duration)>,
-    asked: Option<Duration>,
     /// How many sequences to look up at once. Fewer if those looked up last had more deliveries than one batch takes.
     most: usize,
     /// The partitions of which nothing is tried, because they will be given back.
     resting: BTreeSet<PartitionId>,
-    /// Rises with each change that a commit makes, so that an answer that was asked for before can be told.
-    version: u64,
+    /// How many changes were noted.
+    noted: u64,
     /// Before this time, MongoDB is not asked again, because it did not answer.
     not_before: Duration,
+}
+
+/// What is known of a held sequence.
+#[derive(Debug)]
+struct Waits {
+    partition: PartitionId,
+    /// When it goes on, in milliseconds since 1970.
+    at_ms: i64,
+    /// The number of the last change of it that was noted.
+    noted: u64,
 }
 
 /// The parked deliveries of a batch, by sequence and by key.
@@ -114,8 +131,11 @@ enum First {
 
 impl Known {
     fn set(&mut self, sequence: Sequence, partition: &PartitionId, at_ms: i64) {
-        if let Some((_, before_ms)) = self.held.insert(sequence, (partition.clone(), at_ms)) {
-            self.by_time.remove(&(before_ms, sequence));
+        let noted = self.held.get(&sequence).map_or(0, |waits| waits.noted);
+        let waits = Waits { partition: partition.clone(), at_ms, noted };
+        match self.held.insert(sequence, waits) {
+            Some(before) => drop(self.by_time.remove(&(before.at_ms, sequence))),
+            None => *self.counts.entry(partition.clone()).or_default() += 1,
         }
         if at_ms != NEVER_MS {
             self.by_time.insert((at_ms, sequence));
@@ -123,14 +143,24 @@ impl Known {
     }
 
     fn remove(&mut self, sequence: Sequence) {
-        if let Some((_, at_ms)) = self.held.remove(&sequence) {
-            self.by_time.remove(&(at_ms, sequence));
+        if let Some(waits) = self.held.remove(&sequence) {
+            self.by_time.remove(&(waits.at_ms, sequence));
+            if let Some(count) = self.counts.get_mut(&waits.partition) {
+                *count -= 1;
+                if *count == 0 {
+                    self.counts.remove(&waits.partition);
+                }
+            }
         }
     }
 
     fn forget(&mut self, partition: &PartitionId) {
-        let gone: Vec<Sequence> =
-            self.held.iter().filter(|(_, (of, _))| of == partition).map(|(sequence, _)| *sequence).collect();
+        let gone: Vec<Sequence> = self
+            .held
+            .iter()
+            .filter(|(_, waits)| waits.partition == *partition)
+            .map(|(sequence, _)| *sequence)
+            .collect();
         for sequence in gone {
             self.remove(sequence);
         }
@@ -150,36 +180,21 @@ impl Retries {
         Self { context, handlers, decoder, known }
     }
 
-    /// Reads which sequences of a partition are held. Must be called after its claim, and before a record of it is
-    /// judged.
-    pub(super) async fn load(&self, partition: &PartitionId) -> Result<(), GivenUp> {
-        self.forget(partition);
-        if seeded::on(Bug::HeldNotRead) {
-            return Ok(());
-        }
-        loop {
-            match self.context.store.heads(partition).await {
-                Ok(heads) => {
-                    for head in &heads {
-                        let at_ms = match self.first(head, AT_ONCE_MS) {
-                            First::Runs | First::Exhausted => AT_ONCE_MS,
-                            First::Later(at_ms) => at_ms,
-                        };
-                        if let Some(sequence) = head.sequence {
-                            self.known().set(sequence, partition, at_ms);
-                        }
-                    }
-                    return Ok(());
-                }
-                Err(error) => self.context.wait(PAUSE, &error.to_string()).await?,
-            }
+    /// Notes the first document of a sequence that is held in a partition, as it was read after the partition's claim.
+    pub(super) fn found(&self, partition: &PartitionId, head: &Held) {
+        let at_ms = match self.first(head, AT_ONCE_MS) {
+            First::Runs | First::Exhausted => AT_ONCE_MS,
+            First::Later(at_ms) => at_ms,
+        };
+        if let Some(sequence) = head.sequence {
+            self.known().set(sequence, partition, at_ms);
         }
     }
 
-    /// Returns MongoDB's clock as far as this process can tell, in milliseconds since 1970, if it has been heard.
-    pub(super) fn now_ms(&self) -> Option<i64> {
-        let known = self.known();
-        known.heard.map(|_| known.now_ms(self.context.clock.elapsed()))
+    /// Notes MongoDB's clock, and when it was heard.
+    pub(super) fn hear(&self, heard: Option<(i64, Duration)>) {
+        let mut known = self.known();
+        known.heard = heard.or(known.heard);
     }
 
     /// Whether anything is held.
@@ -187,27 +202,45 @@ impl Retries {
         !self.known().held.is_empty()
     }
 
+    /// Returns the partitions in which something is held or asked for.
+    pub(super) fn partitions(&self) -> BTreeSet<PartitionId> {
+        let known = self.known();
+        let held = known.counts.keys().cloned();
+        held.chain(known.requested.iter().map(Held::partition)).collect()
+    }
+
     /// Whether the sequence is held.
     pub(super) fn holds(&self, sequence: Sequence) -> bool {
         self.known().held.contains_key(&sequence)
     }
 
-    /// Notes what a batch has parked, released or failed again. It is committed.
-    pub(super) fn committed(&self, batch: &Batch) {
-        let goes_on = batch.goes_on();
-        if goes_on.is_empty() {
-            return;
-        }
+    /// Notes that a batch is committed that has parked, released or tried again something of a sequence.
+    pub(super) fn note(&self, partition: &PartitionId, sequence: Sequence, goes: Goes) {
         let mut known = self.known();
-        known.version += 1;
+        known.noted += 1;
+        let noted = known.noted;
         // Those that have waited longer come first.
         let now_ms = known.now_ms(self.context.clock.elapsed());
-        for (partition, sequence, goes) in goes_on {
-            match goes {
-                Goes::At(at_ms) => known.set(sequence, &partition, at_ms),
-                Goes::Never => known.set(sequence, &partition, NEVER_MS),
-                Goes::Behind if known.held.contains_key(&sequence) => {}
-                Goes::LookUp | Goes::Behind => known.set(sequence, &partition, now_ms),
+        match goes {
+            Goes::At(at_ms) => known.set(sequence, partition, at_ms),
+            Goes::Never => known.set(sequence, partition, NEVER_MS),
+            Goes::Behind if known.held.contains_key(&sequence) => {}
+            Goes::LookUp | Goes::Behind => known.set(sequence, partition, now_ms),
+        }
+        if let Some(waits) = known.held.get_mut(&sequence).filter(|_| !seeded::on(Bug::ReleasedUnnoted)) {
+            waits.noted = noted;
+        }
+    }
+
+    /// Takes what somebody has asked for, instead of what was asked for before.
+    pub(super) fn ask(&self, requests: Vec<Held>) {
+        let mut known = self.known();
+        known.requested.clear();
+        for held in requests {
+            let retries = held.request.as_ref().is_some_and(|request| request.action == Action::Retry);
+            match held.sequence {
+                Some(sequence) if held.holds && retries => known.set(sequence, &held.partition(), AT_ONCE_MS),
+                _ => known.requested.push(held),
             }
         }
     }
@@ -223,12 +256,12 @@ impl Retries {
     }
 
     /// Returns the parked deliveries that are to be tried now, each sequence in its order. `busy` are those of the batch
-    /// that is being committed. Returns none if MongoDB does not answer: there is no hurry.
-    pub(super) async fn due(&self, claims: &Heads, busy: &Busy) -> Vec<Entry> {
+    /// that is being committed, and a batch takes `most`. Returns none if MongoDB does not answer: there is no hurry.
+    pub(super) async fn due(&self, claims: &Heads, busy: &Busy, most: usize) -> Vec<Entry> {
         if self.context.clock.elapsed() < self.known().not_before {
             return Vec::new();
         }
-        match self.try_due(claims, busy).await {
+        match self.try_due(claims, busy, most).await {
             Ok(entries) => entries,
             Err(error) => {
                 tracing::debug!(%error, "parked_not_read");
@@ -240,45 +273,23 @@ impl Retries {
         }
     }
 
-    async fn try_due(&self, claims: &Heads, busy: &Busy) -> Result<Vec<Entry>, Error> {
-        self.hear(claims).await?;
+    async fn try_due(&self, claims: &Heads, busy: &Busy, most: usize) -> Result<Vec<Entry>, Error> {
+        let most = AT_ONCE.min(i64::try_from(most).unwrap_or(AT_ONCE));
         let (mut parked, sequences) = self.wanted(claims, busy);
         if !sequences.is_empty() {
-            let version = self.known().version;
-            let found = self.context.store.held(&sequences, AT_ONCE).await?;
-            let is_whole = i64::try_from(found.len()).is_ok_and(|count| count < AT_ONCE);
+            let noted = self.known().noted;
+            let found = self.context.store.held(&sequences, most).await?;
+            let is_whole = i64::try_from(found.len()).is_ok_and(|count| count < most);
             {
                 let mut known = self.known();
                 known.most = if is_whole { SEQUENCES } else { (known.most / 4).max(1) };
             }
-            if is_whole && self.known().version == version {
-                self.drop_released(&sequences, &found);
+            if is_whole {
+                self.drop_released(&sequences, &found, noted);
             }
             self.first_of_each(found, &mut parked);
         }
         self.entries(parked).await
-    }
-
-    /// Looks for what somebody has asked for, from time to time.
-    async fn hear(&self, claims: &Heads) -> Result<(), Error> {
-        let elapsed = self.context.clock.elapsed();
-        if self.known().asked.is_some_and(|asked| elapsed.saturating_sub(asked) < ASK) {
-            return Ok(());
-        }
-        self.known().asked = Some(elapsed);
-        let (requests, now_ms) = self.context.store.requested().await?;
-        self.context.health.found(MONGODB);
-        let mut known = self.known();
-        known.heard = now_ms.map(|now_ms| (now_ms, self.context.clock.elapsed())).or(known.heard);
-        known.requested.clear();
-        for held in requests.into_iter().filter(|held| claims.contains_key(&held.partition())) {
-            let retries = held.request.as_ref().is_some_and(|request| request.action == Action::Retry);
-            match held.sequence {
-                Some(sequence) if held.holds && retries => known.set(sequence, &held.partition(), AT_ONCE_MS),
-                _ => known.requested.push(held),
-            }
-        }
-        Ok(())
     }
 
     /// Takes the requests that are to be done, and names the sequences whose time has come.
@@ -287,23 +298,27 @@ impl Retries {
         let mut known = self.known();
         let now_ms = known.now_ms(elapsed);
         let requested = std::mem::take(&mut known.requested);
-        let is_resting = |held: &Held| known.resting.contains(&held.partition());
-        let may_be_done =
-            |held: &Held| !busy.has(held) && !is_resting(held) && (discards(held) || self.is_active(held));
-        let (done, later): (Vec<Held>, Vec<Held>) = requested.into_iter().partition(may_be_done);
-        known.requested = later;
         let is_free = |partition: &PartitionId| claims.contains_key(partition) && !known.resting.contains(partition);
-        let is_owned = |sequence: &Sequence| known.held.get(sequence).is_some_and(|(partition, _)| is_free(partition));
+        let may_be_done =
+            |held: &Held| !busy.has(held) && is_free(&held.partition()) && (discards(held) || self.is_active(held));
+        let (done, later): (Vec<Held>, Vec<Held>) = requested.into_iter().partition(may_be_done);
+        let is_owned = |sequence: &Sequence| known.held.get(sequence).is_some_and(|waits| is_free(&waits.partition));
         let due = known.by_time.iter().take_while(|(at_ms, _)| *at_ms <= now_ms).map(|(_, sequence)| *sequence);
         let sequences = due.filter(|of| !busy.sequences.contains(of) && is_owned(of)).take(known.most).collect();
+        known.requested = later;
         (done.into_iter().map(Tried::now).collect(), sequences)
     }
 
-    /// Forgets the sequences in which nothing is parked any more. Nothing was committed since they were looked up.
-    fn drop_released(&self, asked: &[Sequence], found: &[Held]) {
+    /// Forgets the sequences in which nothing was found. Of those in which something was parked since, which is after
+    /// this many changes, nothing is known.
+    fn drop_released(&self, asked: &[Sequence], found: &[Held], noted: u64) {
         let mut known = self.known();
         let gone = asked.iter().filter(|of| found.iter().all(|held| held.sequence != Some(**of)));
-        gone.for_each(|of| known.remove(*of));
+        for of in gone {
+            if known.held.get(of).is_some_and(|waits| waits.noted <= noted) {
+                known.remove(*of);
+            }
+        }
     }
 
     /// Adds from each sequence the deliveries that can be tried now: its first one, and those that wait behind it.
@@ -406,7 +421,12 @@ impl Retries {
         self.known().resting.extend(partitions.iter().cloned());
     }
 
-    /// Forgets a partition that this process owns no longer.
+    /// Tries again what is parked in a partition, after it was claimed.
+    pub(super) fn go_on(&self, partition: &PartitionId) {
+        self.known().resting.remove(partition);
+    }
+
+    /// Forgets a partition, because this process no longer owns it or has claimed it again.
     pub(super) fn forget(&self, partition: &PartitionId) {
         let mut known = self.known();
         known.forget(partition);

@@ -10,13 +10,14 @@ use super::batch::{Batch, Judge, Next};
 use super::caller::Caller;
 use super::context::{Context, GivenUp};
 use super::entry::Entry;
-use super::faults::{Beside, Faults};
-use super::handlers::Handlers;
+use super::faults::Beside;
 use super::in_flight::{Heads, InFlight};
+use super::lane::Lane;
+use super::lines::Lines;
 use super::lookup::Lookup;
 use super::outcome::{Decision, decide};
 use super::redo::Redo;
-use super::retries::Retries;
+use super::retries::{Busy, Retries};
 use super::routes::Identity;
 use crate::documents::Mode;
 use crate::failpoint;
@@ -29,11 +30,10 @@ const RUN_TIME: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Runner {
     context: Arc<Context>,
-    /// The handlers that are active. The next batch takes them.
-    handlers: Arc<dyn Handlers>,
-    faults: Arc<Faults>,
+    lines: Arc<Lines>,
+    /// The lane that it prepares batches for, or none for the group.
+    lane: Option<Arc<Lane>>,
     pub(super) lookup: Lookup,
-    pub(super) retries: Arc<Retries>,
 }
 
 /// A batch whose deliveries have run.
@@ -49,14 +49,22 @@ pub(super) struct Ready {
 }
 
 impl Runner {
-    pub(super) fn new(
-        context: Arc<Context>,
-        handlers: Arc<dyn Handlers>,
-        faults: Arc<Faults>,
-        retries: Arc<Retries>,
-    ) -> Self {
-        let lookup = Lookup::new(Arc::clone(&context), Arc::clone(&faults));
-        Self { context, handlers, faults, lookup, retries }
+    pub(super) fn new(context: Arc<Context>, lines: Arc<Lines>, lane: Option<Arc<Lane>>) -> Self {
+        let lookup = Lookup::new(Arc::clone(&context), Arc::clone(&lines.faults));
+        Self { context, lines, lane, lookup }
+    }
+
+    /// Returns what its committer tries again.
+    pub(super) fn parked(&self) -> &Retries {
+        self.lane.as_ref().map_or(&self.lines.without_line, |lane| &lane.retries)
+    }
+
+    /// Returns the parked deliveries that are to be tried now.
+    pub(super) async fn due(&self, claims: &Heads, busy: &Busy, most: usize) -> Vec<Entry> {
+        match &self.lane {
+            Some(lane) => lane.retries.due(claims, busy, most).await,
+            None => self.lines.due(claims, busy, most).await,
+        }
     }
 
     /// Runs the records' deliveries. `in_flight` is the batch that is being committed meanwhile.
@@ -71,13 +79,13 @@ impl Runner {
         failpoint::pass("after-finds");
         let buckets = self.lookup.buckets();
         let now_ms = self.lookup.now_ms();
-        let caller = Caller::new(Arc::clone(&self.context), Arc::clone(&self.handlers));
+        let caller = Caller::new(Arc::clone(&self.context), Arc::clone(&self.lines));
         let routes = caller.routes();
         let parks = in_flight.map(|in_flight| &in_flight.parks).filter(|parks| !parks.is_empty());
-        let holds = |of| self.retries.holds(of) || parks.is_some_and(|parks| parks.contains(&of));
-        let held: Option<&dyn Fn(Sequence) -> bool> =
-            if parks.is_some() || self.retries.any() { Some(&holds) } else { None };
-        batch.begun_at(self.retries.now_ms());
+        let holds = |line, of| self.lines.hold(line, of) || parks.is_some_and(|parks| parks.contains(&of));
+        let held: Option<&dyn Fn(i32, Sequence) -> bool> =
+            if parks.is_some() || self.lines.hold_any() { Some(&holds) } else { None };
+        batch.begun_at(self.lines.now_ms());
         batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, floors: &floors, now_ms, held });
         self.lookup.make_buckets(&batch).await?;
         let alone = self.run(&caller, &mut batch, in_flight).await?;
@@ -132,7 +140,7 @@ impl Runner {
             match batch.ran(next, decision, run.writes, run.reads) {
                 Next::Go => at = Some(next),
                 Next::Again(fault) => {
-                    if let Some(failure) = self.faults.judge(batch, next, &fault, Beside::Read).await? {
+                    if let Some(failure) = self.lines.faults.judge(batch, next, &fault, Beside::Read).await? {
                         batch.fail(next, failure);
                         at = Some(next);
                     }

@@ -53,11 +53,15 @@ impl Speculation<'_> {
             }
         }
         let parked = if self.backlog.takes_parked() {
-            self.runner.retries.due(heads, &in_flight.busy).await
+            self.runner.due(heads, &in_flight.busy, self.batch_size).await
         } else {
             Vec::new()
         };
         while self.backlog.is_empty() && parked.is_empty() {
+            if !in_flight.is_undecided() {
+                // The commit has ended meanwhile, and `first` also looks for what is due.
+                return Speculated::Nothing;
+            }
             self.backlog.ask(self.hop).await;
             idle.store(true, Ordering::Relaxed);
             let work = self.hop.next().await;

@@ -16,7 +16,7 @@ use super::batch::Batch;
 use super::context::{Context, GivenUp, PAUSE};
 use super::faults::Faults;
 use super::in_flight::Heads;
-use super::retries::Retries;
+use super::lines::Lines;
 use super::statements::Form;
 use super::turns::Turns;
 use crate::seeded::{self, Bug};
@@ -36,7 +36,7 @@ const SINGLE: u32 = 16;
 pub(super) struct Transactor {
     pub(super) context: Arc<Context>,
     pub(super) faults: Arc<Faults>,
-    pub(super) retries: Arc<Retries>,
+    lines: Arc<Lines>,
     pub(super) session: Session,
     pub(super) claims: Heads,
     /// The partitions to claim again, and the epochs under which they were lost.
@@ -51,11 +51,11 @@ pub(super) struct Transactor {
 }
 
 impl Transactor {
-    pub(super) fn new(context: Arc<Context>, faults: Arc<Faults>, retries: Arc<Retries>, session: Session) -> Self {
+    pub(super) fn new(context: Arc<Context>, lines: Arc<Lines>, session: Session) -> Self {
         Self {
             context,
-            faults,
-            retries,
+            faults: Arc::clone(&lines.faults),
+            lines,
             session,
             claims: Heads::new(),
             lost: Vec::new(),
@@ -140,7 +140,7 @@ impl Transactor {
                 advance.step(claim);
             }
         }
-        self.retries.committed(batch);
+        self.lines.committed(batch);
         self.context.health.found(MONGODB);
         self.context.metrics.batch(batch.len());
         self.context.metrics.commit(took);
@@ -173,10 +173,14 @@ impl Transactor {
         }
     }
 
-    /// Gives up the partition, which is then claimed again.
+    /// Gives up the partition, which is then claimed again. A command of the last transaction may still be on its way
+    /// and begin that transaction anew, so the session is left to that claim, which ends it.
     pub(super) fn give_up(&mut self, partition: &PartitionId) {
         if let Some(claim) = self.claims.remove(partition) {
-            self.retries.forget(partition);
+            if !self.stale {
+                self.session.forsake();
+                self.stale = true;
+            }
             self.lost.push((partition.clone(), claim.epoch));
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 
-use super::collections::{GROUPS, PROGRESS};
+use super::collections::GROUPS;
 use super::deaths::Lost;
 use super::groups::{Topic, TopicId};
 use super::{Claim, Error, LastRecord, PartitionId, Progress, Store, owners, typed};
@@ -99,7 +99,7 @@ impl Store {
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn progress(&self, partition: &PartitionId) -> Result<Option<Progress>, Error> {
-        self.first(PROGRESS, doc! { "_id": partition.progress_key(&self.group) }, None).await
+        self.first(self.ownership.collection(), doc! { "_id": partition.owned_key(&self.ownership) }, None).await
     }
 
     /// Returns the progress of all partitions of the group.
@@ -108,7 +108,7 @@ impl Store {
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn all_progress(&self) -> Result<Vec<Progress>, Error> {
         let filter = doc! { "_id.group": &*self.group };
-        self.all(PROGRESS, filter, Some(doc! { "_id": 1 })).await
+        self.all(self.ownership.collection(), filter, Some(doc! { "_id": 1 })).await
     }
 
     /// Returns how far the group has come.
@@ -134,9 +134,9 @@ impl Store {
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn store_start(&self, partition: &PartitionId, start: &StartDecision) -> Result<(), Error> {
         self.own(doc! {
-            "update": PROGRESS,
+            "update": self.ownership.collection(),
             "updates": [{
-                "q": { "_id": partition.progress_key(&self.group) },
+                "q": { "_id": partition.owned_key(&self.ownership) },
                 "u": { "$setOnInsert": {
                     "epoch": 0_i64, "next": start.next, "commits": 0_i64, "start": start.next,
                     "start_because": &start.because,
@@ -169,7 +169,7 @@ impl Store {
                 let record = self.end_sessions_of(predecessor).await?;
                 let process = owners::process(predecessor);
                 if process != self.owner.process() {
-                    let running = record.and_then(|record| record.running_of(&self.group, partition));
+                    let running = record.and_then(|record| record.running_of(&self.ownership, partition));
                     lost.take_from(process, running.filter(|there| there.retried || there.offset >= progress.next));
                 }
             }
@@ -179,14 +179,14 @@ impl Store {
             }
             let reply = self
                 .own(doc! {
-                    "findAndModify": PROGRESS,
-                    "query": { "_id": partition.progress_key(&self.group), "epoch": progress.epoch },
+                    "findAndModify": self.ownership.collection(),
+                    "query": { "_id": partition.owned_key(&self.ownership), "epoch": progress.epoch },
                     "update": { "$inc": { "epoch": 1_i64 }, "$set": set },
                     "new": true, "writeConcern": { "w": "majority" },
                 })
                 .await?;
             // Another process has claimed the partition meanwhile, and its sessions must be ended too.
-            let Some(claimed) = typed::value::<Progress>(PROGRESS, reply)? else { continue };
+            let Some(claimed) = typed::value::<Progress>(self.ownership.collection(), reply)? else { continue };
             let dead = self.dead(&lost.processes()).await?;
             let claim = claim_of(&claimed, &lost, &dead);
             return Ok(Claimed { claim, last: claimed.last, clean: predecessor.is_none() });
@@ -215,9 +215,9 @@ impl Store {
             raised.insert("highest_created_at", bson::DateTime::from_millis(highest_ms));
         }
         self.own(doc! {
-            "update": PROGRESS,
+            "update": self.ownership.collection(),
             "updates": [{
-                "q": { "_id": partition.progress_key(&self.group), "epoch": claim.epoch, "next": claim.next },
+                "q": { "_id": partition.owned_key(&self.ownership), "epoch": claim.epoch, "next": claim.next },
                 "u": { "$max": raised },
             }],
             "writeConcern": { "w": "majority" },
@@ -238,9 +238,9 @@ impl Store {
         // The filter has the epoch that was read, so that a command that arrives late resets nothing.
         let reply = self
             .own(doc! {
-                "update": PROGRESS,
+                "update": self.ownership.collection(),
                 "updates": [{
-                    "q": { "_id": partition.progress_key(&self.group), "epoch": progress.epoch },
+                    "q": { "_id": partition.owned_key(&self.ownership), "epoch": progress.epoch },
                     "u": {
                         "$set": { "next": next, "start": next, "start_because": because },
                         "$unset": { "last": "", "read_to": "", "lost_owners": "", "crashes": "" },
@@ -260,14 +260,14 @@ impl Store {
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn release(&self, claims: &[(&PartitionId, i64)]) -> Result<(), Error> {
         let statements = claims.iter().map(|(partition, epoch)| {
-            let id = partition.progress_key(&self.group);
+            let id = partition.owned_key(&self.ownership);
             Bson::Document(doc! {
                 "q": { "_id": id, "epoch": *epoch },
                 "u": { "$unset": { "owner": "" } },
             })
         });
         self.own(doc! {
-            "update": PROGRESS,
+            "update": self.ownership.collection(),
             "updates": statements.collect::<Vec<_>>(),
             "writeConcern": { "w": "majority" },
         })

@@ -9,6 +9,8 @@ use super::codes::NAMESPACE_EXISTS;
 use super::{Error, Store, first_batch};
 
 pub(super) const PROGRESS: &str = "progress";
+/// Who works off what is parked of a line.
+pub(super) const LANES: &str = "lanes";
 pub(super) const GROUPS: &str = "groups";
 /// The `_id` of the ledger's own document in [`GROUPS`].
 pub(super) const OWN_LEDGER: &str = "ledger";
@@ -58,7 +60,7 @@ impl Store {
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn create_own_collections(&self) -> Result<(), Error> {
-        for name in [PROGRESS, GROUPS, OWNERS, LEASES, HANDLERS, PARKED, RECORDS] {
+        for name in [PROGRESS, LANES, GROUPS, OWNERS, LEASES, HANDLERS, PARKED, RECORDS] {
             self.create(&self.own, name).await?;
         }
         self.own(doc! {

@@ -54,7 +54,7 @@ pub use parked::{
 };
 pub use plan::{Command, FailedWrite, FaultKind, FaultyCommand, Fence, Marker, MarkerKey, Plan, Reply, WriteError};
 pub use probe::Probed;
-pub use progress::{Advance, Claim, Crash, Crashes, DEATHS_THAT_COUNT, LastRecord, PartitionId, Progress};
+pub use progress::{Advance, Claim, Crash, Crashes, DEATHS_THAT_COUNT, LastRecord, Ownership, PartitionId, Progress};
 pub use query::Query;
 pub use read::{Digest, ReadById, digest};
 pub use reader::Reader;
@@ -92,6 +92,8 @@ pub struct Store {
     data: Arc<str>,
     own: Arc<str>,
     group: Arc<str>,
+    /// For what it claims partitions.
+    ownership: Ownership,
     owner: Arc<Owner>,
     odd: Odd,
 }
@@ -100,14 +102,24 @@ impl Store {
     /// Creates the store without sending anything yet.
     #[must_use]
     pub fn new(wire: Arc<dyn Wire>, options: &Options) -> Self {
+        let group: Arc<str> = Arc::from(options.group.as_str());
         Self {
             wire,
             data: Arc::from(options.database.as_str()),
             own: Arc::from(options.own_database.as_str()),
-            group: Arc::from(options.group.as_str()),
+            ownership: Ownership { group: group.clone(), line: None },
+            group,
             owner: Arc::new(Owner::new(options.owner.clone())),
             odd: Odd::default(),
         }
+    }
+
+    /// Returns the same store for the committer that tries again what is parked of a line. It claims partitions for that
+    /// line, in a name of its own, so that neither's claims end the other's transactions.
+    #[must_use]
+    pub fn of_line(&self, line: i32) -> Self {
+        let ownership = Ownership { line: Some(line), ..self.ownership.clone() };
+        Self { ownership, owner: Arc::new(self.owner.of_line(line)), ..self.clone() }
     }
 
     /// Checks that MongoDB supports transactions, and refuses a server that does not.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bson::{Bson, Document, doc};
@@ -16,7 +16,7 @@ use super::collections::OWNERS;
 use super::deaths::{Lost, RunningThere};
 use super::progress::ProgressId;
 use super::typed::{self, optional_date};
-use super::{DEATHS_THAT_COUNT, Error, PartitionId, Progress, Store};
+use super::{DEATHS_THAT_COUNT, Error, Ownership, PartitionId, Progress, Store};
 use crate::seeded::{self, Bug};
 
 /// How often a process sends a heartbeat.
@@ -24,12 +24,20 @@ pub const BEAT: Duration = Duration::from_secs(1);
 /// How many heartbeats of this process another process must miss to be dead.
 const MISSED: usize = 4;
 
-/// The name under which partitions are claimed, which changes after each abandoned session, and what this process knows
-/// of its own record.
+/// The name under which a committer claims partitions, which changes after each abandoned session, and what its process
+/// knows of its own record.
 #[derive(Debug)]
 pub(super) struct Owner {
-    name: String,
+    process: Arc<ProcessOf>,
+    /// Tells the committers of the process apart: that of the group has an empty tag.
+    tag: String,
     sessions: AtomicU32,
+}
+
+/// What the committers of one process share.
+#[derive(Debug)]
+struct ProcessOf {
+    name: String,
     record: Mutex<Record>,
     ended: AtomicBool,
 }
@@ -43,16 +51,30 @@ struct Record {
 
 impl Owner {
     pub(super) fn new(name: String) -> Self {
-        Self { name, sessions: AtomicU32::new(0), record: Mutex::default(), ended: AtomicBool::new(false) }
+        let process = ProcessOf { name, record: Mutex::default(), ended: AtomicBool::new(false) };
+        Self { process: Arc::new(process), tag: String::new(), sessions: AtomicU32::new(0) }
+    }
+
+    /// Returns the owner of a line's committer in the same process.
+    pub(super) fn of_line(&self, line: i32) -> Self {
+        Self { process: Arc::clone(&self.process), tag: format!("{line}:"), sessions: AtomicU32::new(0) }
     }
 
     pub(super) fn process(&self) -> &str {
-        &self.name
+        &self.process.name
     }
 
-    /// Returns the owner's name in the progress of the partitions that it has claimed.
+    /// Returns the owner's name in the documents of the partitions that it has claimed.
     pub(super) fn name(&self) -> String {
-        format!("{}.{}", self.name, self.sessions.load(Ordering::Relaxed))
+        format!("{}.{}{}", self.process.name, self.tag, self.sessions.load(Ordering::Relaxed))
+    }
+
+    /// Whether a claim that finds this predecessor must end that session. A committer of this process ends only those
+    /// of its own that it has abandoned.
+    fn ends(&self, predecessor: &str, session: &SessionOf) -> bool {
+        let of_this_process = process(predecessor) == self.process.name;
+        let of_this_committer = tag(&session.owner) == self.tag && session.owner != self.name();
+        !of_this_process || of_this_committer
     }
 
     /// Attributes to another owner what a session has left in doubt. The next claim ends that session as it would end a
@@ -62,7 +84,7 @@ impl Owner {
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {
-        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+        self.process.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn beaten(&self, at_ms: i64) {
@@ -81,9 +103,15 @@ impl Owner {
     }
 }
 
-/// Returns the process of an owner's name: the part before the session number.
+/// Returns the process of an owner's name: the part before its committer and session.
 pub(super) fn process(owner: &str) -> &str {
     owner.rsplit_once('.').map_or(owner, |(process, _)| process)
+}
+
+/// Returns the tag of the committer in an owner's name.
+fn tag(owner: &str) -> &str {
+    let session = owner.rsplit_once('.').map_or("", |(_, session)| session);
+    session.find(':').map_or("", |colon| &session[..=colon])
 }
 
 /// A document of `owners`: what a process says of itself.
@@ -126,8 +154,8 @@ struct Running {
 
 impl OwnerDocument {
     /// Returns the delivery of this partition that the process is running, according to its note.
-    pub(super) fn running_of(&self, group: &str, partition: &PartitionId) -> Option<RunningThere> {
-        let running = self.running.as_ref().filter(|running| running.of == partition.progress_id(group))?;
+    pub(super) fn running_of(&self, by: &Ownership, partition: &PartitionId) -> Option<RunningThere> {
+        let running = self.running.as_ref().filter(|running| running.of == partition.owned_id(by))?;
         Some(RunningThere { offset: running.offset, handler: running.handler, retried: running.retried })
     }
 
@@ -175,7 +203,7 @@ impl Store {
         let record: Option<OwnerDocument> = typed::value(OWNERS, reply)?;
         match record.and_then(|record| record.seen_at_ms) {
             Some(at_ms) => self.owner.beaten(at_ms),
-            None if self.owner.ended.load(Ordering::Relaxed) => {}
+            None if self.owner.process.ended.load(Ordering::Relaxed) => {}
             // The record was removed because it was silent for days.
             None => {
                 let sessions = self.owner.record().sessions.clone();
@@ -195,7 +223,7 @@ impl Store {
         (offset, handler): (i64, i32),
         retried: bool,
     ) -> Result<(), Error> {
-        let running = Running { of: partition.progress_id(&self.group), offset, handler, retried };
+        let running = Running { of: partition.owned_id(&self.ownership), offset, handler, retried };
         self.change_record(doc! { "$set": { "running": typed::bson(&running) } }, false).await.map(drop)
     }
 
@@ -212,7 +240,7 @@ impl Store {
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn retire(&self) -> Result<(), Error> {
-        self.owner.ended.store(true, Ordering::Relaxed);
+        self.owner.process.ended.store(true, Ordering::Relaxed);
         self.own(doc! {
             "delete": OWNERS, "deletes": [{ "q": { "_id": self.owner.process() }, "limit": 1 }],
             "writeConcern": { "w": "majority" },
@@ -227,7 +255,7 @@ impl Store {
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn leave(&self) -> Result<(), Error> {
-        self.owner.ended.store(true, Ordering::Relaxed);
+        self.owner.process.ended.store(true, Ordering::Relaxed);
         self.change_record(doc! { "$set": { "ended": true }, "$unset": { "running": "" } }, false).await.map(drop)
     }
 
@@ -236,7 +264,7 @@ impl Store {
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn crash(&self) -> Result<(), Error> {
-        self.owner.ended.store(true, Ordering::Relaxed);
+        self.owner.process.ended.store(true, Ordering::Relaxed);
         self.change_record(doc! { "$set": { "crashed": true } }, false).await.map(drop)
     }
 
@@ -253,10 +281,9 @@ impl Store {
     /// record.
     pub(super) async fn end_sessions_of(&self, owner: &str) -> Result<Option<OwnerDocument>, Error> {
         let record: Option<OwnerDocument> = self.first(OWNERS, doc! { "_id": process(owner) }, None).await?;
-        let current = self.owner.name();
         let recorded = record.iter().flat_map(|record| &record.sessions);
         let sessions: Vec<&Document> =
-            recorded.filter(|session| session.owner != current).map(|session| &session.id).collect();
+            recorded.filter(|session| self.owner.ends(owner, session)).map(|session| &session.id).collect();
         if !sessions.is_empty() && !seeded::on(Bug::SessionsLeft) {
             self.run("admin", &doc! { "killSessions": sessions }).await?;
             tracing::info!(predecessor = owner, "predecessor_sessions_killed");
@@ -332,12 +359,34 @@ mod tests {
     #[test]
     fn a_record_tells_what_runs_of_a_partition() {
         let id = |partition| PartitionId { topic: "t".into(), partition };
-        let running = Running { of: id(2).progress_id("g"), offset: 7, handler: 3, retried: false };
+        let by = |group: &str, line| Ownership { group: group.into(), line };
+        let running = Running { of: id(2).owned_id(&by("g", None)), offset: 7, handler: 3, retried: false };
         let document = doc! { "_id": "o", "running": typed::bson(&running), "seen_at": DateTime::from_millis(5) };
         let record: OwnerDocument = typed::read(OWNERS, document).expect("an owner");
         assert_eq!(record.seen_at_ms, Some(5));
-        assert_eq!(record.running_of("g", &id(2)), Some(RunningThere { offset: 7, handler: 3, retried: false }));
-        assert_eq!(record.running_of("g", &id(1)), None);
-        assert_eq!(record.running_of("h", &id(2)), None);
+        let there = Some(RunningThere { offset: 7, handler: 3, retried: false });
+        assert_eq!(record.running_of(&by("g", None), &id(2)), there);
+        assert_eq!(record.running_of(&by("g", None), &id(1)), None);
+        assert_eq!(record.running_of(&by("h", None), &id(2)), None);
+        assert_eq!(record.running_of(&by("g", Some(4)), &id(2)), None);
+    }
+
+    #[test]
+    fn a_claim_ends_a_dead_process_or_what_its_own_committer_has_abandoned() {
+        let group = Owner::new("me".to_owned());
+        let line = group.of_line(7);
+        line.rename();
+        let ends = |predecessor: &str, owner: &str| {
+            let session = SessionOf { owner: owner.to_owned(), id: Document::new() };
+            (group.ends(predecessor, &session), line.ends(predecessor, &session))
+        };
+        assert_eq!((group.name(), line.name()), ("me.0".to_owned(), "me.7:1".to_owned()));
+        assert_eq!(ends("other.2", "other.0"), (true, true));
+        assert_eq!(ends("other.7:2", "other.0"), (true, true));
+        assert_eq!(ends("me.0", "me.0"), (false, false), "the group's committer uses it");
+        assert_eq!(ends("me.7:0", "me.7:1"), (false, false), "the line's committer uses it");
+        assert_eq!(ends("me.7:0", "me.7:0"), (false, true));
+        group.rename();
+        assert_eq!(ends("me.0", "me.0"), (true, false));
     }
 }

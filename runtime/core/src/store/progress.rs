@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 
+use super::collections::{LANES, PROGRESS};
 use super::typed::{self, optional_date};
 
 use crate::seeded::{self, Bug};
@@ -20,14 +21,23 @@ pub struct PartitionId {
 }
 
 impl PartitionId {
-    /// Returns the `_id` of the partition's progress document in a group.
-    pub(super) fn progress_id(&self, group: &str) -> ProgressId {
-        ProgressId { group: group.to_owned(), topic: self.topic.to_string(), partition: self.partition }
+    /// Returns the `_id` of the document by which a committer owns the partition.
+    pub(super) fn owned_id(&self, by: &Ownership) -> ProgressId {
+        ProgressId {
+            group: by.group.to_string(),
+            topic: self.topic.to_string(),
+            partition: self.partition,
+            line: by.line,
+        }
     }
 
     /// Returns the same in BSON.
-    pub(super) fn progress_key(&self, group: &str) -> Document {
-        doc! { "group": group, "topic": &*self.topic, "partition": self.partition }
+    pub(super) fn owned_key(&self, by: &Ownership) -> Document {
+        let mut key = doc! { "group": &*by.group, "topic": &*self.topic, "partition": self.partition };
+        if let Some(line) = by.line {
+            key.insert("line", line);
+        }
+        key
     }
 }
 
@@ -37,15 +47,38 @@ impl fmt::Display for PartitionId {
     }
 }
 
-/// The `_id` of a partition's progress.
+/// For what a committer owns partitions: to account for a group's records, or to try again what is parked of one line.
+///
+/// The two never wait for each other, because each is fenced by a document of its own: that of the group is in
+/// `progress`, and that of a line is in `lanes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ownership {
+    /// The consumer group.
+    pub group: Arc<str>,
+    /// The line, or none for the group's records.
+    pub line: Option<i32>,
+}
+
+impl Ownership {
+    /// Returns the collection of its documents.
+    pub(super) fn collection(&self) -> &'static str {
+        if self.line.is_some() { LANES } else { PROGRESS }
+    }
+}
+
+/// The `_id` of a document by which a committer owns a partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ProgressId {
     pub(super) group: String,
     pub(super) topic: String,
     pub(super) partition: i32,
+    /// None for the group's records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) line: Option<i32>,
 }
 
-/// A document of `progress`: a partition of a group, its owner, and how far it has come.
+/// A document of `progress`: a partition of a group, its owner, and how far it has come. In a document of `lanes`, which
+/// is of one line, nothing moves, so `next` is always 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     #[serde(rename = "_id")]
@@ -173,7 +206,7 @@ impl Advance {
     /// Returns the statement of an `update` command that takes the step. It matches nothing if another owner has
     /// claimed the partition.
     #[must_use]
-    pub fn statement(&self, group: &str) -> Document {
+    pub fn statement(&self, by: &Ownership) -> Document {
         let mut update = doc! { "$inc": { "commits": 1_i64 } };
         if let Some(last) = &self.last {
             update.insert("$set", doc! { "next": self.to, "last": typed::bson(last) });
@@ -184,7 +217,7 @@ impl Advance {
         if let Some(highest) = self.highest_created_at_ms {
             update.insert("$max", doc! { "highest_created_at": bson::DateTime::from_millis(highest) });
         }
-        let id = self.partition.progress_key(group);
+        let id = self.partition.owned_key(by);
         if seeded::on(Bug::MaxAsFence) {
             return doc! { "q": { "_id": id }, "u": { "$max": { "next": self.to } } };
         }

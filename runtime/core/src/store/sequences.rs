@@ -78,6 +78,9 @@ pub struct Held {
     /// Its sequence. None if no handler received the record.
     #[serde(default)]
     pub sequence: Option<Sequence>,
+    /// The line that its sequence belongs to.
+    #[serde(default)]
+    pub line: Option<i32>,
     /// The handler. None if no handler received the record.
     pub handler: Option<HandlerVersion>,
     /// The record, which `records` has.
@@ -113,6 +116,13 @@ pub struct AttemptTime {
 }
 
 impl Held {
+    /// Returns its line and its sequence. None if no handler received the record.
+    #[must_use]
+    pub fn in_line(&self) -> Option<(i32, Sequence)> {
+        let line = self.line.or_else(|| self.handler.as_ref().map(|handler| handler.id));
+        line.zip(self.sequence)
+    }
+
     /// Returns the partition of its record.
     #[must_use]
     pub fn partition(&self) -> PartitionId {
@@ -209,7 +219,7 @@ fn find(filter: Document, sort: Document, limit: i64) -> Document {
         "filter": filter,
         "sort": sort,
         "projection": {
-            "key": 1, "sequence": 1, "handler": 1, "record": 1, "state": 1, "reason": 1, "attempt": 1,
+            "key": 1, "sequence": 1, "line": 1, "handler": 1, "record": 1, "state": 1, "reason": 1, "attempt": 1,
             "failed_at": 1, "attempts.at": 1, "attempts.after_ms": 1, "holds": 1, "request": 1,
         },
         "limit": limit, "batchSize": i32::MAX, "singleBatch": true,

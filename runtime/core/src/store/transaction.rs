@@ -8,7 +8,7 @@ use bson::{Bson, Document, RawArrayBuf, RawBson, RawDocumentBuf, cstr, doc, rawd
 use serde::Serialize;
 
 use super::codes::{DUPLICATE_KEY, WRITE_CONFLICT};
-use super::collections::{GROUPS, PARKED, PROGRESS, RECORDS};
+use super::collections::{GROUPS, PARKED, RECORDS};
 use super::command::run;
 use super::live::Live;
 use super::plan::advances;
@@ -27,6 +27,8 @@ const HANDLERS_TIME: Duration = Duration::from_secs(10);
 const KEPT_BYTES: usize = 12 << 20;
 /// How often a commit with an unknown result is sent before a claim has to settle it.
 const COMMIT_TRIES: u32 = 3;
+/// How often an abort is sent that is not answered.
+const ABORT_TRIES: u32 = 3;
 
 /// The session in which a group's transactions run, one after another.
 #[derive(Debug)]
@@ -179,13 +181,14 @@ impl Session {
     /// change its document: an update without effect takes no conflict with another owner's.
     async fn advance(&self, fences: &[Fence]) -> Result<(), Reply> {
         let statements: Vec<Bson> =
-            advances(fences).map(|advance| Bson::Document(advance.statement(&self.store.group))).collect();
+            advances(fences).map(|advance| Bson::Document(advance.statement(&self.store.ownership))).collect();
         let partitions = statements.len() as u64;
         if partitions == 0 {
             return Ok(());
         }
-        let command = raw(&doc! { "update": PROGRESS, "updates": statements })?;
-        let reply = self.own(PROGRESS, command).await?;
+        let collection = self.store.ownership.collection();
+        let command = raw(&doc! { "update": collection, "updates": statements })?;
+        let reply = self.own(collection, command).await?;
         if matched(&reply) == partitions { Ok(()) } else { Err(Reply::LostClaim) }
     }
 
@@ -384,11 +387,14 @@ impl Session {
         }
     }
 
-    /// Nothing depends on this. A transaction that is not aborted ends by MongoDB's own time limit, or with the next
-    /// transaction of the session.
+    /// A transaction that is not aborted ends with the next one of the session, or by MongoDB's own time limit of a
+    /// minute. It would hold up the next claim of its partitions for as long, so this is tried more than once.
     async fn abort(&self) {
-        if let Err(error) = self.session.abort().await {
-            tracing::debug!(%error, "abort_failed");
+        for _ in 0..ABORT_TRIES {
+            match self.session.abort().await {
+                Err(error) if error.code.is_none() && !error.abandoned => tracing::debug!(%error, "abort_failed"),
+                _ => return,
+            }
         }
     }
 }

@@ -4,6 +4,7 @@
 //! lets it. MongoDB holds no documents and accepts everything unless the test says otherwise.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::{poll_fn, ready};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,7 +18,8 @@ use super::super::decoder::Decoder;
 use super::super::entry::{Entry, Item};
 use super::super::handlers::Handlers;
 use super::super::hop::{Done, Hop, Later, Said, Work};
-use super::super::retries::Retries;
+use super::super::lane::Lanes;
+use super::super::lines::Lines;
 use super::super::samples_test::{self, ledger, partition};
 use super::guests::Guests;
 use super::mongo::{Line, Mongo};
@@ -143,14 +145,32 @@ fn store(mongo: &Arc<Mongo>) -> Store {
     Store::new(Arc::new(Line(Arc::clone(mongo))), &options)
 }
 
+/// The tasks of lanes.
+#[derive(Default)]
+struct Tasks(Mutex<Vec<Later<'static, ()>>>);
+
+impl fmt::Debug for Tasks {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Tasks")
+    }
+}
+
+impl Lanes for Tasks {
+    fn start(&self, lane: Later<'static, ()>) {
+        lock(&self.0).push(lane);
+    }
+}
+
 /// Returns what looks for parked deliveries, on a MongoDB that has none.
-pub(super) fn retries() -> (Retries, Health, Ticks) {
+pub(super) fn lines() -> (Arc<Lines>, Health, Ticks) {
     let (clock, health) = (Ticks::default(), Health::new());
     let store = store(&Arc::new(Mongo::new(clock.clone())));
     let telemetry = Telemetry { metrics: Metrics::new(), health: health.clone() };
     let guests = Arc::new(Guests::new(clock.clone()));
     let context = Context::new(store, ledger(1_000_000), Arc::new(clock.clone()), telemetry, Arc::default());
-    (Retries::new(Arc::new(context), guests.clone(), guests), health, clock)
+    let settings = CommitterSettings { ledger: ledger(1_000_000), batch_size: BATCH };
+    let lanes = Arc::new(Tasks::default());
+    (Arc::new(Lines::new(Arc::new(context), (guests.clone(), guests), &settings, lanes)), health, clock)
 }
 
 /// A committer that owns one partition, with everything that it meets.
@@ -161,6 +181,7 @@ pub(super) struct World {
     give_up: Arc<AtomicBool>,
     queue: Arc<Queue>,
     running: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    lanes: Arc<Tasks>,
     sent: i64,
 }
 
@@ -170,21 +191,22 @@ impl World {
         let mongo = Arc::new(Mongo::new(clock.clone()));
         let store = store(&mongo);
         let (health, handlers) = (Health::new(), Arc::new(Guests::new(clock.clone())));
+        let lanes = Arc::new(Tasks::default());
         let running = {
             let (store, clock) = (store.clone(), Arc::new(clock.clone()));
             let telemetry = Telemetry { metrics: Metrics::new(), health: health.clone() };
-            let (queue, give_up) = (Arc::clone(&queue), Arc::clone(&give_up));
+            let (queue, give_up, lanes) = (Arc::clone(&queue), Arc::clone(&give_up), Arc::clone(&lanes));
             async move {
                 let session = store.session().await.expect("mongodb takes it");
                 let settings = CommitterSettings { ledger: ledger(1_000_000), batch_size: BATCH };
                 let handlers: (Arc<dyn Handlers>, Arc<dyn Decoder>) = (handlers.clone(), handlers);
-                let committer = Committer::new(store, session, handlers, settings, clock, telemetry, give_up);
+                let committer = Committer::new(store, session, handlers, &settings, clock, telemetry, (give_up, lanes));
                 committer.run(&*queue).await;
             }
         };
         let claim = Claim { highest_created_at_ms: Some(5), ..Claim::new(1, 0) };
         lock(&queue.works).push_back(Work::Own(vec![(partition(), claim)]));
-        Self { mongo, clock, health, give_up, queue, running: Some(Box::pin(running)), sent: 0 }
+        Self { mongo, clock, health, give_up, queue, running: Some(Box::pin(running)), lanes, sent: 0 }
     }
 
     /// Gives it some work.
@@ -217,9 +239,16 @@ impl World {
     pub(super) fn go_on(&mut self) {
         for _ in 0..POLLS {
             let Some(running) = &mut self.running else { return };
-            if running.as_mut().poll(&mut task::Context::from_waker(Waker::noop())).is_ready() {
+            let context = &mut task::Context::from_waker(Waker::noop());
+            if running.as_mut().poll(context).is_ready() {
                 self.running = None;
             }
+            // A lane that is polled may start another one.
+            let lanes = std::mem::take(&mut *lock(&self.lanes.0));
+            let left =
+                lanes.into_iter().filter_map(|mut lane| lane.as_mut().poll(context).is_pending().then_some(lane));
+            let left: Vec<_> = left.collect();
+            lock(&self.lanes.0).extend(left);
         }
     }
 

@@ -1,0 +1,285 @@
+//! What is parked of each line, and the lanes that work it off. Pure.
+//!
+//! The group's committer judges every record. It parks what fails and what waits behind that, and never tries it again.
+//! The lane of its line does, in a task of its own, so whatever is parked delays no record.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::select;
+
+use super::batch::Batch;
+use super::committer::{Committer, CommitterSettings};
+use super::context::{Context, GivenUp, PAUSE};
+use super::decoder::Decoder;
+use super::entry::Entry;
+use super::faults::Faults;
+use super::handlers::Handlers;
+use super::in_flight::Heads;
+use super::lane::{Lane, Lanes};
+use super::passage::Passage;
+use super::retries::{ASK, Busy, Retries};
+use crate::seeded::{self, Bug};
+use crate::store::{Error, Held, PartitionId, Sequence};
+use crate::telemetry::health::MONGODB;
+
+/// What the group's committer and the lanes of its process share.
+#[derive(Debug)]
+pub(super) struct Lines {
+    pub(super) context: Arc<Context>,
+    pub(super) faults: Arc<Faults>,
+    pub(super) handlers: Arc<dyn Handlers>,
+    pub(super) passage: Passage,
+    decoder: Arc<dyn Decoder>,
+    settings: CommitterSettings,
+    lanes: Arc<dyn Lanes>,
+    /// What somebody asks for about records that no handler received. The group's committer does it.
+    pub(super) without_line: Arc<Retries>,
+    known: Mutex<Known>,
+    /// A lane has panicked, after which nothing of its line would go on.
+    is_broken: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    by_line: BTreeMap<i32, Arc<Lane>>,
+    /// The partitions of the group's committer, with the epochs of its claims.
+    owned: BTreeMap<PartitionId, i64>,
+    /// MongoDB's clock, and when it was heard.
+    heard: Option<(i64, Duration)>,
+    asked: Option<Duration>,
+    /// Before this time, MongoDB is not asked again, because it did not answer.
+    not_before: Duration,
+}
+
+impl Lines {
+    pub(super) fn new(
+        context: Arc<Context>,
+        (handlers, decoder): (Arc<dyn Handlers>, Arc<dyn Decoder>),
+        settings: &CommitterSettings,
+        lanes: Arc<dyn Lanes>,
+    ) -> Self {
+        let retries = Retries::new(Arc::clone(&context), Arc::clone(&handlers), Arc::clone(&decoder));
+        Self {
+            faults: Arc::new(Faults::new(Arc::clone(&context))),
+            passage: Passage::default(),
+            without_line: Arc::new(retries),
+            known: Mutex::default(),
+            is_broken: AtomicBool::new(false),
+            context,
+            handlers,
+            decoder,
+            settings: settings.clone(),
+            lanes,
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn all(&self) -> Vec<Arc<Lane>> {
+        self.known().by_line.values().cloned().collect()
+    }
+
+    /// Reads what is held in a partition that the group's committer has just claimed. Must be called before a record of
+    /// it is judged.
+    pub(super) async fn own(self: &Arc<Self>, partition: &PartitionId, epoch: i64) -> Result<(), GivenUp> {
+        self.forget(partition);
+        let heads = loop {
+            if seeded::on(Bug::HeldNotRead) {
+                break Vec::new();
+            }
+            match self.context.store.heads(partition).await {
+                Ok(heads) => break heads,
+                Err(error) => self.context.wait(PAUSE, &error.to_string()).await?,
+            }
+        };
+        for head in &heads {
+            if let Some((line, _)) = head.in_line() {
+                self.lane(line).retries.found(partition, head);
+            }
+        }
+        self.known().owned.insert(partition.clone(), epoch);
+        for lane in self.all() {
+            lane.own(partition, epoch);
+            lane.wake();
+        }
+        Ok(())
+    }
+
+    /// Forgets a partition, because it was given back or its claim was lost.
+    pub(super) fn forget(&self, partition: &PartitionId) {
+        self.known().owned.remove(partition);
+        self.without_line.forget(partition);
+        for lane in self.all() {
+            lane.disown(partition);
+        }
+    }
+
+    /// Has the lanes end their work on partitions, because they will be given back. Their records are still judged by
+    /// what is held.
+    pub(super) fn rest(&self, partitions: &[PartitionId]) {
+        self.without_line.rest(partitions);
+        for lane in self.all() {
+            lane.rest(partitions);
+        }
+    }
+
+    /// Whether the lanes have done that.
+    pub(super) fn have_rested(&self, partitions: &[PartitionId]) -> bool {
+        self.all().iter().all(|lane| lane.has_rested(partitions))
+    }
+
+    /// Whether anything is held.
+    pub(super) fn hold_any(&self) -> bool {
+        self.all().iter().any(|lane| lane.retries.any())
+    }
+
+    /// Whether the sequence of a line is held.
+    pub(super) fn hold(&self, line: i32, sequence: Sequence) -> bool {
+        self.known().by_line.get(&line).is_some_and(|lane| lane.retries.holds(sequence))
+    }
+
+    /// Notes what a batch has parked, released or failed again. It is committed.
+    pub(super) fn committed(self: &Arc<Self>, batch: &Batch) {
+        for (line, partition, sequence, goes) in batch.goes_on() {
+            let lane = self.lane(line);
+            lane.retries.note(&partition, sequence, goes);
+            lane.wake();
+        }
+    }
+
+    /// Returns MongoDB's clock as far as this process can tell, in milliseconds since 1970, if it has been heard.
+    pub(super) fn now_ms(&self) -> Option<i64> {
+        let (at_ms, heard) = self.known().heard?;
+        let since = self.context.clock.elapsed().saturating_sub(heard);
+        Some(at_ms.saturating_add(i64::try_from(since.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// Looks from time to time for what somebody has asked for. While no records come, nothing else asks MongoDB.
+    pub(super) async fn hear(self: &Arc<Self>) {
+        let elapsed = self.context.clock.elapsed();
+        {
+            let mut known = self.known();
+            let is_due = known.asked.is_none_or(|asked| elapsed.saturating_sub(asked) >= ASK);
+            if !is_due || elapsed < known.not_before {
+                return;
+            }
+            known.asked = Some(elapsed);
+        }
+        if let Err(error) = self.try_hear().await {
+            tracing::debug!(%error, "requests_not_read");
+            self.context.health.waiting_for(MONGODB, error.to_string());
+            let mut known = self.known();
+            known.not_before = self.context.clock.elapsed() + PAUSE;
+            known.asked = None;
+        }
+    }
+
+    async fn try_hear(self: &Arc<Self>) -> Result<(), Error> {
+        let (requests, now_ms) = self.context.store.requested().await?;
+        self.context.health.found(MONGODB);
+        let heard = now_ms.map(|now_ms| (now_ms, self.context.clock.elapsed()));
+        let mut by_line: BTreeMap<Option<i32>, Vec<Held>> = BTreeMap::new();
+        {
+            let mut known = self.known();
+            known.heard = heard.or(known.heard);
+            for held in requests {
+                if known.owned.contains_key(&held.partition()) {
+                    by_line.entry(held.in_line().map(|(line, _)| line)).or_default().push(held);
+                }
+            }
+        }
+        for line in by_line.keys().copied().flatten() {
+            self.lane(line);
+        }
+        self.without_line.ask(by_line.remove(&None).unwrap_or_default());
+        for lane in self.all() {
+            lane.retries.hear(heard);
+            let requests = by_line.remove(&Some(lane.line)).unwrap_or_default();
+            let any = !requests.is_empty();
+            lane.retries.ask(requests);
+            if any {
+                lane.wake();
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns what the group's committer itself is to try now, and looks for what somebody has asked for.
+    pub(super) async fn due(self: &Arc<Self>, claims: &Heads, busy: &Busy, most: usize) -> Vec<Entry> {
+        self.hear().await;
+        self.without_line.due(claims, busy, most).await
+    }
+
+    /// Returns the lane of a line, which is started if it does not run yet.
+    fn lane(self: &Arc<Self>, number: i32) -> Arc<Lane> {
+        if let Some(lane) = self.known().by_line.get(&number) {
+            return Arc::clone(lane);
+        }
+        let context = Arc::new(self.context.of_line(number));
+        let (handlers, decoder) = (Arc::clone(&self.handlers), Arc::clone(&self.decoder));
+        let lane = Arc::new(Lane::new(number, Retries::new(Arc::clone(&context), handlers, decoder)));
+        {
+            let mut known = self.known();
+            lane.retries.hear(known.heard);
+            for (partition, epoch) in &known.owned {
+                lane.own(partition, *epoch);
+            }
+            known.by_line.insert(number, Arc::clone(&lane));
+        }
+        tracing::debug!(line = number, "lane_started");
+        self.lanes.start(Box::pin(Arc::clone(self).run(Arc::clone(&lane), context)));
+        lane
+    }
+
+    /// Runs a lane until it is ended.
+    async fn run(self: Arc<Self>, lane: Arc<Lane>, context: Arc<Context>) {
+        let _panics = Panics(Arc::clone(&self));
+        let session = loop {
+            match context.store.session().await {
+                Ok(session) => break session,
+                // Without it, nothing of the line goes on, so it is opened whatever is to be given up.
+                Err(error) => {
+                    context.health.waiting_for(MONGODB, error.to_string());
+                    context.clock.sleep(PAUSE).await;
+                }
+            }
+        };
+        let committer =
+            Committer::of_lane(Arc::clone(&self), (Arc::clone(&lane), Arc::clone(&context)), session, &self.settings);
+        let committing = pin!(committer.run(&*lane));
+        let keeping = pin!(lane.keep(&context, &self.context.store));
+        select(committing, keeping).await;
+    }
+
+    /// Ends the lanes.
+    pub(super) fn end(&self) {
+        for lane in self.all() {
+            lane.end();
+        }
+    }
+
+    /// Fails as a lane has failed.
+    ///
+    /// # Panics
+    /// If a lane has panicked.
+    pub(super) fn check(&self) {
+        assert!(!self.is_broken.load(Ordering::Relaxed), "a lane has panicked");
+    }
+}
+
+/// Notes that a lane panics.
+struct Panics(Arc<Lines>);
+
+impl Drop for Panics {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.is_broken.store(true, Ordering::Relaxed);
+        }
+    }
+}
