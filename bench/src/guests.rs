@@ -74,6 +74,11 @@ pub fn call(event: &Arc<Event>, reader: &Reader) -> Call {
         handler: HandlerKey { id: Arc::from("1"), generation: 1, installation: Installation::default() },
         attempt: 1,
         now_ms: 1_700_000_001_456,
-        mode: Mode::Batch { reader: reader.clone(), pending: Arc::default(), committing: Arc::default() },
+        mode: Mode::Batch {
+            reader: reader.clone(),
+            pending: Arc::default(),
+            committing: Arc::default(),
+            patience: None,
+        },
     }
 }

@@ -152,6 +152,7 @@ pub fn component(data: &[u8]) -> Option<usize> {
             reader: world.reader.clone(),
             pending: Arc::new(Pending::default()),
             committing: Arc::default(),
+            patience: None,
         };
         let call = Call {
             event: Arc::new(some_event()),

@@ -41,6 +41,8 @@ pub(crate) struct Simulated {
     routes: Routes,
     kernel: Kernel,
     lingers: Arc<Mutex<Option<i32>>>,
+    /// Nothing sends its lines away.
+    is_quick: bool,
     /// Ends the process at once.
     die: Box<dyn Fn() + Send + Sync>,
 }
@@ -66,7 +68,8 @@ impl Simulated {
                 routes.register(kind.name(), handler);
             }
         }
-        Self { routes, kernel, lingers, die }
+        let is_quick = kernel.chance(500);
+        Self { routes, kernel, lingers, is_quick, die }
     }
 
     async fn handle(&self, to: i32, event: &Event, attempt: u32, view: &mut View) -> Result<(), Verdict> {
@@ -149,6 +152,21 @@ impl Simulated {
         }
     }
 
+    /// Returns how long a delivery runs besides what it does.
+    fn takes(&self, event: &Event) -> Duration {
+        if lock(&self.lingers).is_some_and(|partition| is_of(event, partition)) {
+            self.kernel.count("fault: a handler takes seconds");
+            self.kernel.between(1_000, 4_000)
+        } else if !self.is_quick && self.kernel.chance(5) {
+            self.kernel.count("fault: a handler is slow");
+            self.kernel.between(260, 900)
+        } else if self.kernel.chance(100) {
+            self.kernel.between(1, 30)
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// Asks for an effect for every second event, so that the rest of its delivery runs in a transaction.
     async fn some_alone(&self, view: &mut View, number: i64) -> Result<(), Verdict> {
         if number % 2 == 0 {
@@ -195,16 +213,21 @@ impl Handlers for Simulated {
     ) -> Later<'a, Run> {
         Box::pin(async move {
             let is_alone = matches!(mode, Mode::Alone(_));
+            let patience = mode.patience().filter(|_| !self.is_quick);
             let mut view = View::new(mode);
-            if lock(&self.lingers).is_some_and(|partition| is_of(&event, partition)) {
-                self.kernel.count("fault: a handler takes seconds");
-                self.kernel.sleep(self.kernel.between(1_000, 4_000)).await;
-            } else if self.kernel.chance(100) {
-                self.kernel.sleep(self.kernel.between(1, 30)).await;
-            }
-            let verdict = match self.handle(to.id, &event, attempt, &mut view).await {
-                Ok(()) => Verdict::Accepted,
-                Err(verdict) => verdict,
+            let takes = self.takes(&event);
+            let verdict = if let Some(patience) = patience.filter(|patience| takes > *patience) {
+                self.kernel.count("outcome: a line sent away");
+                self.kernel.sleep(patience).await;
+                Verdict::Slow
+            } else {
+                if !takes.is_zero() {
+                    self.kernel.sleep(takes).await;
+                }
+                match self.handle(to.id, &event, attempt, &mut view).await {
+                    Ok(()) => Verdict::Accepted,
+                    Err(verdict) => verdict,
+                }
             };
             match verdict {
                 Verdict::NeedsCommit => self.kernel.count("outcome: needs a commit"),

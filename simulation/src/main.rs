@@ -75,11 +75,12 @@ const ENOUGH: usize = 200;
 const KEPT_AT_ONCE: usize = 10;
 
 /// Every count that a run without bugs must have seen.
-const MUST_HAPPEN: [&str; 77] = [
+const MUST_HAPPEN: [&str; 80] = [
     "case: topics by a pattern",
     "fault: a commit conflicts",
     "fault: a delivery kills the host",
     "fault: a hand-over's offsets are not committed",
+    "fault: a handler is slow",
     "fault: a handler takes seconds",
     "fault: a new partition begins with an old event",
     "fault: a read takes too long",
@@ -122,6 +123,8 @@ const MUST_HAPPEN: [&str; 77] = [
     "outcome: a claim came too late",
     "outcome: a document deleted",
     "outcome: a drop waited",
+    "outcome: a lane started",
+    "outcome: a line sent away",
     "outcome: a read ended a batch",
     "outcome: a read was changed",
     "outcome: an event alone with two handlers",

@@ -1,5 +1,7 @@
 //! Counts in the aggregate's document of `tallies` and appends the payload's `number` to what it has `seen`. So an
-//! event that is lost, applied twice or out of order shows.
+//! event that is lost, applied twice or out of order shows. Sleeps for `nap_ms` before.
+
+use std::time::Duration;
 
 use weir_sdk::prelude::*;
 
@@ -7,6 +9,7 @@ use weir_sdk::prelude::*;
 #[serde(default)]
 struct Payload {
     number: i64,
+    nap_ms: u64,
 }
 
 struct Tallies;
@@ -18,7 +21,10 @@ impl Handler for Tallies {
     const DESCRIPTION: &str = "Counts in the aggregate's document and appends the payload's `number` to it.";
 
     fn handle(&self, event: Event<Payload>) -> Result {
-        let seen = event.payload.number;
+        let Payload { number: seen, nap_ms } = event.payload;
+        if nap_ms > 0 {
+            std::thread::sleep(Duration::from_millis(nap_ms));
+        }
         let update = doc! { "$inc": { "n": 1 }, "$push": { "seen": seen } };
         collection("tallies").upsert().update_one(doc! { "_id": event.aggregate_id }, update)?;
         Ok(())

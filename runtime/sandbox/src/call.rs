@@ -10,7 +10,7 @@ use super::{Engine, Limits, Reason, backtrace, trap};
 use crate::host::{Budget, EventHandler, EventHandlerPre, Scene, Seed, State, exports, types};
 use weir_core::call::{Action, Failure, HandlerKey, Installation, LogLine, Stop, StopKind, Verdict};
 use weir_core::cut;
-use weir_core::documents::Grants;
+use weir_core::documents::{Grants, Mode};
 use weir_core::event::Event;
 
 /// Units of fuel after which a call yields to other work.
@@ -129,7 +129,12 @@ fn ended<T>(store: Store<State>, result: Result<T, (Verdict, Option<wasmtime::Er
 
 /// Passes an event to the component's `handle`.
 pub(super) async fn handle(caller: &Caller, limits: &Limits, scene: Scene, event: &Event) -> Ended<Verdict> {
-    let state = State::new(scene, caller.budget.clone());
+    let patience = scene.mode.as_ref().and_then(Mode::patience).filter(|patience| *patience < caller.budget.deadline);
+    let mut budget = caller.budget.clone();
+    if let Some(patience) = patience {
+        (budget.deadline, budget.others_wait) = (patience, true);
+    }
+    let state = State::new(scene, budget);
     if let Some(stop) = too_large(event, limits.event_bytes) {
         let running = Duration::ZERO;
         let result = Err(Verdict::Stopped(stop));

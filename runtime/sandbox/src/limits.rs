@@ -105,6 +105,7 @@ impl Limits {
     pub(super) fn budget(&self) -> Budget {
         Budget {
             deadline: Duration::from_millis(self.deadline_ms),
+            others_wait: false,
             deadline_name: "deadline_ms",
             documents: Duration::from_millis(self.documents_ms),
             memory_bytes: self.memory_bytes,

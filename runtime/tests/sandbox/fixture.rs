@@ -105,7 +105,12 @@ pub(crate) async fn call_after(event: Event, pending: Pending) -> Call {
         handler: HandlerKey { id: "7".into(), generation: 1, installation: Installation::default() },
         attempt: 3,
         now_ms: 1_700_000_001_456,
-        mode: Mode::Batch { reader: no_mongodb().await, pending: Arc::new(pending), committing: Arc::default() },
+        mode: Mode::Batch {
+            reader: no_mongodb().await,
+            pending: Arc::new(pending),
+            committing: Arc::default(),
+            patience: None,
+        },
     }
 }
 

@@ -50,7 +50,7 @@ async fn a_handler_that_goes_on_after_a_refusal_is_parked() {
 async fn takes_too_long(how: &str) {
     let world = World::new(2).await;
     world.handlers(&["takes-long", "echo"]);
-    world.toml("[handlers.takes-long]\ndocuments_ms = 300\nhost_calls = 1000000\nfuel = 100000000000\n");
+    world.toml("[handlers.takes-long]\ndocuments_ms = 100\nhost_calls = 1000000\nfuel = 100000000000\n");
     large(&world).await;
     let bad = row("TakesLong", "a", json!({ "how": how }));
     let (host, parked) = parks(&world, &[], &bad, "slow").await;

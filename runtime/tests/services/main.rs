@@ -20,6 +20,7 @@ mod reads;
 mod records;
 mod refused;
 mod retries;
+mod slow;
 mod stalls;
 mod starts;
 mod topics;

@@ -149,11 +149,14 @@ async fn run_alone(caller: &Caller, batch: &mut Batch, live: &Live) -> Try {
                 let reply = live.ended().unwrap_or_else(|| Reply::Transient(fault.message.clone()));
                 return Try::Faulty(next, fault, reply);
             }
-            Next::Cut(why) | Next::Alone(why) => {
-                let why = format!("in a transaction of its own: {why}");
-                return Try::Faulty(next, Fault::of_host(why.clone()), Reply::Transient(why));
-            }
+            Next::SendAway => return unexpected(next, "it ran for too long, although nobody waits for it"),
+            Next::Cut(why) | Next::Alone(why) => return unexpected(next, why),
         }
     }
     Try::Ready
+}
+
+fn unexpected(at: DeliveryRef, why: &str) -> Try {
+    let why = format!("in a transaction of its own: {why}");
+    Try::Faulty(at, Fault::of_host(why.clone()), Reply::Transient(why))
 }

@@ -33,6 +33,8 @@ pub enum Next {
     Cut(&'static str),
     /// Run the event, which is the first of the batch, alone in a transaction.
     Alone(&'static str),
+    /// The line of this delivery is to be sent away.
+    SendAway,
 }
 
 /// The facts that decide, together with the event itself, whether it is run and for whom.
@@ -50,7 +52,8 @@ pub struct Judge<'a> {
     pub floors: &'a Floors,
     /// MongoDB's clock, in milliseconds since 1970, if MongoDB has told it.
     pub now_ms: Option<i64>,
-    /// Tells whether a sequence of a line is held by what was parked before. None if nothing is held.
+    /// Tells whether a sequence of a line is held, by what was parked before or because the line is away. None if nothing
+    /// is held.
     pub held: Option<&'a dyn Fn(i32, Sequence) -> bool>,
 }
 
@@ -273,6 +276,15 @@ impl Batch {
         self.deliveries().find(|(found, _)| *found == at).map(|(_, delivery)| Arc::clone(&delivery.handler))
     }
 
+    /// Has the deliveries of a line wait that have not run yet, because the line was sent away.
+    pub(super) fn sent_away(&mut self, line: i32) {
+        for delivery in self.slots.iter_mut().flat_map(|slot| slot.fate.deliveries_mut()) {
+            if delivery.handler.line == line && delivery.outcome.is_none() {
+                delivery.waits = true;
+            }
+        }
+    }
+
     /// Returns the pending writes of the deliveries that succeeded.
     #[must_use]
     pub fn pending(&self) -> Arc<Pending> {
@@ -285,6 +297,7 @@ impl Batch {
             Decision::Again(fault) => return Next::Again(fault),
             Decision::NeedsCommit => return self.cut_before(at, "a read of what is pending"),
             Decision::NeedsAlone(why) => return self.cut_before(at, why),
+            Decision::SendAway => return Next::SendAway,
             Decision::Accept if self.is_too_much(at, &writes) => {
                 Outcome::Failed(Box::new(Failure::too_large(format!(
                     "the deliveries of one event are committed together, and with this one they would write more than {} MiB",

@@ -147,6 +147,7 @@ impl Committer {
                     None => return,
                 },
             };
+            self.weigh(true);
             let alone = now.alone.is_some() || self.transactor.always_changed();
             ready = if alone { self.alone(now, hop).await } else { self.batch(now, hop).await };
         }
@@ -156,6 +157,7 @@ impl Committer {
     async fn first(&mut self, hop: &dyn Hop) -> Option<Ready> {
         loop {
             self.lines.check();
+            self.give_way().await;
             self.drop_unclaimed();
             self.tell(hop, None).await;
             self.say_rests(hop).await;
@@ -175,6 +177,7 @@ impl Committer {
             };
             if self.backlog.is_empty() && parked.is_empty() {
                 self.spent = None;
+                self.weigh(false);
                 match select(hop.next(), self.context.clock.sleep(self.wait())).await {
                     Either::Left((work, _)) => self.take(work?, hop).await,
                     Either::Right(_) => {}
@@ -188,6 +191,23 @@ impl Committer {
                 Ok(ready) => return Some(ready),
                 Err(GivenUp) => self.forget(&partitions, count),
             }
+        }
+    }
+
+    /// Has a lane pause if it has taken much of the processor.
+    async fn give_way(&self) {
+        let Some(lane) = &self.lane else { return };
+        let pause = self.lines.pause_after(lane.take_computed());
+        if !pause.is_zero() {
+            self.context.clock.sleep(pause).await;
+        }
+    }
+
+    /// Decides which lines are away. `is_busy` says whether records wait to be committed.
+    fn weigh(&self, is_busy: bool) {
+        if self.lane.is_none() {
+            self.lines.is_busy(is_busy);
+            self.lines.weigh();
         }
     }
 
@@ -295,8 +315,12 @@ impl Committer {
         self.backlog.put_first(batch.take_behind());
         let claims = &self.transactor.claims;
         let heads = heads_after(claims, batch.advances(claims).iter());
-        let count = batch.of_log();
+        let (count, line) = (batch.of_log(), batch.first_handler().map(|handler| handler.line));
+        let begun = self.context.clock.elapsed();
         let finished = self.transactor.alone(&caller, &mut batch).await;
+        if let Some(line) = line.filter(|_| self.lane.is_none()) {
+            self.lines.took(line, self.context.clock.elapsed().saturating_sub(begun));
+        }
         let left = self.left(&finished, batch, count);
         self.conclude(left, &heads, hop).await;
         None

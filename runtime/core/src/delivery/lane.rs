@@ -39,6 +39,8 @@ pub(super) struct Lane {
     pub(super) line: i32,
     pub(super) retries: Arc<Retries>,
     state: Mutex<State>,
+    /// How long its handlers have computed since it last paused.
+    computed: Mutex<Duration>,
     for_committer: Signal,
     for_keeper: Signal,
 }
@@ -117,7 +119,14 @@ impl State {
 impl Lane {
     pub(super) fn new(line: i32, retries: Retries) -> Self {
         let (for_committer, for_keeper) = Default::default();
-        Self { line, retries: Arc::new(retries), state: Mutex::default(), for_committer, for_keeper }
+        Self {
+            line,
+            retries: Arc::new(retries),
+            state: Mutex::default(),
+            computed: Mutex::default(),
+            for_committer,
+            for_keeper,
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -165,6 +174,16 @@ impl Lane {
         drop(state);
         self.for_committer.give();
         self.for_keeper.give();
+    }
+
+    /// Notes how long a handler has computed.
+    pub(super) fn computed(&self, time: Duration) {
+        *self.computed.lock().unwrap_or_else(PoisonError::into_inner) += time;
+    }
+
+    /// Returns how long its handlers have computed since it was last asked.
+    pub(super) fn take_computed(&self) -> Duration {
+        std::mem::take(&mut *self.computed.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Ends the lane's task.

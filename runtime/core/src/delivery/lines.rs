@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::select;
 
+use super::away::{Away, Cause, PATIENCE};
 use super::batch::Batch;
 use super::committer::{Committer, CommitterSettings};
 use super::context::{Context, GivenUp, PAUSE};
@@ -26,6 +27,9 @@ use crate::seeded::{self, Bug};
 use crate::store::{Error, Held, PartitionId, Sequence};
 use crate::telemetry::health::MONGODB;
 
+/// The longest pause of a lane while others wait.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 /// What the group's committer and the lanes of its process share.
 #[derive(Debug)]
 pub(super) struct Lines {
@@ -39,6 +43,11 @@ pub(super) struct Lines {
     /// What somebody asks for about records that no handler received. The group's committer does it.
     pub(super) without_line: Arc<Retries>,
     known: Mutex<Known>,
+    away: Mutex<Away>,
+    /// There are several lines, so that one waits for another.
+    is_shared: bool,
+    /// The group's committer has records to commit.
+    is_busy: AtomicBool,
     /// A lane has panicked, after which nothing of its line would go on.
     is_broken: AtomicBool,
 }
@@ -68,6 +77,9 @@ impl Lines {
             passage: Passage::default(),
             without_line: Arc::new(retries),
             known: Mutex::default(),
+            away: Mutex::default(),
+            is_shared: !handlers.routes().is_one_line(),
+            is_busy: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
             context,
             handlers,
@@ -134,14 +146,84 @@ impl Lines {
         self.all().iter().all(|lane| lane.has_rested(partitions))
     }
 
-    /// Whether anything is held.
+    /// Whether anything is held, or any line is away.
     pub(super) fn hold_any(&self) -> bool {
-        self.all().iter().any(|lane| lane.retries.any())
+        self.all().iter().any(|lane| lane.retries.any()) || !self.away().is_empty()
     }
 
-    /// Whether the sequence of a line is held.
+    /// Whether the sequence of a line is held, or the line is away.
     pub(super) fn hold(&self, line: i32, sequence: Sequence) -> bool {
-        self.known().by_line.get(&line).is_some_and(|lane| lane.retries.holds(sequence))
+        self.known().by_line.get(&line).is_some_and(|lane| lane.retries.holds(sequence)) || self.away().has(line)
+    }
+
+    fn away(&self) -> MutexGuard<'_, Away> {
+        self.away.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the group's committer wait no longer for the handlers of a line.
+    pub(super) fn send_away(&self, line: i32, cause: Cause) {
+        if self.away().send(line, self.context.clock.elapsed()) {
+            let hint = "their events wait in parked and are handled in their order, so nobody else waits for them";
+            let cause = cause.as_str();
+            let handlers = self.handlers.routes().of_line(line).join(", ");
+            tracing::warn!(line, handlers, cause, hint, "line_sent_away");
+            self.show_away(line, true);
+        }
+    }
+
+    /// Returns how long the group's committer waits for a delivery. None if nobody else waits.
+    pub(super) fn patience(&self) -> Option<Duration> {
+        self.is_shared.then_some(PATIENCE)
+    }
+
+    /// Notes how long a delivery of the group's committer has taken.
+    pub(super) fn took(&self, line: i32, took: Duration) {
+        self.away().took(line, took);
+    }
+
+    /// Notes how long a delivery has run in a lane.
+    pub(super) fn ran_away(&self, line: i32, took: Duration) {
+        self.away().ran_away(line, took, self.context.clock.elapsed());
+    }
+
+    /// Notes whether the group's committer has records to commit.
+    pub(super) fn is_busy(&self, is_busy: bool) {
+        self.is_busy.store(is_busy, Ordering::Relaxed);
+        if !is_busy {
+            self.away().was_idle(self.context.clock.elapsed());
+        }
+    }
+
+    /// Returns how long a lane pauses after its handlers have computed for this long, so that it takes no more than a
+    /// quarter of a processor while others wait.
+    pub(super) fn pause_after(&self, computed: Duration) -> Duration {
+        if self.is_busy.load(Ordering::Relaxed) { (computed * 3).min(LONGEST_PAUSE) } else { Duration::ZERO }
+    }
+
+    /// Sends away what takes too large a share, and brings back what has caught up.
+    pub(super) fn weigh(&self) {
+        let now = self.context.clock.elapsed();
+        let expensive = self.away().expensive(now);
+        if let Some(line) = expensive {
+            self.send_away(line, Cause::Expensive);
+        }
+        if self.away().is_empty() {
+            return;
+        }
+        let lanes = self.known().by_line.clone();
+        let held = |line: i32| lanes.get(&line).map_or(0, |lane| lane.retries.count());
+        let back = self.away().bring_back(now, held);
+        for line in back {
+            let handlers = self.handlers.routes().of_line(line).join(", ");
+            tracing::info!(line, handlers, "line_came_back");
+            self.show_away(line, false);
+        }
+    }
+
+    fn show_away(&self, line: i32, is_away: bool) {
+        for handler in self.handlers.routes().of_line(line) {
+            self.context.metrics.handler_away(&handler, is_away);
+        }
     }
 
     /// Notes what a batch has parked, released or failed again. It is committed.

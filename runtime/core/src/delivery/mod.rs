@@ -17,6 +17,7 @@
 
 mod alone;
 mod attempts;
+mod away;
 mod backlog;
 pub mod batch;
 mod bell;

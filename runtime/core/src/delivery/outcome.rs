@@ -122,6 +122,8 @@ pub enum Decision {
     NeedsCommit,
     /// Run it alone in a transaction, for this reason.
     NeedsAlone(&'static str),
+    /// Run it in the lane of its line, where nobody waits for it.
+    SendAway,
 }
 
 /// Decides what the verdict of a run means for its delivery.
@@ -133,6 +135,7 @@ pub fn decide(verdict: Verdict, log: Vec<LogLine>) -> Decision {
         Verdict::Fault(fault) => return Decision::Again(fault),
         Verdict::NeedsCommit => return Decision::NeedsCommit,
         Verdict::NeedsAlone(why) => return Decision::NeedsAlone(why),
+        Verdict::Slow => return Decision::SendAway,
         Verdict::Failed(failure) if failure.action == Action::Skip => return Decision::Skip(failure.message),
         Verdict::Failed(failure) => {
             let (state, reason) = match failure.action {

@@ -202,6 +202,11 @@ impl Retries {
         !self.known().held.is_empty()
     }
 
+    /// Returns how many sequences are held.
+    pub(super) fn count(&self) -> usize {
+        self.known().held.len()
+    }
+
     /// Returns the partitions in which something is held or asked for.
     pub(super) fn partitions(&self) -> BTreeSet<PartitionId> {
         let known = self.known();

@@ -46,6 +46,22 @@ impl Routes {
         self.by_type.get(event_type).map_or(&[], Vec::as_slice)
     }
 
+    /// Returns the names of the handlers of a line, in the order of their ids.
+    #[must_use]
+    pub fn of_line(&self, line: i32) -> Vec<Arc<str>> {
+        let mut of_line: Vec<&Arc<Identity>> = self.by_id.values().filter(|handler| handler.line == line).collect();
+        of_line.sort_by_key(|handler| handler.id);
+        of_line.into_iter().map(|handler| Arc::clone(&handler.name)).collect()
+    }
+
+    /// Whether all handlers are of one line.
+    #[must_use]
+    pub fn is_one_line(&self) -> bool {
+        let mut lines = self.by_id.values().map(|handler| handler.line);
+        let first = lines.next();
+        lines.all(|line| Some(line) == first)
+    }
+
     /// Returns the handler with this internal id and generation, if it is active.
     #[must_use]
     pub fn handler(&self, id: i32, generation: i32) -> Option<&Arc<Identity>> {

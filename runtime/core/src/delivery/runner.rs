@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::away::Cause;
 use super::batch::{Batch, Judge, Next};
 use super::caller::Caller;
 use super::context::{Context, GivenUp};
@@ -19,6 +20,8 @@ use super::outcome::{Decision, decide};
 use super::redo::Redo;
 use super::retries::{Busy, Retries};
 use super::routes::Identity;
+use super::slot::DeliveryRef;
+use crate::call::Run;
 use crate::documents::Mode;
 use crate::failpoint;
 use crate::store::{Plan, Sequence};
@@ -102,6 +105,19 @@ impl Runner {
         )
     }
 
+    /// Notes how long a delivery has taken, by the clock and of its lane's processor.
+    fn note(&self, batch: &Batch, at: DeliveryRef, (took, run): (Duration, &Run)) {
+        let Some(handler) = batch.handler(at) else { return };
+        match &self.lane {
+            Some(lane) => {
+                self.lines.ran_away(handler.line, run.running);
+                // A unit of fuel takes roughly a nanosecond, and a handler that sleeps takes none.
+                lane.computed(run.running.min(Duration::from_nanos(run.fuel)));
+            }
+            None => self.lines.took(handler.line, took),
+        }
+    }
+
     /// Runs the batch's deliveries. If the first event must run alone, returns the handler that caused it and the
     /// reason.
     async fn run(
@@ -128,10 +144,14 @@ impl Runner {
                 in_flight.bell.give_way().await;
             }
             let committing = undecided.map(InFlight::pending).unwrap_or_default();
-            let mode = Mode::Batch { reader: self.context.store.reader(), pending: batch.pending(), committing };
+            let patience = if self.lane.is_none() { self.lines.patience() } else { None };
+            let (reader, pending) = (self.context.store.reader(), batch.pending());
+            let mode = Mode::Batch { reader, pending, committing, patience };
             let begun = self.context.clock.elapsed();
             let run = caller.deliver(batch, next, mode).await;
-            ran += self.context.clock.elapsed().saturating_sub(begun);
+            let took = self.context.clock.elapsed().saturating_sub(begun);
+            ran += took;
+            self.note(batch, next, (took, &run));
             let decision = decide(run.verdict, run.log);
             if let (Decision::NeedsCommit, Some(in_flight)) = (&decision, undecided) {
                 in_flight.settled().await;
@@ -150,6 +170,12 @@ impl Runner {
                     break;
                 }
                 Next::Alone(why) => return Ok(batch.handler(next).map(|handler| (handler, why))),
+                Next::SendAway => {
+                    if let Some(handler) = batch.handler(next) {
+                        self.lines.send_away(handler.line, Cause::Slow);
+                        batch.sent_away(handler.line);
+                    }
+                }
             }
         }
         Ok(None)

@@ -4,6 +4,7 @@
 //! commit then contradicts, the delivery is ended and run again, either after a commit or alone in a transaction.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bson::RawDocumentBuf;
 
@@ -21,6 +22,8 @@ pub enum Mode {
         pending: Arc<Pending>,
         /// The writes of the batch before it, which is being committed.
         committing: Arc<Pending>,
+        /// How long it may run before others no longer wait for it, or none if nobody does.
+        patience: Option<Duration>,
     },
     /// Alone in an open transaction: reads and writes are executed in it at once.
     Alone(Live),
@@ -59,6 +62,17 @@ pub struct View {
 }
 
 const QUERIES: &str = "writes, and queries by more than _id";
+
+impl Mode {
+    /// Returns how long the delivery may run before others no longer wait for it, if anybody does.
+    #[must_use]
+    pub fn patience(&self) -> Option<Duration> {
+        match self {
+            Self::Batch { patience, .. } => *patience,
+            Self::Alone(_) => None,
+        }
+    }
+}
 
 impl View {
     /// Creates the view of a delivery that has done nothing yet.
@@ -99,7 +113,7 @@ impl View {
     pub fn source(&mut self, query: &Query) -> Result<Source, Needs> {
         let (reader, pending, committing) = match &self.mode {
             Mode::Alone(live) => return Ok(Source::Live(live.clone())),
-            Mode::Batch { reader, pending, committing } => (reader, pending, committing),
+            Mode::Batch { reader, pending, committing, .. } => (reader, pending, committing),
         };
         // A view shows documents of other collections, and we do not know which.
         let view = reader.is_view(&query.collection);

@@ -79,6 +79,7 @@ struct Families {
     oldest_uncommitted: Seconds,
     partitions_owned: Gauge,
     partition_stopped: By<2, Gauge>,
+    handler_away: By<1, Gauge>,
     ledger_buckets: Gauge,
     ledger_sweeps_failed: Counter,
     log_lines_lost: Counter,
@@ -108,6 +109,7 @@ impl Families {
             oldest_uncommitted: Gauge::default(),
             partitions_owned: Gauge::default(),
             partition_stopped: Family::default(),
+            handler_away: Family::default(),
             ledger_buckets: Gauge::default(),
             ledger_sweeps_failed: Counter::default(),
             log_lines_lost: Counter::default(),
@@ -171,6 +173,8 @@ impl Families {
         weir.register("partitions_owned", "Partitions that this process has claimed", self.partitions_owned.clone());
         let help = "1 for a partition that stands still until somebody acts";
         weir.register("partition_stopped", help, self.partition_stopped.clone());
+        let help = "1 for a handler whose line is away, so that nobody waits for it";
+        weir.register("handler_away", help, self.handler_away.clone());
     }
 }
 
@@ -303,6 +307,12 @@ impl Metrics {
     pub fn partition_stopped(&self, topic: &str, partition: i32, stopped: bool) {
         let labels = of_partition(topic, partition);
         self.inner.families.partition_stopped.get_or_create(&labels).set(i64::from(stopped));
+    }
+
+    /// Records whether a handler's line is away.
+    pub fn handler_away(&self, handler: &str, is_away: bool) {
+        let labels = [("handler", handler.to_owned())];
+        self.inner.families.handler_away.get_or_create(&labels).set(i64::from(is_away));
     }
 
     /// Records that the ledger was swept, and how many buckets it has left.

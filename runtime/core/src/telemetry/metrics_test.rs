@@ -28,6 +28,7 @@ fn what_is_counted_is_shown_under_its_name() {
     metrics.fault(Service::Mongodb);
     metrics.partitions_owned(12);
     metrics.partition_stopped("t", 4, true);
+    metrics.handler_away("slow", true);
     let text = metrics.render();
     for line in [
         "weir_records_total{kind=\"event\"} 1",
@@ -52,6 +53,7 @@ fn what_is_counted_is_shown_under_its_name() {
         "weir_faults_total{service=\"mongodb\"} 1",
         "weir_partitions_owned 12",
         "weir_partition_stopped{topic=\"t\",partition=\"4\"} 1",
+        "weir_handler_away{handler=\"slow\"} 1",
         "weir_oldest_uncommitted_seconds 0.0",
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line} is missing in\n{text}");
@@ -103,6 +105,7 @@ fn shown() -> Vec<String> {
     metrics.transaction_redone("r");
     metrics.lag("t", 0, 1);
     metrics.partition_stopped("t", 0, true);
+    metrics.handler_away("h", false);
     let text = metrics.render();
     let unit = |name: &str| {
         let start = format!("# UNIT {name} ");

@@ -15,6 +15,8 @@ pub(crate) enum Abandoned {
 #[derive(Debug)]
 pub(super) enum Cause {
     Abandoned(Abandoned),
+    /// Others no longer wait for it.
+    Slow,
     Refused(Refusal),
     Stopped(Stop),
 }

@@ -26,6 +26,8 @@ use weir_core::event::Event;
 #[derive(Debug, Clone)]
 pub(crate) struct Budget {
     pub(crate) deadline: Duration,
+    /// The deadline is that of others who wait, not the handler's own.
+    pub(crate) others_wait: bool,
     /// The setting that `deadline` comes from.
     pub(crate) deadline_name: &'static str,
     pub(crate) documents: Duration,
@@ -153,6 +155,10 @@ impl State {
 
     /// Records that the deadline has passed.
     pub(crate) fn late(&mut self) -> wasmtime::Error {
+        if self.budget.others_wait {
+            self.cause.get_or_insert(Cause::Slow);
+            return wasmtime::Error::msg("others wait");
+        }
         let (name, limit) = (self.budget.deadline_name, self.budget.deadline.as_millis());
         self.stopped(StopKind::Deadline, format!("{name}: ran for more than {limit} ms"))
     }
@@ -195,6 +201,7 @@ impl State {
             Cause::Abandoned(Abandoned::Needs(Needs::Alone(why))) => Verdict::NeedsAlone(why),
             Cause::Refused(refusal) => Verdict::Refused(refusal),
             Cause::Stopped(stop) => Verdict::Stopped(stop),
+            Cause::Slow => Verdict::Slow,
         });
         verdict.or_else(|| self.growth.denied.take().map(Verdict::Stopped))
     }
