@@ -102,6 +102,8 @@ async fn each_is_stopped_by_its_limit() {
         ("overlapping-lists", "{}", StopKind::Boundary),
         ("panics", "{}", StopKind::Trap),
         ("sleeps", "{}", StopKind::Deadline),
+        ("tallies-badly", r#"{"how": "fuel"}"#, StopKind::Fuel),
+        ("tallies-badly", r#"{"how": "deadline"}"#, StopKind::Deadline),
         ("fills-memory", "{}", StopKind::Fuel),
         ("grows-many-memories", "{}", StopKind::Memory),
         ("grows-many-tables", "{}", StopKind::Table),
