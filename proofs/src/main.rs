@@ -43,6 +43,7 @@ mod faults;
 mod hand_over;
 mod hostile_records;
 mod hosts;
+mod isolation;
 mod latency;
 mod ledger_floor;
 mod load;
@@ -73,6 +74,8 @@ use crate::run::Run;
 use crate::table::{PROOFS, Proof, Way};
 
 const INSTANCE: &str = "prove";
+/// The proof for which `--case` chooses.
+const WITH_CASES: &str = "isolation";
 
 /// Proves promises. `cargo xtask prove` builds what this program needs.
 #[derive(Parser)]
@@ -86,6 +89,9 @@ struct Line {
     /// Run the smaller and shorter forms, which show correctness but hold no time to its bound.
     #[arg(long)]
     quick: bool,
+    /// Run this case only, of a proof that has several. May be repeated.
+    #[arg(long = "case")]
+    cases: Vec<String>,
     /// Leave the services running, to look at what they hold.
     #[arg(long)]
     keep: bool,
@@ -113,6 +119,9 @@ fn prove(line: &Line) -> Result<()> {
         return Ok(());
     }
     let chosen = line.names.iter().map(|name| find(name)).collect::<Result<Vec<_>>>()?;
+    if !line.cases.is_empty() && chosen.iter().any(|proof| proof.name != WITH_CASES) {
+        bail!("only {WITH_CASES} has cases");
+    }
     if chosen.iter().any(|proof| !matches!(proof.way, Way::Alone(_))) {
         prerequisites::for_services()?;
     }
@@ -136,7 +145,7 @@ fn prove(line: &Line) -> Result<()> {
             Way::Real(services, run) => {
                 // Neither the start of the services nor that of an outbox's connector counts towards the proof's time.
                 let world = shared.with(services).and_then(|it| Run::new(proof.name, line.quick, it, services));
-                Report::of(proof, line.quick, || run(&world?))
+                Report::of(proof, line.quick, || run(&world?.only(&line.cases)))
             }
         };
         println!("{}", report.in_a_line());

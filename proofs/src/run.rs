@@ -18,6 +18,8 @@ use tokio::runtime::Runtime;
 pub(crate) struct Run<'a> {
     /// Whether to run the quick form.
     pub(crate) quick: bool,
+    /// The cases to run, of a proof that has some. None are named for all of them.
+    pub(crate) cases: Vec<String>,
     /// The components that were built.
     pub(crate) built: Guests,
     /// The running services. A proof that stops one of them must start it again.
@@ -38,7 +40,14 @@ impl<'a> Run<'a> {
         let world = runtime.block_on(World::new(pipeline, folder, i32::from(PARTITIONS)))?;
         let outbox =
             services.contains(&Service::Connect).then(|| Outbox::make(instance, &world.pipeline)).transpose()?;
-        Ok(Self { quick, built: Guests::built(), instance, world, runtime, _outbox: outbox })
+        let (cases, built) = (Vec::new(), Guests::built());
+        Ok(Self { quick, cases, built, instance, world, runtime, _outbox: outbox })
+    }
+
+    /// The same for these cases only, or for all if none is named.
+    pub(crate) fn only(mut self, cases: &[String]) -> Self {
+        self.cases = cases.to_vec();
+        self
     }
 
     /// Waits for a call to one of the world's clients.

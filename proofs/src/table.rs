@@ -6,8 +6,8 @@ use rig::instance::Service;
 use crate::run::Run;
 use crate::verdict::{Started, Verdict};
 use crate::{
-    containment, culprit, decoding, exactly_once, faults, hand_over, hostile_records, latency, ledger_floor, outage,
-    reads, recovery, reference, secured, simulated, stalls, throughput,
+    containment, culprit, decoding, exactly_once, faults, hand_over, hostile_records, isolation, latency, ledger_floor,
+    outage, reads, recovery, reference, secured, simulated, stalls, throughput,
 };
 
 /// A promise and what proves it.
@@ -120,6 +120,11 @@ pub(crate) const PROOFS: &[Proof] = &[
         name: "throughput",
         promise: "one host comes near what MongoDB allows, and far above a consumer written by hand",
         way: Way::Real(&WITHOUT_OUTBOX, throughput::run),
+    },
+    Proof {
+        name: "isolation",
+        promise: "a handler that misbehaves holds up no handler of another line, and loses nothing once it is replaced",
+        way: Way::Real(&WITHOUT_OUTBOX, isolation::run),
     },
     Proof {
         name: "latency",

@@ -21,6 +21,9 @@ pub(crate) struct Args {
     /// Run the smaller and shorter forms, which show correctness but hold no time to its bound.
     #[arg(long)]
     quick: bool,
+    /// Run this case only, of a proof that has several. May be repeated.
+    #[arg(long = "case")]
+    cases: Vec<String>,
     /// Leave the services running, to look at what they hold.
     #[arg(long)]
     keep: bool,
@@ -46,6 +49,9 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     proofs.args(args.keep.then_some("--keep"));
     if let Some(instance) = &args.instance {
         proofs.args(["--instance", instance]);
+    }
+    for case in &args.cases {
+        proofs.args(["--case", case]);
     }
     proofs.args(&args.names);
     process::run(&mut proofs, "the run of the proofs")
