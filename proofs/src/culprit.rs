@@ -33,7 +33,9 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     let prepared = json!({ "mongodb": mongodb, "data": data }).to_string();
     python::run(&run.instance.parts, "culprit.py", &["prepare", &prepared])?;
     // A parked delivery must not be retried while the proof looks at it.
-    let settings = vec![("RETRY_DELAY_SECONDS", "3600".to_owned()), ("PROCESSING_BATCH_SIZE", "500".to_owned())];
+    // The batch must collect behind a delivery that sleeps.
+    let settings = [("RETRY_DELAY_SECONDS", "3600"), ("PROCESSING_BATCH_SIZE", "500"), ("WEIR_PATIENCE_MS", "5000")];
+    let settings = settings.map(|(name, value)| (name, value.to_owned())).to_vec();
     let mut hosts = Hosts::new(run, run.handlers(["sleeps", "unique-value"])?, 1, settings)?;
     hosts.up()?;
     let settings = json!({

@@ -45,6 +45,20 @@ pub fn panic_at(name: &str, event: &str, handler: &str) {
 #[cfg(not(feature = "proofs"))]
 pub fn panic_at(_name: &str, _event: &str, _handler: &str) {}
 
+/// Returns how long the others wait for one delivery, if a proof needs them to wait longer: `WEIR_PATIENCE_MS`.
+#[cfg(feature = "proofs")]
+#[must_use]
+pub fn patience() -> Option<Duration> {
+    std::env::var("WEIR_PATIENCE_MS").ok()?.parse().ok().map(Duration::from_millis)
+}
+
+/// Returns `None`, so that they wait as long as usual.
+#[cfg(not(feature = "proofs"))]
+#[must_use]
+pub const fn patience() -> Option<Duration> {
+    None
+}
+
 /// Returns how often the ledger is swept, if a proof cannot wait for the usual period: `WEIR_SWEEP_MS`.
 #[cfg(feature = "proofs")]
 #[must_use]

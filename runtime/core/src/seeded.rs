@@ -70,7 +70,8 @@ pub enum Bug {
     RefusalForgotten,
     /// The progress of an older claim moves the position of a newer one.
     OlderClaimMoves,
-    /// A batch is committed although a sweep has changed the floors by which its events were judged.
+    /// A batch is committed although a sweep has changed the floors by which its events were judged. It is not in
+    /// [`Bug::ALL`]: since a sweep waits for partitions that have not begun, 4,000 seeds no longer show it.
     FloorUnfenced,
     /// A host goes on with the buckets that it knows, although a sweep has closed some of them.
     ClosedBuckets,
@@ -91,7 +92,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 40] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -125,7 +126,6 @@ impl Bug {
         Self::ProbeUnanswered,
         Self::RefusalForgotten,
         Self::OlderClaimMoves,
-        Self::FloorUnfenced,
         Self::ClosedBuckets,
         Self::SweepUnchecked,
         Self::OvertakesParked,

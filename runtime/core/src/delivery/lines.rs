@@ -23,6 +23,7 @@ use super::in_flight::Heads;
 use super::lane::{Lane, Lanes};
 use super::passage::Passage;
 use super::retries::{ASK, Busy, Retries};
+use crate::failpoint;
 use crate::seeded::{self, Bug};
 use crate::store::{Error, Held, PartitionId, Sequence};
 use crate::telemetry::health::MONGODB;
@@ -44,8 +45,8 @@ pub(super) struct Lines {
     pub(super) without_line: Arc<Retries>,
     known: Mutex<Known>,
     away: Mutex<Away>,
-    /// There are several lines, so that one waits for another.
-    is_shared: bool,
+    /// How long the group's committer waits for a delivery. None if there is no other line that waits.
+    patience: Option<Duration>,
     /// The group's committer has records to commit.
     is_busy: AtomicBool,
     /// A lane has panicked, after which nothing of its line would go on.
@@ -80,7 +81,7 @@ impl Lines {
             without_line: Arc::new(retries),
             known: Mutex::default(),
             away: Mutex::default(),
-            is_shared: !handlers.routes().is_one_line(),
+            patience: (!handlers.routes().is_one_line()).then(|| failpoint::patience().unwrap_or(PATIENCE)),
             is_busy: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
             context,
@@ -186,7 +187,7 @@ impl Lines {
 
     /// Returns how long the group's committer waits for a delivery. None if there is no other line that waits.
     pub(super) fn patience(&self) -> Option<Duration> {
-        self.is_shared.then_some(PATIENCE)
+        self.patience
     }
 
     /// Notes how long a delivery of the group's committer has taken.
