@@ -88,12 +88,12 @@ pub enum Verdict {
     NeedsCommit,
     /// The delivery must run again alone in a transaction. The text says what the handler did that needs one.
     NeedsAlone(&'static str),
-    /// It has run for longer than others wait for it. It must run again where nobody does.
+    /// It has run for longer than others wait for it. It must run again in its lane.
     Slow,
 }
 
 impl Verdict {
-    /// Returns whether this run counts for nothing and the delivery runs again.
+    /// Returns whether this run does not count and the delivery runs again.
     #[must_use]
     pub fn runs_again(&self) -> bool {
         matches!(self, Self::Fault(_) | Self::NeedsCommit | Self::NeedsAlone(_) | Self::Slow)

@@ -1,6 +1,6 @@
 //! How partitions go back to Kafka, step by step, while the loop goes on. Pure: time is passed in.
 //!
-//! They are drained first. If that takes too long, the committer is told to give up. If it does not react to that
+//! They are drained first. If that takes too long, the committer is asked to give up. If it does not react to that
 //! either, they go back all the same, because the fence keeps its remaining work from doing harm.
 
 use std::time::Duration;
@@ -28,7 +28,7 @@ pub(super) struct Returning {
 enum Step {
     /// The committer finishes what it holds.
     Draining { until: Duration },
-    /// It has been told to give up.
+    /// It was asked to give up.
     GivingUp { until: Duration },
     /// Kafka and MongoDB are being told.
     HandingOver { until: Duration },

@@ -1,4 +1,4 @@
-//! Which lines are away: nobody waits for their handlers, because these take too long. Pure.
+//! Which lines are away: the others do not wait for their handlers, because these take too long. Pure.
 //!
 //! The group's committer runs the handlers of all lines one after another, so the slowest would set the pace of all. It
 //! parks the deliveries of a line that is away without running them, and the line's lane runs them in their order. A line
@@ -119,7 +119,7 @@ impl Away {
         *count += 1;
     }
 
-    /// Begins to measure anew if the committer had nothing to do: whatever took the time held up nobody.
+    /// Begins to measure again if the committer had nothing to do, because nothing was held up.
     pub(super) fn was_idle(&mut self, now: Duration) {
         self.window = Window { begun: now, ..Window::default() };
     }
@@ -137,7 +137,7 @@ impl Away {
         let takes_too_much = |line: i32, of: (Duration, u32)| {
             let others = window.by_line.iter().filter(|(other, _)| **other != line);
             let others = others.map(|(_, of)| of).fold((Duration::ZERO, 0), sum);
-            // A line that stands alone holds up nobody.
+            // A line alone holds up no other.
             of.0 * 100 > passed * SHARE && others.1 > 0 && mean(of) > mean(others) * TIMES
         };
         let dear = window.by_line.iter().filter(|(line, of)| takes_too_much(**line, **of));

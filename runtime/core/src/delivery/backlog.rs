@@ -52,7 +52,7 @@ impl Backlog {
     }
 
     /// Whether the next batch may be one of parked deliveries. If records wait, they have every second batch, so that
-    /// slow retries hold up nobody else.
+    /// slow retries hold up no other work.
     pub(super) fn takes_parked(&self) -> bool {
         self.entries.is_empty() || !self.had_parked
     }

@@ -27,13 +27,13 @@ use crate::store::{
 pub enum Next {
     /// The next delivery.
     Go,
-    /// Run the same delivery again after a pause. A probe finds out who is to blame.
+    /// Run the same delivery again after a pause. A probe finds out whose fault it is.
     Again(Fault),
     /// Commit what is before this event. The event is the first of the next batch.
     Cut(&'static str),
     /// Run the event, which is the first of the batch, alone in a transaction.
     Alone(&'static str),
-    /// The line of this delivery is to be sent away.
+    /// Send away the line of this delivery.
     SendAway,
 }
 

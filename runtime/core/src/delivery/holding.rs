@@ -2,7 +2,7 @@
 //! Pure.
 //!
 //! A delivery waits if its sequence was held before the batch, or if an earlier delivery of the batch failed and holds
-//! it. Which ones these are is derived anew whenever a delivery fails or is restored, because a failure may show only at
+//! it. Which ones these are is derived again whenever a delivery fails or is restored, because a failure may show only at
 //! the commit, after later deliveries have run. What those wrote is then left out.
 
 use std::collections::{BTreeSet, HashMap};
@@ -132,7 +132,7 @@ impl Batch {
         }
     }
 
-    /// Derives anew which deliveries wait.
+    /// Derives again which deliveries wait.
     pub(super) fn block_anew(&mut self) {
         self.blocked = HashMap::new();
         let failed = |(at, delivery): (DeliveryRef, &Delivery)| {

@@ -7,7 +7,7 @@
 //! What makes a parked delivery take effect once is its document: a transaction commits only if the document is still as
 //! it was read. The claim adds what a document cannot: it ends the transactions of a dead owner, settles a commit in
 //! doubt, and counts the hosts that died of a delivery. So a lane that is still running after another host has taken its
-//! partition harms nobody. It loses its claim and does not claim again unless the group's claim still stands.
+//! partition does no harm. It loses its claim, and claims again only if the group's claim is still valid.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::future::ready;
@@ -240,7 +240,7 @@ impl Lane {
     }
 }
 
-/// Claims a partition for a line. Returns none if the group's claim of it no longer stands.
+/// Claims a partition for a line. Returns none if the group's claim of it is no longer valid.
 async fn claim(context: &Context, group: &Store, id: &PartitionId, under: i64) -> Result<Option<Claim>, Error> {
     let stands = group.progress(id).await?.is_some_and(|progress| progress.epoch == under);
     if !stands {

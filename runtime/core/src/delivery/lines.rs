@@ -172,7 +172,7 @@ impl Lines {
         }
     }
 
-    /// Returns how long the group's committer waits for a delivery. None if nobody else waits.
+    /// Returns how long the group's committer waits for a delivery. None if there is no other line that waits.
     pub(super) fn patience(&self) -> Option<Duration> {
         self.patience
     }

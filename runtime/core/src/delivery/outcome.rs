@@ -122,7 +122,7 @@ pub enum Decision {
     NeedsCommit,
     /// Run it alone in a transaction, for this reason.
     NeedsAlone(&'static str),
-    /// Run it in the lane of its line, where nobody waits for it.
+    /// Run it in the lane of its line, for which the others do not wait.
     SendAway,
 }
 
