@@ -27,7 +27,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     println!("  {} kills in {:.0} s: {:?}", deaths.total(), deaths.seconds, deaths.by_point);
 
     load.stop()?;
-    let state = load.settled(PATIENCE, || hosts.alive())?;
+    let state = load.settled(run, PATIENCE, || hosts.alive())?;
     hosts.stop()?;
     let found = exactly::compare(run, run.pipeline(), since)?;
     Ok(Verdict {

@@ -110,7 +110,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     }
 
     load.stop()?;
-    let state = load.settled(PATIENCE, || hosts.alive())?;
+    let state = load.settled(run, PATIENCE, || hosts.alive())?;
     hosts.stop()?;
     let found = exactly::compare(run, &pipeline, since)?;
     Ok(Verdict {

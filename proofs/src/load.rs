@@ -140,11 +140,17 @@ impl Load {
     }
 
     /// Waits until everything is sent and accounted for. Fails if nothing moves for `patience`, or if `check` fails.
-    pub(crate) fn settled(&mut self, patience: Duration, mut check: impl FnMut() -> Result<()>) -> Result<State> {
+    pub(crate) fn settled(
+        &mut self,
+        run: &Run<'_>,
+        patience: Duration,
+        mut check: impl FnMut() -> Result<()>,
+    ) -> Result<State> {
         let mut moved = (Instant::now(), 0);
         loop {
             let state = self.state()?;
             if state.all_sent && state.left() == 0 {
+                run.worked_off(patience)?;
                 return Ok(state);
             }
             let at: i64 = state.partitions.iter().map(|partition| partition.next).sum();

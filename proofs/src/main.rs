@@ -21,7 +21,7 @@
 //!   starts a host and waits until it is ready. `run.command(&folder)` returns just the command, so that you can change
 //!   settings and start it with `Weir::launch(run.daemon("weir-2"), port, &mut command)`.
 //! - `run.world` has clients: `run.block(run.world.send(records))`, `run.block(run.world.own("parked").find_one(…))`.
-//! - `run.settled(…)` and `run.caught_up(…)` wait until everything is accounted for.
+//! - `run.settled(…)` and `load.settled(…)` wait until everything is accounted for.
 //! - `rig::proxy::Proxy` delays, hangs or cuts connections to MongoDB, and `run.instance.kafka_proxy()` those to Kafka.
 //!   A proof that stops a service of a shared instance must start it again. One that does more harm is `Way::Apart`.
 //!

@@ -30,11 +30,11 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
         interrupt::sleep(Load::STEP)?;
     }
     load.stop()?;
-    let state = load.settled(PATIENCE, || hosts.alive())?;
+    let state = load.settled(run, PATIENCE, || hosts.alive())?;
     drop(load);
 
     let amount = Amount { mix: Mix::Reference, lag: 100, events: after, seed: 43 };
-    Load::start(run, run.pipeline(), amount)?.settled(PATIENCE, || hosts.alive())?;
+    Load::start(run, run.pipeline(), amount)?.settled(run, PATIENCE, || hosts.alive())?;
     let (mut deliveries, mut escalated) = (0.0, 0.0);
     for host in &hosts.all {
         let of_the_six = |name: &str| -> Result<f64> {

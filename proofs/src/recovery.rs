@@ -54,7 +54,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
         stops.push(stop(&mut hosts, &mut load, trial % 2, &mut counts)?);
     }
     load.stop()?;
-    load.settled(PATIENCE, || hosts.alive())?;
+    load.settled(run, PATIENCE, || hosts.alive())?;
     drop(load);
     for host in &hosts.all {
         counts.add(host.weir()?.metrics("weir_delivery_seconds_count")?, host.weir()?.metrics(COMMITTED)?);
@@ -73,7 +73,7 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
         }
     }
     load.stop()?;
-    load.settled(PATIENCE, || hosts.alive())?;
+    load.settled(run, PATIENCE, || hosts.alive())?;
     hosts.stop()?;
     let found = exactly::compare(run, run.pipeline(), since)?;
 

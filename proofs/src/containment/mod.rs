@@ -68,7 +68,6 @@ pub(crate) fn run(run: &Run<'_>) -> Result<Verdict> {
     println!("  {} MiB resident after a warm-up of {} hostile deliveries", before / MIB, sent.hostile());
     weir.forget_peak()?;
     sent.insert(run, &weir, kind::counts(&kinds, hostile), good, 4)?;
-    run.settled(sent.rows(), PATIENCE)?;
     let peak = weir.peak_bytes()?;
     let after = resident(&weir, run.quick)?;
     scene::no_cursor_is_left(run)?;
@@ -158,6 +157,7 @@ impl Sent {
             hostile.join().map_err(|_| anyhow!("the thread that inserts hostile rows panicked"))?
         })?;
         weir.settled(self.rows(), PATIENCE, &mut progress)?;
+        run.settled(self.rows(), PATIENCE)?;
         Ok(())
     }
 }
