@@ -24,8 +24,6 @@ const WINDOW: Duration = Duration::from_secs(3);
 const SHARE: u32 = 20;
 /// How many times the mean of the other lines' deliveries its own must take besides.
 const TIMES: u32 = 4;
-/// A line has caught up if no more of its sequences are held than this.
-const CAUGHT_UP: usize = 20;
 
 /// Why a line is sent away.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,11 +96,10 @@ impl Away {
         }
     }
 
-    /// Brings back the lines that have caught up and have not been slow for long enough. `held` tells how many sequences
-    /// of a line are held.
-    pub(super) fn bring_back(&mut self, now: Duration, held: impl Fn(i32) -> usize) -> Vec<i32> {
+    /// Brings back the lines that have caught up and have not been slow for long enough.
+    pub(super) fn bring_back(&mut self, now: Duration, has_caught_up: impl Fn(i32) -> bool) -> Vec<i32> {
         let may = |(line, stay): (&i32, &Stay)| {
-            (now.saturating_sub(stay.since) >= stay.lasts && held(*line) <= CAUGHT_UP).then_some((*line, stay.lasts))
+            (now.saturating_sub(stay.since) >= stay.lasts && has_caught_up(*line)).then_some((*line, stay.lasts))
         };
         let back: Vec<(i32, Duration)> = self.stays.iter().filter_map(may).collect();
         for (line, stayed) in &back {
@@ -127,7 +124,8 @@ impl Away {
     /// Returns a line that takes too large a share, once enough time has passed without idleness.
     pub(super) fn expensive(&mut self, now: Duration) -> Option<i32> {
         let passed = now.saturating_sub(self.window.begun);
-        if passed < WINDOW {
+        // A line alone holds up no other.
+        if passed < WINDOW || self.window.by_line.len() < 2 {
             return None;
         }
         let window = std::mem::take(&mut self.window);
@@ -137,8 +135,7 @@ impl Away {
         let takes_too_much = |line: i32, of: (Duration, u32)| {
             let others = window.by_line.iter().filter(|(other, _)| **other != line);
             let others = others.map(|(_, of)| of).fold((Duration::ZERO, 0), sum);
-            // A line alone holds up no other.
-            of.0 * 100 > passed * SHARE && others.1 > 0 && mean(of) > mean(others) * TIMES
+            of.0 * 100 > passed * SHARE && mean(of) > mean(others) * TIMES
         };
         let dear = window.by_line.iter().filter(|(line, of)| takes_too_much(**line, **of));
         dear.max_by_key(|(_, of)| mean(**of)).map(|(line, _)| *line)
@@ -162,10 +159,10 @@ mod tests {
         assert!(!away.send(7, s(1)), "it is away");
         away.ran_away(7, PATIENCE * 2, s(10));
         away.ran_away(7, MS, s(20));
-        assert!(away.bring_back(s(39), |_| 0).is_empty(), "it was slow 29 s ago");
-        assert!(away.bring_back(s(40), |_| CAUGHT_UP + 1).is_empty(), "it has not caught up");
+        assert!(away.bring_back(s(39), |_| true).is_empty(), "it was slow 29 s ago");
+        assert!(away.bring_back(s(40), |_| false).is_empty(), "it has not caught up");
         assert!(away.has(7));
-        assert_eq!(away.bring_back(s(40), |_| CAUGHT_UP), [7]);
+        assert_eq!(away.bring_back(s(40), |_| true), [7]);
         assert!(away.is_empty());
     }
 
@@ -175,13 +172,13 @@ mod tests {
         let mut now = s(0);
         for stays in [30, 60, 120, 240, 480, 960, 1_800, 1_800] {
             assert!(away.send(7, now));
-            assert!(away.bring_back((now + s(stays)).saturating_sub(MS), |_| 0).is_empty(), "{stays}");
+            assert!(away.bring_back((now + s(stays)).saturating_sub(MS), |_| true).is_empty(), "{stays}");
             now += s(stays);
-            assert_eq!(away.bring_back(now, |_| 0), [7], "{stays}");
+            assert_eq!(away.bring_back(now, |_| true), [7], "{stays}");
         }
         now += FORGOTTEN;
         assert!(away.send(7, now));
-        assert_eq!(away.bring_back(now + s(30), |_| 0), [7]);
+        assert_eq!(away.bring_back(now + s(30), |_| true), [7]);
     }
 
     #[test]

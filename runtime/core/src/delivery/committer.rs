@@ -140,6 +140,8 @@ impl Committer {
     async fn work(&mut self, hop: &dyn Hop) {
         let mut ready = None;
         loop {
+            self.lines.check();
+            self.give_way().await;
             let now = match ready.take() {
                 Some(now) => now,
                 None => match self.first(hop).await {
@@ -157,7 +159,6 @@ impl Committer {
     async fn first(&mut self, hop: &dyn Hop) -> Option<Ready> {
         loop {
             self.lines.check();
-            self.give_way().await;
             self.drop_unclaimed();
             self.tell(hop, None).await;
             self.say_rests(hop).await;
@@ -308,18 +309,19 @@ impl Committer {
     async fn alone(&mut self, ready: Ready, hop: &dyn Hop) -> Option<Ready> {
         let Ready { mut batch, caller, alone, .. } = ready;
         let changed = || Some((batch.first_handler()?, "what it reads is changed by others all the time"));
-        if let Some((handler, why)) = alone.or_else(changed) {
-            self.context.report.escalated(&batch, &handler, why);
+        let because = alone.or_else(changed);
+        if let Some((handler, why)) = &because {
+            self.context.report.escalated(&batch, handler, why);
         }
         batch.cut(1);
         self.backlog.put_first(batch.take_behind());
         let claims = &self.transactor.claims;
         let heads = heads_after(claims, batch.advances(claims).iter());
-        let (count, line) = (batch.of_log(), batch.first_handler().map(|handler| handler.line));
+        let count = batch.of_log();
         let begun = self.context.clock.elapsed();
         let finished = self.transactor.alone(&caller, &mut batch).await;
-        if let Some(line) = line.filter(|_| self.lane.is_none()) {
-            self.lines.took(line, self.context.clock.elapsed().saturating_sub(begun));
+        if let Some((handler, _)) = because.filter(|_| self.lane.is_none()) {
+            self.lines.took(handler.line, self.context.clock.elapsed().saturating_sub(begun));
         }
         let left = self.left(&finished, batch, count);
         self.conclude(left, &heads, hop).await;

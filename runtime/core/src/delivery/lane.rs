@@ -257,8 +257,7 @@ async fn claim(context: &Context, group: &Store, id: &PartitionId, under: i64) -
             waits += 1;
         }
     }
-    let store::Claimed { claim, .. } = store.claim(id).await?;
-    Ok(Some(claim))
+    Ok(store.claim_under(id, under).await?.map(|store::Claimed { claim, .. }| claim))
 }
 
 impl Hop for Lane {

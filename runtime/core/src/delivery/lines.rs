@@ -3,7 +3,7 @@
 //! The group's committer judges every record. It parks what fails and what waits behind that, and never tries it again.
 //! The lane of its line does, in a task of its own, so whatever is parked delays no record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -58,6 +58,8 @@ struct Known {
     by_line: BTreeMap<i32, Arc<Lane>>,
     /// The partitions of the group's committer, with the epochs of its claims.
     owned: BTreeMap<PartitionId, i64>,
+    /// Those that will be given back.
+    resting: BTreeSet<PartitionId>,
     /// MongoDB's clock, and when it was heard.
     heard: Option<(i64, Duration)>,
     asked: Option<Duration>,
@@ -106,7 +108,7 @@ impl Lines {
             if seeded::on(Bug::HeldNotRead) {
                 break Vec::new();
             }
-            match self.context.store.heads(partition).await {
+            match self.heads(partition, epoch).await {
                 Ok(heads) => break heads,
                 Err(error) => self.context.wait(PAUSE, &error.to_string()).await?,
             }
@@ -124,9 +126,19 @@ impl Lines {
         Ok(())
     }
 
+    /// Ends what an earlier owner's lanes may still do, and reads what is held then.
+    async fn heads(&self, partition: &PartitionId, epoch: i64) -> Result<Vec<Held>, Error> {
+        self.context.store.end_lanes(partition, epoch).await?;
+        self.context.store.heads(partition).await
+    }
+
     /// Forgets a partition, because it was given back or its claim was lost.
     pub(super) fn forget(&self, partition: &PartitionId) {
-        self.known().owned.remove(partition);
+        {
+            let mut known = self.known();
+            known.owned.remove(partition);
+            known.resting.remove(partition);
+        }
         self.without_line.forget(partition);
         for lane in self.all() {
             lane.disown(partition);
@@ -136,6 +148,7 @@ impl Lines {
     /// Has the lanes end their work on partitions, because they will be given back. Their records are still judged by
     /// what is held.
     pub(super) fn rest(&self, partitions: &[PartitionId]) {
+        self.known().resting.extend(partitions.iter().cloned());
         self.without_line.rest(partitions);
         for lane in self.all() {
             lane.rest(partitions);
@@ -212,8 +225,8 @@ impl Lines {
             return;
         }
         let lanes = self.known().by_line.clone();
-        let held = |line: i32| lanes.get(&line).map_or(0, |lane| lane.retries.count());
-        let back = self.away().bring_back(now, held);
+        let has_caught_up = |line: i32| lanes.get(&line).is_none_or(|lane| lane.retries.has_caught_up());
+        let back = self.away().bring_back(now, has_caught_up);
         for line in back {
             let handlers = self.handlers.routes().of_line(line).join(", ");
             tracing::info!(line, handlers, "line_came_back");
@@ -231,8 +244,11 @@ impl Lines {
     pub(super) fn committed(self: &Arc<Self>, batch: &Batch) {
         for (line, partition, sequence, goes) in batch.goes_on() {
             let lane = self.lane(line);
-            lane.retries.note(&partition, sequence, goes);
-            lane.wake();
+            // A lane may commit after the partition was given up. Its next owner reads what is held.
+            if self.known().owned.contains_key(&partition) {
+                lane.retries.note(&partition, sequence, goes);
+                lane.wake();
+            }
         }
     }
 
@@ -313,6 +329,7 @@ impl Lines {
             for (partition, epoch) in &known.owned {
                 lane.own(partition, *epoch);
             }
+            lane.rest(&known.resting.iter().cloned().collect::<Vec<_>>());
             known.by_line.insert(number, Arc::clone(&lane));
         }
         tracing::debug!(line = number, "lane_started");

@@ -38,6 +38,8 @@ const SEQUENCES: usize = 64;
 const SHORTEST: Duration = Duration::from_millis(25);
 /// The longest wait, and how often to look for what somebody has asked for.
 pub(super) const ASK: Duration = Duration::from_secs(1);
+/// What has been due for so long is late.
+const LATE_MS: i64 = 1_000;
 /// The time of a sequence whose first delivery must be looked up.
 const AT_ONCE_MS: i64 = i64::MIN;
 /// The time of a sequence that goes on only if somebody retries or discards its first delivery.
@@ -142,6 +144,15 @@ impl Known {
         }
     }
 
+    /// Notes that something was parked or released in a sequence, so that an answer that was asked for before says
+    /// nothing about it.
+    fn touch(&mut self, sequence: Sequence) {
+        self.noted += 1;
+        if let Some(waits) = self.held.get_mut(&sequence) {
+            waits.noted = self.noted;
+        }
+    }
+
     fn remove(&mut self, sequence: Sequence) {
         if let Some(waits) = self.held.remove(&sequence) {
             self.by_time.remove(&(waits.at_ms, sequence));
@@ -186,9 +197,10 @@ impl Retries {
             First::Runs | First::Exhausted => AT_ONCE_MS,
             First::Later(at_ms) => at_ms,
         };
-        if let Some(sequence) = head.sequence {
-            self.known().set(sequence, partition, at_ms);
-        }
+        let Some(sequence) = head.sequence else { return };
+        let mut known = self.known();
+        known.set(sequence, partition, at_ms);
+        known.touch(sequence);
     }
 
     /// Notes MongoDB's clock, and when it was heard.
@@ -202,9 +214,11 @@ impl Retries {
         !self.known().held.is_empty()
     }
 
-    /// Returns how many sequences are held.
-    pub(super) fn count(&self) -> usize {
-        self.known().held.len()
+    /// Whether nothing has been due for longer than a moment.
+    pub(super) fn has_caught_up(&self) -> bool {
+        let known = self.known();
+        let late_ms = known.now_ms(self.context.clock.elapsed()).saturating_sub(LATE_MS);
+        known.by_time.first().is_none_or(|(at_ms, _)| *at_ms > late_ms)
     }
 
     /// Returns the partitions in which something is held or asked for.
@@ -222,8 +236,6 @@ impl Retries {
     /// Notes that a batch is committed that has parked, released or tried again something of a sequence.
     pub(super) fn note(&self, partition: &PartitionId, sequence: Sequence, goes: Goes) {
         let mut known = self.known();
-        known.noted += 1;
-        let noted = known.noted;
         // Those that have waited longer come first.
         let now_ms = known.now_ms(self.context.clock.elapsed());
         match goes {
@@ -232,8 +244,8 @@ impl Retries {
             Goes::Behind if known.held.contains_key(&sequence) => {}
             Goes::LookUp | Goes::Behind => known.set(sequence, partition, now_ms),
         }
-        if let Some(waits) = known.held.get_mut(&sequence).filter(|_| !seeded::on(Bug::ReleasedUnnoted)) {
-            waits.noted = noted;
+        if !seeded::on(Bug::ReleasedUnnoted) {
+            known.touch(sequence);
         }
     }
 
@@ -350,7 +362,10 @@ impl Retries {
                     parked.push(Tried::now(held));
                 }
                 First::Exhausted => parked.push(Tried { held, exhausted: true }),
-                First::Later(at_ms) => known.set(sequence, &held.partition(), at_ms),
+                First::Later(at_ms) if known.held.contains_key(&sequence) => {
+                    known.set(sequence, &held.partition(), at_ms);
+                }
+                First::Later(_) => {}
             }
         }
     }

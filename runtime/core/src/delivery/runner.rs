@@ -21,7 +21,7 @@ use super::redo::Redo;
 use super::retries::{Busy, Retries};
 use super::routes::Identity;
 use super::slot::DeliveryRef;
-use crate::call::Run;
+use crate::call::{Run, Verdict};
 use crate::documents::Mode;
 use crate::failpoint;
 use crate::store::{Plan, Sequence};
@@ -108,6 +108,10 @@ impl Runner {
     /// Notes how long a delivery has taken, by the clock and of its lane's processor.
     fn note(&self, batch: &Batch, at: DeliveryRef, (took, run): (Duration, &Run)) {
         let Some(handler) = batch.handler(at) else { return };
+        // What MongoDB failed to do says nothing about the handler.
+        if matches!(run.verdict, Verdict::Fault(_)) {
+            return;
+        }
         match &self.lane {
             Some(lane) => {
                 self.lines.ran_away(handler.line, run.running);

@@ -43,8 +43,7 @@ impl Transactor {
             }
             match self.follow(&mut attempts, batch, Attempt { plan, begun, reply }).await? {
                 Followed::Decided(finished) => {
-                    // Parked deliveries fail more often than others, which says nothing about the log.
-                    if finished == Finished::Committed && batch.of_log() > 0 {
+                    if finished == Finished::Committed {
                         self.halved(attempts.halves());
                     }
                     return Ok(finished);

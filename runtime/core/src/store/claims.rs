@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bson::{Bson, Document, doc};
 
-use super::collections::GROUPS;
+use super::collections::{GROUPS, LANES};
 use super::deaths::Lost;
 use super::groups::{Topic, TopicId};
 use super::{Claim, Error, LastRecord, PartitionId, Progress, Store, owners, typed};
@@ -160,8 +160,21 @@ impl Store {
     /// Fails if MongoDB refuses a command or does not answer. A partition without a stored start is an
     /// [`Error::Fault`].
     pub async fn claim(&self, partition: &PartitionId) -> Result<Claimed, Error> {
+        let claimed = self.claim_under(partition, i64::MAX).await?;
+        claimed.ok_or_else(|| Error::Fault(format!("{partition} is claimed under another epoch")))
+    }
+
+    /// Does the same for a line, under the group's claim of this epoch. Returns none if the group has claimed the
+    /// partition again since.
+    ///
+    /// # Errors
+    /// As for [`Store::claim`].
+    pub async fn claim_under(&self, partition: &PartitionId, under: i64) -> Result<Option<Claimed>, Error> {
         loop {
             let progress = self.progress(partition).await?.ok_or_else(|| no_progress(partition))?;
+            if progress.under.is_some_and(|newer| newer > under) {
+                return Ok(None);
+            }
             let name = self.owner.name();
             let predecessor = progress.owner.as_ref().filter(|owner| **owner != name);
             let mut lost = Lost::of(&progress);
@@ -189,8 +202,30 @@ impl Store {
             let Some(claimed) = typed::value::<Progress>(self.ownership.collection(), reply)? else { continue };
             let dead = self.dead(&lost.processes()).await?;
             let claim = claim_of(&claimed, &lost, &dead);
-            return Ok(Claimed { claim, last: claimed.last, clean: predecessor.is_none() });
+            return Ok(Some(Claimed { claim, last: claimed.last, clean: predecessor.is_none() }));
         }
+    }
+
+    /// Ends what lanes of the partition may still do that were claimed before the group's claim of this epoch. Their
+    /// transactions commit nothing from here on, and they cannot be claimed under an earlier one.
+    ///
+    /// # Errors
+    /// Fails if MongoDB refuses a command or does not answer.
+    pub async fn end_lanes(&self, partition: &PartitionId, epoch: i64) -> Result<(), Error> {
+        let filter = doc! {
+            "_id.group": &*self.group, "_id.topic": &*partition.topic, "_id.partition": partition.partition,
+        };
+        let lanes: Vec<Progress> = self.all(LANES, filter, None).await?;
+        if lanes.is_empty() {
+            return Ok(());
+        }
+        let end = |lane: Progress| {
+            let update = doc! { "$inc": { "epoch": 1_i64 }, "$set": { "under": epoch } };
+            Bson::from(doc! { "q": { "_id": typed::bson(&lane.id) }, "u": update })
+        };
+        let updates: Vec<Bson> = lanes.into_iter().map(end).collect();
+        self.own(doc! { "update": LANES, "updates": updates, "writeConcern": { "w": "majority" } }).await?;
+        Ok(())
     }
 
     /// Notes that the partition has been read to its end. Does nothing if the claim no longer holds or the partition

@@ -72,9 +72,12 @@ impl Owner {
     /// Whether a claim that finds this predecessor must end that session. A committer of this process ends only those
     /// of its own that it has abandoned.
     fn ends(&self, predecessor: &str, session: &SessionOf) -> bool {
-        let of_this_process = process(predecessor) == self.process.name;
-        let of_this_committer = tag(&session.owner) == self.tag && session.owner != self.name();
-        !of_this_process || of_this_committer
+        let is_same_line = tag(&session.owner) == self.tag;
+        if process(predecessor) == self.process.name {
+            return is_same_line && session.owner != self.name();
+        }
+        // The claim for the group comes first and ends all sessions of a dead process.
+        is_same_line || self.tag.is_empty()
     }
 
     /// Attributes to another owner what a session has left in doubt. The next claim ends that session as it would end a
@@ -381,8 +384,9 @@ mod tests {
             (group.ends(predecessor, &session), line.ends(predecessor, &session))
         };
         assert_eq!((group.name(), line.name()), ("me.0".to_owned(), "me.7:1".to_owned()));
-        assert_eq!(ends("other.2", "other.0"), (true, true));
-        assert_eq!(ends("other.7:2", "other.0"), (true, true));
+        assert_eq!(ends("other.2", "other.0"), (true, false), "the claim for the group has ended it");
+        assert_eq!(ends("other.7:2", "other.7:0"), (true, true));
+        assert_eq!(ends("other.7:2", "other.8:0"), (true, false), "the process may be alive");
         assert_eq!(ends("me.0", "me.0"), (false, false), "the group's committer uses it");
         assert_eq!(ends("me.7:0", "me.7:1"), (false, false), "the line's committer uses it");
         assert_eq!(ends("me.7:0", "me.7:0"), (false, true));

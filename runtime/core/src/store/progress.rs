@@ -96,6 +96,9 @@ pub struct Progress {
     pub start_because: Option<String>,
     /// The owner that claimed it and has not given it back.
     pub owner: Option<String>,
+    /// The epoch of the group's claim under which a line may be claimed, or none if this is the group's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<i64>,
     /// Before this offset the log holds no further record. None until a host has read to the end.
     pub(super) read_to: Option<i64>,
     /// The highest creation time of the events accounted for, in milliseconds since 1970.
