@@ -179,7 +179,7 @@ impl Store {
             let predecessor = progress.owner.as_ref().filter(|owner| **owner != name);
             let mut lost = Lost::of(&progress);
             if let Some(predecessor) = predecessor {
-                let record = self.end_sessions_of(predecessor).await?;
+                let record = self.end_sessions_of(&BTreeSet::from([&**predecessor])).await?.pop();
                 let process = owners::process(predecessor);
                 if process != self.owner.process() {
                     let running = record.and_then(|record| record.running_of(&self.ownership, partition));
@@ -218,6 +218,11 @@ impl Store {
         let lanes: Vec<Progress> = self.all(LANES, filter, None).await?;
         if lanes.is_empty() {
             return Ok(());
+        }
+        // An owner of a lane that died, or that abandoned its session, may have left a transaction open.
+        let owners: BTreeSet<&str> = lanes.iter().filter_map(|lane| lane.owner.as_deref()).collect();
+        if !owners.is_empty() {
+            self.end_sessions_of(&owners).await?;
         }
         let end = |lane: Progress| {
             let update = doc! { "$inc": { "epoch": 1_i64 }, "$set": { "under": epoch } };

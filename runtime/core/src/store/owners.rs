@@ -4,8 +4,8 @@
 //! dead if it has sent no heartbeat while this process has sent several. So nobody counts as dead just because MongoDB
 //! answers nobody, and a process that was only paused counts as alive again with its next heartbeat.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -31,7 +31,6 @@ pub(super) struct Owner {
     process: Arc<ProcessOf>,
     /// Tells the committers of the process apart: that of the group has an empty tag.
     tag: String,
-    sessions: AtomicU32,
 }
 
 /// What the committers of one process share.
@@ -45,6 +44,8 @@ struct ProcessOf {
 #[derive(Debug, Default)]
 struct Record {
     sessions: Vec<SessionOf>,
+    /// How many sessions each committer has abandoned, by its tag.
+    abandoned: BTreeMap<String, u32>,
     /// When MongoDB received the last heartbeats, in milliseconds since 1970.
     beats_ms: VecDeque<i64>,
 }
@@ -52,12 +53,12 @@ struct Record {
 impl Owner {
     pub(super) fn new(name: String) -> Self {
         let process = ProcessOf { name, record: Mutex::default(), ended: AtomicBool::new(false) };
-        Self { process: Arc::new(process), tag: String::new(), sessions: AtomicU32::new(0) }
+        Self { process: Arc::new(process), tag: String::new() }
     }
 
     /// Returns the owner of a line's committer in the same process.
     pub(super) fn of_line(&self, line: i32) -> Self {
-        Self { process: Arc::clone(&self.process), tag: format!("{line}:"), sessions: AtomicU32::new(0) }
+        Self { process: Arc::clone(&self.process), tag: format!("{line}:") }
     }
 
     pub(super) fn process(&self) -> &str {
@@ -66,24 +67,28 @@ impl Owner {
 
     /// Returns the owner's name in the documents of the partitions that it has claimed.
     pub(super) fn name(&self) -> String {
-        format!("{}.{}{}", self.process.name, self.tag, self.sessions.load(Ordering::Relaxed))
+        self.name_of(&self.tag)
     }
 
-    /// Whether a claim that finds this predecessor must end that session. A committer of this process ends only those
-    /// of its own that it has abandoned.
+    /// Returns the present name of the committer of this process that has this tag.
+    fn name_of(&self, tag: &str) -> String {
+        format!("{}.{tag}{}", self.process.name, self.record().abandoned.get(tag).copied().unwrap_or(0))
+    }
+
+    /// Whether a claim that finds this predecessor must end that session. The group's claim ends all sessions of the
+    /// predecessor's process, and what concerns a line only that line's. Of this process, only those are ended that a
+    /// committer has abandoned.
     fn ends(&self, predecessor: &str, session: &SessionOf) -> bool {
-        let is_same_line = tag(&session.owner) == self.tag;
-        if process(predecessor) == self.process.name {
-            return is_same_line && session.owner != self.name();
-        }
-        // The claim for the group comes first and ends all sessions of a dead process.
-        is_same_line || self.tag.is_empty()
+        let of = tag(&session.owner);
+        process(predecessor) == process(&session.owner)
+            && (tag(predecessor).is_empty() || tag(predecessor) == of)
+            && (process(predecessor) != self.process.name || session.owner != self.name_of(of))
     }
 
     /// Attributes to another owner what a session has left in doubt. The next claim ends that session as it would end a
     /// dead predecessor's.
     pub(super) fn rename(&self) {
-        self.sessions.fetch_add(1, Ordering::Relaxed);
+        *self.record().abandoned.entry(self.tag.clone()).or_default() += 1;
     }
 
     fn record(&self) -> MutexGuard<'_, Record> {
@@ -280,18 +285,19 @@ impl Store {
         .await
     }
 
-    /// Ends every session of the owner's process, except those that this process is using. Returns the process's
-    /// record.
-    pub(super) async fn end_sessions_of(&self, owner: &str) -> Result<Option<OwnerDocument>, Error> {
-        let record: Option<OwnerDocument> = self.first(OWNERS, doc! { "_id": process(owner) }, None).await?;
-        let recorded = record.iter().flat_map(|record| &record.sessions);
-        let sessions: Vec<&Document> =
-            recorded.filter(|session| self.owner.ends(owner, session)).map(|session| &session.id).collect();
-        if !sessions.is_empty() && !seeded::on(Bug::SessionsLeft) {
-            self.run("admin", &doc! { "killSessions": sessions }).await?;
-            tracing::info!(predecessor = owner, "predecessor_sessions_killed");
+    /// Ends the sessions that these predecessors may have left. Returns the records of their processes.
+    pub(super) async fn end_sessions_of(&self, owners: &BTreeSet<&str>) -> Result<Vec<OwnerDocument>, Error> {
+        let processes: BTreeSet<&str> = owners.iter().map(|owner| process(owner)).collect();
+        let processes: Vec<&str> = processes.into_iter().collect();
+        let records: Vec<OwnerDocument> = self.all(OWNERS, doc! { "_id": { "$in": processes } }, None).await?;
+        let is_left = |session: &&SessionOf| owners.iter().any(|owner| self.owner.ends(owner, session));
+        let left = records.iter().flat_map(|record| &record.sessions).filter(is_left);
+        let left: Vec<&Document> = left.map(|session| &session.id).collect();
+        if !left.is_empty() && !seeded::on(Bug::SessionsLeft) {
+            self.run("admin", &doc! { "killSessions": left }).await?;
+            tracing::info!(predecessors = ?owners, "predecessor_sessions_killed");
         }
-        Ok(record)
+        Ok(records)
     }
 
     /// Returns whether this process has lived long enough to tell which of a partition's lost owners are dead, if that
@@ -375,22 +381,25 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_ends_a_dead_process_or_what_its_own_committer_has_abandoned() {
+    fn a_claim_ends_what_a_predecessor_has_left_and_nothing_that_is_in_use() {
         let group = Owner::new("me".to_owned());
         let line = group.of_line(7);
         line.rename();
+        assert_eq!((group.name(), line.name()), ("me.0".to_owned(), "me.7:1".to_owned()));
         let ends = |predecessor: &str, owner: &str| {
             let session = SessionOf { owner: owner.to_owned(), id: Document::new() };
-            (group.ends(predecessor, &session), line.ends(predecessor, &session))
+            let ends = group.ends(predecessor, &session);
+            assert_eq!(line.ends(predecessor, &session), ends, "whoever claims");
+            ends
         };
-        assert_eq!((group.name(), line.name()), ("me.0".to_owned(), "me.7:1".to_owned()));
-        assert_eq!(ends("other.2", "other.0"), (true, false), "the claim for the group has ended it");
-        assert_eq!(ends("other.7:2", "other.7:0"), (true, true));
-        assert_eq!(ends("other.7:2", "other.8:0"), (true, false), "the process may be alive");
-        assert_eq!(ends("me.0", "me.0"), (false, false), "the group's committer uses it");
-        assert_eq!(ends("me.7:0", "me.7:1"), (false, false), "the line's committer uses it");
-        assert_eq!(ends("me.7:0", "me.7:0"), (false, true));
+        assert!(ends("other.2", "other.0") && ends("other.2", "other.7:0"), "the process has lost the partition");
+        assert!(ends("other.7:2", "other.7:0"));
+        assert!(!ends("other.7:2", "other.8:0") && !ends("other.7:2", "other.2"), "the process may be alive");
+        assert!(!ends("other.2", "another.2"));
+        assert!(!ends("me.0", "me.0"), "the group's committer uses it");
+        assert!(!ends("me.7:0", "me.7:1") && !ends("me.0", "me.7:1"), "the line's committer uses it");
+        assert!(ends("me.7:0", "me.7:0") && ends("me.0", "me.7:0"), "the line's committer has abandoned it");
         group.rename();
-        assert_eq!(ends("me.0", "me.0"), (true, false));
+        assert!(ends("me.0", "me.0"));
     }
 }
