@@ -175,6 +175,9 @@ impl Claiming {
 
     async fn one(&self, partition: &PartitionId) -> Result<Claimed, Problem> {
         let progress = self.store.progress(partition).await?;
+        if progress.is_none() {
+            self.store.note_partition(partition).await?;
+        }
         // The topic may have been created or changed since the group was joined.
         if self.broker.is_compacted(&partition.topic).await? {
             let epoch = progress.map_or(0, |progress| progress.epoch);

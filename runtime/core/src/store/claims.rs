@@ -66,6 +66,25 @@ impl Store {
         Ok(typed::value::<Topic>(GROUPS, reply)?.map_or(now, |topic| topic.partitions))
     }
 
+    /// Notes that the topic has this partition, so that no sweep of the ledger forgets what its first events may repeat.
+    /// Call this before anything else is asked about a partition without progress: Kafka may not answer for hours.
+    ///
+    /// # Errors
+    /// Fails if MongoDB refuses a command or does not answer.
+    pub async fn note_partition(&self, partition: &PartitionId) -> Result<(), Error> {
+        self.own(doc! {
+            "update": GROUPS,
+            "updates": [{
+                "q": { "_id": TopicId::new(&self.group, &partition.topic).key() },
+                "u": { "$max": { "assigned": partition.partition + 1 }, "$setOnInsert": { "partitions": 0 } },
+                "upsert": true,
+            }],
+            "writeConcern": { "w": "majority" },
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Returns whether the group has started with this pattern of topics before.
     ///
     /// # Errors

@@ -222,7 +222,7 @@ impl Store {
             let Some(topic) = topics.get_mut(&known.id) else { continue };
             topic.retention_ms = known.retention_ms.unwrap_or(retention_ms);
             // The group may not have begun with some partitions yet, and their events may be old by then.
-            let count = usize::try_from(known.partitions).unwrap_or(0).max(topic.highest_ms.len());
+            let count = usize::try_from(known.partitions.max(known.assigned)).unwrap_or(0).max(topic.highest_ms.len());
             topic.highest_ms.resize(count, None);
         }
         Ok(topics)

@@ -31,6 +31,9 @@ pub(super) struct Topic {
     pub(super) id: TopicId,
     /// How many partitions it had at the group's first claim.
     pub(super) partitions: i32,
+    /// How many partitions it has at least, because a member was assigned the last of them.
+    #[serde(default)]
+    pub(super) assigned: i32,
     /// How long the group's hosts want its events to be remembered.
     pub(super) retention_ms: Option<i64>,
     /// The marker of an event that was created before this may be gone, in milliseconds since 1970.
