@@ -46,6 +46,10 @@ use weir_core::seeded;
 
 use crate::sweep::Swept;
 
+/// A world consists of small documents, and with the C library a third of the time went into their memory.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Runs seeds.
 #[derive(Parser)]
 struct Line {
