@@ -26,6 +26,7 @@ fn breaks(bug: Bug) -> &'static [Broken] {
         | Bug::FloorUnfenced
         | Bug::ClosedBuckets
         | Bug::SweepUnchecked
+        | Bug::SweepUnnoticed
         | Bug::ReleasedTwice => &[Broken::Doubled],
         Bug::MaxAsFence => &[Broken::Lost, Broken::Doubled],
         Bug::RetryWithoutFence => &[Broken::Unaccounted, Broken::Doubled],

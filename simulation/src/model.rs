@@ -72,6 +72,9 @@ pub(crate) struct Model {
     first: BTreeMap<String, Hash>,
     pub(crate) expected: Expected,
     refused: BTreeSet<String>,
+    /// The events of two partitions of which a copy was refused, and whether another one was accepted. Which copy was read first
+    /// is chance.
+    by_chance: BTreeMap<String, bool>,
     /// What is parked, by delivery. The model cannot tell when an attempt is made, but what must follow from it.
     letters: BTreeMap<String, Letter>,
     /// The aggregates of each partition and line that something parked holds.
@@ -120,6 +123,13 @@ impl Model {
         Self { letters, ..Self::default() }
     }
 
+    /// Notes that a copy of an event was refused. This must be known of all records before the first is processed.
+    pub(crate) fn refused(&mut self, id: &str, took_effect: bool) {
+        let is_parked =
+            handlers_of(EventKind::Tally).iter().any(|handler| self.letters.contains_key(&delivery_name(id, *handler)));
+        self.by_chance.insert(id.to_owned(), took_effect || is_parked);
+    }
+
     /// Processes the next record of a partition, in the order of its log.
     pub(crate) fn record(&mut self, (partition, name): (usize, String), produced: &Produced, forgotten: Forgotten) {
         let (id, kind, aggregate, number, created_at_ms, has) = match produced {
@@ -143,6 +153,12 @@ impl Model {
             return;
         }
         if self.refused.contains(id) {
+            self.expected.may_be_dead.insert(name);
+            return;
+        }
+        if let Some(is_accepted) = self.by_chance.get(id)
+            && (!is_accepted || (may_be_forgotten && forgotten.is_refused))
+        {
             self.expected.may_be_dead.insert(name);
             return;
         }

@@ -11,7 +11,9 @@ use crate::broken::{Broken, Fault, shown_by};
 use crate::host::LEAST_RETENTION_MS;
 use crate::kafka::{id, number_of};
 use crate::kernel::lock;
+use crate::kinds::EventKind;
 use crate::model::{Expected, Forgotten, Letter, Model, Produced, arranged, delivery_name, record_name};
+use crate::mongo::Mongo;
 use crate::world::{World, partition_of};
 
 const COLLECTIONS: [&str; 14] = [
@@ -85,14 +87,25 @@ pub(crate) fn judge(world: &World) -> Vec<Fault> {
         .filter(|letter| letter.get_str("reason").is_ok_and(|reason| reason == "beyond-ledger"))
         .filter_map(|letter| letter_name(letter))
         .collect();
-    for (partition, log) in world.logs.iter().enumerate() {
-        let next = i32::try_from(partition).ok().and_then(|number| progress.get(&number)).copied().unwrap_or(0);
-        for logged in log.iter().filter(|logged| world.is_accounted_for(partition, logged, next)) {
-            let name = record_name(partition, logged.offset);
-            let before_ms = forgotten_before_ms(world, partition, logged.at_ms);
-            let forgotten = Forgotten { before_ms, is_refused: refused.contains(&name) };
-            model.record((partition, name), &logged.produced, forgotten);
+    let accounted = || {
+        world.logs.iter().enumerate().flat_map(|(partition, log)| {
+            let next = i32::try_from(partition).ok().and_then(|number| progress.get(&number)).copied().unwrap_or(0);
+            let there = log.iter().filter(move |logged| world.is_accounted_for(partition, logged, next));
+            there.map(move |logged| (partition, record_name(partition, logged.offset), logged))
+        })
+    };
+    let tallied = tallied(&mongo);
+    for (_, name, logged) in accounted() {
+        if let Produced::Event { id, kind: EventKind::Tally, number, .. } = &logged.produced
+            && refused.contains(&name)
+        {
+            model.refused(id, tallied.contains(number));
         }
+    }
+    for (partition, name, logged) in accounted() {
+        let before_ms = forgotten_before_ms(world, partition, logged.at_ms);
+        let forgotten = Forgotten { before_ms, is_refused: refused.contains(&name) };
+        model.record((partition, name), &logged.produced, forgotten);
     }
     let Model { expected, mut faults, .. } = model;
     for collection in COLLECTIONS {
@@ -104,6 +117,12 @@ pub(crate) fn judge(world: &World) -> Vec<Fault> {
     }
     letters(&parked, &expected, &mut faults);
     faults
+}
+
+/// Returns the numbers of the events that may come in two partitions and have taken effect.
+fn tallied(mongo: &Mongo) -> BTreeSet<i64> {
+    let seen = |document: &Arc<Document>| document.get_array("seen").cloned().unwrap_or_default();
+    mongo.all("data.tallies").iter().flat_map(seen).filter_map(|number| number.as_i64()).collect()
 }
 
 /// Compares a collection with what must be in it.

@@ -70,18 +70,19 @@ pub enum Bug {
     RefusalForgotten,
     /// The progress of an older claim moves the position of a newer one.
     OlderClaimMoves,
-    /// A batch is committed although a sweep has changed the floors by which its events were judged. It is not in
-    /// [`Bug::ALL`]: since a sweep waits for partitions that have not begun, 4,000 seeds no longer show it.
+    /// A batch is committed although a sweep has changed the floors by which its events were judged.
     FloorUnfenced,
     /// A host goes on with the buckets that it knows, although a sweep has closed some of them.
     ClosedBuckets,
     /// A sweep drops buckets although a topic got its first markers since it raised the floors.
     SweepUnchecked,
+    /// A sweep drops buckets although a transaction is open that does not see the floors it has raised. It is not in
+    /// [`Bug::ALL`]: two of 10,000 seeds found it, but 17,000 seeds of the simulation as it is now do not.
+    SweepUnnoticed,
     /// An event runs although an earlier one of its aggregate is parked.
     OvertakesParked,
     /// A sequence is forgotten although something was parked in it since it was looked up.
     ReleasedUnnoted,
-
     /// A parked delivery that has succeeded stays parked.
     ReleasedTwice,
     /// A speculative batch is kept although a delivery before it failed at its commit.
@@ -92,7 +93,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 41] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -126,6 +127,7 @@ impl Bug {
         Self::ProbeUnanswered,
         Self::RefusalForgotten,
         Self::OlderClaimMoves,
+        Self::FloorUnfenced,
         Self::ClosedBuckets,
         Self::SweepUnchecked,
         Self::OvertakesParked,

@@ -76,7 +76,7 @@ pub(crate) struct World {
     /// How long each host wants events to be remembered.
     retentions: BTreeMap<usize, i64>,
     /// An event that another partition may get too, and the partition that has it.
-    twin: Option<(usize, Produced)>,
+    twin: Option<produce::Twin>,
     /// A partition whose topic is being recreated. No member may own it until that is done.
     renewing: Option<i32>,
     /// Partitions whose progress was set by hand.

@@ -16,8 +16,21 @@ const LATE_BY_MS: i64 = 20 * 3_600_000;
 /// How much older than the ledger some events are.
 const AGED_MS: std::ops::Range<i64> = 3_600_000..30 * 3_600_000;
 
-/// How long after its creation an event may come in another partition. The ledger cannot have forgotten it by then.
+/// How long after an event came it may come in another partition. If it was new, the ledger cannot have forgotten it by
+/// then. If it was old, both copies may be read while its time is swept.
 const TWIN_MS: i64 = 2 * 3_600_000;
+/// How many of a thousand events are far older than their neighbours.
+const AGED: u64 = 16;
+/// The same for those that may come in two partitions.
+const AGED_TALLIES: u64 = 150;
+
+/// An event that may come in another partition too.
+#[derive(Debug)]
+pub(super) struct Twin {
+    from: usize,
+    came_at_ms: i64,
+    produced: Produced,
+}
 
 /// Whether the partition is one of the first topic.
 fn may_have_twin(at: usize) -> bool {
@@ -70,10 +83,11 @@ impl World {
             },
             _ => {
                 let kind = self.kind();
-                self.event(at, kind)
+                let produced = self.event(at, kind);
+                self.aged(produced)
             }
         };
-        let produced = self.twin(at).unwrap_or_else(|| self.aged(produced));
+        let produced = self.twin(at).unwrap_or(produced);
         self.remember(at, &produced);
         let twice = self.kernel.chance(40).then(|| produced.clone());
         self.append(at, produced, gap);
@@ -105,22 +119,27 @@ impl World {
 
     /// Now and then returns an event that another partition has got a moment ago.
     fn twin(&mut self, at: usize) -> Option<Produced> {
-        let (from, produced) = self.twin.take_if(|(from, _)| *from != at && may_have_twin(at))?;
-        let Produced::Event { created_at_ms, .. } = &produced else { return None };
-        if clock_ms(self.kernel.now()) - created_at_ms > TWIN_MS || self.renewing == i32::try_from(from).ok() {
+        let Twin { from, came_at_ms, produced } = self.twin.take_if(|twin| twin.from != at && may_have_twin(at))?;
+        let now_ms = clock_ms(self.kernel.now());
+        if now_ms - came_at_ms > TWIN_MS || self.renewing == i32::try_from(from).ok() {
             return None;
         }
         self.kernel.count("fault: duplicate in another partition");
+        if let Produced::Event { created_at_ms, .. } = &produced
+            && now_ms - created_at_ms > LEAST_RETENTION_MS
+        {
+            self.kernel.count("fault: an old event in two partitions");
+        }
         Some(produced)
     }
 
     fn remember(&mut self, at: usize, produced: &Produced) {
-        if let Produced::Event { kind: EventKind::Tally, has_created_at: true, created_at_ms, .. } = produced
+        if matches!(produced, Produced::Event { kind: EventKind::Tally, has_created_at: true, .. })
             && may_have_twin(at)
-            && clock_ms(self.kernel.now()) - created_at_ms < TWIN_MS
             && self.kernel.chance(500)
         {
-            self.twin = Some((at, produced.clone()));
+            let came_at_ms = clock_ms(self.kernel.now());
+            self.twin = Some(Twin { from: at, came_at_ms, produced: produced.clone() });
         }
     }
 
@@ -165,7 +184,8 @@ impl World {
         if *kind == EventKind::Deadly || (!*has_created_at && old) {
             return None;
         }
-        if self.kernel.chance(150) {
+        // Which of two events under one id counts is known only if both are in one partition.
+        if *kind != EventKind::Tally && self.kernel.chance(150) {
             *kind = if *kind == EventKind::Make { EventKind::Count } else { EventKind::Make };
         } else {
             self.kernel.count("fault: duplicate at a new offset");
@@ -175,9 +195,8 @@ impl World {
 
     /// Now and then makes an event far older than its neighbours.
     fn aged(&self, mut produced: Produced) -> Produced {
-        if let Produced::Event { created_at_ms, has_created_at: true, number, .. } = &mut produced
-            && *number == self.numbers
-            && self.kernel.chance(16)
+        if let Produced::Event { kind, created_at_ms, has_created_at: true, .. } = &mut produced
+            && self.kernel.chance(if *kind == EventKind::Tally { AGED_TALLIES } else { AGED })
         {
             let most = u64::try_from(AGED_MS.end - AGED_MS.start).unwrap_or(1);
             *created_at_ms -= AGED_MS.start + i64::try_from(self.kernel.below(most)).unwrap_or(0);

@@ -11,6 +11,9 @@
 //!    if no sweep has changed that document since. So a sweep that found a topic without markers knows whether one was
 //!    written meanwhile.
 //! 3. That transaction knows which buckets were closed by then, and so does every later owner of the partition.
+//!
+//! A transaction sees the floors as they were when it began. So before anything is dropped, the sweep changes every
+//! partition's progress, with which each transaction that began earlier conflicts.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -174,6 +177,9 @@ impl Store {
         }
         self.close_before(open).await?;
         self.raise_floors(&topics, open).await?;
+        if !seeded::on(Bug::SweepUnnoticed) {
+            self.pass_open_transactions().await?;
+        }
         let allowed = still_allows(&topics, &self.topics(retention_ms).await?, open);
         if !allowed && !seeded::on(Bug::SweepUnchecked) {
             return Ok(Swept { dropped: 0, left });
@@ -255,6 +261,15 @@ impl Store {
         };
         statements.push(fence.into());
         self.update_groups(statements).await
+    }
+
+    /// Changes the progress of every partition. Each transaction that accounts for events changes it too. So from here on
+    /// none commits that began before the floors were raised and therefore does not see them. MongoDB does not refuse
+    /// such a transaction because of the drop: its write to a bucket that is gone makes the bucket anew.
+    async fn pass_open_transactions(&self) -> Result<(), Error> {
+        let pass = doc! { "q": {}, "u": { "$inc": { "sweeps": 1_i64 } }, "multi": true };
+        self.own(doc! { "update": PROGRESS, "updates": [pass], "writeConcern": { "w": "majority" } }).await?;
+        Ok(())
     }
 
     async fn update_groups(&self, statements: Vec<Bson>) -> Result<(), Error> {
