@@ -72,8 +72,8 @@ pub(crate) struct Model {
     first: BTreeMap<String, Hash>,
     pub(crate) expected: Expected,
     refused: BTreeSet<String>,
-    /// The events of two partitions of which a copy was refused, and whether another one was accepted. Which copy was read first
-    /// is chance.
+    /// The events of two partitions of which a copy was refused, as it may be, and whether another one was accepted.
+    /// Which copy was read first is chance.
     by_chance: BTreeMap<String, bool>,
     /// What is parked, by delivery. The model cannot tell when an attempt is made, but what must follow from it.
     letters: BTreeMap<String, Letter>,
@@ -123,7 +123,7 @@ impl Model {
         Self { letters, ..Self::default() }
     }
 
-    /// Notes that a copy of an event was refused. This must be known of all records before the first is processed.
+    /// Notes that a copy of an event was refused, as it may be. This must be known of all records before the first is processed.
     pub(crate) fn refused(&mut self, id: &str, took_effect: bool) {
         let is_parked =
             handlers_of(EventKind::Tally).iter().any(|handler| self.letters.contains_key(&delivery_name(id, *handler)));

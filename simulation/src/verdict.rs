@@ -95,9 +95,10 @@ pub(crate) fn judge(world: &World) -> Vec<Fault> {
         })
     };
     let tallied = tallied(&mongo);
-    for (_, name, logged) in accounted() {
-        if let Produced::Event { id, kind: EventKind::Tally, number, .. } = &logged.produced
+    for (partition, name, logged) in accounted() {
+        if let Produced::Event { id, kind: EventKind::Tally, number, created_at_ms, .. } = &logged.produced
             && refused.contains(&name)
+            && *created_at_ms < forgotten_before_ms(world, partition, logged.at_ms)
         {
             model.refused(id, tallied.contains(number));
         }
