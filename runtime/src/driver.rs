@@ -4,6 +4,7 @@
 //! that does not end in time is abandoned together with its client, and the next operation gets a new client.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex as Plain, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use futures_util::StreamExt as _;
 use mongodb::error::{
     ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT,
 };
+use mongodb::event::EventHandler;
+use mongodb::event::sdam::SdamEvent;
 use mongodb::options::{
     Acknowledgment, ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
 };
@@ -41,6 +44,7 @@ pub struct Address {
 pub struct Driver {
     options: Arc<ClientOptions>,
     client: Arc<Plain<Client>>,
+    server_changes: Arc<AtomicU64>,
 }
 
 impl fmt::Debug for Driver {
@@ -70,8 +74,15 @@ impl Driver {
         options.read_concern = Some(ReadConcern::majority());
         options.write_concern = Some(WriteConcern::majority());
         options.selection_criteria = Some(SelectionCriteria::ReadPreference(ReadPreference::Primary));
+        let server_changes = Arc::<AtomicU64>::default();
+        let changes = Arc::clone(&server_changes);
+        options.sdam_event_handler = Some(EventHandler::callback(move |event| {
+            if matches!(event, SdamEvent::ServerDescriptionChanged(_)) {
+                changes.fetch_add(1, Ordering::Relaxed);
+            }
+        }));
         let client = Client::with_options(options.clone()).map_err(uri)?;
-        Ok(Self { options: Arc::new(options), client: Arc::new(Plain::new(client)) })
+        Ok(Self { options: Arc::new(options), client: Arc::new(Plain::new(client)), server_changes })
     }
 
     fn client(&self) -> Client {
@@ -162,6 +173,10 @@ impl Wire for Driver {
                 DriverSession { driver: self.clone(), client: kept, id, session: Arc::new(Mutex::new(session)) };
             Ok(Arc::new(session) as Arc<dyn Transactions>)
         })
+    }
+
+    fn server_changes(&self) -> u64 {
+        self.server_changes.load(Ordering::Relaxed)
     }
 }
 

@@ -17,7 +17,7 @@ async fn a_slow_handler_is_waited_for_once_and_handles_each_event_once_and_in_or
     let rows: Vec<Row> = (0..8).flat_map(|number| [slow(number), quick(number)]).collect();
     world.send(rows.iter().map(|row| (0, row.created()))).await;
     let host = world.host(&[]).await;
-    world.until_passed(16).await;
+    world.until_accounted_for(16).await;
     let quick_done = world.data("retried").count_documents(doc! {}).await.expect("mongodb");
     assert_eq!(quick_done, 8, "nobody waits for the slow ones");
     until("the slow ones are handled", async || {

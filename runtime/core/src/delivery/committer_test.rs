@@ -4,6 +4,7 @@ mod guests;
 mod mongo;
 mod world;
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -59,6 +60,19 @@ fn what_a_handler_waits_for_its_reads_counts_as_its_time() {
     world.send(&[READS; 5]);
     world.go_on();
     assert_eq!(world.mongo.batches(), [2, 2, 1]);
+}
+
+#[test]
+fn a_line_whose_reads_take_long_is_sent_away_unless_mongodb_was_gone() {
+    for comes_and_goes in [false, true] {
+        let mut world = World::new();
+        *world.mongo.read_time.lock().expect("no test panics here") = Duration::from_secs(4);
+        world.mongo.comes_and_goes.store(comes_and_goes, Ordering::Relaxed);
+        world.send(&[WRITES, READS, WRITES, READS, WRITES, READS]);
+        world.go_on();
+        assert_eq!(world.finished(), 6);
+        assert_eq!(world.mongo.parked().is_empty(), comes_and_goes, "{:?}", world.mongo.parked());
+    }
 }
 
 #[test]

@@ -106,10 +106,10 @@ impl Runner {
     }
 
     /// Notes how long a delivery has taken, by the clock and of its lane's processor.
-    fn note(&self, batch: &Batch, at: DeliveryRef, (took, run): (Duration, &Run)) {
+    fn note(&self, batch: &Batch, at: DeliveryRef, (took, run): (Duration, &Run), changes: u64) {
         let Some(handler) = batch.handler(at) else { return };
-        // What MongoDB failed to do says nothing about the handler.
-        if matches!(run.verdict, Verdict::Fault(_)) {
+        // What MongoDB failed to do says nothing about the handler, nor does a read that waited until it was back.
+        if matches!(run.verdict, Verdict::Fault(_)) || changes != self.context.store.server_changes() {
             return;
         }
         match &self.lane {
@@ -151,11 +151,11 @@ impl Runner {
             let patience = if self.lane.is_none() { self.lines.patience() } else { None };
             let (reader, pending) = (self.context.store.reader(), batch.pending());
             let mode = Mode::Batch { reader, pending, committing, patience };
-            let begun = self.context.clock.elapsed();
+            let (begun, changes) = (self.context.clock.elapsed(), self.context.store.server_changes());
             let run = caller.deliver(batch, next, mode).await;
             let took = self.context.clock.elapsed().saturating_sub(begun);
             ran += took;
-            self.note(batch, next, (took, &run));
+            self.note(batch, next, (took, &run), changes);
             let decision = decide(run.verdict, run.log);
             if let (Decision::NeedsCommit, Some(in_flight)) = (&decision, undecided) {
                 in_flight.settled().await;

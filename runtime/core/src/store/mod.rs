@@ -142,6 +142,12 @@ impl Store {
         Reader { wire, database, odd: self.odd.clone() }
     }
 
+    /// Returns how often one of MongoDB's servers has gone, come back or changed its role.
+    #[must_use]
+    pub fn server_changes(&self) -> u64 {
+        self.wire.server_changes()
+    }
+
     /// Runs a command on Weir's own database. A write error or a failed write concern in the reply is an error too.
     async fn own(&self, command: Document) -> Result<Document, Error> {
         self.run(&self.own, &command).await

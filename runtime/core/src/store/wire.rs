@@ -40,6 +40,12 @@ pub trait Wire: fmt::Debug + Send + Sync {
 
     /// Creates a session for transactions without sending anything.
     fn session(&self) -> Answer<'_, Arc<dyn Transactions>>;
+
+    /// Returns how often one of MongoDB's servers has gone, come back or changed its role. None does unless an
+    /// implementation says so.
+    fn server_changes(&self) -> u64 {
+        0
+    }
 }
 
 /// A session, which runs one transaction after another.

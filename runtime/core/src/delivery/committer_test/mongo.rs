@@ -1,6 +1,6 @@
 //! A MongoDB that holds no documents and accepts everything unless a test says otherwise.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -36,6 +36,9 @@ pub(super) struct Mongo {
     /// Holds up commits.
     pub(super) commits: Gate,
     pub(super) trouble: Mutex<Option<Trouble>>,
+    /// Whether its server is gone whenever a read begins, and is back when it ends.
+    pub(super) comes_and_goes: AtomicBool,
+    server_changes: AtomicU64,
     /// The commands of each transaction that was committed.
     committed: Mutex<Vec<Vec<Document>>>,
 }
@@ -44,7 +47,9 @@ impl Mongo {
     pub(super) fn new(clock: Ticks) -> Self {
         let (read_time, reads, commits, trouble) =
             (Mutex::default(), Gate::default(), Gate::default(), Mutex::default());
-        Self { clock, read_time, reads, commits, trouble, committed: Mutex::default() }
+        let (comes_and_goes, server_changes, committed) =
+            (AtomicBool::default(), AtomicU64::default(), Mutex::default());
+        Self { clock, read_time, reads, commits, trouble, comes_and_goes, server_changes, committed }
     }
 
     pub(super) fn set(&self, trouble: Option<Trouble>) {
@@ -80,6 +85,7 @@ impl Mongo {
     async fn read(&self, database: &str, command: RawDocumentBuf) -> Result<Found, Error> {
         if database == DATA {
             self.clock.pass(*lock(&self.read_time));
+            self.server_changes.fetch_add(u64::from(self.comes_and_goes.load(Ordering::Relaxed)), Ordering::Relaxed);
             self.reads.pass().await;
         }
         let is_probe = command.get_document("projection").is_ok();
@@ -118,6 +124,10 @@ impl Wire for Line {
         let transaction =
             Transaction { mongo: Arc::clone(&self.0), open: AtomicBool::default(), ran: Mutex::default() };
         Box::pin(async { Ok(Arc::new(transaction) as Arc<dyn Transactions>) })
+    }
+
+    fn server_changes(&self) -> u64 {
+        self.0.server_changes.load(Ordering::Relaxed)
     }
 }
 
