@@ -41,6 +41,7 @@ impl Handler for TalliesBadly {
                 std::thread::sleep(NAP);
             },
             "sleep" => std::thread::sleep(NAP),
+            "trap" => std::process::abort(),
             "reject" => return Err(Reject::new("it rejects every event").into()),
             "retry" => return Err(Retry::new("no attempt is enough").into()),
             "log" => {

@@ -13,7 +13,7 @@ use super::*;
 use crate::operations::failures::{
     Attempt, Bytes, Content, Failure, FailureDetails, Header, LogLine, Page, RecordPlace,
 };
-use crate::operations::handlers::Handler;
+use crate::operations::handlers::{Count, Decision, Handler, HandlerDetails, Tripped};
 use crate::operations::progress::PartitionProgress;
 use weir_core::hint;
 use weir_core::store;
@@ -54,6 +54,7 @@ async fn problems_say_what_the_snapshot_says() {
     let (status, body) = from_elsewhere("/v1/failures").await;
     let _ = writeln!(text, "GET /v1/failures from another machine: {status}\n{body}\n");
     for (what, text_of_it) in [
+        ("a handler that is not there", resources::no_such_handler("user-updatd")),
         ("a failure that is not there", resources::no_such_failure("0123456789abcdef")),
         ("a store that refuses the host", store::Error::Denied("Authentication failed.".to_owned()).into()),
     ] {
@@ -68,6 +69,7 @@ fn resources_are_what_the_snapshot_says() {
     let mut text = String::new();
     put(&mut text, "/v1/progress", &[partition()]);
     put(&mut text, "/v1/handlers", &[handler()]);
+    put(&mut text, "/v1/handlers/{name}", &handler_details());
     put(
         &mut text,
         "/v1/failures",
@@ -150,10 +152,32 @@ fn handler() -> Handler {
         id: 2,
         team: "default".to_owned(),
         name: "user-updated".to_owned(),
+        line: Some(1),
+        state: "paused",
         generation: 1,
         version: "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08".to_owned(),
         events: vec!["UserUpdated".to_owned()],
         description: "Keeps users.".to_owned(),
+    }
+}
+
+fn handler_details() -> HandlerDetails {
+    let decision =
+        |why: &str| Decision { at: "2026-10-26T07:33:20Z".to_owned(), by: "ada".to_owned(), why: why.to_owned() };
+    HandlerDetails {
+        handler: handler(),
+        paused: Some(decision("its collection is being restored")),
+        tripped: Some(Tripped {
+            at: "2026-10-26T07:33:19Z".to_owned(),
+            reason: "trap".to_owned(),
+            message: "unreachable".to_owned(),
+        }),
+        ended: Some(decision("only old events were bad")),
+        failures: vec![Count {
+            state: "waiting",
+            count: "9007199254740993".to_owned(),
+            oldest: "2026-10-26T07:33:21Z".to_owned(),
+        }],
     }
 }
 

@@ -98,6 +98,7 @@ fn router(state: State, peer: Peer) -> Router {
     Router::new()
         .route("/v1/progress", get(resources::progress))
         .route("/v1/handlers", get(resources::handlers))
+        .route("/v1/handlers/{name}", get(resources::handler))
         .route("/v1/failures", get(resources::failures))
         .route("/v1/failures/{id}", get(resources::failure))
         .route_layer(middleware::from_fn(from_here_only))

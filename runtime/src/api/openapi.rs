@@ -16,6 +16,7 @@ use utoipa::OpenApi;
         super::stats::show,
         super::resources::progress,
         super::resources::handlers,
+        super::resources::handler,
         super::resources::failures,
         super::resources::failure,
     ),

@@ -8,7 +8,7 @@ use axum::extract::{Path, Query, State};
 
 use super::problem::Problem;
 use crate::operations::failures::{self, FailureDetails, Page};
-use crate::operations::handlers::{self, Handler};
+use crate::operations::handlers::{self, Handler, HandlerDetails};
 use crate::operations::progress::{self, PartitionProgress};
 use weir_core::hint;
 use weir_core::store::{self, Store};
@@ -47,6 +47,29 @@ pub(super) async fn progress(State(state): State<super::State>) -> Answer<Vec<Pa
 )]
 pub(super) async fn handlers(State(state): State<super::State>) -> Answer<Vec<Handler>> {
     Ok(Json(handlers::list(store(&state)?).await?))
+}
+
+/// A handler with what stops it and what is parked for it.
+#[utoipa::path(
+    get,
+    path = "/v1/handlers/{name}",
+    params(("name" = String, Path, description = "The handler's name, from the list")),
+    responses(
+        (status = 200, body = HandlerDetails),
+        (status = 400, body = Problem, content_type = "application/problem+json"),
+        (status = 403, body = Problem, content_type = "application/problem+json",
+            description = "The request does not come from the host's own machine"),
+        (status = 404, body = Problem, content_type = "application/problem+json"),
+        (status = 503, body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn handler(
+    State(state): State<super::State>,
+    name: Result<Path<String>, PathRejection>,
+) -> Answer<HandlerDetails> {
+    let Path(name) = name.map_err(|error| Problem::bad_request(&innermost(&error)))?;
+    let found = handlers::show(store(&state)?, &name).await?;
+    found.map(Json).ok_or_else(|| no_such_handler(&name))
 }
 
 /// The deliveries that did not succeed, and the records that no handler received.
@@ -101,6 +124,10 @@ pub(super) async fn failure(
 /// Returns the reason at the bottom of an error, which names the parameter, without the framework's words around it.
 fn innermost(error: &dyn Error) -> String {
     error.source().map_or_else(|| error.to_string(), innermost)
+}
+
+pub(super) fn no_such_handler(name: &str) -> Problem {
+    Problem::not_found(&hint::with(&format!("no handler {name:?} was ever loaded"), "/v1/handlers lists them"))
 }
 
 pub(super) fn no_such_failure(id: &str) -> Problem {

@@ -9,16 +9,13 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgMatches, Command, value_parser};
 
 use super::output::{self, Format, table};
-use super::run;
-use crate::clock::HostClock;
+use super::{asks, run};
 use crate::logging::log_line::printable as line;
 use crate::operations::failures::{self, Ask, Asked, Bytes, FailureDetails, MAX_PAGE, Page, Query};
-use weir_core::clock::Clock as _;
 use weir_core::hint;
 use weir_core::store::{Action, Store};
 
 const ID: &str = "id";
-const WHY: &str = "why";
 const LIMIT: &str = "limit";
 /// The most characters of a message in a list.
 const MESSAGE_CHARS: usize = 80;
@@ -58,7 +55,7 @@ pub(super) fn command() -> Command {
         Command::new(name)
             .about(about)
             .arg(Arg::new(ID).value_name("ID").required(true).help("The failure's id, from the list"))
-            .arg(Arg::new(WHY).long(WHY).value_name("TEXT").required(true).help("The reason, which is kept"))
+            .arg(asks::why())
     };
     let retry = asked("retry", "Has a delivery tried again at once, with the events that wait for it after it");
     let discard = asked("discard", "Lets a failure take no effect, and the events that wait for it go on");
@@ -85,10 +82,9 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
 }
 
 async fn ask(store: &Store, matches: &ArgMatches, action: Action) -> anyhow::Result<()> {
-    let given = |name: &str| matches.get_one::<String>(name).cloned().unwrap_or_default();
-    let id = given(ID);
-    let by = std::env::var("USER").unwrap_or_else(|_| "somebody on the command line".to_owned());
-    failures::ask(store, &id, Ask { action, by, why: given(WHY), at_ms: HostClock::default().now_ms() }).await?;
+    let id = matches.get_one::<String>(ID).context("the id is required")?;
+    let asks::Asked { by, why, at_ms } = asks::asked(matches);
+    failures::ask(store, id, Ask { action, by, why, at_ms }).await?;
     let what = if action == Action::Retry { "tried again" } else { "discarded" };
     output::put(&format!("{id} is {what} by the host that owns its partition, within seconds\n"))
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::operations::failures::{
     Attempt, Bytes, Content, Failure, FailureDetails, Header, LogLine, Page, RecordPlace,
 };
-use crate::operations::handlers::Handler;
+use crate::operations::handlers::{Count, Decision, Handler, HandlerDetails, Tripped};
 use crate::operations::progress::PartitionProgress;
 
 /// What a terminal would obey: a line break, an escape, a control character of one byte, the reversal of text.
@@ -74,12 +74,25 @@ fn what_a_terminal_would_obey_is_escaped_in_every_listing() {
         id: 2,
         team: "default".to_owned(),
         name: "user-updated".to_owned(),
+        line: Some(1),
+        state: "tripped",
         generation: 1,
         version: "9f86".to_owned(),
         events: vec![HIDDEN.to_owned()],
         description: String::new(),
     };
-    is_plain(&handlers::listed(&vec![handler]), 2);
+    is_plain(&handlers::listed(&vec![handler.clone()]), 2);
+    let decision = || Some(Decision { at: "now".to_owned(), by: HIDDEN.to_owned(), why: HIDDEN.to_owned() });
+    let tripped = Tripped { at: "now".to_owned(), reason: "trap".to_owned(), message: HIDDEN.to_owned() };
+    let count = Count { state: "dead", count: "1".to_owned(), oldest: "now".to_owned() };
+    let details = HandlerDetails {
+        handler,
+        paused: decision(),
+        tripped: Some(tripped),
+        ended: decision(),
+        failures: vec![count],
+    };
+    is_plain(&handlers::shown(&details), 13);
     let partition = PartitionProgress {
         topic: "outbox".to_owned(),
         partition: 3,

@@ -5,6 +5,7 @@
 //!
 //! An error is written as `weir: ` and the fact, and its hint on a line of its own (see [`hint`]).
 
+mod asks;
 mod compile;
 mod completions;
 mod failures;

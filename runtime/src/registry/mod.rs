@@ -90,8 +90,11 @@ impl Registry {
         let collections: BTreeSet<&str> =
             written.iter().flat_map(|(_, names)| names.iter().map(AsRef::as_ref)).collect();
         store.create_collections(collections).await?;
+        let lines = lines(&written);
+        let of_each: Vec<(i32, i32)> = written.iter().zip(&lines).map(|((id, _), line)| (*id, *line)).collect();
+        store.note_lines(&of_each).await?;
         let mut registry = Self::default();
-        for ((known, handler), line) in entered.into_iter().zip(lines(&written)) {
+        for ((known, handler), line) in entered.into_iter().zip(lines) {
             let identity = Arc::new(Identity {
                 id: known.id,
                 generation: known.generation,

@@ -23,5 +23,6 @@ mod retries;
 mod slow;
 mod stalls;
 mod starts;
+mod stops;
 mod topics;
 mod world;

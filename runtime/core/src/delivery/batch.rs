@@ -273,11 +273,12 @@ impl Batch {
     /// Returns the handler that the delivery goes to.
     #[must_use]
     pub fn handler(&self, at: DeliveryRef) -> Option<Arc<Identity>> {
-        self.deliveries().find(|(found, _)| *found == at).map(|(_, delivery)| Arc::clone(&delivery.handler))
+        let slot = self.slots.get(at.slot)?;
+        slot.fate.deliveries().get(at.place).map(|delivery| Arc::clone(&delivery.handler))
     }
 
-    /// Has the deliveries of a line wait that have not run yet, because the line was sent away.
-    pub(super) fn sent_away(&mut self, line: i32) {
+    /// Has the deliveries of a line wait that have not run yet.
+    pub(super) fn rest_waits(&mut self, line: i32) {
         for delivery in self.slots.iter_mut().flat_map(|slot| slot.fate.deliveries_mut()) {
             if delivery.handler.line == line && delivery.outcome.is_none() {
                 delivery.waits = true;
@@ -486,6 +487,17 @@ impl Batch {
     /// Whether the delivery's writes and reads count, because it does not wait.
     pub(super) fn counts(&self, at: DeliveryRef, delivery: &Delivery) -> bool {
         !self.waits(at, &self.slots[at.slot].entry, delivery)
+    }
+
+    /// Returns how the deliveries that have run ended: the handler, and its failure if the sandbox stopped it.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (&Identity, Option<&Failure>)> {
+        let ran = self.deliveries().filter(|(at, delivery)| !delivery.decided && self.counts(*at, delivery));
+        ran.filter_map(|(_, delivery)| match delivery.outcome.as_ref()? {
+            Outcome::Failed(failure) => {
+                Some((&*delivery.handler, Some(&**failure).filter(|failure| failure.was_stopped)))
+            }
+            Outcome::Committed | Outcome::Skipped => Some((&*delivery.handler, None)),
+        })
     }
 
     /// Returns how the batch advances each claim once the plan is committed.

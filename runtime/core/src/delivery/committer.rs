@@ -36,9 +36,10 @@ use super::hop::{AtEnd, Done, Hop, Said, Work};
 use super::in_flight::{Heads, InFlight};
 use super::lane::{Lane, Lanes};
 use super::lines::Lines;
-use super::retries::Busy;
+use super::retries::{ASK, Busy};
 use super::runner::{Ready, Runner};
 use super::speculation::{Speculated, Speculation};
+use super::stops::Turn;
 use super::transactor::Transactor;
 use crate::clock::Clock;
 use crate::seeded::{self, Bug};
@@ -214,7 +215,10 @@ impl Committer {
 
     /// Returns how long to wait for work.
     fn wait(&self) -> Duration {
-        let wait = self.runner.parked().wait();
+        let wait = match &self.lane {
+            Some(lane) if self.lines.turn(lane.line) == Turn::Nothing => ASK,
+            _ => self.runner.parked().wait(),
+        };
         if self.resting.is_empty() { wait } else { wait.min(RESTS) }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures_util::future::select;
 
-use super::away::{Away, Cause, PATIENCE};
+use super::away::{self, Away, PATIENCE};
 use super::batch::Batch;
 use super::committer::{Committer, CommitterSettings};
 use super::context::{Context, GivenUp, PAUSE};
@@ -23,6 +23,7 @@ use super::in_flight::Heads;
 use super::lane::{Lane, Lanes};
 use super::passage::Passage;
 use super::retries::{ASK, Busy, Retries};
+use super::stops::{Cause, Change, News, Stops, Turn};
 use crate::failpoint;
 use crate::seeded::{self, Bug};
 use crate::store::{Error, Held, PartitionId, Sequence};
@@ -45,6 +46,7 @@ pub(super) struct Lines {
     pub(super) without_line: Arc<Retries>,
     known: Mutex<Known>,
     away: Mutex<Away>,
+    stops: Mutex<Stops>,
     /// How long the group's committer waits for a delivery. None if there is no other line that waits.
     patience: Option<Duration>,
     /// The group's committer has records to commit.
@@ -81,6 +83,7 @@ impl Lines {
             without_line: Arc::new(retries),
             known: Mutex::default(),
             away: Mutex::default(),
+            stops: Mutex::default(),
             patience: (!handlers.routes().is_one_line()).then(|| failpoint::patience().unwrap_or(PATIENCE)),
             is_busy: AtomicBool::new(false),
             is_broken: AtomicBool::new(false),
@@ -126,9 +129,10 @@ impl Lines {
         Ok(())
     }
 
-    /// Ends what an earlier owner's lanes may still do, and reads what is held then.
+    /// Ends what an earlier owner's lanes may still do, and reads what is held then and what stands still.
     async fn heads(&self, partition: &PartitionId, epoch: i64) -> Result<Vec<Held>, Error> {
         self.context.store.end_lanes(partition, epoch).await?;
+        self.hear_stops().await?;
         self.context.store.heads(partition).await
     }
 
@@ -160,14 +164,76 @@ impl Lines {
         self.all().iter().all(|lane| lane.has_rested(partitions))
     }
 
-    /// Whether anything is held, or any line is away.
+    /// Whether anything is held, or any line is away or stands still.
     pub(super) fn hold_any(&self) -> bool {
-        self.all().iter().any(|lane| lane.retries.any()) || !self.away().is_empty()
+        self.all().iter().any(|lane| lane.retries.any()) || !self.away().is_empty() || !self.stops().is_empty()
     }
 
-    /// Whether the sequence of a line is held, or the line is away.
+    /// Whether the sequence of a line is held, or the line is away or stands still.
     pub(super) fn hold(&self, line: i32, sequence: Sequence) -> bool {
-        self.known().by_line.get(&line).is_some_and(|lane| lane.retries.holds(sequence)) || self.away().has(line)
+        self.known().by_line.get(&line).is_some_and(|lane| lane.retries.holds(sequence))
+            || self.away().has(line)
+            || self.stops().has(line)
+    }
+
+    fn stops(&self) -> MutexGuard<'_, Stops> {
+        self.stops.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns what the lane of a line may try.
+    pub(super) fn turn(&self, line: i32) -> Turn {
+        self.stops().turn(line, self.context.clock.elapsed())
+    }
+
+    /// Notes that the lane of a line has taken the one delivery that it may try.
+    pub(super) fn tries(&self, line: i32) {
+        self.stops().tries(line, self.context.clock.elapsed());
+    }
+
+    /// Returns how many deliveries of a handler have failed in a row.
+    pub(super) fn in_a_row(&self, handler: i32) -> u32 {
+        self.stops().in_a_row(handler)
+    }
+
+    /// Tells MongoDB which handlers have tripped or recovered, and takes over what somebody or another host has done.
+    async fn hear_stops(&self) -> Result<(), Error> {
+        let news = self.stops().take_news();
+        for (told, one) in news.iter().enumerate() {
+            let written = match one {
+                News::Tripped(handler, trip) => self.context.store.trip(*handler, trip).await,
+                News::Recovered(handler, version) => self.context.store.recovered(*handler, version).await,
+            };
+            if let Err(error) = written {
+                self.stops().put_back(news[told..].to_vec());
+                return Err(error);
+            }
+        }
+        let found = self.context.store.stops().await?;
+        let changes = self.stops().hear(&found, self.handlers.routes(), self.context.clock.elapsed());
+        for change in changes {
+            self.stop_changed(change);
+        }
+        Ok(())
+    }
+
+    /// Says that a handler stands still or goes on.
+    fn stop_changed(&self, (handler, cause, stands): Change) {
+        let Some(handler) = self.handlers.routes().all().find(|known| known.id == handler) else { return };
+        let (line, handler) = (handler.line, &*handler.name);
+        match (cause, stands) {
+            (Cause::Paused, true) => tracing::warn!(line, handler, "handler_paused"),
+            (Cause::Paused, false) => tracing::info!(line, handler, "handler_resumed"),
+            (Cause::Tripped, true) => {
+                let hint =
+                    "its events wait in parked until another version succeeds or somebody runs `weir handlers reset`";
+                tracing::error!(line, handler, hint, "handler_tripped");
+            }
+            (Cause::Tripped, false) => tracing::info!(line, handler, "handler_recovered"),
+        }
+        self.context.metrics.handler_stopped(handler, cause.as_str(), stands);
+        if let Some(lane) = self.known().by_line.get(&line) {
+            lane.wake();
+        }
     }
 
     fn away(&self) -> MutexGuard<'_, Away> {
@@ -175,7 +241,7 @@ impl Lines {
     }
 
     /// Has the group's committer wait no longer for the handlers of a line.
-    pub(super) fn send_away(&self, line: i32, cause: Cause) {
+    pub(super) fn send_away(&self, line: i32, cause: away::Cause) {
         if self.away().send(line, self.context.clock.elapsed()) {
             let hint = "their events wait in parked and are handled in their order, so nobody else waits for them";
             let cause = cause.as_str();
@@ -219,7 +285,7 @@ impl Lines {
         let now = self.context.clock.elapsed();
         let expensive = self.away().expensive(now);
         if let Some(line) = expensive {
-            self.send_away(line, Cause::Expensive);
+            self.send_away(line, away::Cause::Expensive);
         }
         if self.away().is_empty() {
             return;
@@ -240,8 +306,16 @@ impl Lines {
         }
     }
 
-    /// Notes what a batch has parked, released or failed again. It is committed.
+    /// Notes what a batch has parked, released or failed again, and how its deliveries ended. It is committed.
     pub(super) fn committed(self: &Arc<Self>, batch: &Batch) {
+        let now = (self.context.clock.elapsed(), self.context.clock.now_ms());
+        let changes: Vec<Change> = {
+            let mut stops = self.stops();
+            batch.runs().filter_map(|(handler, failure)| stops.ended(handler, failure, now)).collect()
+        };
+        for change in changes {
+            self.stop_changed(change);
+        }
         for (line, partition, sequence, goes) in batch.goes_on() {
             let lane = self.lane(line);
             // A lane may commit after the partition was given up. Its next owner reads what is held.
@@ -281,6 +355,7 @@ impl Lines {
 
     async fn try_hear(self: &Arc<Self>) -> Result<(), Error> {
         let (requests, now_ms) = self.context.store.requested().await?;
+        self.hear_stops().await?;
         self.context.health.found(MONGODB);
         let heard = now_ms.map(|now_ms| (now_ms, self.context.clock.elapsed()));
         let mut by_line: BTreeMap<Option<i32>, Vec<Held>> = BTreeMap::new();
@@ -312,7 +387,7 @@ impl Lines {
     /// Returns what the group's committer itself is to try now, and looks for what somebody has asked for.
     pub(super) async fn due(self: &Arc<Self>, claims: &Heads, busy: &Busy, most: usize) -> Vec<Entry> {
         self.hear().await;
-        self.without_line.due(claims, busy, most).await
+        self.without_line.due(claims, busy, most, Turn::All).await
     }
 
     /// Returns the lane of a line, which is started if it does not run yet.

@@ -51,6 +51,7 @@ mod signal;
 pub mod slot;
 mod speculation;
 pub mod statements;
+mod stops;
 mod suspects;
 mod together;
 mod transactor;

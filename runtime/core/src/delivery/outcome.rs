@@ -37,14 +37,26 @@ pub struct Failure {
     pub log: Vec<LogLine>,
     /// The shortest delay before the next attempt that the handler has asked for, in milliseconds.
     pub after_ms: Option<u32>,
+    /// Whether the sandbox stopped it. A handler to which that happens again and again trips (`stops`).
+    pub was_stopped: bool,
 }
 
 impl Failure {
     /// Creates a failure without a hint, a stack or a type.
     #[must_use]
     pub fn new(state: State, reason: &'static str, message: impl Into<String>) -> Self {
-        let (error_type, trace, limit, log) = (None, None, None, Vec::new());
-        Self { state, reason, message: message.into(), hint: None, error_type, trace, limit, log, after_ms: None }
+        Self {
+            state,
+            reason,
+            message: message.into(),
+            hint: None,
+            error_type: None,
+            trace: None,
+            limit: None,
+            log: Vec::new(),
+            after_ms: None,
+            was_stopped: false,
+        }
     }
 
     /// Creates a failure of a text that Weir wrote, which is a fact and perhaps a hint.
@@ -149,7 +161,9 @@ pub fn decide(verdict: Verdict, log: Vec<LogLine>) -> Decision {
         Verdict::Stopped(stop) => {
             let state = if stop.kind == StopKind::Deadline { State::Parked } else { State::Dead };
             let failure = Failure::new(state, stop.kind.reason(), stop.message);
-            Failure { trace: stop.backtrace, limit: stop.kind.limit(), ..failure }
+            // A large event says nothing about the handler.
+            let was_stopped = stop.kind != StopKind::EventSize;
+            Failure { trace: stop.backtrace, limit: stop.kind.limit(), was_stopped, ..failure }
         }
         Verdict::Refused(refusal) => {
             let state = match refusal.code {

@@ -120,7 +120,11 @@ struct Failed<'a> {
 
 fn of_delivery(entry: &Entry, event: &Event, delivery: &Delivery, failed: &Failed<'_>, now_ms: i64) -> Parked {
     let Failed { ending, at_ms, epoch, ledger } = failed;
-    let waits = Failure::new(State::Waiting, WAITS, "an earlier event of its aggregate is parked, or its line is away");
+    let waits = Failure::new(
+        State::Waiting,
+        WAITS,
+        "an earlier event of its aggregate is parked, or its line is away or stands still",
+    );
     let failure = match &delivery.outcome {
         Some(Outcome::Failed(failure)) if *ending != Ending::Waits => failure,
         _ => &waits,

@@ -25,6 +25,7 @@ use super::handlers::Handlers;
 use super::holding::Goes;
 use super::in_flight::Heads;
 use super::policy::{Failed, Retry};
+use super::stops::Turn;
 use crate::event::{Ignored, RawRecord, Undecodable};
 use crate::seeded::{self, Bug};
 use crate::store::{Action, Error, Held, PartitionId, Sequence, State};
@@ -272,13 +273,14 @@ impl Retries {
         wait.max(known.not_before.saturating_sub(elapsed)).clamp(SHORTEST, ASK)
     }
 
-    /// Returns the parked deliveries that are to be tried now, each sequence in its order. `busy` are those of the batch
-    /// that is being committed, and a batch takes `most`. Returns none if MongoDB does not answer: there is no hurry.
-    pub(super) async fn due(&self, claims: &Heads, busy: &Busy, most: usize) -> Vec<Entry> {
+    /// Returns the parked deliveries that are to be tried now as far as it is their `turn`, each sequence in its order,
+    /// and those that are to be discarded. `busy` are those of the batch that is being committed, and a batch takes
+    /// `most`. Returns none if MongoDB does not answer: there is no hurry.
+    pub(super) async fn due(&self, claims: &Heads, busy: &Busy, most: usize, turn: Turn) -> Vec<Entry> {
         if self.context.clock.elapsed() < self.known().not_before {
             return Vec::new();
         }
-        match self.try_due(claims, busy, most).await {
+        match self.try_due(claims, busy, most, turn).await {
             Ok(entries) => entries,
             Err(error) => {
                 tracing::debug!(%error, "parked_not_read");
@@ -290,9 +292,9 @@ impl Retries {
         }
     }
 
-    async fn try_due(&self, claims: &Heads, busy: &Busy, most: usize) -> Result<Vec<Entry>, Error> {
+    async fn try_due(&self, claims: &Heads, busy: &Busy, most: usize, turn: Turn) -> Result<Vec<Entry>, Error> {
         let most = AT_ONCE.min(i64::try_from(most).unwrap_or(AT_ONCE));
-        let (mut parked, sequences) = self.wanted(claims, busy);
+        let (mut parked, sequences) = self.wanted(claims, busy, turn);
         if !sequences.is_empty() {
             let noted = self.known().noted;
             let found = self.context.store.held(&sequences, most).await?;
@@ -306,22 +308,32 @@ impl Retries {
             }
             self.first_of_each(found, &mut parked);
         }
+        if turn == Turn::One {
+            let runs = parked.iter().position(|tried| !discards(&tried.held));
+            parked.truncate(runs.map_or(parked.len(), |first| first + 1));
+        }
         self.entries(parked).await
     }
 
     /// Takes the requests that are to be done, and names the sequences whose time has come.
-    fn wanted(&self, claims: &Heads, busy: &Busy) -> (Vec<Tried>, Vec<Sequence>) {
+    fn wanted(&self, claims: &Heads, busy: &Busy, turn: Turn) -> (Vec<Tried>, Vec<Sequence>) {
         let elapsed = self.context.clock.elapsed();
         let mut known = self.known();
         let now_ms = known.now_ms(elapsed);
         let requested = std::mem::take(&mut known.requested);
         let is_free = |partition: &PartitionId| claims.contains_key(partition) && !known.resting.contains(partition);
+        let may_run = |held: &Held| turn != Turn::Nothing && self.is_active(held);
         let may_be_done =
-            |held: &Held| !busy.has(held) && is_free(&held.partition()) && (discards(held) || self.is_active(held));
+            |held: &Held| !busy.has(held) && is_free(&held.partition()) && (discards(held) || may_run(held));
         let (done, later): (Vec<Held>, Vec<Held>) = requested.into_iter().partition(may_be_done);
         let is_owned = |sequence: &Sequence| known.held.get(sequence).is_some_and(|waits| is_free(&waits.partition));
         let due = known.by_time.iter().take_while(|(at_ms, _)| *at_ms <= now_ms).map(|(_, sequence)| *sequence);
-        let sequences = due.filter(|of| !busy.sequences.contains(of) && is_owned(of)).take(known.most).collect();
+        let count = match turn {
+            Turn::All => known.most,
+            Turn::One => 1,
+            Turn::Nothing => 0,
+        };
+        let sequences = due.filter(|of| !busy.sequences.contains(of) && is_owned(of)).take(count).collect();
         known.requested = later;
         (done.into_iter().map(Tried::now).collect(), sequences)
     }

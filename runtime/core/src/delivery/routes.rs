@@ -46,6 +46,11 @@ impl Routes {
         self.by_type.get(event_type).map_or(&[], Vec::as_slice)
     }
 
+    /// Returns every handler, in no particular order.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<Identity>> {
+        self.by_id.values()
+    }
+
     /// Returns the names of the handlers of a line, in the order of their ids.
     #[must_use]
     pub fn of_line(&self, line: i32) -> Vec<Arc<str>> {

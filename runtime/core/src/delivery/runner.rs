@@ -3,6 +3,7 @@
 //! While one batch commits, the next is prepared speculatively. A delivery that reads what is being committed waits for
 //! that commit. If that commit fails or a claim is lost, the speculative batch is thrown away (`in_flight`).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use super::redo::Redo;
 use super::retries::{Busy, Retries};
 use super::routes::Identity;
 use super::slot::DeliveryRef;
+use super::stops::{IN_A_ROW, Turn};
 use crate::call::{Run, Verdict};
 use crate::documents::Mode;
 use crate::failpoint;
@@ -29,6 +31,31 @@ use crate::store::{Plan, Sequence};
 /// How long the deliveries of a batch may run before the rest is left to the next one. Slow handlers then commit what
 /// they have done, and a stop or a revocation waits for one delivery instead of a whole batch.
 const RUN_TIME: Duration = Duration::from_millis(500);
+
+/// How many deliveries of each handler have failed in a row in a batch that is not committed yet.
+#[derive(Default)]
+struct Failing(HashMap<i32, u32>);
+
+impl Failing {
+    /// Notes what a run came to. Returns the handler's line if the handler would trip with it.
+    fn trip(&mut self, lines: &Lines, handler: Option<Arc<Identity>>, decision: &Decision) -> Option<i32> {
+        let handler = handler?;
+        match decision {
+            Decision::Fail(failure) if failure.was_stopped => {
+                let count = self.0.entry(handler.id).or_insert_with(|| lines.in_a_row(handler.id));
+                *count += 1;
+                (*count >= IN_A_ROW).then_some(handler.line)
+            }
+            Decision::Accept | Decision::Skip(_) | Decision::Fail(_) => {
+                if !self.0.is_empty() {
+                    self.0.insert(handler.id, 0);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Runner {
@@ -64,10 +91,13 @@ impl Runner {
 
     /// Returns the parked deliveries that are to be tried now.
     pub(super) async fn due(&self, claims: &Heads, busy: &Busy, most: usize) -> Vec<Entry> {
-        match &self.lane {
-            Some(lane) => lane.retries.due(claims, busy, most).await,
-            None => self.lines.due(claims, busy, most).await,
+        let Some(lane) = &self.lane else { return self.lines.due(claims, busy, most).await };
+        let turn = self.lines.turn(lane.line);
+        let entries = lane.retries.due(claims, busy, most, turn).await;
+        if turn == Turn::One && !entries.is_empty() {
+            self.lines.tries(lane.line);
         }
+        entries
     }
 
     /// Runs the records' deliveries. `in_flight` is the batch that is being committed meanwhile.
@@ -130,7 +160,7 @@ impl Runner {
         batch: &mut Batch,
         in_flight: Option<&InFlight>,
     ) -> Result<Option<(Arc<Identity>, &'static str)>, GivenUp> {
-        let (mut at, mut ran) = (None, Duration::ZERO);
+        let (mut at, mut ran, mut failing) = (None, Duration::ZERO, Failing::default());
         while let Some(next) = batch.next(at) {
             if in_flight.is_some_and(InFlight::is_thrown_away) {
                 return Ok(None);
@@ -157,6 +187,7 @@ impl Runner {
             ran += took;
             self.note(batch, next, (took, &run), changes);
             let decision = decide(run.verdict, run.log);
+            let trips = failing.trip(&self.lines, batch.handler(next), &decision);
             if let (Decision::NeedsCommit, Some(in_flight)) = (&decision, undecided) {
                 in_flight.settled().await;
                 continue;
@@ -177,9 +208,12 @@ impl Runner {
                 Next::SendAway => {
                     if let Some(handler) = batch.handler(next) {
                         self.lines.send_away(handler.line, Cause::Slow);
-                        batch.sent_away(handler.line);
+                        batch.rest_waits(handler.line);
                     }
                 }
+            }
+            if let Some(line) = trips {
+                batch.rest_waits(line);
             }
         }
         Ok(None)

@@ -1,10 +1,11 @@
 //! The deployed handlers: their internal ids, generations and digests. Pure.
 
-use bson::doc;
+use bson::{Document, doc};
 use serde::{Deserialize, Serialize};
 
 use super::codes::DUPLICATE_KEY;
 use super::collections::HANDLERS;
+use super::stops::Stop;
 use super::{Error, Store, typed};
 
 /// The properties of a handler that are known when it is loaded.
@@ -32,7 +33,7 @@ pub struct DeployedHandler {
 }
 
 /// The team of every handler, until teams can be created.
-const TEAM: &str = "default";
+pub(super) const TEAM: &str = "default";
 
 /// A document of `handlers`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,11 +49,17 @@ pub struct HandlerDocument {
     pub generation: i32,
     /// The digest of the component that was loaded last.
     pub digest: String,
+    /// The line of it that a host computed last. None if an older version wrote the document.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<i32>,
     /// The event types that it handles.
     #[serde(default)]
     pub events: Vec<String>,
     /// The handler's description of itself.
     pub description: String,
+    /// What keeps it from running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stop>,
 }
 
 impl Store {
@@ -71,9 +78,11 @@ impl Store {
                 team: TEAM.to_owned(),
                 name: deployment.name.to_owned(),
                 generation: 1,
+                line: None,
                 digest: deployment.digest.to_owned(),
                 events: deployment.events.to_vec(),
                 description: deployment.description.to_owned(),
+                stopped: None,
             };
             let command = doc! {
                 "insert": HANDLERS, "documents": [typed::bson(&document)], "writeConcern": { "w": "majority" },
@@ -92,6 +101,28 @@ impl Store {
     /// Fails if MongoDB refuses a command or does not answer.
     pub async fn handlers(&self) -> Result<Vec<HandlerDocument>, Error> {
         self.all(HANDLERS, doc! {}, Some(doc! { "_id": 1 })).await
+    }
+
+    /// Returns the handler with this name, if one was ever loaded.
+    ///
+    /// # Errors
+    /// Fails if MongoDB refuses a command or does not answer.
+    pub async fn handler(&self, name: &str) -> Result<Option<HandlerDocument>, Error> {
+        self.first(HANDLERS, doc! { "team": TEAM, "name": name }, None).await
+    }
+
+    /// Notes the line of each handler, by its id.
+    ///
+    /// # Errors
+    /// Fails if MongoDB refuses a command or does not answer.
+    pub async fn note_lines(&self, lines: &[(i32, i32)]) -> Result<(), Error> {
+        let statement = |(id, line): &(i32, i32)| doc! { "q": { "_id": id }, "u": { "$set": { "line": line } } };
+        let statements: Vec<Document> = lines.iter().map(statement).collect();
+        if !statements.is_empty() {
+            let write_concern = doc! { "w": "majority" };
+            self.own(doc! { "update": HANDLERS, "updates": statements, "writeConcern": write_concern }).await?;
+        }
+        Ok(())
     }
 
     async fn update_deployed(&self, deployment: &Deployment<'_>) -> Result<Option<DeployedHandler>, Error> {

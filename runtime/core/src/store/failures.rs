@@ -74,6 +74,19 @@ pub struct ParkedSummary {
     pub parked_at_ms: i64,
 }
 
+/// How many deliveries are in a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct ParkedCount {
+    /// The state.
+    #[serde(rename = "_id")]
+    pub state: State,
+    /// How many.
+    pub count: i64,
+    /// When the oldest was parked, in milliseconds since 1970.
+    #[serde(rename = "oldest", with = "date")]
+    pub oldest_ms: i64,
+}
+
 impl Store {
     /// Returns the group's parked documents that the filter matches, at most `limit`, the last parked first. Begins
     /// behind a place if one is given.
@@ -92,6 +105,23 @@ impl Store {
             "sort": { "parked_at": -1, "key": -1 },
             "projection": summary(),
             "limit": limit, "batchSize": i32::MAX, "singleBatch": true,
+            "readConcern": { "level": "majority" },
+        };
+        let found = first_batch(&self.own(command).await?)?;
+        found.into_iter().map(|document| typed::read(PARKED, document)).collect()
+    }
+
+    /// Returns how many deliveries of a handler the group has in each state, and since when the oldest is parked.
+    ///
+    /// # Errors
+    /// Fails if MongoDB refuses a command or does not answer.
+    pub async fn parked_of(&self, handler: &str) -> Result<Vec<ParkedCount>, Error> {
+        let filter = ParkedFilter { handler: Some(handler.to_owned()), ..ParkedFilter::default() };
+        let group = doc! { "_id": "$state", "count": { "$sum": 1_i64 }, "oldest": { "$min": "$parked_at" } };
+        let command = doc! {
+            "aggregate": PARKED,
+            "pipeline": [{ "$match": self.parked_where(&filter, None) }, { "$group": group }, { "$sort": { "_id": 1 } }],
+            "cursor": {},
             "readConcern": { "level": "majority" },
         };
         let found = first_batch(&self.own(command).await?)?;

@@ -80,6 +80,7 @@ struct Families {
     partitions_owned: Gauge,
     partition_stopped: By<2, Gauge>,
     handler_away: By<1, Gauge>,
+    handler_stopped: By<2, Gauge>,
     ledger_buckets: Gauge,
     ledger_sweeps_failed: Counter,
     log_lines_lost: Counter,
@@ -110,6 +111,7 @@ impl Families {
             partitions_owned: Gauge::default(),
             partition_stopped: Family::default(),
             handler_away: Family::default(),
+            handler_stopped: Family::default(),
             ledger_buckets: Gauge::default(),
             ledger_sweeps_failed: Counter::default(),
             log_lines_lost: Counter::default(),
@@ -175,6 +177,8 @@ impl Families {
         weir.register("partition_stopped", help, self.partition_stopped.clone());
         let help = "1 for a handler whose line is away, so that nobody waits for it";
         weir.register("handler_away", help, self.handler_away.clone());
+        let help = "1 for a handler that does not run, because it is paused or has tripped";
+        weir.register("handler_stopped", help, self.handler_stopped.clone());
     }
 }
 
@@ -313,6 +317,12 @@ impl Metrics {
     pub fn handler_away(&self, handler: &str, is_away: bool) {
         let labels = [("handler", handler.to_owned())];
         self.inner.families.handler_away.get_or_create(&labels).set(i64::from(is_away));
+    }
+
+    /// Records whether a handler stands still for this cause.
+    pub fn handler_stopped(&self, handler: &str, cause: &str, stands: bool) {
+        let labels = [("handler", handler.to_owned()), ("cause", cause.to_owned())];
+        self.inner.families.handler_stopped.get_or_create(&labels).set(i64::from(stands));
     }
 
     /// Records that the ledger was swept, and how many buckets it has left.

@@ -29,6 +29,7 @@ fn what_is_counted_is_shown_under_its_name() {
     metrics.partitions_owned(12);
     metrics.partition_stopped("t", 4, true);
     metrics.handler_away("slow", true);
+    metrics.handler_stopped("bad", "tripped", true);
     let text = metrics.render();
     for line in [
         "weir_records_total{kind=\"event\"} 1",
@@ -54,6 +55,7 @@ fn what_is_counted_is_shown_under_its_name() {
         "weir_partitions_owned 12",
         "weir_partition_stopped{topic=\"t\",partition=\"4\"} 1",
         "weir_handler_away{handler=\"slow\"} 1",
+        "weir_handler_stopped{handler=\"bad\",cause=\"tripped\"} 1",
         "weir_oldest_uncommitted_seconds 0.0",
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line} is missing in\n{text}");
@@ -106,6 +108,7 @@ fn shown() -> Vec<String> {
     metrics.lag("t", 0, 1);
     metrics.partition_stopped("t", 0, true);
     metrics.handler_away("h", false);
+    metrics.handler_stopped("h", "paused", false);
     let text = metrics.render();
     let unit = |name: &str| {
         let start = format!("# UNIT {name} ");
