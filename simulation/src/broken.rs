@@ -28,6 +28,8 @@ pub(crate) enum Broken {
     WronglyStopped,
     /// A partition was handed over while the committer still held records.
     HandedOverEarly,
+    /// A delivery ran although its host knew that its line is paused.
+    RanPaused,
     /// A command waited for longer than anything may last.
     TooLate,
     /// The calm world did not account for every record in time.

@@ -45,6 +45,7 @@ fn breaks(bug: Bug) -> &'static [Broken] {
         }
         Bug::ReadToIgnored => &[Broken::WronglyStopped],
         Bug::HandOverEarly => &[Broken::HandedOverEarly],
+        Bug::PausedLaneRuns | Bug::PausedRuns => &[Broken::RanPaused],
         Bug::SessionsLeft => &[Broken::TooLate],
         // The fault of these is a standstill. The fence keeps them from anything worse.
         Bug::RefusedForEver | Bug::SlowForEver | Bug::CommitForEver | Bug::NotReadIgnored | Bug::ClaimKept => {

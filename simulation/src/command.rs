@@ -450,7 +450,14 @@ fn set(document: &mut Document, path: &str, value: Bson) {
 }
 
 fn unset(document: &mut Document, path: &str) {
-    document.remove(path);
+    match path.split_once('.') {
+        Some((head, rest)) => {
+            if let Some(Bson::Document(inner)) = document.get_mut(head) {
+                unset(inner, rest);
+            }
+        }
+        None => drop(document.remove(path)),
+    }
 }
 
 /// Whether the handlers write to the collection, and not Weir's store alone.

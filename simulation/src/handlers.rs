@@ -20,6 +20,7 @@ use crate::kinds::{
     line_of, shared_entry, shared_id,
 };
 use crate::requests::{ask, by_id, insert, remove, remove_all, update, update_all};
+use crate::stops::Heard;
 
 fn policy(handler: i32, retries: u32) -> RetryPolicy {
     RetryPolicy {
@@ -41,6 +42,7 @@ pub(crate) struct Simulated {
     routes: Routes,
     kernel: Kernel,
     lingers: Arc<Mutex<Option<i32>>>,
+    heard: Heard,
     /// Nothing sends its lines away.
     is_quick: bool,
     /// Ends the process at once.
@@ -54,7 +56,12 @@ impl fmt::Debug for Simulated {
 }
 
 impl Simulated {
-    pub(crate) fn new(kernel: Kernel, lingers: Arc<Mutex<Option<i32>>>, die: Box<dyn Fn() + Send + Sync>) -> Self {
+    pub(crate) fn new(
+        kernel: Kernel,
+        lingers: Arc<Mutex<Option<i32>>>,
+        heard: Heard,
+        die: Box<dyn Fn() + Send + Sync>,
+    ) -> Self {
         // Each process has a policy of its own for the handlers whose dead deliveries hold nothing.
         let retries = if kernel.chance(250) { RETRIES } else { 0 };
         let identity = |id: i32| {
@@ -69,7 +76,7 @@ impl Simulated {
             }
         }
         let is_quick = kernel.chance(500);
-        Self { routes, kernel, lingers, is_quick, die }
+        Self { routes, kernel, lingers, heard, is_quick, die }
     }
 
     async fn handle(&self, to: i32, event: &Event, attempt: u32, view: &mut View) -> Result<(), Verdict> {
@@ -212,6 +219,7 @@ impl Handlers for Simulated {
         mode: Mode,
     ) -> Later<'a, Run> {
         Box::pin(async move {
+            self.heard.runs(to.id, self.kernel.now());
             let is_alone = matches!(mode, Mode::Alone(_));
             let patience = mode.patience().filter(|_| !self.is_quick);
             let mut view = View::new(mode);

@@ -27,6 +27,7 @@ use crate::command::clock_ms;
 use crate::handlers::Simulated;
 use crate::kafka::{Asking, Kafka, number};
 use crate::kernel::{Kernel, Life, Slot, lock};
+use crate::stops::Heard;
 use crate::wire::Line;
 
 pub(crate) const GROUP: &str = "g";
@@ -178,7 +179,8 @@ pub(crate) struct Process {
     /// The offsets that it has sent to Kafka since the last turn.
     pub(crate) told: Vec<(i32, i64)>,
     /// A promise that it broke.
-    pub(crate) wrong: Option<Fault>,
+    wrong: Option<Fault>,
+    heard: Heard,
     pub(crate) retention_ms: i64,
     metrics: Metrics,
     /// How often each of [`COUNTED`] has happened.
@@ -214,6 +216,7 @@ impl Process {
             group: GROUP.to_owned(),
             owner: life.name(),
         };
+        let line = Line { heard: Heard::default(), ..line.clone() };
         let store = Store::new(Arc::new(line.clone()), &options);
         let by_ms = i64::try_from(kernel.below(7_200_000)).unwrap_or(0) - 3_600_000;
         let clock: Arc<dyn Clock> = Arc::new(Skewed { kernel: kernel.clone(), by_ms });
@@ -226,7 +229,7 @@ impl Process {
         let broker = Asking { kernel: kernel.clone(), kafka: Arc::clone(kafka), deaf: 30 };
         let committing = Committing {
             store: store.clone(),
-            handlers: Arc::new(Simulated::new(kernel.clone(), Arc::clone(&line.lingers), die)),
+            handlers: Arc::new(Simulated::new(kernel.clone(), Arc::clone(&line.lingers), line.heard.clone(), die)),
             decoder: Arc::new(broker.clone()),
             settings: CommitterSettings { ledger, batch_size },
             clock: Arc::clone(&clock),
@@ -271,6 +274,7 @@ impl Process {
             give_up,
             told: Vec::new(),
             wrong: None,
+            heard: line.heard,
             retention_ms,
             metrics,
             counted: [0; COUNTED.len()],
@@ -389,6 +393,12 @@ impl Process {
                 self.member.offset_out_of_range();
             }
         }
+    }
+
+    /// Returns a promise that the process has broken.
+    pub(crate) fn take_wrong(&mut self) -> Option<Fault> {
+        let paused = || Some(Fault::new(Broken::RanPaused, self.heard.wrong()?));
+        self.wrong.take().or_else(paused)
     }
 
     fn perform(&mut self, action: Action) {

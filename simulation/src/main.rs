@@ -30,6 +30,7 @@ mod mongo;
 mod raw;
 mod requests;
 mod run;
+mod stops;
 mod sweep;
 mod verdict;
 mod wire;
@@ -79,7 +80,8 @@ const ENOUGH: usize = 200;
 const KEPT_AT_ONCE: usize = 10;
 
 /// Every count that a run without bugs must have seen.
-const MUST_HAPPEN: [&str; 80] = [
+const MUST_HAPPEN: [&str; 85] = [
+    "case: many events at the ledger's floor",
     "case: topics by a pattern",
     "fault: a commit conflicts",
     "fault: a delivery kills the host",
@@ -116,7 +118,9 @@ const MUST_HAPPEN: [&str; 80] = [
     "fault: partitions grew",
     "fault: reply lost",
     "fault: rolled back",
+    "fault: a handler has tripped",
     "fault: somebody discards",
+    "fault: somebody pauses a handler",
     "fault: somebody retries",
     "fault: topic made anew",
     "fault: transaction too large",
@@ -129,11 +133,13 @@ const MUST_HAPPEN: [&str; 80] = [
     "outcome: a document deleted",
     "outcome: a lane started",
     "outcome: a line sent away",
+    "outcome: a paused handler goes on",
     "outcome: a read ended a batch",
     "outcome: a read was changed",
     "outcome: an event alone with two handlers",
     "outcome: an owner lost while it ran an event singly",
     "outcome: a later attempt succeeded",
+    "outcome: a tripped handler succeeded",
     "outcome: asked for another attempt",
     "outcome: bucket dropped",
     "outcome: claimed anew",

@@ -10,6 +10,7 @@ use weir_core::store::wire::{Answer, Error, Found, MAX_TIME, Transactions, Wire}
 use crate::command::{self, Outcome};
 use crate::kernel::{Kernel, Slot, lock};
 use crate::mongo::{Mongo, OUT_OF_TIME, Place, id_bytes};
+use crate::stops::{self, Heard};
 
 /// How often each fault happens, per thousand commands.
 #[derive(Debug, Clone, Copy, Default)]
@@ -33,6 +34,8 @@ pub(crate) struct Line {
     /// The partition whose handlers take seconds, if there is one.
     pub(crate) lingers: Arc<Mutex<Option<i32>>>,
     pub(crate) sessions: Arc<Mutex<u64>>,
+    /// What its process has heard.
+    pub(crate) heard: Heard,
 }
 
 impl fmt::Debug for Line {
@@ -192,7 +195,18 @@ fn found(reply: &Document) -> Found {
 
 impl Wire for Line {
     fn run<'a>(&'a self, database: &'a str, command: RawDocumentBuf) -> Answer<'a, Document> {
-        Box::pin(self.ask(Request::Command { database: database.to_owned(), command, place: None, time: MAX_TIME }))
+        let hears = stops::asks(&command);
+        if stops::tells(&command) {
+            self.kernel.count("outcome: a tripped handler succeeded");
+        }
+        let asked = self.ask(Request::Command { database: database.to_owned(), command, place: None, time: MAX_TIME });
+        Box::pin(async move {
+            let reply = asked.await?;
+            if hears {
+                self.heard.note(&reply, self.kernel.now());
+            }
+            Ok(reply)
+        })
     }
 
     fn read<'a>(&'a self, database: &'a str, command: RawDocumentBuf, time: Duration) -> Answer<'a, Found> {

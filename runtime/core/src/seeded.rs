@@ -85,6 +85,10 @@ pub enum Bug {
     ReleasedUnnoted,
     /// A parked delivery that has succeeded stays parked.
     ReleasedTwice,
+    /// A lane goes on although one of its handlers is paused.
+    PausedLaneRuns,
+    /// The group's committer runs a paused handler.
+    PausedRuns,
     /// A speculative batch is kept although a delivery before it failed at its commit.
     TrialKeptAfterFailure,
     /// A claim does not read what is parked.
@@ -93,7 +97,7 @@ pub enum Bug {
 
 impl Bug {
     /// Every bug.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 43] = [
         Self::ProgressFirst,
         Self::NoLedger,
         Self::LedgerOutside,
@@ -133,6 +137,8 @@ impl Bug {
         Self::OvertakesParked,
         Self::ReleasedUnnoted,
         Self::ReleasedTwice,
+        Self::PausedLaneRuns,
+        Self::PausedRuns,
         Self::TrialKeptAfterFailure,
         Self::HeldNotRead,
     ];

@@ -2,6 +2,7 @@
 
 mod person;
 mod produce;
+mod stopping;
 mod topic;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use crate::kernel::{Kernel, Life, lock};
 use crate::kinds::EventKind;
 use crate::model::Produced;
 use crate::mongo::Mongo;
+use crate::stops::Heard;
 use crate::wire::{Line, Weather};
 
 pub(crate) const PARTITIONS: usize = 5;
@@ -77,6 +79,8 @@ pub(crate) struct World {
     retentions: BTreeMap<usize, i64>,
     /// An event that another partition may get too, and the partition that has it.
     twin: Option<produce::Twin>,
+    /// Many events are about as old as what the ledger forgets, and come in two partitions.
+    at_floor: bool,
     /// A partition whose topic is being recreated. No member may own it until that is done.
     renewing: Option<i32>,
     /// Partitions whose progress was set by hand.
@@ -105,11 +109,16 @@ impl World {
             Arc::new(Mutex::new(Kafka { partitions: vec![Records::default(); PARTITIONS], ..Kafka::default() }));
         let weather = Arc::new(Mutex::new(Weather::default()));
         let (sessions, lingers) = (Arc::default(), Arc::default());
-        let line = Line { kernel: kernel.clone(), mongo: Arc::clone(&mongo), weather, lingers, sessions };
+        let heard = Heard::default();
+        let line = Line { kernel: kernel.clone(), mongo: Arc::clone(&mongo), weather, lingers, sessions, heard };
         // In a restless world every host has the partition again and again, and none may die.
         let restless = kernel.chance(60).then(|| 1 + i32::try_from(kernel.below(PARTITIONS as u64 - 1)).unwrap_or(0));
         let few = 2 + usize::try_from(kernel.below(HOSTS as u64 - 1)).unwrap_or(0);
         let hosts = if restless.is_some() { HOSTS } else { few };
+        let at_floor = kernel.chance(150);
+        if at_floor {
+            kernel.count("case: many events at the ledger's floor");
+        }
         let topics = if kernel.chance(500) {
             kernel.count("case: topics by a pattern");
             Topics::read("^[tu]$").expect("it is a pattern")
@@ -129,6 +138,7 @@ impl World {
             logs: vec![Vec::new(); PARTITIONS],
             numbers: 0,
             twin: None,
+            at_floor,
             deadly: restless.is_none() && kernel.chance(150),
             restless,
             topics,
@@ -200,7 +210,7 @@ impl World {
         let paused = member.paused.is_some();
         let Some(process) = member.process.as_mut().filter(|process| process.life == life) else { return };
         let pause = if paused { Duration::from_millis(50) } else { process.turn() };
-        let (has_left, wrong, told) = (process.has_left, process.wrong.take(), std::mem::take(&mut process.told));
+        let (has_left, wrong, told) = (process.has_left, process.take_wrong(), std::mem::take(&mut process.told));
         let wrong = wrong.or_else(|| it.not_durable(life, &told));
         it.wrong = it.wrong.take().or(wrong);
         drop(it);
@@ -304,6 +314,7 @@ impl World {
             let asked = Arc::clone(world);
             kernel.after(kernel.between(5_000, 39_000), move || lock(&asked).ask());
         }
+        Self::stop_handlers(world);
         if kernel.chance(200) {
             let renewed = Arc::clone(world);
             kernel.after(kernel.between(12_000, 25_000), move || Self::renew_topic(&renewed));

@@ -24,6 +24,14 @@ const AGED: u64 = 16;
 /// The same for those that may come in two partitions.
 const AGED_TALLIES: u64 = 150;
 
+/// How old those are in a world that has many of them, because a sweep can close the bucket of such an event while a batch
+/// waits for it.
+const AT_FLOOR_MS: std::ops::Range<i64> = 3_600_000..10 * 3_600_000;
+/// How many of a thousand events are such an event, and how many of these are old and may come in two partitions.
+const CROWDED: u64 = 300;
+const AGED_AT_FLOOR: u64 = 600;
+const TWINS_AT_FLOOR: u64 = 900;
+
 /// An event that may come in another partition too.
 #[derive(Debug)]
 pub(super) struct Twin {
@@ -136,7 +144,7 @@ impl World {
     fn remember(&mut self, at: usize, produced: &Produced) {
         if matches!(produced, Produced::Event { kind: EventKind::Tally, has_created_at: true, .. })
             && may_have_twin(at)
-            && self.kernel.chance(500)
+            && self.kernel.chance(if self.at_floor { TWINS_AT_FLOOR } else { 500 })
         {
             let came_at_ms = clock_ms(self.kernel.now());
             self.twin = Some(Twin { from: at, came_at_ms, produced: produced.clone() });
@@ -144,6 +152,9 @@ impl World {
     }
 
     fn kind(&mut self) -> EventKind {
+        if self.at_floor && self.kernel.chance(CROWDED) {
+            return EventKind::Tally;
+        }
         match self.kernel.below(100) {
             0..=17 => EventKind::Count,
             18..=21 => EventKind::Tally,
@@ -195,11 +206,16 @@ impl World {
 
     /// Now and then makes an event far older than its neighbours.
     fn aged(&self, mut produced: Produced) -> Produced {
-        if let Produced::Event { kind, created_at_ms, has_created_at: true, .. } = &mut produced
-            && self.kernel.chance(if *kind == EventKind::Tally { AGED_TALLIES } else { AGED })
-        {
-            let most = u64::try_from(AGED_MS.end - AGED_MS.start).unwrap_or(1);
-            *created_at_ms -= AGED_MS.start + i64::try_from(self.kernel.below(most)).unwrap_or(0);
+        if let Produced::Event { kind, created_at_ms, has_created_at: true, .. } = &mut produced {
+            let (share, ages) = match kind {
+                EventKind::Tally if self.at_floor => (AGED_AT_FLOOR, AT_FLOOR_MS),
+                EventKind::Tally => (AGED_TALLIES, AGED_MS),
+                _ => (AGED, AGED_MS),
+            };
+            if self.kernel.chance(share) {
+                let most = u64::try_from(ages.end - ages.start).unwrap_or(1);
+                *created_at_ms -= ages.start + i64::try_from(self.kernel.below(most)).unwrap_or(0);
+            }
         }
         produced
     }

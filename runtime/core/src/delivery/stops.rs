@@ -1,6 +1,6 @@
-//! Which lines stand still: somebody has paused one of their handlers, or one has tripped. Pure.
+//! Which lines are stopped: somebody has paused one of their handlers, or one has tripped. Pure.
 //!
-//! The deliveries of a line that stands still are parked without running, as those of a line that is away (`away`), and
+//! The deliveries of a line that is stopped are parked without running, as those of a line that is away (`away`), and
 //! its lane runs none of them. All hosts know of it through the handler's document, which each reads once a second.
 //!
 //! A handler trips if it is stopped by the sandbox again and again. So a version that fails for every event costs a few
@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use super::outcome::Failure;
 use super::routes::{Identity, Routes};
+use crate::seeded::{self, Bug};
 use crate::store::{StoppedHandler, Trip};
 
 /// So many failures in a row trip a handler.
 pub(super) const IN_A_ROW: u32 = 20;
 /// More than half of so many trip it too.
 const LAST: usize = 200;
-/// How long a handler that has tripped stands still before one delivery is tried.
+/// How long a handler that has tripped is stopped before one delivery is tried.
 const FIRST_TRY: Duration = Duration::from_secs(30);
 /// How long at most, because the time doubles with each try that fails.
 const LONGEST_TRY: Duration = Duration::from_mins(10);
@@ -34,7 +35,7 @@ pub(super) enum Turn {
     Nothing,
 }
 
-/// Why a handler stands still.
+/// Why a handler is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     /// Somebody has paused it.
@@ -53,7 +54,7 @@ impl Cause {
     }
 }
 
-/// What MongoDB is to be told of a handler.
+/// A change that MongoDB does not know yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum News {
     /// It has tripped.
@@ -70,10 +71,10 @@ impl News {
     }
 }
 
-/// A change of what stops a handler: which one, why, and whether it stands still now.
+/// A change of what stops a handler: which one, why, and whether it is stopped now.
 pub(super) type Change = (i32, Cause, bool);
 
-/// The handlers that stand still, and how the last deliveries of each ended.
+/// The handlers that are stopped, and how the last deliveries of each ended.
 #[derive(Debug, Default)]
 pub(super) struct Stops {
     by_handler: BTreeMap<i32, Stopped>,
@@ -93,6 +94,8 @@ struct Stopped {
 struct Tries {
     next: Duration,
     pause: Duration,
+    /// The lane has taken a delivery, of which the end is not known yet.
+    is_trying: bool,
 }
 
 /// How the last deliveries of a handler ended.
@@ -117,19 +120,23 @@ impl Recent {
 }
 
 impl Stops {
-    /// Whether nothing stands still.
+    /// Whether nothing is stopped.
     pub(super) fn is_empty(&self) -> bool {
         self.by_handler.is_empty()
     }
 
-    /// Whether a line stands still.
+    /// Whether a line is stopped.
     pub(super) fn has(&self, line: i32) -> bool {
+        if seeded::on(Bug::PausedRuns) {
+            return false;
+        }
         self.by_handler.values().any(|stopped| stopped.line == line)
     }
 
     /// Returns what the lane of a line may try.
     pub(super) fn turn(&self, line: i32, now: Duration) -> Turn {
         let turn = |stopped: &Stopped| match &stopped.tripped {
+            _ if stopped.is_paused && seeded::on(Bug::PausedLaneRuns) => Turn::All,
             _ if stopped.is_paused => Turn::Nothing,
             Some(tries) if now < tries.next => Turn::Nothing,
             _ => Turn::One,
@@ -146,7 +153,7 @@ impl Stops {
     pub(super) fn tries(&mut self, line: i32, now: Duration) {
         for stopped in self.by_handler.values_mut().filter(|stopped| stopped.line == line) {
             if let Some(tries) = &mut stopped.tripped {
-                tries.next = now + tries.pause;
+                (tries.next, tries.is_trying) = (now + tries.pause, true);
             }
         }
     }
@@ -165,15 +172,21 @@ impl Stops {
         (now, now_ms): (Duration, i64),
     ) -> Option<Change> {
         let id = handler.id;
-        if failure.is_none() && !self.recent.contains_key(&id) && !self.by_handler.contains_key(&id) {
+        if failure.is_none() && !self.recent.contains_key(&id) && self.by_handler.is_empty() {
             return None;
+        }
+        // Only a delivery of the handler itself tells whether it succeeds again. The next one of the line may be its.
+        let others =
+            self.by_handler.iter_mut().filter(|(other, stopped)| **other != id && stopped.line == handler.line);
+        for tries in others.filter_map(|(_, stopped)| stopped.tripped.as_mut()).filter(|tries| tries.is_trying) {
+            (tries.next, tries.is_trying) = (now, false);
         }
         let is_too_often = self.recent.entry(id).or_default().note(failure.is_some());
         let tripped = self.by_handler.get_mut(&id).and_then(|stopped| stopped.tripped.as_mut());
         match (failure, tripped) {
             (Some(_), Some(tries)) => {
                 tries.pause = (tries.pause * 2).min(LONGEST_TRY);
-                tries.next = now + tries.pause;
+                (tries.next, tries.is_trying) = (now + tries.pause, false);
                 None
             }
             (Some(failure), None) if is_too_often => {
@@ -194,12 +207,12 @@ impl Stops {
         }
     }
 
-    /// Takes what MongoDB is to be told.
+    /// Takes the changes that MongoDB does not know yet.
     pub(super) fn take_news(&mut self) -> Vec<News> {
         std::mem::take(&mut self.news)
     }
 
-    /// Puts back what MongoDB could not be told.
+    /// Puts back changes that MongoDB did not take.
     pub(super) fn put_back(&mut self, mut news: Vec<News>) {
         news.append(&mut self.news);
         self.news = news;
@@ -250,7 +263,7 @@ impl Stops {
 
 impl Tries {
     fn begin(now: Duration) -> Self {
-        Self { next: now + FIRST_TRY, pause: FIRST_TRY }
+        Self { next: now + FIRST_TRY, pause: FIRST_TRY, is_trying: false }
     }
 }
 

@@ -110,6 +110,23 @@ fn what_mongodb_says_counts_unless_it_has_not_been_told() {
 }
 
 #[test]
+fn a_try_of_another_handler_of_the_line_does_not_count() {
+    let bad = handler(7, "h");
+    let beside = Identity { id: 8, ..Identity::clone(&bad) };
+    let mut stops = Stops::default();
+    assert_eq!(trips(&mut stops, &bad, [true; 20]), Some(20));
+    assert_eq!(stops.ended(&beside, None, (s(101), 8)), None, "it was in flight");
+    assert_eq!(stops.turn(bad.line, s(129)), Turn::Nothing);
+    for _ in 0..3 {
+        assert_eq!(stops.turn(bad.line, s(130)), Turn::One);
+        stops.tries(bad.line, s(130));
+        assert_eq!(stops.turn(bad.line, s(130)), Turn::Nothing);
+        assert_eq!(stops.ended(&beside, None, (s(130), 8)), None);
+    }
+    assert_eq!(stops.ended(&bad, None, (s(130), 9)), Some((7, Cause::Tripped, false)));
+}
+
+#[test]
 fn a_paused_handler_is_not_tried_although_it_has_tripped() {
     let handler = handler(7, "h");
     let mut stops = Stops::default();
