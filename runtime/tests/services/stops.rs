@@ -128,6 +128,27 @@ async fn a_handler_that_traps_again_and_again_trips_and_its_other_events_wait_fo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_handler_that_has_tripped_goes_on_once_a_try_succeeds() {
+    let world = World::new(1).await;
+    world.handlers(&["tallies-badly", "retries"]);
+    world.rename("tallies-badly.wasm", "tallies.wasm");
+    let host = world.host(&[]).await;
+    send(&world, (0..20).map(|number| tally(&format!("a{number}"), number, "trap"))).await;
+    until_metric(&host, "weir_handler_stopped{handler=\"tallies\",cause=\"tripped\"} 1").await;
+    send(&world, (0..10).map(|number| tally("b", number, ""))).await;
+    world.until_accounted_for(30).await;
+    assert_eq!(world.data("tallies").count_documents(doc! {}).await.expect("mongodb"), 0, "they wait");
+    // It is tried 30 s after it has tripped.
+    until_metric(&host, "weir_handler_stopped{handler=\"tallies\",cause=\"tripped\"} 0").await;
+    world.until_passed(30).await;
+    let tally = world.find(&world.data("tallies"), doc! { "_id": "b" }).await.remove(0);
+    let seen: Vec<i64> = tally.get_array("seen").expect("a list").iter().filter_map(bson::Bson::as_i64).collect();
+    assert_eq!(seen, (0..10).collect::<Vec<i64>>());
+    assert!(world.log().contains("handler_recovered"));
+    until("mongodb knows of it", async || shown(&world, "tallies")["state"] == "active").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_handler_that_has_tripped_stays_so_in_another_host_until_somebody_resets_it() {
     let world = World::new(1).await;
     world.handlers(&["tallies-badly", "retries"]);

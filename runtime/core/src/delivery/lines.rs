@@ -129,7 +129,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Ends what an earlier owner's lanes may still do, and reads what is held then and what stands still.
+    /// Ends what an earlier owner's lanes may still do, and reads what is held then and what is stopped.
     async fn heads(&self, partition: &PartitionId, epoch: i64) -> Result<Vec<Held>, Error> {
         self.context.store.end_lanes(partition, epoch).await?;
         self.hear_stops().await?;
@@ -164,12 +164,12 @@ impl Lines {
         self.all().iter().all(|lane| lane.has_rested(partitions))
     }
 
-    /// Whether anything is held, or any line is away or stands still.
+    /// Whether anything is held, or any line is away or stopped.
     pub(super) fn hold_any(&self) -> bool {
         self.all().iter().any(|lane| lane.retries.any()) || !self.away().is_empty() || !self.stops().is_empty()
     }
 
-    /// Whether the sequence of a line is held, or the line is away or stands still.
+    /// Whether the sequence of a line is held, or the line is away or stopped.
     pub(super) fn hold(&self, line: i32, sequence: Sequence) -> bool {
         self.known().by_line.get(&line).is_some_and(|lane| lane.retries.holds(sequence))
             || self.away().has(line)
@@ -216,7 +216,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Says that a handler stands still or goes on.
+    /// Says that a handler is stopped or goes on.
     fn stop_changed(&self, (handler, cause, stands): Change) {
         let Some(handler) = self.handlers.routes().all().find(|known| known.id == handler) else { return };
         let (line, handler) = (handler.line, &*handler.name);

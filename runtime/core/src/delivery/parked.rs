@@ -123,7 +123,7 @@ fn of_delivery(entry: &Entry, event: &Event, delivery: &Delivery, failed: &Faile
     let waits = Failure::new(
         State::Waiting,
         WAITS,
-        "an earlier event of its aggregate is parked, or its line is away or stands still",
+        "an earlier event of its aggregate is parked, or its line is away or stopped",
     );
     let failure = match &delivery.outcome {
         Some(Outcome::Failed(failure)) if *ending != Ending::Waits => failure,

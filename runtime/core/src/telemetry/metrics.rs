@@ -319,7 +319,7 @@ impl Metrics {
         self.inner.families.handler_away.get_or_create(&labels).set(i64::from(is_away));
     }
 
-    /// Records whether a handler stands still for this cause.
+    /// Records whether a handler is stopped for this cause.
     pub fn handler_stopped(&self, handler: &str, cause: &str, stands: bool) {
         let labels = [("handler", handler.to_owned()), ("cause", cause.to_owned())];
         self.inner.families.handler_stopped.get_or_create(&labels).set(i64::from(stands));
