@@ -172,6 +172,7 @@ impl Batch {
         self.floors.clone_from(judge.floors);
         let first = self.slots.first().and_then(|slot| judge.heads.get(slot.entry.partition()));
         self.singly = first.is_some_and(is_suspect);
+        let mut waiting: BTreeSet<Sequence> = BTreeSet::new();
         for slot in &mut self.slots {
             if let (Origin::Parked(parked), Fate::Retry(_)) = (&slot.entry.origin, &slot.fate) {
                 let claim = judge.heads.get(slot.entry.partition());
@@ -210,7 +211,12 @@ impl Batch {
             *deliveries = handlers.iter().map(|handler| Delivery::new(handler, is_fatal(handler.id))).collect();
             let Some(held) = judge.held.filter(|_| !seeded::on(Bug::OvertakesParked)) else { continue };
             for delivery in deliveries {
-                delivery.waits = holding::in_line(&slot.entry, delivery).is_some_and(|(line, of)| held(line, of));
+                let Some((line, of)) = holding::in_line(&slot.entry, delivery) else { continue };
+                // A lane may let the sequence go on meanwhile. Later events of it still wait for this one.
+                delivery.waits = waiting.contains(&of) || held(line, of);
+                if delivery.waits {
+                    waiting.insert(of);
+                }
             }
         }
         self.block_anew();

@@ -1,5 +1,6 @@
 //! What becomes of an event that was not sent whole, and what ends a batch.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use super::samples_test::{self, handler, partition};
 use super::slot::{DeliveryRef, Fate, Outcome};
 use super::statements::Form;
 use crate::event::{Event, RawRecord, ToldBy, Undecodable, Unsent};
-use crate::store::{Buckets, Claim, Floors, Kind, MarkerKey, Plan, ReadById, State, Write};
+use crate::store::{Buckets, Claim, Floors, Kind, MarkerKey, Plan, ReadById, Sequence, State, Write};
 
 fn ledger() -> Ledger {
     samples_test::ledger(1_000_000)
@@ -50,6 +51,15 @@ fn routed_by(
     seen: &HashMap<MarkerKey, i64>,
     before: Option<&HashMap<MarkerKey, i64>>,
 ) -> Batch {
+    routed_while(routes, items, (seen, before), None)
+}
+
+fn routed_while(
+    routes: &Routes,
+    items: Vec<Item>,
+    (seen, before): (&HashMap<MarkerKey, i64>, Option<&HashMap<MarkerKey, i64>>),
+    held: Option<&dyn Fn(i32, Sequence) -> bool>,
+) -> Batch {
     let entries =
         (0..).zip(items).map(|(offset, item)| Entry::of_log(partition(), offset, item, Arc::new(RawRecord::default())));
     let mut batch = Batch::new(entries.collect(), &ledger(), before);
@@ -64,7 +74,7 @@ fn routed_by(
         buckets: &buckets,
         floors: &Floors::default(),
         now_ms: Some(9),
-        held: None,
+        held,
     });
     batch
 }
@@ -129,6 +139,18 @@ fn most(decision: impl Fn() -> Decision, reads: impl Fn() -> Vec<ReadById>) -> O
         batch.ran(DeliveryRef { slot: 0, place: 0 }, decision(), Vec::new(), reads());
         batch.is_full()
     })
+}
+
+#[test]
+fn later_events_of_what_waits_wait_although_its_line_goes_on_meanwhile() {
+    let mut routes = Routes::default();
+    routes.register("T", &handler(1, "h"));
+    let items = ["e1", "e2", "e3"].map(|id| Item::Event(Arc::new(event(id))));
+    // The lane, which is another task, lets the line go on after the first look.
+    let looks = Cell::new(0);
+    let held = |_: i32, _: Sequence| looks.replace(looks.get() + 1) == 0;
+    let batch = routed_while(&routes, items.to_vec(), (&HashMap::new(), None), Some(&held));
+    assert_eq!(batch.next(None), None, "none of them overtakes the first");
 }
 
 #[test]
