@@ -52,8 +52,14 @@ pub(super) fn run(matches: &ArgMatches) -> ExitCode {
 async fn act(store: &Store, matches: &ArgMatches, verb: Verb, what: &str) -> anyhow::Result<()> {
     let name = matches.get_one::<String>(NAME).context("the name is required")?;
     let asks::Asked { by, why, at_ms } = asks::asked(matches);
-    handlers::act(store, name, verb, &Decided { at_ms, by, why }).await?;
-    output::put(&format!("{name} {what} on every host within two seconds\n"))
+    let stopped = handlers::act(store, name, verb, &Decided { at_ms, by, why }).await?;
+    let still = stopped.iter().filter(|_| verb != Verb::Pause);
+    let still: Vec<String> = still.map(|handler| format!("{} is {}", handler.name, handler.state)).collect();
+    output::put(&if still.is_empty() {
+        format!("{name} {what} on every host within two seconds\n")
+    } else {
+        format!("done, but the line of {name} stays stopped, because {}\n", still.join(" and "))
+    })
 }
 
 async fn show(store: &Store, matches: &ArgMatches) -> anyhow::Result<()> {

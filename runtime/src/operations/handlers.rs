@@ -7,6 +7,9 @@ use super::time;
 use weir_core::hint;
 use weir_core::store::{self, Decided, HandlerDocument, ParkedCount, Stop, Store, Trip};
 
+/// The state of a handler that nothing stops.
+const ACTIVE: &str = "active";
+
 /// A handler, as it was loaded last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Handler {
@@ -127,19 +130,23 @@ pub async fn show(store: &Store, name: &str) -> Result<Option<HandlerDetails>, s
     Ok(Some(HandlerDetails { handler, paused: stop.paused.map(Decision::from), tripped, ended, failures }))
 }
 
-/// Pauses a handler or lets it go on. Every host does so within two seconds.
+/// Pauses a handler or lets it go on. Every host does so within two seconds. Returns the handlers of its line that are
+/// stopped then.
 ///
 /// # Errors
 /// [`NotDone`].
-pub async fn act(store: &Store, name: &str, verb: Verb, decided: &Decided) -> Result<(), NotDone> {
+pub async fn act(store: &Store, name: &str, verb: Verb, decided: &Decided) -> Result<Vec<Handler>, NotDone> {
     let Some(known) = store.handler(name).await? else { return Err(NotDone::Unknown(name.to_owned())) };
     let done = match verb {
         Verb::Pause => store.pause(name, decided).await?,
         Verb::Resume => store.resume(name, decided).await?,
-        Verb::Reset => store.reset(name, &known.digest, decided).await?,
+        Verb::Reset => store.reset(name, decided).await?,
     };
     if done {
-        return Ok(());
+        let in_line = |handler: &Handler| handler.name == name || (known.line.is_some() && handler.line == known.line);
+        let mut stopped = list(store).await?;
+        stopped.retain(|handler| in_line(handler) && handler.state != ACTIVE);
+        return Ok(stopped);
     }
     let paused = known.stopped.and_then(|stop| stop.paused);
     Err(NotDone::State(match (verb, paused) {
@@ -162,7 +169,7 @@ fn shown(known: HandlerDocument) -> (Handler, Stop) {
     let state = match &stop {
         Stop { paused: Some(_), .. } => "paused",
         Stop { tripped: Some(_), .. } => "tripped",
-        _ => "active",
+        _ => ACTIVE,
     };
     let handler = Handler {
         id: known.id,

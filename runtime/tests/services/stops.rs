@@ -122,7 +122,7 @@ async fn a_handler_that_traps_again_and_again_trips_and_its_other_events_wait_fo
     until("what waited is handled", async || count("waiting").await == 0).await;
     assert_eq!(world.data("tallies").count_documents(doc! {}).await.expect("mongodb"), waiting);
     assert_eq!(count("dead").await, dead);
-    let refusal = refused(&world, &["handlers", "reset", "tallies", "--why", "x"]);
+    let refusal = refused(&world, &["handlers", "reset", "retries", "--why", "x"]);
     assert!(refusal.contains("has not tripped"), "{refusal}");
     drop(host);
 }
@@ -144,7 +144,7 @@ async fn a_handler_that_has_tripped_goes_on_once_a_try_succeeds() {
     let tally = world.find(&world.data("tallies"), doc! { "_id": "b" }).await.remove(0);
     let seen: Vec<i64> = tally.get_array("seen").expect("a list").iter().filter_map(bson::Bson::as_i64).collect();
     assert_eq!(seen, (0..10).collect::<Vec<i64>>());
-    assert!(world.log().contains("handler_recovered"));
+    assert!(world.log().contains("handler_goes_on"));
     until("mongodb knows of it", async || shown(&world, "tallies")["state"] == "active").await;
 }
 

@@ -224,11 +224,11 @@ impl Lines {
             (Cause::Paused, true) => tracing::warn!(line, handler, "handler_paused"),
             (Cause::Paused, false) => tracing::info!(line, handler, "handler_resumed"),
             (Cause::Tripped, true) => {
-                let hint =
-                    "its events wait in parked until another version succeeds or somebody runs `weir handlers reset`";
+                let hint = "its events wait in parked; another version runs at once, `weir handlers reset` lets this one go on, \
+                            and Weir tries one delivery from time to time";
                 tracing::error!(line, handler, hint, "handler_tripped");
             }
-            (Cause::Tripped, false) => tracing::info!(line, handler, "handler_recovered"),
+            (Cause::Tripped, false) => tracing::info!(line, handler, "handler_goes_on"),
         }
         self.context.metrics.handler_stopped(handler, cause.as_str(), stands);
         if let Some(lane) = self.known().by_line.get(&line) {
@@ -269,9 +269,7 @@ impl Lines {
     /// Notes whether the group's committer has records to commit.
     pub(super) fn is_busy(&self, is_busy: bool) {
         self.is_busy.store(is_busy, Ordering::Relaxed);
-        if !is_busy {
-            self.away().was_idle(self.context.clock.elapsed());
-        }
+        self.away().is_busy(is_busy, self.context.clock.elapsed());
     }
 
     /// Returns how long a lane pauses after its handlers have computed for this long, so that it takes no more than a

@@ -309,7 +309,7 @@ impl Retries {
             self.first_of_each(found, &mut parked);
         }
         if turn == Turn::One {
-            let runs = parked.iter().position(|tried| !discards(&tried.held));
+            let runs = parked.iter().position(|tried| !discards(&tried.held) && !tried.exhausted);
             parked.truncate(runs.map_or(parked.len(), |first| first + 1));
         }
         self.entries(parked).await
@@ -468,6 +468,11 @@ impl Retries {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether what was parked is run, and not only discarded or dead.
+pub(super) fn runs(entry: &Entry) -> bool {
+    matches!(&entry.origin, Origin::Parked(parked) if !parked.exhausted && !discards(&parked.held))
 }
 
 fn discards(held: &Held) -> bool {

@@ -184,6 +184,8 @@ impl Stops {
         let is_too_often = self.recent.entry(id).or_default().note(failure.is_some());
         let tripped = self.by_handler.get_mut(&id).and_then(|stopped| stopped.tripped.as_mut());
         match (failure, tripped) {
+            // What was under way when the handler tripped is no try.
+            (_, Some(tries)) if !tries.is_trying => None,
             (Some(_), Some(tries)) => {
                 tries.pause = (tries.pause * 2).min(LONGEST_TRY);
                 (tries.next, tries.is_trying) = (now + tries.pause, false);
@@ -227,14 +229,18 @@ impl Stops {
                 continue;
             }
             let is_paused = stop.is_some_and(|stop| stop.paused.is_some());
-            let is_tripped =
-                stop.and_then(|stop| stop.tripped.as_ref()).is_some_and(|trip| *trip.version == *handler.version);
+            let trip = stop.and_then(|stop| stop.tripped.as_ref());
+            let is_own = trip.is_some_and(|trip| *trip.version == *handler.version);
             let is_known = self.news.iter().all(|news| news.handler() != handler.id);
             changes.extend(self.set(handler, |stopped| stopped.is_paused = is_paused));
             if is_known {
                 changes.extend(self.set(handler, |stopped| {
                     let tries = stopped.tripped.take();
-                    stopped.tripped = is_tripped.then(|| tries.unwrap_or_else(|| Tries::begin(now)));
+                    stopped.tripped = match tries {
+                        // Another version that trips too ends nothing.
+                        Some(tries) => trip.map(|_| tries),
+                        None => is_own.then(|| Tries::begin(now)),
+                    };
                 }));
             }
         }

@@ -67,6 +67,8 @@ fn a_handler_that_has_tripped_is_tried_from_time_to_time_until_it_succeeds() {
         message: "unreachable".to_owned(),
     };
     assert_eq!(stops.take_news(), [News::Tripped(7, trip)]);
+    assert_eq!(stops.ended(&handler, Some(&stopped()), (s(100), 8)), None, "it was in flight");
+    assert_eq!(stops.ended(&handler, None, (s(100), 8)), None, "so was this");
     let mut now = s(100);
     for pause in [30, 60, 120, 240, 480, 600, 600] {
         assert_eq!(stops.turn(handler.line, now + s(pause - 1)), Turn::Nothing, "{pause}");
@@ -76,6 +78,7 @@ fn a_handler_that_has_tripped_is_tried_from_time_to_time_until_it_succeeds() {
         assert_eq!(stops.turn(handler.line, now), Turn::Nothing, "it is being tried");
         assert_eq!(stops.ended(&handler, Some(&stopped()), (now, 8)), None);
     }
+    stops.tries(handler.line, now);
     assert_eq!(stops.ended(&handler, None, (now, 9)), Some((7, Cause::Tripped, false)));
     assert_eq!(stops.take_news(), [News::Recovered(7, handler.version.to_string())]);
     assert_eq!(stops.turn(handler.line, now), Turn::All);
@@ -97,6 +100,7 @@ fn what_mongodb_says_counts_unless_it_has_not_been_told() {
     let tripped = found(7, false, Some(&handler.version));
     assert_eq!(stops.hear(&tripped, &routes, s(5)), [(7, Cause::Tripped, true)], "by another host");
     assert_eq!(stops.hear(&tripped, &routes, s(20)), []);
+    assert_eq!(stops.hear(&found(7, false, Some("another")), &routes, s(21)), [], "another version trips too");
     assert_eq!(stops.turn(handler.line, s(35)), Turn::One, "from when it was heard");
     assert_eq!(stops.hear(&[], &routes, s(36)), [(7, Cause::Tripped, false)], "somebody has reset it");
 
@@ -123,6 +127,7 @@ fn a_try_of_another_handler_of_the_line_does_not_count() {
         assert_eq!(stops.turn(bad.line, s(130)), Turn::Nothing);
         assert_eq!(stops.ended(&beside, None, (s(130), 8)), None);
     }
+    stops.tries(bad.line, s(130));
     assert_eq!(stops.ended(&bad, None, (s(130), 9)), Some((7, Cause::Tripped, false)));
 }
 

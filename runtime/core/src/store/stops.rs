@@ -85,12 +85,12 @@ impl Store {
         self.stop(which, go_on("stopped.paused", decided)).await
     }
 
-    /// Ends the trip of a version of a handler. Returns false if there is none with this name that has tripped.
+    /// Ends the trip of a handler, whichever version has tripped. Returns false if there is none with this name that has tripped.
     ///
     /// # Errors
     /// Fails if MongoDB refuses a command or does not answer.
-    pub async fn reset(&self, name: &str, version: &str, decided: &Decided) -> Result<bool, Error> {
-        let which = doc! { "team": TEAM, "name": name, "stopped.tripped.version": version };
+    pub async fn reset(&self, name: &str, decided: &Decided) -> Result<bool, Error> {
+        let which = doc! { "team": TEAM, "name": name, "stopped.tripped": { "$exists": true } };
         self.stop(which, go_on("stopped.tripped", decided)).await
     }
 
