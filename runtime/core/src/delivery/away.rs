@@ -51,6 +51,8 @@ pub(super) struct Away {
     /// When each line came back, and how long it had stayed.
     back: BTreeMap<i32, (Duration, Duration)>,
     window: Window,
+    /// Since when the committer has had nothing to do.
+    idle_since: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -65,6 +67,8 @@ struct Stay {
 #[derive(Debug, Default)]
 struct Window {
     begun: Duration,
+    /// How long the committer has had nothing to do.
+    idle: Duration,
     by_line: BTreeMap<i32, (Duration, u32)>,
 }
 
@@ -116,20 +120,32 @@ impl Away {
         *count += 1;
     }
 
-    /// Begins to measure again if the committer had nothing to do, because nothing was held up.
-    pub(super) fn was_idle(&mut self, now: Duration) {
-        self.window = Window { begun: now, ..Window::default() };
+    /// Notes whether the committer has something to do.
+    pub(super) fn is_busy(&mut self, is_busy: bool, now: Duration) {
+        match self.idle_since {
+            None if !is_busy => self.idle_since = Some(now),
+            Some(since) if is_busy => {
+                self.window.idle += now.saturating_sub(since.max(self.window.begun));
+                self.idle_since = None;
+            }
+            _ => {}
+        }
     }
 
-    /// Returns a line that takes too large a share, once enough time has passed without idleness.
+    /// Returns a line that takes too large a share, once enough time has passed. Nothing is held up by a committer that
+    /// has nothing to do for half of the time.
     pub(super) fn expensive(&mut self, now: Duration) -> Option<i32> {
         let passed = now.saturating_sub(self.window.begun);
-        // A line alone holds up no other.
-        if passed < WINDOW || self.window.by_line.len() < 2 {
+        if passed < WINDOW {
             return None;
         }
-        let window = std::mem::take(&mut self.window);
-        self.window.begun = now;
+        let window = std::mem::replace(&mut self.window, Window { begun: now, ..Window::default() });
+        let idle =
+            window.idle + self.idle_since.map_or(Duration::ZERO, |since| now.saturating_sub(since.max(window.begun)));
+        // A line alone holds up no other.
+        if idle * 2 > passed || window.by_line.len() < 2 {
+            return None;
+        }
         let sum = |(all, counts): (Duration, u32), (took, count): &(Duration, u32)| (all + *took, counts + count);
         let mean = |(took, count): (Duration, u32)| took / count.max(1);
         let takes_too_much = |line: i32, of: (Duration, u32)| {
@@ -201,11 +217,28 @@ mod tests {
     }
 
     #[test]
-    fn what_was_measured_before_an_idle_moment_does_not_count() {
+    fn no_line_is_expensive_for_a_committer_that_is_idle_for_half_of_the_time() {
+        let expensive = |idle: &[(Duration, Duration)]| {
+            let mut away = Away::default();
+            away.took(1, s(1));
+            away.took(2, MS);
+            for (from, to) in idle {
+                away.is_busy(false, *from);
+                away.is_busy(true, *to);
+            }
+            away.expensive(WINDOW)
+        };
+        assert_eq!(expensive(&[]), Some(1));
+        assert_eq!(expensive(&[(s(0), s(1)), (s(2), s(2))]), Some(1), "a third of the time");
+        assert_eq!(expensive(&[(s(0), s(1)), (s(2), s(3))]), None, "two thirds");
         let mut away = Away::default();
-        away.took(1, s(2));
-        away.was_idle(s(1));
+        away.is_busy(false, s(0));
+        away.took(1, s(1));
         away.took(2, MS);
-        assert_eq!(away.expensive(s(1) + WINDOW), None);
+        assert_eq!(away.expensive(WINDOW), None, "it is idle still");
+        away.took(1, s(1));
+        away.took(2, MS);
+        away.is_busy(true, WINDOW + s(1));
+        assert_eq!(away.expensive(WINDOW * 2), Some(1), "of the second window it was idle for a third");
     }
 }

@@ -239,7 +239,8 @@ impl Committer {
     /// its records go back too, behind those. Only once the loop has been told comes other work, such as a claim or a
     /// revocation, so that it meets no speculative batch.
     async fn batch(&mut self, ready: Ready, hop: &dyn Hop) -> Option<Ready> {
-        let Ready { mut batch, plan, .. } = ready;
+        let Ready { mut batch, plan, cut_for, .. } = ready;
+        let begun = self.context.clock.elapsed();
         self.backlog.put_first(batch.take_behind());
         let (count, parks) = (batch.of_log(), batch.parks());
         let plan = self.current(plan, &batch);
@@ -252,6 +253,10 @@ impl Committer {
             return None;
         }
         let (finished, speculated) = self.overlap(&mut batch, plan, &heads, hop).await;
+        if let Some(line) = cut_for.filter(|_| self.lane.is_none()) {
+            // Without its delivery, the next batch would have committed these records too.
+            self.lines.took(line, self.context.clock.elapsed().saturating_sub(begun));
+        }
         // The speculative batch may have run later events of what failed only at the commit.
         let parks_same = batch.parks() == parks || seeded::on(Bug::TrialKeptAfterFailure);
         let left = self.left(&finished, batch, count);

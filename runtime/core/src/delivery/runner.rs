@@ -19,7 +19,7 @@ use super::lines::Lines;
 use super::lookup::Lookup;
 use super::outcome::{Decision, decide};
 use super::redo::Redo;
-use super::retries::{Busy, Retries};
+use super::retries::{self, Busy, Retries};
 use super::routes::Identity;
 use super::slot::DeliveryRef;
 use super::stops::{IN_A_ROW, Turn};
@@ -47,7 +47,7 @@ impl Failing {
                 (*count >= IN_A_ROW).then_some(handler.line)
             }
             Decision::Accept | Decision::Skip(_) | Decision::Fail(_) => {
-                if !self.0.is_empty() {
+                if !self.0.is_empty() || lines.in_a_row(handler.id) > 0 {
                     self.0.insert(handler.id, 0);
                 }
                 None
@@ -73,9 +73,18 @@ pub(super) struct Ready {
     pub(super) caller: Caller,
     /// The handler because of which the first event must run alone, and the reason.
     pub(super) alone: Option<(Arc<Identity>, &'static str)>,
+    /// The line of the delivery before which the batch was cut, because its event must run alone.
+    pub(super) cut_for: Option<i32>,
     /// Its transaction, under the claims that were expected. It is built here because MongoDB is not waiting for it
     /// yet.
     pub(super) plan: Option<Plan>,
+}
+
+/// How the run of a batch ended.
+#[derive(Debug, Default)]
+struct Ran {
+    alone: Option<(Arc<Identity>, &'static str)>,
+    cut_for: Option<i32>,
 }
 
 impl Runner {
@@ -94,7 +103,7 @@ impl Runner {
         let Some(lane) = &self.lane else { return self.lines.due(claims, busy, most).await };
         let turn = self.lines.turn(lane.line);
         let entries = lane.retries.due(claims, busy, most, turn).await;
-        if turn == Turn::One && !entries.is_empty() {
+        if turn == Turn::One && entries.iter().any(retries::runs) {
             self.lines.tries(lane.line);
         }
         entries
@@ -121,9 +130,9 @@ impl Runner {
         batch.begun_at(self.lines.now_ms());
         batch.route(&Judge { seen: &seen.hashes, routes, heads, buckets: &buckets, floors: &floors, now_ms, held });
         self.lookup.make_buckets(&batch).await?;
-        let alone = self.run(&caller, &mut batch, in_flight).await?;
+        let Ran { alone, cut_for } = self.run(&caller, &mut batch, in_flight).await?;
         let plan = alone.is_none().then(|| self.plan(&batch, heads));
-        Ok(Ready { batch, caller, alone, plan })
+        Ok(Ready { batch, caller, alone, cut_for, plan })
     }
 
     pub(super) fn plan(&self, batch: &Batch, claims: &Heads) -> Plan {
@@ -152,18 +161,12 @@ impl Runner {
         }
     }
 
-    /// Runs the batch's deliveries. If the first event must run alone, returns the handler that caused it and the
-    /// reason.
-    async fn run(
-        &self,
-        caller: &Caller,
-        batch: &mut Batch,
-        in_flight: Option<&InFlight>,
-    ) -> Result<Option<(Arc<Identity>, &'static str)>, GivenUp> {
+    /// Runs the batch's deliveries.
+    async fn run(&self, caller: &Caller, batch: &mut Batch, in_flight: Option<&InFlight>) -> Result<Ran, GivenUp> {
         let (mut at, mut ran, mut failing) = (None, Duration::ZERO, Failing::default());
         while let Some(next) = batch.next(at) {
             if in_flight.is_some_and(InFlight::is_thrown_away) {
-                return Ok(None);
+                return Ok(Ran::default());
             }
             if self.context.gives_up() {
                 return Err(GivenUp);
@@ -187,6 +190,8 @@ impl Runner {
             ran += took;
             self.note(batch, next, (took, &run), changes);
             let decision = decide(run.verdict, run.log);
+            let needs_alone = matches!(decision, Decision::NeedsAlone(_));
+            let line = batch.handler(next).map(|handler| handler.line);
             let trips = failing.trip(&self.lines, batch.handler(next), &decision);
             if let (Decision::NeedsCommit, Some(in_flight)) = (&decision, undecided) {
                 in_flight.settled().await;
@@ -202,9 +207,12 @@ impl Runner {
                 }
                 Next::Cut(why) => {
                     self.context.metrics.batch_cut(why);
-                    break;
+                    return Ok(Ran { cut_for: line.filter(|_| needs_alone), ..Ran::default() });
                 }
-                Next::Alone(why) => return Ok(batch.handler(next).map(|handler| (handler, why))),
+                Next::Alone(why) => {
+                    let alone = batch.handler(next).map(|handler| (handler, why));
+                    return Ok(Ran { alone, ..Ran::default() });
+                }
                 Next::SendAway => {
                     if let Some(handler) = batch.handler(next) {
                         self.lines.send_away(handler.line, Cause::Slow);
@@ -216,6 +224,6 @@ impl Runner {
                 batch.rest_waits(line);
             }
         }
-        Ok(None)
+        Ok(Ran::default())
     }
 }
