@@ -54,7 +54,7 @@ async fn problems_say_what_the_snapshot_says() {
     let (status, body) = from_elsewhere("/v1/failures").await;
     let _ = writeln!(text, "GET /v1/failures from another machine: {status}\n{body}\n");
     for (what, text_of_it) in [
-        ("a handler that is not there", resources::no_such_handler("user-updatd")),
+        ("a handler that is not there", resources::no_such_handler("user-merged")),
         ("a failure that is not there", resources::no_such_failure("0123456789abcdef")),
         ("a store that refuses the host", store::Error::Denied("Authentication failed.".to_owned()).into()),
     ] {
