@@ -9,6 +9,7 @@ use super::World;
 use crate::kernel::lock;
 use crate::kinds::FRAGILE;
 use crate::mongo::id_bytes;
+use crate::stops::HANDLERS;
 
 const PARKED: &str = "weir.parked";
 
@@ -59,7 +60,7 @@ impl World {
             )
         };
         let letters: Vec<String> = letters.map(|it| shown(&it)).collect();
-        format!("parked {letters:?}, lanes {:?}", mongo.all("weir.lanes"))
+        format!("parked {letters:?}, lanes {:?}, handlers {:?}", mongo.all("weir.lanes"), mongo.all(HANDLERS))
     }
 
     /// Whether no parked delivery can be tried and nothing is asked for.

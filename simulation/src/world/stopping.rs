@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bson::{Bson, DateTime, Document, doc};
 
-use super::{Shared, World};
+use super::{STORM, Shared, World};
 use crate::kernel::lock;
 use crate::kinds::{COUNTS, FRAGILE, READS, TOTALS};
 use crate::mongo::id_bytes;
@@ -40,16 +40,17 @@ impl World {
         kernel.after(kernel.between(1_000, 70_000), move || Self::resume_handler(&resumed, handler));
     }
 
-    /// Ends a pause, and looks later whether MongoDB has kept that.
+    /// Ends a pause, and looks later whether MongoDB has kept that. During the storm, a failover may still undo it.
     fn resume_handler(world: &Shared, handler: i32) {
         let it = lock(world);
         let kernel = it.kernel.clone();
         let found = lock(&it.mongo).all(HANDLERS);
-        if !found.iter().any(|known| known.get_i32("_id").ok() == Some(handler) && is_paused(known)) {
+        if found.iter().any(|known| known.get_i32("_id").ok() == Some(handler) && is_paused(known)) {
+            it.set_stopped(handler, doc! {});
+        } else if kernel.now() >= STORM {
             kernel.count("outcome: a paused handler goes on");
             return;
         }
-        it.set_stopped(handler, doc! {});
         drop(it);
         let again = Arc::clone(world);
         kernel.after(LOOKS, move || Self::resume_handler(&again, handler));
