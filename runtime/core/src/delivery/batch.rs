@@ -279,8 +279,7 @@ impl Batch {
     /// Returns the handler that the delivery goes to.
     #[must_use]
     pub fn handler(&self, at: DeliveryRef) -> Option<Arc<Identity>> {
-        let slot = self.slots.get(at.slot)?;
-        slot.fate.deliveries().get(at.place).map(|delivery| Arc::clone(&delivery.handler))
+        self.slots.get(at.slot)?.fate.deliveries().get(at.place).map(|delivery| Arc::clone(&delivery.handler))
     }
 
     /// Has the deliveries of a line wait that have not run yet.

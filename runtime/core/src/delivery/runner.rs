@@ -191,8 +191,9 @@ impl Runner {
             self.note(batch, next, (took, &run), changes);
             let decision = decide(run.verdict, run.log);
             let needs_alone = matches!(decision, Decision::NeedsAlone(_));
-            let line = batch.handler(next).map(|handler| handler.line);
-            let trips = failing.trip(&self.lines, batch.handler(next), &decision);
+            let handler = batch.handler(next);
+            let line = handler.as_ref().map(|handler| handler.line);
+            let trips = failing.trip(&self.lines, handler, &decision);
             if let (Decision::NeedsCommit, Some(in_flight)) = (&decision, undecided) {
                 in_flight.settled().await;
                 continue;
